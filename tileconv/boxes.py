@@ -1,0 +1,193 @@
+"""Integer geometry of tiles and halos: boxes with named axes; no arrays, no files.
+
+Coordinates are pixels of the image's own grid, half open as Python slices are. A box may lie partly outside the image:
+such pixels do not exist, and the border rule makes them.
+
+    image    |----------------------------|
+    write              |wwwwww|                 the pixels that a tile makes
+    read           |rrr|wwwwww|rrr|             grown by the halo (3, 3)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from tileconv.errors import GeometryError
+
+AXES = "tczyx"
+"""Every axis name that tileconv knows, in the order in which images hold them."""
+
+
+def default_axes(count: int) -> str:
+    """Return the names of the last *count* axes: ``yx``, ``zyx``, ``czyx``, ``tczyx``."""
+    if not 1 <= count <= len(AXES):
+        raise GeometryError(f"expected 1 to {len(AXES)} axes, found {count}")
+    return AXES[-count:]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle of pixels ``start <= index < stop``, one pair of bounds per named axis.
+
+    Raises
+    ------
+    GeometryError
+        If the bounds differ in number, or a stop lies below its start.
+
+    Examples
+    --------
+    >>> Box((0, 5), (7, 15))
+    Box(y=0:7, x=5:15)
+    >>> Box((0, 5), (7, 15)).shape
+    (7, 10)
+    """
+
+    start: tuple[int, ...]
+    stop: tuple[int, ...]
+    axes: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.axes:
+            object.__setattr__(self, "axes", default_axes(len(self.start)))
+        if not len(self.start) == len(self.stop) == len(self.axes):
+            raise GeometryError(f"a box needs one start and one stop per axis, found {self.start}, {self.stop}")
+        if any(b < a for a, b in zip(self.start, self.stop, strict=True)):
+            raise GeometryError(f"a box cannot stop before it starts, found {self.start} to {self.stop}")
+
+    @classmethod
+    def of_shape(cls, shape: Sequence[int], axes: str = "") -> Box:
+        """Return the box of a whole image whose first pixel is the origin."""
+        return cls((0,) * len(shape), tuple(shape), axes)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pixels along each axis."""
+        return tuple(b - a for a, b in zip(self.start, self.stop, strict=True))
+
+    @property
+    def size(self) -> int:
+        """Number of pixels."""
+        return math.prod(self.shape)
+
+    def grow(self, halo: Halo) -> Box:
+        """Return this box grown by *halo* on every side."""
+        return Box(
+            tuple(a - h for a, h in zip(self.start, halo.before, strict=True)),
+            tuple(b + h for b, h in zip(self.stop, halo.after, strict=True)),
+            self.axes,
+        )
+
+    def intersect(self, other: Box) -> Box:
+        """Return the common part; an empty box at the nearer end when there is none."""
+        start = tuple(max(a, b) for a, b in zip(self.start, other.start, strict=True))
+        stop = tuple(max(s, min(a, b)) for s, a, b in zip(start, self.stop, other.stop, strict=True))
+        return Box(start, stop, self.axes)
+
+    def contains(self, other: Box) -> bool:
+        """Return whether every pixel of *other* lies in this box."""
+        return all(a <= b for a, b in zip(self.start, other.start, strict=True)) and all(
+            a >= b for a, b in zip(self.stop, other.stop, strict=True)
+        )
+
+    def shift(self, offset: Sequence[int]) -> Box:
+        """Return this box moved by *offset* pixels."""
+        return Box(
+            tuple(a + d for a, d in zip(self.start, offset, strict=True)),
+            tuple(b + d for b, d in zip(self.stop, offset, strict=True)),
+            self.axes,
+        )
+
+    def within(self, outer: Box) -> tuple[slice, ...]:
+        """Return the slices that cut this box out of an array that holds *outer*."""
+        if not outer.contains(self):
+            raise GeometryError(f"{self} does not lie inside {outer}")
+        return tuple(slice(a - o, b - o) for a, b, o in zip(self.start, self.stop, outer.start, strict=True))
+
+    def __str__(self) -> str:
+        return " ".join(f"{n}={a}:{b}" for n, a, b in zip(self.axes, self.start, self.stop, strict=True))
+
+    def __repr__(self) -> str:
+        return f"Box({str(self).replace(' ', ', ')})"
+
+
+@dataclass(frozen=True, slots=True)
+class Halo:
+    """Pixels needed before and after a box, per axis, each >= 0.
+
+    Examples
+    --------
+    >>> Halo((1, 2), (1, 3)) + Halo.same(2, axes=2)
+    Halo(before=(3, 4), after=(3, 5))
+    """
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.before) != len(self.after) or min((*self.before, *self.after), default=0) < 0:
+            raise GeometryError(f"a halo needs as many pixels >= 0 before as after, found {self.before}, {self.after}")
+
+    @classmethod
+    def same(cls, pixels: int, *, axes: int) -> Halo:
+        """Return a halo of *pixels* on both sides of *axes* axes."""
+        return cls((pixels,) * axes, (pixels,) * axes)
+
+    def __add__(self, other: Halo) -> Halo:
+        return Halo(
+            tuple(a + b for a, b in zip(self.before, other.before, strict=True)),
+            tuple(a + b for a, b in zip(self.after, other.after, strict=True)),
+        )
+
+    def union(self, other: Halo) -> Halo:
+        """Return the larger of both halos on every side."""
+        return Halo(
+            tuple(map(max, self.before, other.before)),
+            tuple(map(max, self.after, other.after)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TileGrid:
+    """The tiles that cover an image once: *image* cut every *tile* pixels from its start; the last ones may be short.
+
+    Examples
+    --------
+    >>> [str(box) for box in TileGrid(Box.of_shape((2, 5)), (2, 3))]
+    ['y=0:2 x=0:3', 'y=0:2 x=3:5']
+    """
+
+    image: Box
+    tile: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.tile) != len(self.image.shape) or min(self.tile, default=1) < 1:
+            raise GeometryError(f"a tile needs one size >= 1 per axis of {self.image}, found {self.tile}")
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Number of tiles along each axis."""
+        return tuple(-(-n // t) for n, t in zip(self.image.shape, self.tile, strict=True))
+
+    @property
+    def chunks(self) -> tuple[tuple[int, ...], ...]:
+        """Sizes of the tiles along each axis, as Dask writes them."""
+        return tuple(
+            tuple(min(t, n - i * t) for i in range(c))
+            for n, t, c in zip(self.image.shape, self.tile, self.counts, strict=True)
+        )
+
+    def __len__(self) -> int:
+        return math.prod(self.counts)
+
+    def box(self, index: Sequence[int]) -> Box:
+        """Return the tile at *index* (one number per axis)."""
+        start = tuple(o + i * t for o, i, t in zip(self.image.start, index, self.tile, strict=True))
+        stop = tuple(min(a + t, b) for a, t, b in zip(start, self.tile, self.image.stop, strict=True))
+        return Box(start, stop, self.image.axes)
+
+    def __iter__(self) -> Iterator[Box]:
+        """Yield every tile, last axis fastest."""
+        return (self.box(index) for index in product(*map(range, self.counts)))

@@ -1,0 +1,69 @@
+"""What is known of an image without reading a pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from tileconv.boxes import AXES, Box
+from tileconv.errors import GeometryError
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """Shape, axes, type and storage layout of one image.
+
+    Attributes
+    ----------
+    shape
+        Pixels per axis, in the order of ``axes``.
+    axes
+        Names of the axes: letters of ``tczyx`` in that order; colour is ``c``, wherever the file keeps it.
+    dtype
+        Type of a pixel, in native byte order.
+    chunks
+        Pixels per stored chunk along each axis: what one read must decode at least.
+    scale
+        Size of a pixel along each axis, in ``units``; 1.0 where unknown.
+    units
+        Name of the unit per axis (``micrometer``, ``second``), or ``""`` where unknown.
+    nodata
+        The value that marks missing pixels by the file's own word, or None.
+    channels
+        Names of the channels, or empty.
+    compressed
+        Whether stored chunks must be decoded.
+    """
+
+    shape: tuple[int, ...]
+    axes: str
+    dtype: np.dtype[np.generic]
+    chunks: tuple[int, ...]
+    scale: tuple[float, ...] = ()
+    units: tuple[str, ...] = ()
+    nodata: float | None = None
+    channels: tuple[str, ...] = ()
+    compressed: bool = False
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        count = len(self.shape)
+        if [a for a in AXES if a in self.axes] != list(self.axes) or not len(self.axes) == count == len(self.chunks):
+            raise GeometryError(f"axes {self.axes!r} must be letters of {AXES!r} in that order, one per axis of {self.shape}")
+        object.__setattr__(self, "scale", self.scale or (1.0,) * count)
+        object.__setattr__(self, "units", self.units or ("",) * count)
+
+    @property
+    def box(self) -> Box:
+        """The whole image."""
+        return Box.of_shape(self.shape, self.axes)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all pixels, decoded."""
+        return self.box.size * self.dtype.itemsize
+
+    def with_dtype(self, dtype: np.dtype[np.generic]) -> ImageInfo:
+        """Return the same image with another pixel type."""
+        return replace(self, dtype=dtype)

@@ -1,0 +1,87 @@
+"""The user's own weights, from a nested list or a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tileconv.errors import KernelError
+from tileconv.kernels.kernel import MAX_WEIGHTS, Kernel, checked_weights
+from tileconv.kernels.operations import Linear
+from tileconv.kernels.parameters import WeightsOrFile
+
+
+def convolve(
+    kernel: WeightsOrFile, *, normalize: bool = False, divide_by: float = 1.0, offset: float = 0.0, axes: str = "yx"
+) -> Linear:
+    """Convolution with the user's own kernel: the weights are turned by half a turn, as the mathematics says.
+
+    *normalize* divides by the sum of the weights, *divide_by* by a number of the user's; *offset* is added last.
+
+    Raises
+    ------
+    KernelError
+        If the weights cannot be read, have not one axis per letter of *axes*, or sum to 0 with *normalize*.
+
+    Examples
+    --------
+    >>> convolve([[1, 2], [3, 4]]).kernel.weights
+    array([[4, 3],
+           [2, 1]])
+    """
+    return _own(kernel, axes, normalize, divide_by, offset, flip=True)
+
+
+def correlate(
+    kernel: WeightsOrFile, *, normalize: bool = False, divide_by: float = 1.0, offset: float = 0.0, axes: str = "yx"
+) -> Linear:
+    """Correlation with the user's own kernel: the weights slide over the image as written, as in a CNN layer."""
+    return _own(kernel, axes, normalize, divide_by, offset, flip=False)
+
+
+def _own(kernel: WeightsOrFile, axes: str, normalize: bool, divide_by: float, offset: float, *, flip: bool) -> Linear:
+    weights = checked_weights(load_weights(Path(kernel)) if isinstance(kernel, str) else kernel)
+    if weights.ndim != len(axes):
+        raise KernelError(f"the kernel needs one axis for each of {', '.join(axes)}, found shape {weights.shape}")
+    if normalize:
+        if divide_by != 1.0:
+            raise KernelError("give normalize or divide_by, not both", why="both divide the weights")
+        divide_by = float(weights.sum())
+        if abs(divide_by) <= 1e-12 * float(np.abs(weights).sum()):
+            raise KernelError(
+                "a kernel whose weights sum to 0 cannot be normalized",
+                why="that would divide by zero",
+                fix="Remove normalize: an edge kernel needs none.",
+            )
+    if not np.isfinite(offset):
+        raise KernelError(f"offset must be finite, found {offset}")
+    return Linear(Kernel.of(weights, flip=flip, divide_by=divide_by), float(offset))
+
+
+def load_weights(path: Path) -> ArrayLike:
+    """Return the weights stored in a ``.npy`` file (no pickles) or a ``.csv`` file of numbers.
+
+    Raises
+    ------
+    KernelError
+        If the file is missing, of another kind, holds too many weights, or cannot be read.
+    """
+    where = str(path)
+    if path.suffix not in {".npy", ".csv"}:
+        raise KernelError(f"a kernel file ends in .npy or .csv, found '{path.name}'", where=where)
+    try:
+        size = path.stat().st_size
+        if size > MAX_WEIGHTS * 32:
+            raise KernelError(f"a kernel has at most {MAX_WEIGHTS:,} weights, found a file of {size:,} bytes", where=where)
+        if path.suffix == ".csv":
+            return np.loadtxt(path, delimiter=",", ndmin=2)
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        if mapped.size > MAX_WEIGHTS:
+            raise KernelError(f"a kernel has at most {MAX_WEIGHTS:,} weights, found {mapped.size:,}", where=where)
+        return np.array(mapped)
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
+        if isinstance(error, KernelError):
+            raise
+        raise KernelError(f"cannot read the kernel: {error}", where=where) from error

@@ -1,0 +1,108 @@
+"""Edges: kernels that sum to zero. Signs are those of a step from dark to bright; see docs/operators.md."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tileconv.errors import KernelError
+from tileconv.kernels.blur import bell, bells
+from tileconv.kernels.kernel import Kernel
+from tileconv.kernels.operations import Magnitude
+from tileconv.kernels.parameters import Component, Lengths, Positive, per_axis
+
+
+def edge(component: Component = "x", *, axes: str = "yx") -> Kernel | Magnitude:
+    """The lesson's edge grid: positive left (or above), negative right (or below), so dark left of bright is negative.
+
+    ``component="x"`` finds vertical edges with ``[1 0 -1; 2 0 -2; 1 0 -1] / 4``; a step of height h gives -h.
+
+    Examples
+    --------
+    >>> edge("x").weights
+    array([[ 1,  0, -1],
+           [ 2,  0, -2],
+           [ 1,  0, -1]])
+    """
+    return _gradient(component, (1, 2, 1), axes, slope=(1, 0, -1), divide_by=4.0 ** (len(axes) - 1))
+
+
+def sobel(component: Component = "magnitude", *, axes: str = "yx") -> Kernel | Magnitude:
+    """Sobel gradient, not normalised, as scipy.ndimage: dark left of bright gives a positive x; a step h gives 4 h."""
+    return _gradient(component, (1, 2, 1), axes)
+
+
+def scharr(component: Component = "magnitude", *, axes: str = "yx") -> Kernel | Magnitude:
+    """Scharr gradient with smoothing 3, 10, 3, not normalised: rounder than Sobel's; a step h gives 16 h."""
+    return _gradient(component, (3, 10, 3), axes)
+
+
+def prewitt(component: Component = "magnitude", *, axes: str = "yx") -> Kernel | Magnitude:
+    """Prewitt gradient, not normalised, as scipy.ndimage; a step h gives 3 h."""
+    return _gradient(component, (1, 1, 1), axes)
+
+
+def laplacian(*, axes: str = "yx") -> Kernel:
+    """Sum of the second differences 1, -2, 1 along every axis, as scipy.ndimage.laplace.
+
+    Examples
+    --------
+    >>> laplacian().weights
+    array([[ 0,  1,  0],
+           [ 1, -4,  1],
+           [ 0,  1,  0]])
+    """
+    return Kernel.of(_cross(len(axes), centre=-2 * len(axes), arm=1))
+
+
+def laplacian_of_gaussian(sigma: Lengths, *, truncate: Positive = 4.0, axes: str = "yx") -> Kernel:
+    """Laplacian of a Gaussian blur in one kernel, as scipy.ndimage.gaussian_laplace; bright spots give a negative value."""
+    sigmas = per_axis(sigma, axes, "sigma", above=0.0)
+    smooth = bells(sigma, None, truncate, axes)
+    curved = []
+    for s, g in zip(sigmas, smooth, strict=True):
+        x = np.arange(g.size) - g.size // 2
+        curved.append((x**2 / s**4 - 1 / s**2) * g)
+    terms = [[curved[d] if d == axis else smooth[d] for d in range(len(axes))] for axis in range(len(axes))]
+    return Kernel.separable(*terms)
+
+
+def difference_of_gaussians(
+    low_sigma: Lengths, high_sigma: Lengths | None = None, *, truncate: Positive = 4.0, axes: str = "yx"
+) -> Kernel:
+    """Narrow Gaussian minus wide Gaussian: keeps structures between the two sizes; *high_sigma* defaults to 1.6 times low.
+
+    Raises
+    ------
+    KernelError
+        If a high sigma is not above the low one.
+    """
+    low = per_axis(low_sigma, axes, "low_sigma", above=0.0)
+    high = tuple(1.6 * s for s in low) if high_sigma is None else per_axis(high_sigma, axes, "high_sigma", above=0.0)
+    if any(h <= s for s, h in zip(low, high, strict=True)):
+        raise KernelError(f"high_sigma must be above low_sigma, found {high_sigma} and {low_sigma}")
+    wide = [bell(s, int(truncate * s + 0.5)) for s in high]
+    narrow = []
+    for s, w in zip(low, wide, strict=True):
+        g = bell(s, int(truncate * s + 0.5))
+        narrow.append(np.pad(g, (w.size - g.size) // 2))
+    return Kernel.separable(narrow, [-wide[0], *wide[1:]])
+
+
+def _gradient(
+    component: Component, smooth: tuple[int, ...], axes: str, *, slope: tuple[int, ...] = (-1, 0, 1), divide_by: float = 1.0
+) -> Kernel | Magnitude:
+    if component == "magnitude":
+        return Magnitude(tuple(_derivative(a, smooth, axes, slope, divide_by) for a in axes))
+    if component not in axes:
+        raise KernelError(f"component must be one of {', '.join(axes)} or magnitude, found {component}")
+    return _derivative(component, smooth, axes, slope, divide_by)
+
+
+def _derivative(along: str, smooth: tuple[int, ...], axes: str, slope: tuple[int, ...], divide_by: float) -> Kernel:
+    return Kernel.separable([slope if axis == along else smooth for axis in axes], divide_by=divide_by)
+
+
+def _cross(axes: int, *, centre: int, arm: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """Return a grid of 3 along every axis with *centre* in the middle and *arm* on the nearest neighbours."""
+    distance = sum(abs(g) for g in np.ogrid[(slice(-1, 2),) * axes])
+    return np.select([distance == 0, distance == 1], [centre, arm], 0).astype(np.int64)

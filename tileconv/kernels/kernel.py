@@ -1,0 +1,192 @@
+"""Kernel: the grid of weights that slides over an image, and what follows from the weights alone."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, reduce
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tileconv.boxes import Halo
+from tileconv.errors import KernelError
+
+Weights = NDArray[np.int64] | NDArray[np.float64]
+Term = tuple[Weights, ...]
+"""One outer product: a 1-D factor for every axis of the kernel."""
+
+MAX_WEIGHTS = 16_777_216
+"""Most weights of one kernel: 4096 x 4096, where even the FFT wants more memory than a tile should."""
+MAX_TERMS = 4
+"""Most outer products worth trying; a disk of radius 12 needs 9 and no longer pays (measured, see docs/engines.md)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """Weights as they slide over the image: ``out[p] = sum over j of weights[j] * image[p + j - anchor] / divide_by``.
+
+    Attributes
+    ----------
+    weights
+        1 to 3 axes; int64 when every weight is a whole number, else float64; read-only, finite.
+    anchor
+        The index of the weight that lies on the output pixel.
+    divide_by
+        What the sum is divided by, so that a box of whole numbers stays exact until the division.
+
+    Examples
+    --------
+    >>> Kernel.of([[1, 2, 3]]).halo
+    Halo(before=(0, 1), after=(0, 1))
+    >>> Kernel.of([1, 2], flip=True).weights, Kernel.of([1, 2], flip=True).anchor
+    (array([2, 1]), (0,))
+    """
+
+    weights: Weights
+    anchor: tuple[int, ...]
+    divide_by: float = 1.0
+    given_terms: tuple[Term, ...] = ()
+
+    @classmethod
+    def of(cls, weights: ArrayLike, *, flip: bool = False, divide_by: float = 1.0) -> Kernel:
+        """Return a kernel of *weights*, centred as scipy.ndimage does.
+
+        With *flip* the weights are turned round along every axis first, as convolution says; without, they slide as
+        written (correlation). The centre is index ``n // 2`` of the weights as written, even sizes included.
+
+        Raises
+        ------
+        KernelError
+            If there are no weights, more than 3 axes, too many weights, or one that is not a finite real number, or
+            if *divide_by* is zero or not finite.
+        """
+        array = checked_weights(weights)
+        if not math.isfinite(divide_by) or divide_by == 0:
+            raise KernelError(f"divide_by must be a finite number other than 0, found {divide_by}")
+        anchor = tuple(n // 2 for n in array.shape)
+        if flip:
+            array = np.flip(array)
+            anchor = tuple(n - 1 - a for n, a in zip(array.shape, anchor, strict=True))
+        return cls(_frozen(array), anchor, float(divide_by))
+
+    @classmethod
+    def separable(cls, *terms: Sequence[ArrayLike], divide_by: float = 1.0) -> Kernel:
+        """Return the sum of the outer products of *terms*, one 1-D factor per axis, all terms of one shape."""
+        factors = tuple(tuple(_frozen(checked_weights(f)) for f in term) for term in terms)
+        kernel = cls.of(sum(_outer(term) for term in factors), divide_by=divide_by)
+        return cls(kernel.weights, kernel.anchor, kernel.divide_by, factors)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Weights along each axis."""
+        return self.weights.shape
+
+    @property
+    def halo(self) -> Halo:
+        """Pixels of the image needed around an output pixel."""
+        return Halo(self.anchor, tuple(n - 1 - a for n, a in zip(self.shape, self.anchor, strict=True)))
+
+    @property
+    def integral(self) -> bool:
+        """Whether every weight is a whole number, so that whole-number images have exact sums."""
+        return self.weights.dtype.kind == "i"
+
+    @cached_property
+    def total(self) -> float:
+        """Sum of the weights after the division: what a constant image of ones becomes."""
+        return math.fsum(self.weights.ravel().tolist()) / self.divide_by
+
+    @cached_property
+    def absolute_sum(self) -> float:
+        """Sum of the absolute weights before the division: the most by which a sum exceeds the largest pixel."""
+        return math.fsum(np.abs(self.weights).ravel().tolist())
+
+    @cached_property
+    def norm(self) -> float:
+        """Euclidean norm of the weights before the division."""
+        return float(np.linalg.norm(self.weights.astype(np.float64)))
+
+    @cached_property
+    def terms(self) -> tuple[Term, ...]:
+        """The fewest outer products that sum to the weights, or () when more than ``MAX_TERMS`` would be needed.
+
+        Found by rank, not by name: cross approximation with full pivoting (Bebendorf 2000, "Approximation of boundary
+        element matrices") takes the largest remaining weight and the lines through it, until nothing above rounding
+        is left. Whole-number weights get whole-number factors or none. Terms beyond one need two axes.
+        """
+        return self.given_terms or _cross_terms(self.weights)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of weights, anchor and divisor: equal for kernels that act alike."""
+        header = f"{self.weights.dtype.str} {self.shape} {self.anchor} {self.divide_by!r}".encode()
+        return hashlib.sha256(header + np.ascontiguousarray(self.weights).tobytes()).hexdigest()
+
+    def __repr__(self) -> str:
+        size = "x".join(map(str, self.shape))
+        return f"Kernel({size}, sum={self.total:.6g})"
+
+
+def checked_weights(weights: ArrayLike) -> Weights:
+    """Return *weights* as int64 if all are whole numbers below 2**53, else as float64; KernelError if neither."""
+    try:
+        array = np.asarray(weights)
+    except ValueError as error:
+        raise KernelError("the rows of a kernel must have the same length", fix="Give a rectangle of numbers.") from error
+    if array.dtype.kind not in "biuf":
+        raise KernelError(f"a kernel holds real numbers, found type {array.dtype}")
+    if not 1 <= array.ndim <= 3 or array.size == 0:
+        raise KernelError(f"a kernel has 1 to 3 axes and at least one weight, found shape {array.shape}")
+    if array.size > MAX_WEIGHTS:
+        raise KernelError(f"a kernel has at most {MAX_WEIGHTS:,} weights, found {array.size:,}")
+    array = array.astype(np.float64)
+    if not np.isfinite(array).all():
+        raise KernelError("every weight must be finite, found NaN or infinity")
+    if (np.rint(array) == array).all() and np.abs(array).max() < 2**53:
+        return array.astype(np.int64)
+    return array
+
+
+def _frozen(array: Weights) -> Weights:
+    array = np.ascontiguousarray(array)
+    array.flags.writeable = False
+    return array
+
+
+def _outer(term: Term) -> Weights:
+    return reduce(np.multiply.outer, term)
+
+
+def _cross_terms(weights: Weights) -> tuple[Term, ...]:
+    """Return outer products that sum to *weights* within rounding, or ()."""
+    residual = weights.astype(np.float64)
+    scale = float(np.abs(residual).max())
+    limit = 0.0 if weights.dtype.kind == "i" else 4 * np.finfo(np.float64).eps * scale
+    terms: list[Term] = []
+    while np.abs(residual).max() > limit:
+        if len(terms) == (MAX_TERMS if weights.ndim == 2 else 1):
+            return ()
+        term = _cross(residual, whole=weights.dtype.kind == "i")
+        if term is None:
+            return ()
+        terms.append(term)
+        residual = residual - _outer(term)
+    return tuple(terms)
+
+
+def _cross(residual: NDArray[np.float64], *, whole: bool) -> Term | None:
+    """Return the outer product of the lines through the largest entry; None if *whole* factors cannot make it."""
+    pivot = np.unravel_index(int(np.abs(residual).argmax()), residual.shape)
+    lines = [residual[tuple(slice(None) if d == axis else p for d, p in enumerate(pivot))] for axis in range(residual.ndim)]
+    peak = residual[pivot]
+    if not whole:
+        return tuple(_frozen(line if d == 0 else line / peak) for d, line in enumerate(lines))
+    factors = [(np.rint(line) / np.gcd.reduce(np.rint(line).astype(np.int64))).astype(np.int64) for line in lines]
+    ratio = peak / float(_outer(tuple(factors))[pivot])
+    if ratio != round(ratio):
+        return None
+    factors[0] = factors[0] * round(ratio)
+    return tuple(map(_frozen, factors))

@@ -1,0 +1,28 @@
+"""Formulas on single pixels: no kernel, no halo."""
+
+from __future__ import annotations
+
+import math
+
+from tileconv.errors import KernelError
+from tileconv.kernels.operations import Absolute, Clip, Rescale
+from tileconv.kernels.parameters import Range
+
+
+def rescale(gain: float = 1.0, offset: float = 0.0, *, axes: str = "yx") -> Rescale:  # noqa: ARG001 every operator takes axes
+    """Return *gain* times the image plus *offset*."""
+    if not (math.isfinite(gain) and math.isfinite(offset)):
+        raise KernelError(f"gain and offset must be finite, found {gain} and {offset}")
+    return Rescale(float(gain), float(offset))
+
+
+def absolute(*, axes: str = "yx") -> Absolute:  # noqa: ARG001 every operator takes axes
+    """Return the absolute value: an edge's strength without its sign."""
+    return Absolute()
+
+
+def clip(range: Range, *, axes: str = "yx") -> Clip:  # noqa: A002, ARG001 the spec's word; every operator takes axes
+    """Limit values to *range*, ``[low, high]``."""
+    if len(range) != 2 or not range[0] <= range[1]:
+        raise KernelError(f"range must be [low, high] with low <= high, found {list(range)}")
+    return Clip(float(range[0]), float(range[1]))

@@ -1,0 +1,31 @@
+"""Sharpening: the image plus what a blur took away."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tileconv.kernels.blur import bells
+from tileconv.kernels.kernel import Kernel
+from tileconv.kernels.operations import Unsharp
+from tileconv.kernels.parameters import Lengths, NotNegative, Positive
+
+
+def sharpen(*, axes: str = "yx") -> Kernel:
+    """The lesson's sharpening grid: centre 5, the four neighbours -1 (7 and six in three axes).
+
+    Examples
+    --------
+    >>> sharpen().weights
+    array([[ 0, -1,  0],
+           [-1,  5, -1],
+           [ 0, -1,  0]])
+    """
+    distance = sum(abs(g) for g in np.ogrid[(slice(-1, 2),) * len(axes)])
+    return Kernel.of(np.select([distance == 0, distance == 1], [2 * len(axes) + 1, -1], 0))
+
+
+def unsharp(
+    sigma: Lengths, *, amount: float = 1.0, threshold: NotNegative = 0.0, truncate: Positive = 4.0, axes: str = "yx"
+) -> Unsharp:
+    """Unsharp mask: ``image + amount * (image - gaussian(image))`` where the difference reaches *threshold*."""
+    return Unsharp(Kernel.separable(bells(sigma, None, truncate, axes)), float(amount), float(threshold))
