@@ -11,12 +11,14 @@ The maps are periodic, so an image smaller than the halo is no special case.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tileconv.boxes import Box
 from tileconv.errors import GeometryError
 
 Rule = Literal["reflect", "mirror", "nearest", "wrap", "constant"]
@@ -95,3 +97,40 @@ def source_interval(start: int, stop: int, size: int, rule: Rule) -> tuple[int, 
         nearest = min(max(start, 0), size)
         return nearest, nearest
     return int(inside.min()), int(inside.max()) + 1
+
+
+def extend(
+    block: NDArray[np.generic], have: Box, want: Box, domain: Box, borders: Sequence[Border]
+) -> NDArray[np.generic]:
+    """Return the pixels of *want*, made from *block*, which holds the pixels of *have*.
+
+    Where *want* leaves the image *domain* the border rules make the pixels, along the first axis first. Returns a view
+    where nothing had to be made. A ``wrap`` axis is cut from *block* when *have* reaches that far, else folded.
+
+    Raises
+    ------
+    GeometryError
+        If a pixel that is needed is not in *have*.
+    """
+    for axis, border in enumerate(borders):
+        start, stop = want.start[axis], want.stop[axis]
+        first, last = have.start[axis], have.stop[axis]
+        low, high = domain.start[axis], domain.stop[axis]
+        inside = low <= start and stop <= high
+        if first <= start and stop <= last and (inside or border.rule == "wrap"):
+            block = block[(slice(None),) * axis + (slice(start - first, stop - first),)]
+            continue
+        index = index_map(start - low, stop - low, high - low, border.rule)
+        made = index == OUTSIDE
+        index = index + (low - first)
+        kept = index[~made]
+        if kept.size and (kept.min() < 0 or kept.max() >= last - first):
+            raise GeometryError(f"{have} lacks pixels that {want} takes from {domain} under border {border}")
+        if made.all():
+            shape = (*block.shape[:axis], stop - start, *block.shape[axis + 1 :])
+            block = np.full(shape, border.value, block.dtype)
+            continue
+        block = np.take(block, np.where(made, kept[0] if kept.size else 0, index), axis=axis)
+        if made.any():
+            block[(slice(None),) * axis + (made,)] = border.value
+    return block

@@ -1,0 +1,102 @@
+"""The direct engine: every weight times every pixel, in one fixed order.
+
+An output pixel sees the same operations in the same order wherever it falls in a block, because the loops run over
+weights outside and over pixels inside. ``fastmath`` is limited to contraction: a product and a sum become one
+rounding, in the vector body and in the remainder alike. That is why the bytes do not depend on tiles.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@njit(nogil=True, fastmath={"contract"}, cache=True)  # type: ignore[untyped-decorator]  # Numba has no types
+def _direct(block: Array, weights: Array, out: Array) -> None:  # pragma: no cover - compiled
+    real = weights.dtype.type
+    width = out.shape[2]
+    taps = weights.shape[2]
+    for z in range(out.shape[0]):
+        for y in range(out.shape[1]):
+            row = out[z, y]
+            row[:] = 0
+            for i in range(weights.shape[0]):
+                for j in range(weights.shape[1]):
+                    pixels = block[z + i, y + j]
+                    line = weights[i, j]
+                    k = 0
+                    while k + 4 <= taps:
+                        a, b, c, d = line[k], line[k + 1], line[k + 2], line[k + 3]
+                        for x in range(width):
+                            p, q, r, s = pixels[x + k], pixels[x + k + 1], pixels[x + k + 2], pixels[x + k + 3]
+                            row[x] = (((row[x] + a * real(p)) + b * real(q)) + c * real(r)) + d * real(s)
+                        k += 4
+                    while k < taps:
+                        a = line[k]
+                        for x in range(width):
+                            row[x] += a * real(pixels[x + k])
+                        k += 1
+
+
+@njit(nogil=True, fastmath={"contract"}, cache=True)  # type: ignore[untyped-decorator]
+def _direct_where(block: Array, weights: Array, where: Array, out: Array) -> None:  # pragma: no cover - compiled
+    real = weights.dtype.type
+    for z, y, x in np.argwhere(where):
+        total = real(0)
+        for i in range(weights.shape[0]):
+            for j in range(weights.shape[1]):
+                for k in range(weights.shape[2]):
+                    total += weights[i, j, k] * real(block[z + i, y + j, x + k])
+        out[z, y, x] = total
+
+
+def direct(block: Array, weights: Array) -> Array:
+    """Return the sums under *weights* at every place where they fit inside *block*.
+
+    Parameters
+    ----------
+    block
+        Pixels, axes (z, y, x), any type of ``LOADABLE``.
+    weights
+        Axes (z, y, x), in the type in which to sum: float32, float64 or int64.
+
+    Returns
+    -------
+    Array
+        Shape ``block - weights + 1`` along every axis, type of *weights*; entry ``p`` is
+        ``sum over j of weights[j] * block[p + j]``. Rounding: at most ``n + 1`` half-ulps of ``sum |w| max |x|`` for n
+        weights (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1).
+    """
+    out = np.empty(fitting(block.shape, weights.shape), weights.dtype)
+    _direct(loadable(block, weights.dtype), weights, out)
+    return out
+
+
+def direct_where(block: Array, weights: Array, where: Array, out: Array) -> None:
+    """Write into *out* the direct sums at the pixels that *where* marks (axes z, y, x; shape of *out*)."""
+    _direct_where(loadable(block, weights.dtype), weights, where, out)
+
+
+LOADABLE = {
+    np.dtype(np.float32): frozenset("uint8 uint16 int16 float32".split()),
+    np.dtype(np.float64): frozenset("uint8 uint16 int16 float32 float64".split()),
+    np.dtype(np.int64): frozenset(["int64"]),
+}
+"""Pixel types that the loops read as they are, per type of sum; others are cast first, to keep the compiled set small."""
+
+
+def loadable(block: Array, accumulate: np.dtype[Any]) -> Array:
+    """Return *block* contiguous, in a type that the loops read, without rounding a pixel more than *accumulate* does."""
+    if block.dtype.name not in LOADABLE[accumulate]:
+        block = block.astype(accumulate)
+    return np.ascontiguousarray(block)
+
+
+def fitting(block: tuple[int, ...], weights: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of the places where a grid of *weights* fits inside *block*."""
+    return tuple(n - k + 1 for n, k in zip(block, weights, strict=True))

@@ -1,0 +1,116 @@
+"""Number types: what a stage sums in, what it gives, and when the sums of whole numbers are exact."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from tileconv.kernels.kernel import Kernel
+
+Precision = Literal["auto", "float32", "float64"]
+Dtype = np.dtype[np.generic]
+
+FLOAT32 = np.dtype(np.float32)
+FLOAT64 = np.dtype(np.float64)
+INT64 = np.dtype(np.int64)
+
+
+@dataclass(frozen=True)
+class Values:
+    """What is known of the pixels between two stages before any is read.
+
+    Attributes
+    ----------
+    dtype
+        Type in which the pixels are held.
+    whole
+        Whether every pixel is a whole number, though perhaps held as a float.
+    low, high
+        Bounds that no pixel leaves; infinite where unknown.
+    """
+
+    dtype: Dtype
+    whole: bool
+    low: float = -math.inf
+    high: float = math.inf
+
+    @classmethod
+    def of(cls, dtype: Dtype) -> Values:
+        """Return what the type of an image alone says of its pixels."""
+        if dtype.kind in "iu":
+            limits = np.iinfo(dtype)
+            return cls(dtype, whole=True, low=float(limits.min), high=float(limits.max))
+        return cls(dtype, whole=False)
+
+    @property
+    def peak(self) -> float:
+        """The largest absolute value, infinite where unknown."""
+        return max(abs(self.low), abs(self.high))
+
+    def including(self, value: float) -> Values:
+        """Return the same with *value* among the pixels, as a constant border adds it."""
+        whole = self.whole and float(value).is_integer()
+        return Values(self.dtype, whole, min(self.low, value), max(self.high, value))
+
+
+@dataclass(frozen=True)
+class Sums:
+    """How the sums under one kernel are held.
+
+    ``accumulate`` is float32, float64 or int64. With ``exact`` every partial sum is a whole number that the type
+    holds, so that no engine, order or tiling can change a bit.
+    """
+
+    accumulate: Dtype
+    exact: bool
+    why: str
+
+
+def working_dtype(dtype: Dtype, precision: Precision) -> Dtype:
+    """Return float32 or float64: what pixels that are not exact whole numbers are computed and held in."""
+    if precision != "auto":
+        return np.dtype(precision)
+    small = dtype.itemsize <= 2 or dtype == FLOAT32
+    return FLOAT32 if small else FLOAT64
+
+
+def sums(kernel: Kernel, values: Values, precision: Precision) -> Sums:
+    """Decide how to sum *kernel* over *values*.
+
+    Whole numbers under whole weights are summed exactly in the narrowest type that holds ``sum |w| * max |x|``:
+    float32 below 2**24, float64 below 2**53 (both hold such numbers without rounding), int64 below 2**63.
+
+    Examples
+    --------
+    >>> sums(Kernel.of([[1, 2, 1]]), Values.of(np.dtype("uint16")), "auto").why
+    'whole numbers below 2**24 are exact in float32'
+    """
+    largest = kernel.absolute_sum * values.peak
+    if kernel.integral and values.whole:
+        for dtype, bits in ((FLOAT32, 24), (FLOAT64, 53), (INT64, 63)):
+            if largest < 2.0**bits:
+                return Sums(dtype, exact=True, why=f"whole numbers below 2**{bits} are exact in {dtype}")
+    dtype = working_dtype(values.dtype, precision)
+    why = f"precision {precision} sums {values.dtype} pixels in {dtype}"
+    return Sums(dtype, exact=False, why=why)
+
+
+def result(kernel: Kernel, values: Values, how: Sums, precision: Precision) -> Values:
+    """Return what the sums under *kernel*, divided by its divisor, are like."""
+    low, high = _range(kernel, values)
+    if how.exact and kernel.divide_by == 1:
+        return Values(how.accumulate, whole=True, low=low, high=high)
+    dtype = working_dtype(values.dtype, precision)
+    return Values(dtype, whole=False, low=low / kernel.divide_by, high=high / kernel.divide_by)
+
+
+def _range(kernel: Kernel, values: Values) -> tuple[float, float]:
+    """Return bounds of the undivided sums: positive weights take one end of the values, negative ones the other."""
+    if math.isinf(values.peak):
+        return -math.inf, math.inf
+    positive = float(kernel.weights[kernel.weights > 0].sum())
+    negative = float(kernel.weights[kernel.weights < 0].sum())
+    return positive * values.low + negative * values.high, positive * values.high + negative * values.low
