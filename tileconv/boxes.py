@@ -81,7 +81,7 @@ class Box:
         )
 
     def intersect(self, other: Box) -> Box:
-        """Return the common part; an empty box at the nearer end when there is none."""
+        """Return the common part; an empty box at the later start when there is none."""
         start = tuple(max(a, b) for a, b in zip(self.start, other.start, strict=True))
         stop = tuple(max(s, min(a, b)) for s, a, b in zip(start, self.stop, other.stop, strict=True))
         return Box(start, stop, self.axes)

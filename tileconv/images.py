@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class ImageInfo:
 
     shape: tuple[int, ...]
     axes: str
-    dtype: np.dtype[np.generic]
+    dtype: np.dtype[Any]
     chunks: tuple[int, ...]
     scale: tuple[float, ...] = ()
     units: tuple[str, ...] = ()
@@ -50,9 +51,13 @@ class ImageInfo:
     def __post_init__(self) -> None:
         count = len(self.shape)
         if [a for a in AXES if a in self.axes] != list(self.axes) or not len(self.axes) == count == len(self.chunks):
-            raise GeometryError(f"axes {self.axes!r} must be letters of {AXES!r} in that order, one per axis of {self.shape}")
+            raise GeometryError(
+                f"axes {self.axes!r} must be letters of {AXES!r} in that order, one per axis of {self.shape}"
+            )
         object.__setattr__(self, "scale", self.scale or (1.0,) * count)
         object.__setattr__(self, "units", self.units or ("",) * count)
+        if not len(self.scale) == len(self.units) == count:
+            raise GeometryError(f"an image needs one scale and one unit per axis, found {self.scale} and {self.units}")
 
     @property
     def box(self) -> Box:
@@ -64,6 +69,6 @@ class ImageInfo:
         """Bytes of all pixels, decoded."""
         return self.box.size * self.dtype.itemsize
 
-    def with_dtype(self, dtype: np.dtype[np.generic]) -> ImageInfo:
+    def with_dtype(self, dtype: np.dtype[Any]) -> ImageInfo:
         """Return the same image with another pixel type."""
         return replace(self, dtype=dtype)

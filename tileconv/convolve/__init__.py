@@ -1,0 +1,1 @@
+"""Weights times block gives block: borders, engines, their cost and choice."""

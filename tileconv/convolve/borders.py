@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from tileconv.boxes import Box
@@ -102,35 +103,64 @@ def source_interval(start: int, stop: int, size: int, rule: Rule) -> tuple[int, 
 def extend(
     block: NDArray[np.generic], have: Box, want: Box, domain: Box, borders: Sequence[Border]
 ) -> NDArray[np.generic]:
-    """Return the pixels of *want*, made from *block*, which holds the pixels of *have*.
+    """Return the pixels of *want*, made from *block*, which holds the pixels of *have*; axes (z, y, x).
 
-    Where *want* leaves the image *domain* the border rules make the pixels, along the first axis first. Returns a view
-    where nothing had to be made. A ``wrap`` axis is cut from *block* when *have* reaches that far, else folded.
+    Where *want* leaves the image *domain* the border rules make the pixels; where two constants meet, the later axis'
+    value stands. Returns a view where nothing had to be made. A ``wrap`` axis is taken from *block* as it lies when
+    *have* reaches that far, else folded.
 
     Raises
     ------
     GeometryError
-        If a pixel that is needed is not in *have*.
+        If a pixel that is needed is not in *have*, or a constant is no number of the block's whole-number type.
     """
-    for axis, border in enumerate(borders):
-        start, stop = want.start[axis], want.stop[axis]
-        first, last = have.start[axis], have.stop[axis]
-        low, high = domain.start[axis], domain.stop[axis]
-        inside = low <= start and stop <= high
-        if first <= start and stop <= last and (inside or border.rule == "wrap"):
-            block = block[(slice(None),) * axis + (slice(start - first, stop - first),)]
-            continue
-        index = index_map(start - low, stop - low, high - low, border.rule)
-        made = index == OUTSIDE
-        index = index + (low - first)
-        kept = index[~made]
-        if kept.size and (kept.min() < 0 or kept.max() >= last - first):
-            raise GeometryError(f"{have} lacks pixels that {want} takes from {domain} under border {border}")
-        if made.all():
-            shape = (*block.shape[:axis], stop - start, *block.shape[axis + 1 :])
-            block = np.full(shape, border.value, block.dtype)
-            continue
-        block = np.take(block, np.where(made, kept[0] if kept.size else 0, index), axis=axis)
-        if made.any():
-            block[(slice(None),) * axis + (made,)] = border.value
-    return block
+    maps = [_positions(axis, have, want, domain, border) for axis, border in enumerate(borders)]
+    if have.contains(want) and all((np.diff(m) == 1).all() and (m >= 0).all() for m in maps):
+        return block[tuple(slice(int(m[0]), int(m[-1]) + 1) if m.size else slice(0) for m in maps)]
+    out = np.empty(want.shape, block.dtype)
+    bits = np.dtype(f"u{block.dtype.itemsize}")
+    constants = np.zeros(3, block.dtype)
+    for axis, (found, border) in enumerate(zip(maps, borders, strict=True)):
+        if (found == OUTSIDE).any():
+            if not _holds(block.dtype, border.value):
+                raise GeometryError(f"pixels of type {block.dtype} cannot hold the border value {border.value:g}")
+            constants[axis] = border.value
+    _gather(block.view(bits), maps[0], maps[1], maps[2], constants.view(bits), out.view(bits))
+    return out
+
+
+def _positions(axis: int, have: Box, want: Box, domain: Box, border: Border) -> NDArray[np.intp]:
+    """Return where in the block every position of *want* along *axis* lies; ``OUTSIDE`` for a constant."""
+    start, stop, first, last = want.start[axis], want.stop[axis], have.start[axis], have.stop[axis]
+    low, high = domain.start[axis], domain.stop[axis]
+    if first <= start and stop <= last and (border.rule == "wrap" or (low <= start and stop <= high)):
+        return np.arange(start - first, stop - first, dtype=np.intp)
+    index = index_map(start - low, stop - low, high - low, border.rule)
+    found = np.where(index == OUTSIDE, OUTSIDE, index + (low - first))
+    if ((found < 0) & (index != OUTSIDE)).any() or (found >= last - first).any():
+        raise GeometryError(f"{have} lacks pixels that {want} takes from {domain} under border {border}")
+    return found
+
+
+def _holds(dtype: np.dtype[Any], value: float) -> bool:
+    if dtype.kind not in "iu":
+        return True
+    limits = np.iinfo(dtype)
+    return float(value).is_integer() and limits.min <= value <= limits.max
+
+
+@njit(nogil=True, cache=True)
+def _gather(block: Any, planes: Any, rows: Any, columns: Any, constants: Any, out: Any) -> None:  # pragma: no cover
+    for z in range(planes.size):
+        for y in range(rows.size):
+            made = out[z, y]
+            if planes[z] < 0 or rows[y] < 0:
+                made[:] = constants[1] if rows[y] < 0 else constants[0]
+            else:
+                pixels = block[planes[z], rows[y]]
+                for x in range(columns.size):
+                    if columns[x] >= 0:  # a block without columns has no pixel to read
+                        made[x] = pixels[columns[x]]
+            for x in range(columns.size):
+                if columns[x] < 0:
+                    made[x] = constants[2]

@@ -8,8 +8,8 @@ The grid comes from kernel and image, never from the tile, so that every pixel c
 numbers whatever the tiling. The price: a tile needs every block that it touches, whole. Pixels farther outside the
 image than the kernel reaches count as the block's mean, which cannot touch a result.
 
-Method: overlap-save (Oppenheim and Schafer 2010, Discrete-Time Signal Processing, section 8.7). The mean of each block is taken
-off before the transform and put back as ``mean * sum(weights)``, which keeps bright flat fields accurate.
+Method: overlap-save (Oppenheim and Schafer 2010, Discrete-Time Signal Processing, section 8.7). The mean of each block
+is taken off before the transform and put back as ``mean * sum(weights)``, which keeps bright flat fields accurate.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from tileconv.boxes import Box, Halo
 from tileconv.convolve.direct import direct, direct_where
-from tileconv.convolve.separable import separable
+from tileconv.convolve.separable import touched
 
 Array = NDArray[Any]
 
@@ -34,13 +34,12 @@ ERROR_CONSTANT = 1.0
 """c of the bound ``c eps log2(N) |x|_2 |k|_2``. Measured 2026-11 over transforms of 64 to 2**20 points: at most 0.25
 (tests/convolve/test_fft.py holds it); 1.0 leaves a factor of four."""
 TOLERANCE = 2.0**-20
-"""A block is summed directly when its bound exceeds this share of ``sum |k|`` times its median departure from the mean."""
+"""A block is summed directly when its bound exceeds this share of ``sum |k|`` times the typical step to a neighbour."""
 CACHED_SPECTRA = 12
 BATCH = 16
 """Rows (or planes) that share one call where the kernel has one weight along an axis."""
-L2_POINTS = 2**18
-"""Transform points beyond which a block leaves the L2 cache (2 MiB of float64) and costs ``L2_PENALTY`` times as much."""
-L2_PENALTY = 1.3
+L2_BITS = 18
+"""log2 of the points that still fit the L2 cache (2 MiB of float64); each doubling costs 0.3 more per point."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +83,18 @@ def blocks(kernel: tuple[int, ...], image: tuple[int, ...]) -> Blocks:
     options = []
     for axis in transformed:
         k, whole = kernel[axis], image[axis] + kernel[axis] - 1
-        lengths = {_fast(max(k + 1, math.ceil(k * f))) for f in (1.25, 1.5, 2, 3, 4, 6, 8)} | {64, 128, 256, 512, 1024, 4096}
+        lengths = {_fast(max(k + 1, math.ceil(k * f))) for f in (1.25, 1.5, 2, 3, 4, 6, 8)} | {
+            64,
+            128,
+            256,
+            512,
+            1024,
+            4096,
+        }
         options.append(sorted({min(n, _fast(whole)) for n in lengths if n > k} or {_fast(whole)}))
-    best = min(product(*options), key=lambda lengths: (_cost(lengths, [kernel[a] for a in transformed]), lengths))
+    best = min(
+        product(*options), key=lambda lengths: (block_cost(lengths, tuple(kernel[a] for a in transformed)), lengths)
+    )
     length = [min(BATCH, n) for n in image]
     for axis, n in zip(transformed, best, strict=True):
         length[axis] = n
@@ -98,14 +106,16 @@ def _fast(points: int) -> int:
     return int(scipy.fft.next_fast_len(points, real=True))
 
 
-def _cost(lengths: tuple[int, ...], kernel: list[int]) -> float:
+def block_cost(lengths: tuple[int, ...], kernel: tuple[int, ...]) -> float:
+    """Return the work of one transform per output pixel, in an arbitrary unit: a log-linear part, and a fixed one."""
     points = math.prod(lengths)
     area = math.prod(n - k + 1 for n, k in zip(lengths, kernel, strict=True))
-    return (points * (math.log2(points) + 8) + 5000) / area * (L2_PENALTY if points > L2_POINTS else 1.0)
+    bits = math.log2(points)
+    return (points * (bits + 8) * (1 + 0.3 * max(0.0, bits - L2_BITS)) + 5000) / area
 
 
 def error_bound(points: int, image_norm: float, kernel_norm: float) -> float:
-    """Return ``c eps log2(N) |x|_2 |k|_2``, the most by which a float64 transform of N *points* is wrong at any pixel."""
+    """Return ``c eps log2(N) |x|_2 |k|_2``: no pixel from a float64 transform of N *points* is wrong by more."""
     return float(ERROR_CONSTANT * np.finfo(np.float64).eps * math.log2(points) * image_norm * kernel_norm)
 
 
@@ -118,14 +128,16 @@ def _spectrum(weights: bytes, shape: tuple[int, ...], grid: Blocks) -> NDArray[n
     return scipy.fft.rfftn(padded, axes=grid.transformed, workers=1)
 
 
-def fft(block: Array, have: Box, want: Box, weights: Array, halo: Halo, grid: Blocks, *, exact: bool) -> tuple[Array, int]:
+def fft(
+    block: Array, have: Box, want: Box, weights: Array, halo: Halo, grid: Blocks, *, exact: bool
+) -> tuple[Array, int]:
     """Return the sums under *weights* at the pixels of *want*, and how many blocks fell back to direct sums.
 
     Parameters
     ----------
     block
-        The pixels of *have*, axes (z, y, x): all that the blocks of the grid that touch *want* read, as far as the image with
-        its halo reaches.
+        The pixels of *have*, axes (z, y, x): all that the blocks of the grid that touch *want* read, as far as the
+        image with its halo reaches.
     weights, halo
         float64, axes (z, y, x), and the pixels that they reach before and after.
     exact
@@ -134,7 +146,7 @@ def fft(block: Array, have: Box, want: Box, weights: Array, halo: Halo, grid: Bl
     Returns
     -------
     tuple[Array, int]
-        float64 of the shape of *want*. Pixels whose kernel rectangle holds NaN are NaN; sums over infinities are direct.
+        float64 of the shape of *want*. Pixels whose kernel rectangle holds NaN are NaN; infinities are summed directly.
     """
     out = np.empty(want.shape)
     fallbacks = 0
@@ -155,14 +167,14 @@ def _one_block(
     """Return the sums of one block of the canonical grid, and whether they were summed directly."""
     outer = made.grow(halo)
     values = pixels.astype(np.float64)
-    finite = np.isfinite(values) if not exact else None
-    clean = finite is None or bool(finite.all())
+    finite = np.isfinite(values)
+    clean = exact or bool(finite.all())
     kept = values if clean else np.where(finite, values, 0.0)
     mean = _mean(kept, exact=exact)
     centred = np.zeros(outer.shape)
     inner = read.within(outer)
     centred[inner] = kept - mean if clean else np.where(finite, kept - mean, 0.0)
-    if not exact and _imprecise(centred[inner], weights, grid):
+    if not exact and _imprecise(kept, centred, weights, grid):
         padded = np.zeros(outer.shape)
         padded[inner] = values
         return direct(padded, weights), True
@@ -185,11 +197,16 @@ def _mean(values: Array, *, exact: bool) -> float:
     return round(mean) if exact else mean
 
 
-def _imprecise(centred: Array, weights: Array, grid: Blocks) -> bool:
-    """Return whether a few huge pixels would drown the rest in rounding."""
-    norm = float(np.linalg.norm(centred))
-    sample = np.abs(centred[..., ::8, ::8])
-    typical = float(np.median(sample)) or float(sample.mean())
+def _imprecise(values: Array, centred: Array, weights: Array, grid: Blocks) -> bool:
+    """Return whether a few huge pixels would drown the rest in rounding.
+
+    The rest is judged by the median step between unequal neighbours: a mean or a deviation would be the huge pixels'.
+    """
+    with np.errstate(over="ignore"):
+        norm = float(np.linalg.norm(centred))
+        steps = np.abs(np.diff(values[:, ::8], axis=2 if values.shape[2] > 1 else 1))
+    steps = steps[steps > 0]
+    typical = float(np.median(steps)) if steps.size else 0.0
     bound = error_bound(grid.points, norm, float(np.linalg.norm(weights)))
     return bound > TOLERANCE * float(np.abs(weights).sum()) * typical > 0 or not math.isfinite(bound)
 
@@ -198,11 +215,10 @@ def _mark(sums: Array, values: Array, read: Box, outer: Box, weights: Array) -> 
     """Put into *sums* what NaN and infinity make of every pixel whose kernel rectangle touches one."""
     strange = np.zeros(outer.shape, np.uint8)
     strange[read.within(outer)] = ~np.isfinite(values)
-    rectangle = tuple(np.ones(k, np.float32) for k in weights.shape)
-    touched = separable(strange, (rectangle,)) > 0  # type: ignore[arg-type]  # one factor per axis: three
+    near = touched(strange, weights.shape)
     if np.isinf(values).any():
         padded = np.zeros(outer.shape)
         padded[read.within(outer)] = values
-        direct_where(padded, weights, touched, sums)
+        direct_where(padded, weights, near, sums)
     else:
-        sums[touched] = np.nan
+        sums[near] = np.nan

@@ -17,7 +17,7 @@ from tileconv.convolve.direct import fitting, loadable
 Array = NDArray[Any]
 
 
-@njit(nogil=True, fastmath={"contract"}, cache=True)  # type: ignore[untyped-decorator]  # Numba has no types
+@njit(nogil=True, fastmath={"contract"}, cache=True)
 def _along_x(pixels: Array, line: Array, row: Array) -> None:  # pragma: no cover - compiled
     real = line.dtype.type
     width = row.shape[0]
@@ -36,7 +36,7 @@ def _along_x(pixels: Array, line: Array, row: Array) -> None:  # pragma: no cove
         k += 1
 
 
-@njit(nogil=True, fastmath={"contract"}, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True, fastmath={"contract"}, cache=True)
 def _add_rows(rows: Array, first: int, column: Array, row: Array) -> None:  # pragma: no cover - compiled
     """Add ``column[k] * rows[(first + k) % len(rows)]`` to *row*."""
     count = rows.shape[0]
@@ -56,7 +56,7 @@ def _add_rows(rows: Array, first: int, column: Array, row: Array) -> None:  # pr
         k += 1
 
 
-@njit(nogil=True, fastmath={"contract"}, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True, fastmath={"contract"}, cache=True)
 def _planes(block: Array, column: Array, line: Array, ring: Array, out: Array) -> None:  # pragma: no cover - compiled
     """Add to every plane of *out* the plane of *block* summed along x under *line* and along y under *column*."""
     high = column.shape[0]
@@ -98,3 +98,9 @@ def separable(block: Array, terms: tuple[tuple[Array, Array, Array], ...]) -> Ar
         for z in range(out.shape[0]):
             _add_rows(flat, z, along_z, out[z].reshape(-1))
     return out
+
+
+def touched(strange: Array, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return where a rectangle of *shape* weights holds a pixel that *strange* (uint8, axes z, y, x) marks with 1."""
+    ones = tuple(np.ones(k, np.float32) for k in shape)
+    return separable(strange, ((ones[0], ones[1], ones[2]),)) > 0

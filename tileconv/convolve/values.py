@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from tileconv.kernels.kernel import Kernel
 
 Precision = Literal["auto", "float32", "float64"]
-Dtype = np.dtype[np.generic]
+Dtype = np.dtype[Any]
 
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
 INT64 = np.dtype(np.int64)
+EXACT: tuple[tuple[Dtype, int], ...] = ((FLOAT32, 24), (FLOAT64, 53), (INT64, 63))
+"""Types that hold whole numbers below a power of two without rounding, narrowest first."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Values:
     @classmethod
     def of(cls, dtype: Dtype) -> Values:
         """Return what the type of an image alone says of its pixels."""
+        if dtype.kind == "b":
+            return cls(dtype, whole=True, low=0.0, high=1.0)
         if dtype.kind in "iu":
             limits = np.iinfo(dtype)
             return cls(dtype, whole=True, low=float(limits.min), high=float(limits.max))
@@ -61,12 +65,14 @@ class Sums:
     """How the sums under one kernel are held.
 
     ``accumulate`` is float32, float64 or int64. With ``exact`` every partial sum is a whole number that the type
-    holds, so that no engine, order or tiling can change a bit.
+    holds, so that no engine, order or tiling can change a bit. With ``guarded`` that is so unless a block holds pixels
+    whose sums could leave int64; such a block is refused.
     """
 
     accumulate: Dtype
     exact: bool
     why: str
+    guarded: bool = False
 
 
 def working_dtype(dtype: Dtype, precision: Precision) -> Dtype:
@@ -90,27 +96,21 @@ def sums(kernel: Kernel, values: Values, precision: Precision) -> Sums:
     """
     largest = kernel.absolute_sum * values.peak
     if kernel.integral and values.whole:
-        for dtype, bits in ((FLOAT32, 24), (FLOAT64, 53), (INT64, 63)):
+        for dtype, bits in EXACT:
             if largest < 2.0**bits:
                 return Sums(dtype, exact=True, why=f"whole numbers below 2**{bits} are exact in {dtype}")
+        if values.dtype.kind in "iu" and precision == "auto":
+            return Sums(INT64, exact=True, why="whole numbers are summed in int64; beyond 2**63 is refused", guarded=True)
     dtype = working_dtype(values.dtype, precision)
     why = f"precision {precision} sums {values.dtype} pixels in {dtype}"
     return Sums(dtype, exact=False, why=why)
 
 
-def result(kernel: Kernel, values: Values, how: Sums, precision: Precision) -> Values:
-    """Return what the sums under *kernel*, divided by its divisor, are like."""
-    low, high = _range(kernel, values)
-    if how.exact and kernel.divide_by == 1:
-        return Values(how.accumulate, whole=True, low=low, high=high)
-    dtype = working_dtype(values.dtype, precision)
-    return Values(dtype, whole=False, low=low / kernel.divide_by, high=high / kernel.divide_by)
-
-
-def _range(kernel: Kernel, values: Values) -> tuple[float, float]:
-    """Return bounds of the undivided sums: positive weights take one end of the values, negative ones the other."""
-    if math.isinf(values.peak):
-        return -math.inf, math.inf
-    positive = float(kernel.weights[kernel.weights > 0].sum())
-    negative = float(kernel.weights[kernel.weights < 0].sum())
-    return positive * values.low + negative * values.high, positive * values.high + negative * values.low
+def held(low: float, high: float, *, whole: bool, work: Dtype) -> Values:
+    """Return pixels between *low* and *high*: whole numbers in the narrowest type that is exact, others in *work*."""
+    peak = max(abs(low), abs(high))
+    if whole:
+        for dtype, bits in EXACT:
+            if peak < 2.0**bits:
+                return Values(dtype, whole=True, low=low, high=high)
+    return Values(work, whole=False, low=low, high=high)

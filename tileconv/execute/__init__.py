@@ -1,0 +1,1 @@
+"""Dask to done: threads or a cluster, receipts, and the finished store."""

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.errors import KernelError
-from tileconv.kernels.kernel import Kernel
-from tileconv.kernels.parameters import Lengths, Positive, Sizes, per_axis
+from tileconv.kernels.kernel import Kernel, check_size
+from tileconv.kernels.parameters import Lengths, Positive, Sizes, per_axis, sizes_per_axis
 
 
 def box(size: Sizes = 3, *, axes: str = "yx") -> Kernel:
-    """Moving average: every pixel of a *size* x *size* box weighs the same.
+    """Return the moving average: every pixel of a *size* x *size* box weighs the same.
 
     Examples
     --------
     >>> box(3)
     Kernel(3x3, sum=1)
     """
-    sizes = per_axis(size, axes, "size", above=0)
+    sizes = sizes_per_axis(size, axes)
+    check_size(sizes)
     return Kernel.separable([np.ones(n, np.int64) for n in sizes], divide_by=math.prod(sizes))
 
 
-def gaussian(sigma: Lengths | None = None, *, size: Sizes | None = None, truncate: Positive = 4.0, axes: str = "yx") -> Kernel:
-    """Gaussian bell of standard deviation *sigma* pixels, cut at *truncate* sigmas, weights as scipy.ndimage makes them.
+def gaussian(
+    sigma: Lengths | None = None, *, size: Sizes | None = None, truncate: Positive = 4.0, axes: str = "yx"
+) -> Kernel:
+    """Return the Gaussian of standard deviation *sigma* pixels, cut at *truncate* sigmas, as scipy.ndimage makes it.
 
     With *size* instead of *sigma* the bell is cut at two sigmas, so that ``size=5`` is the 5 x 5 grid of 3Blue1Brown's
     lesson (sigma 1); with both, *size* says where to cut.
@@ -33,7 +37,7 @@ def gaussian(sigma: Lengths | None = None, *, size: Sizes | None = None, truncat
     Raises
     ------
     KernelError
-        If neither is given, or a size is even (a bell has a middle).
+        If neither is given, a size is even (a bell has a middle), or the grid would be too large.
 
     Examples
     --------
@@ -46,7 +50,7 @@ def gaussian(sigma: Lengths | None = None, *, size: Sizes | None = None, truncat
 
 
 def disk(radius: Lengths, *, axes: str = "yx") -> Kernel:
-    """Mean over a disk (a ball in three axes; an ellipse with one radius per axis): pixels with distance <= *radius*.
+    """Return the mean over a disk (a ball in three axes, an ellipse with a radius per axis): distance <= *radius*.
 
     Examples
     --------
@@ -56,9 +60,15 @@ def disk(radius: Lengths, *, axes: str = "yx") -> Kernel:
            [0, 1, 0]])
     """
     radii = per_axis(radius, axes, "radius", above=0.0)
+    check_size([2 * r + 1 for r in radii])
     grids = np.ogrid[tuple(slice(-int(r), int(r) + 1) for r in radii)]
-    inside = sum((g / r) ** 2 for g, r in zip(grids, radii, strict=True)) <= 1
-    return Kernel.of(inside.astype(np.int64), divide_by=int(inside.sum()))
+    squares = [(g / r) ** 2 for g, r in zip(grids, radii, strict=True)]
+    inside = reduce(np.add, squares) <= 1 + ON_THE_RIM
+    return Kernel.of(inside, divide_by=int(inside.sum()))
+
+
+ON_THE_RIM = 1e-12
+"""Pixels like (5, 12) at radius 13 lie on the rim exactly, and their quotients' squares do not sum to exactly one."""
 
 
 def bells(sigma: Lengths | None, size: Sizes | None, truncate: float, axes: str) -> list[NDArray[np.float64]]:
@@ -66,18 +76,23 @@ def bells(sigma: Lengths | None, size: Sizes | None, truncate: float, axes: str)
     if size is None:
         if sigma is None:
             raise KernelError("expected sigma or size, found neither", fix="Give sigma in pixels, as in sigma: 2.")
-        return [bell(s, int(truncate * s + 0.5)) for s in per_axis(sigma, axes, "sigma", above=0.0)]
-    sizes = per_axis(size, axes, "size", above=0)
+        if not 0 < truncate < math.inf:
+            raise KernelError(f"truncate must be above 0 and finite, found {truncate}")
+        sigmas = per_axis(sigma, axes, "sigma", above=0.0)
+        check_size([2 * truncate * s for s in sigmas])
+        return [_bell(s, int(truncate * s + 0.5)) for s in sigmas]
+    sizes = sizes_per_axis(size, axes)
+    check_size(sizes)
     if any(n % 2 == 0 for n in sizes):
         raise KernelError(f"the size of a Gaussian must be odd, found {size}", why="a bell has a middle")
-    sigmas = [max((n - 1) / 4, 0.25) for n in sizes] if sigma is None else per_axis(sigma, axes, "sigma", above=0.0)
-    return [bell(s, n // 2) for s, n in zip(sigmas, sizes, strict=True)]
+    bare = tuple(max((n - 1) / 4, 0.25) for n in sizes)
+    sigmas = bare if sigma is None else per_axis(sigma, axes, "sigma", above=0.0)
+    return [_bell(s, n // 2) for s, n in zip(sigmas, sizes, strict=True)]
 
 
-def bell(sigma: float, radius: int) -> NDArray[np.float64]:
-    """Return ``2 * radius + 1`` samples of a Gaussian, divided by their sum (scipy.ndimage's ``_gaussian_kernel1d``)."""
-    if radius > 1_000_000:
-        raise KernelError(f"a Gaussian reaches at most 1,000,000 pixels, found {radius:,}")
+def _bell(sigma: float, radius: int) -> NDArray[np.float64]:
+    """Return ``2 * radius + 1`` samples of a Gaussian, divided by their sum, as scipy.ndimage makes them."""
     x = np.arange(-radius, radius + 1)
-    weights = np.exp(-0.5 * (x / sigma) ** 2)
-    return weights / weights.sum()
+    with np.errstate(over="ignore"):  # far outside a tiny bell the exponent is minus infinity, and the weight 0
+        weights: NDArray[np.float64] = np.exp(-0.5 * (x / sigma) ** 2)
+    return weights / float(weights.sum())

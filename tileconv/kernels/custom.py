@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tileconv.errors import KernelError
-from tileconv.kernels.kernel import MAX_WEIGHTS, Kernel, checked_weights
+from tileconv.kernels.kernel import MAX_WEIGHTS, Kernel, Weights, check_size, checked_weights
 from tileconv.kernels.operations import Linear
 from tileconv.kernels.parameters import WeightsOrFile
 
@@ -42,14 +42,15 @@ def correlate(
 
 
 def _own(kernel: WeightsOrFile, axes: str, normalize: bool, divide_by: float, offset: float, *, flip: bool) -> Linear:
-    weights = checked_weights(load_weights(Path(kernel)) if isinstance(kernel, str) else kernel)
+    weights = load_weights(Path(kernel)) if isinstance(kernel, str) else checked_weights(kernel)
     if weights.ndim != len(axes):
         raise KernelError(f"the kernel needs one axis for each of {', '.join(axes)}, found shape {weights.shape}")
     if normalize:
         if divide_by != 1.0:
             raise KernelError("give normalize or divide_by, not both", why="both divide the weights")
-        divide_by = float(weights.sum())
-        if abs(divide_by) <= 1e-12 * float(np.abs(weights).sum()):
+        plain = Kernel.of(weights)
+        divide_by = plain.total
+        if abs(divide_by) <= 1e-12 * plain.absolute_sum:
             raise KernelError(
                 "a kernel whose weights sum to 0 cannot be normalized",
                 why="that would divide by zero",
@@ -60,28 +61,37 @@ def _own(kernel: WeightsOrFile, axes: str, normalize: bool, divide_by: float, of
     return Linear(Kernel.of(weights, flip=flip, divide_by=divide_by), float(offset))
 
 
-def load_weights(path: Path) -> ArrayLike:
-    """Return the weights stored in a ``.npy`` file (no pickles) or a ``.csv`` file of numbers.
+def load_weights(path: Path) -> Weights:
+    """Return the weights stored in a ``.npy`` file (no pickles) or a ``.csv`` file of numbers and commas.
 
     Raises
     ------
     KernelError
-        If the file is missing, of another kind, holds too many weights, or cannot be read.
+        If the file is missing, of another kind, holds too many weights or none that make a kernel, or cannot be read.
     """
     where = str(path)
-    if path.suffix not in {".npy", ".csv"}:
+    kind = path.suffix.lower()
+    if kind not in {".npy", ".csv"}:
         raise KernelError(f"a kernel file ends in .npy or .csv, found '{path.name}'", where=where)
+    if not path.is_file():
+        raise KernelError("no such file", where=where, fix="Check the path of the kernel.")
     try:
-        size = path.stat().st_size
-        if size > MAX_WEIGHTS * 32:
-            raise KernelError(f"a kernel has at most {MAX_WEIGHTS:,} weights, found a file of {size:,} bytes", where=where)
-        if path.suffix == ".csv":
-            return np.loadtxt(path, delimiter=",", ndmin=2)
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-        if mapped.size > MAX_WEIGHTS:
-            raise KernelError(f"a kernel has at most {MAX_WEIGHTS:,} weights, found {mapped.size:,}", where=where)
-        return np.array(mapped)
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
-        if isinstance(error, KernelError):
-            raise
+        return checked_weights(_csv(path) if kind == ".csv" else _npy(path))
+    except KernelError as error:
+        raise KernelError(error.problem, where=where, why=error.why, fix=error.fix) from None
+    except Exception as error:  # NumPy reads headers with Python's own parser, which fails in many ways
         raise KernelError(f"cannot read the kernel: {error}", where=where) from error
+
+
+def _csv(path: Path) -> ArrayLike:
+    size = path.stat().st_size
+    if size > MAX_WEIGHTS * 32:
+        raise KernelError(f"a kernel has at most {MAX_WEIGHTS:,} weights, found a file of {size:,} bytes")
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    return [[float(number) for number in line.split(",")] for line in lines if line.strip()]
+
+
+def _npy(path: Path) -> ArrayLike:
+    mapped = np.lib.format.open_memmap(path, mode="r")
+    check_size(mapped.shape)
+    return mapped

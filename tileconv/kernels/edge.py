@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from tileconv.errors import KernelError
-from tileconv.kernels.blur import bell, bells
+from tileconv.kernels.blur import bells
 from tileconv.kernels.kernel import Kernel
 from tileconv.kernels.operations import Magnitude
 from tileconv.kernels.parameters import Component, Lengths, Positive, per_axis
 
 
 def edge(component: Component = "x", *, axes: str = "yx") -> Kernel | Magnitude:
-    """The lesson's edge grid: positive left (or above), negative right (or below), so dark left of bright is negative.
+    """Return the lesson's edge grid: positive left (or above), negative right, so dark left of bright is negative.
 
     ``component="x"`` finds vertical edges with ``[1 0 -1; 2 0 -2; 1 0 -1] / 4``; a step of height h gives -h.
 
@@ -55,13 +55,14 @@ def laplacian(*, axes: str = "yx") -> Kernel:
 
 
 def laplacian_of_gaussian(sigma: Lengths, *, truncate: Positive = 4.0, axes: str = "yx") -> Kernel:
-    """Laplacian of a Gaussian blur in one kernel, as scipy.ndimage.gaussian_laplace; bright spots give a negative value."""
+    """Return the Laplacian of a Gaussian, as scipy.ndimage.gaussian_laplace; a bright spot gives a negative value."""
     sigmas = per_axis(sigma, axes, "sigma", above=0.0)
     smooth = bells(sigma, None, truncate, axes)
     curved = []
     for s, g in zip(sigmas, smooth, strict=True):
         x = np.arange(g.size) - g.size // 2
-        curved.append((x**2 / s**4 - 1 / s**2) * g)
+        with np.errstate(divide="ignore", over="ignore"):  # too small a sigma gives infinite weights, refused below
+            curved.append(((x / s) ** 2 - 1) / np.square(s) * g)
     terms = [[curved[d] if d == axis else smooth[d] for d in range(len(axes))] for axis in range(len(axes))]
     return Kernel.separable(*terms)
 
@@ -69,7 +70,7 @@ def laplacian_of_gaussian(sigma: Lengths, *, truncate: Positive = 4.0, axes: str
 def difference_of_gaussians(
     low_sigma: Lengths, high_sigma: Lengths | None = None, *, truncate: Positive = 4.0, axes: str = "yx"
 ) -> Kernel:
-    """Narrow Gaussian minus wide Gaussian: keeps structures between the two sizes; *high_sigma* defaults to 1.6 times low.
+    """Return a narrow Gaussian minus a wide one, *high_sigma* (1.6 times low if not given): keeps what lies between.
 
     Raises
     ------
@@ -80,16 +81,19 @@ def difference_of_gaussians(
     high = tuple(1.6 * s for s in low) if high_sigma is None else per_axis(high_sigma, axes, "high_sigma", above=0.0)
     if any(h <= s for s, h in zip(low, high, strict=True)):
         raise KernelError(f"high_sigma must be above low_sigma, found {high_sigma} and {low_sigma}")
-    wide = [bell(s, int(truncate * s + 0.5)) for s in high]
-    narrow = []
-    for s, w in zip(low, wide, strict=True):
-        g = bell(s, int(truncate * s + 0.5))
-        narrow.append(np.pad(g, (w.size - g.size) // 2))
+    wide = bells(dict(zip(axes, high, strict=True)), None, truncate, axes)
+    small = bells(low_sigma, None, truncate, axes)
+    narrow = [np.pad(g, (w.size - g.size) // 2) for g, w in zip(small, wide, strict=True)]
     return Kernel.separable(narrow, [-wide[0], *wide[1:]])
 
 
 def _gradient(
-    component: Component, smooth: tuple[int, ...], axes: str, *, slope: tuple[int, ...] = (-1, 0, 1), divide_by: float = 1.0
+    component: Component,
+    smooth: tuple[int, ...],
+    axes: str,
+    *,
+    slope: tuple[int, ...] = (-1, 0, 1),
+    divide_by: float = 1.0,
 ) -> Kernel | Magnitude:
     if component == "magnitude":
         return Magnitude(tuple(_derivative(a, smooth, axes, slope, divide_by) for a in axes))

@@ -22,6 +22,9 @@ MAX_WEIGHTS = 16_777_216
 """Most weights of one kernel: 4096 x 4096, where even the FFT wants more memory than a tile should."""
 MAX_TERMS = 4
 """Most outer products worth trying; a disk of radius 12 needs 9 and no longer pays (measured, see docs/engines.md)."""
+REMAINDER = 8 * float(np.finfo(np.float64).eps)
+"""Share of the absolute weights that terms may leave: a product of float64 lines leaves at most 3 eps of each weight,
+and full pivoting hands that to later terms no larger."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +79,7 @@ class Kernel:
     def separable(cls, *terms: Sequence[ArrayLike], divide_by: float = 1.0) -> Kernel:
         """Return the sum of the outer products of *terms*, one 1-D factor per axis, all terms of one shape."""
         factors = tuple(tuple(_frozen(checked_weights(f)) for f in term) for term in terms)
+        check_size([f.size for f in factors[0]])
         kernel = cls.of(sum(_outer(term) for term in factors), divide_by=divide_by)
         return cls(kernel.weights, kernel.anchor, kernel.divide_by, factors)
 
@@ -97,12 +101,12 @@ class Kernel:
     @cached_property
     def total(self) -> float:
         """Sum of the weights after the division: what a constant image of ones becomes."""
-        return math.fsum(self.weights.ravel().tolist()) / self.divide_by
+        return math.fsum(self.weights.flat) / self.divide_by
 
     @cached_property
     def absolute_sum(self) -> float:
         """Sum of the absolute weights before the division: the most by which a sum exceeds the largest pixel."""
-        return math.fsum(np.abs(self.weights).ravel().tolist())
+        return math.fsum(np.abs(self.weights).flat)
 
     @cached_property
     def norm(self) -> float:
@@ -114,16 +118,19 @@ class Kernel:
         """The fewest outer products that sum to the weights, or () when more than ``MAX_TERMS`` would be needed.
 
         Found by rank, not by name: cross approximation with full pivoting (Bebendorf 2000, "Approximation of boundary
-        element matrices") takes the largest remaining weight and the lines through it, until nothing above rounding
-        is left. Whole-number weights get whole-number factors or none. Terms beyond one need two axes.
+        element matrices") takes the largest remaining weight and the lines through it, until what is left sums to at
+        most ``REMAINDER`` of the absolute weights. Whole-number weights get whole-number factors, without remainder,
+        or none. Terms beyond one need two axes.
         """
         return self.given_terms or _cross_terms(self.weights)
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of weights, anchor and divisor: equal for kernels that act alike."""
-        header = f"{self.weights.dtype.str} {self.shape} {self.anchor} {self.divide_by!r}".encode()
-        return hashlib.sha256(header + np.ascontiguousarray(self.weights).tobytes()).hexdigest()
+        """SHA-256 of all that decides a sum to the last bit: weights, anchor, divisor and terms."""
+        digest = hashlib.sha256(f"{self.shape} {self.anchor} {self.divide_by!r} {len(self.terms)}".encode())
+        for array in (self.weights, *(factor for term in self.terms for factor in term)):
+            digest.update(array.dtype.str.encode() + array.tobytes())
+        return digest.hexdigest()
 
     def __repr__(self) -> str:
         size = "x".join(map(str, self.shape))
@@ -135,23 +142,36 @@ def checked_weights(weights: ArrayLike) -> Weights:
     try:
         array = np.asarray(weights)
     except ValueError as error:
-        raise KernelError("the rows of a kernel must have the same length", fix="Give a rectangle of numbers.") from error
+        raise KernelError(
+            "the rows of a kernel must have the same length", fix="Give a rectangle of numbers."
+        ) from error
     if array.dtype.kind not in "biuf":
         raise KernelError(f"a kernel holds real numbers, found type {array.dtype}")
     if not 1 <= array.ndim <= 3 or array.size == 0:
         raise KernelError(f"a kernel has 1 to 3 axes and at least one weight, found shape {array.shape}")
-    if array.size > MAX_WEIGHTS:
-        raise KernelError(f"a kernel has at most {MAX_WEIGHTS:,} weights, found {array.size:,}")
-    array = array.astype(np.float64)
-    if not np.isfinite(array).all():
+    check_size(array.shape)
+    with np.errstate(over="ignore"):  # a long double too large becomes an infinity, refused below
+        reals = array.astype(np.float64) + 0.0  # -0.0 becomes 0.0: kernels that act alike have one digest
+    if not np.isfinite(reals).all():
         raise KernelError("every weight must be finite, found NaN or infinity")
-    if (np.rint(array) == array).all() and np.abs(array).max() < 2**53:
-        return array.astype(np.int64)
-    return array
+    if (np.rint(reals) == reals).all() and np.abs(reals).max() < 2**53:
+        return reals.astype(np.int64)
+    return reals
+
+
+def check_size(sizes: Sequence[float]) -> None:
+    """Refuse a grid of more than ``MAX_WEIGHTS`` weights before any is made; KernelError."""
+    count = math.prod(sizes)
+    if not count <= MAX_WEIGHTS:
+        shape = " x ".join(f"{n:,.0f}" for n in sizes)
+        raise KernelError(
+            f"a kernel has at most {MAX_WEIGHTS:,} weights, found {shape}", fix="Make the kernel smaller."
+        )
 
 
 def _frozen(array: Weights) -> Weights:
-    array = np.ascontiguousarray(array)
+    if not array.flags.c_contiguous:
+        array = array.copy()
     array.flags.writeable = False
     return array
 
@@ -162,31 +182,33 @@ def _outer(term: Term) -> Weights:
 
 def _cross_terms(weights: Weights) -> tuple[Term, ...]:
     """Return outer products that sum to *weights* within rounding, or ()."""
-    residual = weights.astype(np.float64)
-    scale = float(np.abs(residual).max())
-    limit = 0.0 if weights.dtype.kind == "i" else 4 * np.finfo(np.float64).eps * scale
+    residual: NDArray[np.float64] = weights.astype(np.float64)
+    whole = weights.dtype.kind == "i"
+    limit = 0.0 if whole else REMAINDER * float(np.abs(residual).sum())
     terms: list[Term] = []
-    while np.abs(residual).max() > limit:
+    while np.abs(residual).sum() > limit:
         if len(terms) == (MAX_TERMS if weights.ndim == 2 else 1):
             return ()
-        term = _cross(residual, whole=weights.dtype.kind == "i")
+        term = _cross(residual, whole=whole)
         if term is None:
             return ()
         terms.append(term)
-        residual = residual - _outer(term)
+        residual -= _outer(term)
     return tuple(terms)
 
 
 def _cross(residual: NDArray[np.float64], *, whole: bool) -> Term | None:
     """Return the outer product of the lines through the largest entry; None if *whole* factors cannot make it."""
     pivot = np.unravel_index(int(np.abs(residual).argmax()), residual.shape)
-    lines = [residual[tuple(slice(None) if d == axis else p for d, p in enumerate(pivot))] for axis in range(residual.ndim)]
+    lines = [
+        residual[tuple(slice(None) if d == axis else p for d, p in enumerate(pivot))] for axis in range(residual.ndim)
+    ]
     peak = residual[pivot]
     if not whole:
-        return tuple(_frozen(line if d == 0 else line / peak) for d, line in enumerate(lines))
+        return tuple(_frozen(line.copy() if d == 0 else line / peak) for d, line in enumerate(lines))
     factors = [(np.rint(line) / np.gcd.reduce(np.rint(line).astype(np.int64))).astype(np.int64) for line in lines]
-    ratio = peak / float(_outer(tuple(factors))[pivot])
-    if ratio != round(ratio):
+    ratio, rest = divmod(int(peak), math.prod(int(f[p]) for f, p in zip(factors, pivot, strict=True)))
+    if rest:
         return None
-    factors[0] = factors[0] * round(ratio)
+    factors[0] = factors[0] * ratio
     return tuple(map(_frozen, factors))

@@ -19,7 +19,9 @@ Sizes = Count | Mapping[str, Count]
 """Whole pixels: one number for every axis, or one per named axis."""
 Component = Literal["x", "y", "z", "magnitude"]
 Range = Annotated[Sequence[float], "two numbers, low and high"]
-WeightsOrFile = Annotated[str | Sequence[float] | Sequence[Sequence[float]] | Sequence[Sequence[Sequence[float]]], "kernel"]
+WeightsOrFile = Annotated[
+    str | Sequence[float] | Sequence[Sequence[float]] | Sequence[Sequence[Sequence[float]]], "kernel"
+]
 """A nested list of numbers, or the path of a ``.npy`` or ``.csv`` file."""
 
 Number = TypeVar("Number", int, float)
@@ -42,3 +44,11 @@ def per_axis(value: Number | Mapping[str, Number], axes: str, name: str, *, abov
     if not all(v > above and v < float("inf") for v in values):
         raise KernelError(f"{name} must be above {above} and finite, found {value}")
     return values
+
+
+def sizes_per_axis(size: Sizes, axes: str) -> tuple[int, ...]:
+    """Return one whole number of pixels >= 1 per letter of *axes*; KernelError otherwise."""
+    values = per_axis(size, axes, "size", above=0)
+    if any(v != int(v) for v in values):
+        raise KernelError(f"size must be a whole number of pixels, found {size}")
+    return tuple(int(v) for v in values)

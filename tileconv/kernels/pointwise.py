@@ -21,7 +21,7 @@ def absolute(*, axes: str = "yx") -> Absolute:  # noqa: ARG001 every operator ta
     return Absolute()
 
 
-def clip(range: Range, *, axes: str = "yx") -> Clip:  # noqa: A002, ARG001 the spec's word; every operator takes axes
+def clip(range: Range, *, axes: str = "yx") -> Clip:  # noqa: ARG001 the spec's word; every operator takes axes
     """Limit values to *range*, ``[low, high]``."""
     if len(range) != 2 or not range[0] <= range[1]:
         raise KernelError(f"range must be [low, high] with low <= high, found {list(range)}")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from tileconv.errors import KernelError
 from tileconv.kernels.blur import bells
 from tileconv.kernels.kernel import Kernel
 from tileconv.kernels.operations import Unsharp
@@ -11,7 +14,7 @@ from tileconv.kernels.parameters import Lengths, NotNegative, Positive
 
 
 def sharpen(*, axes: str = "yx") -> Kernel:
-    """The lesson's sharpening grid: centre 5, the four neighbours -1 (7 and six in three axes).
+    """Return the lesson's sharpening grid: centre 5, the four neighbours -1 (7 and six in three axes).
 
     Examples
     --------
@@ -28,4 +31,6 @@ def unsharp(
     sigma: Lengths, *, amount: float = 1.0, threshold: NotNegative = 0.0, truncate: Positive = 4.0, axes: str = "yx"
 ) -> Unsharp:
     """Unsharp mask: ``image + amount * (image - gaussian(image))`` where the difference reaches *threshold*."""
+    if not (math.isfinite(amount) and 0 <= threshold < math.inf):
+        raise KernelError(f"amount must be finite and threshold >= 0 and finite, found {amount} and {threshold}")
     return Unsharp(Kernel.separable(bells(sigma, None, truncate, axes)), float(amount), float(threshold))

@@ -1,0 +1,1 @@
+"""Everything decided, nothing run: stages, passes, tiles, memory, and the reasons."""

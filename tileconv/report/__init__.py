@@ -1,0 +1,1 @@
+"""What a person sees: plans in words, progress, summaries and pictures."""

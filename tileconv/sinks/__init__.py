@@ -1,0 +1,1 @@
+"""Where results go: tiles to a store or a file."""

@@ -1,0 +1,200 @@
+"""The FFT engine: overlap-save on the canonical grid, judged by direct sums of the oracle."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import strategies
+from hypothesis import given
+from hypothesis import strategies as st
+from oracles import convolution
+
+from tileconv.boxes import Box, Halo
+from tileconv.convolve.fft import ERROR_CONSTANT, TOLERANCE, Blocks, blocks, error_bound, fft
+
+EPS = float(np.finfo(np.float64).eps)
+
+
+@st.composite
+def jobs(draw, dtype="float64", peak=None):
+    """Draw an image, extended by a lopsided kernel's halo, and a grid of a few blocks."""
+    kernel = draw(st.tuples(st.sampled_from((1, 1, 2, 3)), st.integers(1, 6), st.integers(1, 6)))
+    before = tuple(draw(st.integers(0, k - 1)) for k in kernel)
+    halo = Halo(before, tuple(k - 1 - b for k, b in zip(kernel, before, strict=True)))
+    image = draw(st.tuples(st.integers(1, 4), st.integers(1, 30), st.integers(1, 30)))
+    length = tuple(k + draw(st.integers(1, 12)) for k in kernel)
+    transformed = tuple(axis for axis in range(3) if kernel[axis] > 1) or (2,)
+    grid = Blocks(length, tuple(n - k + 1 for n, k in zip(length, kernel, strict=True)), transformed)
+    domain = Box.of_shape(image).grow(halo)
+    block = strategies.pixels(domain.shape, dtype, draw(strategies.seeds), peak=peak)
+    rng = np.random.default_rng(draw(strategies.seeds))
+    weights = rng.integers(-9, 10, kernel).astype(float) if block.dtype.kind != "f" else rng.standard_normal(kernel)
+    return block, domain, Box.of_shape(image), weights, halo, grid
+
+
+def run(job, want=None, *, exact=False):
+    """Return the sums at *want* from the part of the block that the grid's blocks there read."""
+    block, domain, image, weights, halo, grid = job
+    want = image if want is None else want
+    have = grid.cover(want).intersect(image).grow(halo)
+    return fft(block[have.within(domain)], have, want, weights, halo, grid, exact=exact)
+
+
+def expected(job):
+    with np.errstate(invalid="ignore"):
+        return convolution.valid(job[0].astype(np.longdouble), job[3].astype(np.longdouble))
+
+
+def bound(job, norm=None):
+    block, _, _, weights, _, grid = job
+    peak = np.abs(block.astype(float)).max()
+    norm = math.sqrt(grid.points) * peak if norm is None else norm
+    return 2 * error_bound(grid.points, norm, np.linalg.norm(weights)) + 2 * EPS * np.abs(weights).sum() * peak
+
+
+@given(st.one_of(jobs(), jobs("float32"), jobs("uint16")))
+def test_floats_are_within_the_bound(job):
+    made, _ = run(job)
+    assert made.dtype == np.float64
+    assert np.abs(made - expected(job)).max() <= bound(job)
+
+
+@given(st.one_of(jobs("uint16"), jobs("int16"), jobs("int32", peak=2**24)))
+def test_whole_numbers_are_exact(job):
+    made, fallbacks = run(job, exact=True)
+    assert fallbacks == 0
+    assert np.array_equal(made, convolution.valid(job[0].astype(int), job[3].astype(int)))
+    assert not np.signbit(made[made == 0]).any()
+
+
+@given(jobs(), st.data())
+def test_cutting_changes_no_byte(job, data):
+    image = job[2]
+    for value in data.draw(st.lists(st.sampled_from([np.nan, np.inf, 1e15]), max_size=2)):
+        job[0][tuple(data.draw(st.integers(0, n - 1)) for n in job[0].shape)] = value
+    whole, _ = run(job)
+    for axis in range(3):
+        places = data.draw(strategies.cuts(image.shape[axis]))
+        parts = []
+        for a, b in pairwise(places):
+            start, stop = list(image.start), list(image.stop)
+            start[axis], stop[axis] = a, b
+            parts.append(run(job, Box(tuple(start), tuple(stop)))[0])
+        assert np.concatenate(parts, axis).tobytes() == whole.tobytes()
+
+
+@given(jobs(), st.data())
+def test_nan_and_infinity_stand_where_the_definition_puts_them(job, data):
+    values = data.draw(st.lists(st.sampled_from([np.nan, np.inf, -np.inf]), min_size=1, max_size=3))
+    scale = np.abs(job[0]).max()
+    for value in values:
+        job[0][tuple(data.draw(st.integers(0, n - 1)) for n in job[0].shape)] = value
+    made, sums = run(job)[0], expected(job)
+    assert np.array_equal(np.isnan(made), np.isnan(sums))
+    assert np.array_equal(made[np.isinf(sums)], sums[np.isinf(sums)])
+    fine = np.isfinite(sums)
+    job[0][~np.isfinite(job[0])] = scale
+    assert not fine.any() or np.abs(made[fine] - sums[fine]).max() <= bound(job)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_image_of_nothing_else(value):
+    job = make_job((1, 3, 4), (1, 20, 30))
+    job[0][:] = value
+    assert np.array_equal(run(job)[0], expected(job), equal_nan=True)
+
+
+def make_job(kernel, image, seed=0, *, grid=None):
+    """Return a job of random pixels about zero under a random kernel, on the grid that ``blocks`` picks."""
+    rng = np.random.default_rng(seed)
+    halo = Halo(tuple(k // 2 for k in kernel), tuple(k - 1 - k // 2 for k in kernel))
+    domain = Box.of_shape(image).grow(halo)
+    weights = rng.standard_normal(kernel)
+    grid = blocks(kernel, image) if grid is None else grid
+    return rng.standard_normal(domain.shape), domain, Box.of_shape(image), weights, halo, grid
+
+
+@pytest.mark.parametrize("huge", [1e7, 1e12, 1e100, -3e200])
+@pytest.mark.parametrize("level", [0.0, 5.0])
+def test_a_huge_pixel_does_not_drown_its_block(huge, level):
+    job = make_job((1, 7, 9), (1, 60, 70))
+    job[0][:] += level
+    job[0][0, 40, 50] = huge
+    made, fallbacks = run(job)
+    far = np.ones(made.shape, bool)
+    far[0, 30:50, 40:60] = False
+    error = np.abs(made - expected(job))[far].max()
+    assert error <= 2 * TOLERANCE * np.abs(job[3]).sum()  # other pixels depart from their level by about 1
+    assert fallbacks == (0 if huge == 1e7 else 1)
+
+
+def test_pixels_drowned_by_a_majority_of_huge_ones_are_found_too():
+    """Half of a satellite scene may hold -3.4e38, which nobody called missing."""
+    job = make_job((1, 7, 9), (1, 60, 70))
+    job[0][0, :50] = -3.4e38
+    made, fallbacks = run(job)
+    assert fallbacks == 1
+    assert np.abs(made - expected(job))[0, 55:].max() <= 2 * TOLERANCE * np.abs(job[3]).sum()
+
+
+def test_a_dark_background_is_no_reason_to_fall_back():
+    job = make_job((1, 7, 9), (1, 60, 70))
+    job[0][0, :, 20:] = 0
+    assert run(job)[1] == 0
+
+
+def test_a_bright_flat_field_stays_exact_to_its_own_rounding():
+    """Without the mean taken off first the error is that of pixels of 60,000."""
+    job = make_job((1, 9, 9), (1, 100, 100))
+    job[0][:] = 60_000 + job[0] / 1000
+    assert np.abs(run(job)[0] - expected(job)).max() <= 4 * EPS * 60_000 * np.abs(job[3]).sum()
+
+
+def test_pixels_beyond_the_image_count_as_the_mean_and_cannot_touch_a_result():
+    job = make_job((1, 5, 5), (1, 11, 13), grid=Blocks((1, 32, 32), (1, 28, 28), (1, 2)))
+    assert np.abs(run(job)[0] - expected(job)).max() <= bound(job)
+
+
+@pytest.mark.parametrize("length", [(64,), (96,), (512,), (4096,), (16, 18), (128, 120), (8, 16, 20)])
+@pytest.mark.parametrize("kind", ["noise", "impulse", "wave", "steps"])
+def test_the_error_constant_holds_with_a_factor_of_four(length, kind):
+    rng = np.random.default_rng(len(length))
+    shape = (1,) * (3 - len(length)) + length
+    kernel = tuple(1 if n == 1 else max(2, n // 3) for n in shape)
+    grid = Blocks(shape, tuple(n - k + 1 for n, k in zip(shape, kernel, strict=True)), tuple(range(3))[-len(length) :])
+    x = np.arange(math.prod(shape)).reshape(shape)
+    image = {
+        "noise": rng.standard_normal(shape),
+        "impulse": (x == x.size // 2) * 1.0,
+        "wave": np.sin(x * 0.7),
+        "steps": np.sign(np.sin(x * 0.05)),
+    }[kind]
+    image -= image.mean()
+    weights = rng.standard_normal(kernel)
+    halo = Halo(tuple(k - 1 for k in kernel), (0, 0, 0))
+    want = Box.of_shape(grid.step)
+    made, _ = fft(image, want.grow(halo), want, weights, halo, grid, exact=False)
+    # judged by longdouble sums at a few places: all of them would take minutes
+    places = [tuple(int(rng.integers(n)) for n in grid.step) for _ in range(40)]
+    wide = image.astype(np.longdouble)
+    under = [tuple(slice(a, a + k) for a, k in zip(place, kernel, strict=True)) for place in places]
+    errors = [abs(made[p] - (wide[window] * weights).sum()) for p, window in zip(places, under, strict=True)]
+    unit = error_bound(grid.points, np.linalg.norm(image), np.linalg.norm(weights)) / ERROR_CONSTANT
+    assert max(errors) <= 0.25 * unit
+
+
+@given(
+    st.tuples(st.integers(1, 5), st.integers(1, 70), st.integers(1, 70)),
+    st.tuples(st.integers(1, 40), st.integers(1, 3000), st.integers(1, 3000)),
+)
+def test_grids_fit_their_kernel(kernel, image):
+    grid = blocks(kernel, image)
+    assert all(s == n - k + 1 >= 1 for s, n, k in zip(grid.step, grid.length, kernel, strict=True))
+    assert all(kernel[axis] == 1 for axis in range(3) if axis not in grid.transformed)
+    assert grid.points == math.prod(grid.length[axis] for axis in grid.transformed)
+    assert grid.area == math.prod(grid.step[axis] for axis in grid.transformed)
+    want = Box((0, 1, 1), (1, 2, 2)).intersect(Box.of_shape(image))
+    cover = grid.cover(want)
+    assert cover.contains(want)
+    assert all(a % s == 0 == b % s for a, b, s in zip(cover.start, cover.stop, grid.step, strict=True))

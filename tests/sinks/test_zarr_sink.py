@@ -1,0 +1,271 @@
+"""The Zarr sink: whole chunks, checksums, who may be overwritten, and when a store counts as complete."""
+
+import json
+import multiprocessing
+import pickle
+import tracemalloc
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tileconv.boxes import Box, TileGrid
+from tileconv.errors import GeometryError, SinkError
+from tileconv.images import ImageInfo
+from tileconv.sinks.zarr import ZarrSink
+
+
+def sink_of(path, shape=(50, 37), dtype="float32", chunks=(16, 16), axes="yx", **fields):
+    return ZarrSink(path, ImageInfo(shape, axes, np.dtype(dtype), chunks), **fields)
+
+
+def image_of(sink, seed=0):
+    values = np.random.default_rng(seed).integers(0, 200, sink.info.shape)
+    return values.astype(sink.info.dtype)
+
+
+def fill(sink, image, tile):
+    for box in TileGrid(sink.info.box, tile):
+        sink.write(box, image[box.within(sink.info.box)])
+
+
+@given(
+    st.data(),
+    st.sampled_from(["yx", "cyx", "tczyx"]),
+    st.sampled_from(["uint8", "int16", "uint64", "float16", "float64"]),
+    st.booleans(),
+)
+def test_any_tiling_by_whole_chunks_stores_the_image(tmp_path_factory, data, axes, dtype, plain):
+    sides = st.integers(1, 9)
+    shape = tuple(data.draw(sides) for _ in axes)
+    chunks = tuple(data.draw(sides) for _ in axes)
+    tile = tuple(c * data.draw(st.integers(1, 3)) for c in chunks)
+    sink = sink_of(tmp_path_factory.mktemp("any") / "out.ome.zarr", shape, dtype, chunks, axes, plain=plain)
+    image = image_of(sink, data.draw(st.integers(0, 9)))
+    sink.create()
+    fill(sink, image, tile)
+    sink.finish({})
+    stored = zarr.open_array(sink.path if plain else sink.path / "0", mode="r")
+    np.testing.assert_array_equal(stored[:], image)
+    assert (stored.dtype, stored.chunks, stored.metadata.dimension_names) == (image.dtype, chunks, tuple(axes))
+
+
+def test_chunks_equal_to_the_fill_value_are_present(tmp_path):
+    sink = sink_of(tmp_path / "zeros.zarr")
+    sink.create()
+    fill(sink, np.zeros(sink.info.shape, "f4"), (32, 48))
+    assert sum(p.is_file() for p in (sink.array_path / "c").rglob("*")) == 4 * 3
+
+
+def test_a_write_reads_nothing_back(tmp_path):
+    sink = sink_of(tmp_path / "torn.zarr")
+    sink.create()
+    image = image_of(sink)
+    fill(sink, image, (16, 16))
+    for chunk in (sink.array_path / "c").rglob("*"):
+        if chunk.is_file():
+            chunk.write_bytes(b"torn")
+    fill(sink, image, (32, 16))
+    np.testing.assert_array_equal(zarr.open_array(sink.array_path, mode="r")[:], image)
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "problem"),
+    [
+        ((0, 0), (16, 20), "whole number of chunks"),
+        ((8, 0), (16, 16), "whole number of chunks"),
+        ((48, 32), (50, 36), "whole number of chunks"),
+        ((48, 32), (64, 37), "leaves the output"),
+    ],
+)
+def test_boxes_that_cut_a_chunk_or_leave_the_image_are_refused(tmp_path, start, stop, problem):
+    sink = sink_of(tmp_path / "out.zarr")
+    box = Box(start, stop)
+    with pytest.raises(GeometryError, match=problem):
+        sink.write(box, np.zeros(box.shape, "f4"))
+
+
+def test_another_shape_or_dtype_is_refused(tmp_path):
+    sink = sink_of(tmp_path / "out.zarr")
+    box = Box((48, 32), (50, 37))
+    for array in (np.zeros((2, 4), "f4"), np.zeros((1, 1), "f4"), np.zeros((2, 5), "f8"), np.zeros((2, 5), ">f4")):
+        with pytest.raises(GeometryError, match=r"needs float32 of shape \(2, 5\)"):
+            sink.write(box, array)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_every_flipped_bit_is_noticed(tmp_path, dtype):
+    sink = sink_of(tmp_path / "flip.zarr", (64, 64), dtype, (64, 64))
+    sink.create()
+    sink.write(sink.info.box, image_of(sink))
+    chunk = sink.array_path / "c" / "0" / "0"
+    good = chunk.read_bytes()
+    for bit in np.random.default_rng(1).integers(0, 8 * len(good), 200).tolist():
+        bad = bytearray(good)
+        bad[bit // 8] ^= 1 << bit % 8
+        chunk.write_bytes(bad)
+        with pytest.raises(Exception):  # noqa: B017, PT011 each codec has its own
+            zarr.open_array(sink.array_path, mode="r")[:]
+
+
+def write_part(sink, boxes):
+    image = image_of(sink)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda box: sink.write(box, image[box.within(sink.info.box)]), boxes))
+
+
+def test_threads_of_two_processes_write_at_once(tmp_path):
+    sink = sink_of(tmp_path / "many.zarr", (200, 200))
+    sink.create()
+    boxes = list(TileGrid(sink.info.box, (32, 16)))
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(write_part, [sink, sink], [boxes[::2], boxes[1::2]]))
+    np.testing.assert_array_equal(zarr.open_array(sink.array_path, mode="r")[:], image_of(sink))
+
+
+def test_the_recipe_pickles(tmp_path):
+    sink = sink_of(tmp_path / "out.zarr")
+    sink.create()
+    assert pickle.loads(pickle.dumps(sink)) == sink  # noqa: S301 our own bytes
+
+
+def test_a_write_needs_memory_for_a_few_chunks_not_for_the_tile(tmp_path):
+    sink = sink_of(tmp_path / "out.zarr", (2048, 2048), "float32", (256, 256))
+    sink.create()
+    image = np.random.default_rng(0).random(sink.info.shape, "float32")
+    sink.write(Box((0, 0), (256, 256)), image[:256, :256])  # imports done
+    tracemalloc.start()
+    try:
+        sink.write(sink.info.box, image)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 256 * 256 * 4 <= peak < 4 * 256 * 256 * 4
+
+
+def test_the_store_looks_complete_only_after_finish(tmp_path):
+    sink = sink_of(tmp_path / "out.ome.zarr")
+    sink.create()
+    fill(sink, image_of(sink), (16, 48))
+    assert dict(zarr.open_group(sink.path, mode="r").attrs) == {"tileconv": {"complete": False}}
+    sink.finish({"spec": "abc"}, translation=(2, 0))
+    attributes = dict(zarr.open_group(sink.path, mode="r").attrs)
+    assert attributes["tileconv"] == {"complete": True, "spec": "abc"}
+    assert attributes["ome"]["multiscales"][0]["name"] == "out"
+
+
+def test_finish_refuses_a_store_that_lacks_chunks(tmp_path):
+    sink = sink_of(tmp_path / "out.ome.zarr")
+    sink.create()
+    fill(sink, image_of(sink), (16, 16))
+    (sink.array_path / "c" / "1" / "2").rename(sink.array_path / "c" / "1" / "2.0123.partial")
+    with pytest.raises(SinkError, match="1 of 12 chunks were never written"):
+        sink.finish({})
+    assert "ome" not in zarr.open_group(sink.path, mode="r").attrs
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("finished", [False, True])
+def test_ours_is_replaced_only_with_overwrite_and_wholly(tmp_path, plain, finished):
+    sink = sink_of(tmp_path / "out.zarr", plain=plain)
+    sink.create()
+    fill(sink, image_of(sink), (16, 16))
+    if finished:
+        sink.finish({})
+    other = sink_of(tmp_path / "out.zarr", (5, 5), "uint8", (5, 5), plain=not plain)
+    with pytest.raises(SinkError, match="already exists"):
+        other.create()
+    other.create(overwrite=True)
+    fresh = sink_of(tmp_path / "fresh.zarr", (5, 5), "uint8", (5, 5), plain=not plain)
+    fresh.create()
+
+    def files(root):
+        return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+    assert files(other.path) == files(fresh.path)
+
+
+def snapshot(root):
+    return sorted((str(p), p.read_bytes() if p.is_file() else b"") for p in [root, *root.rglob("*")])
+
+
+def others(path, kind):
+    match kind:
+        case "file":
+            path.write_bytes(b"a file")
+        case "folder":
+            path.mkdir()
+            (path / "notes.txt").write_text("mine")
+        case "array":
+            zarr.create_array(path, shape=(3,), dtype="u1")[:] = 7
+        case "group":
+            zarr.create_group(path, attributes={"ome": {}})
+        case "zarr 2":
+            zarr.create_array(path, shape=(3,), dtype="u1", zarr_format=2)[:] = 7
+        case "no JSON":
+            path.mkdir()
+            (path / "zarr.json").write_text("{")
+        case "other JSON":
+            path.mkdir()
+            (path / "zarr.json").write_text(json.dumps([1]))
+        case "notes in ours":
+            sink_of(path).create()
+            (path / "labels").mkdir()
+
+
+@pytest.mark.parametrize(
+    "kind", ["file", "folder", "array", "group", "zarr 2", "no JSON", "other JSON", "notes in ours"]
+)
+def test_what_is_not_ours_is_never_touched(tmp_path, kind):
+    sink = sink_of(tmp_path / "out.zarr")
+    others(sink.path, kind)
+    before = snapshot(sink.path)
+    for act in (sink.create, lambda: sink.create(overwrite=True), sink.remove):
+        with pytest.raises(SinkError, match=r"exist|did not write"):
+            act()
+    assert snapshot(sink.path) == before
+
+
+def test_an_empty_folder_is_free_and_a_link_is_followed(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out.zarr").symlink_to(tmp_path / "disk")
+    sink = sink_of(tmp_path / "out.zarr")
+    sink.create()
+    sink.create(overwrite=True)
+    assert (tmp_path / "disk" / "zarr.json").is_file()
+
+
+def test_overwriting_removes_links_but_not_what_they_point_to(tmp_path):
+    sink = sink_of(tmp_path / "out.zarr")
+    sink.create()
+    sink.array_path.rename(tmp_path / "elsewhere")
+    sink.array_path.symlink_to(tmp_path / "elsewhere")
+    sink.create(overwrite=True)
+    assert not sink.array_path.is_symlink()
+    assert (tmp_path / "elsewhere" / "zarr.json").is_file()
+
+
+def test_remove_deletes_what_create_and_write_made(tmp_path):
+    sink = sink_of(tmp_path / "between.zarr", plain=True)
+    sink.create()
+    fill(sink, image_of(sink), (32, 32))
+    sink.remove()
+    sink.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_file_system_refuses(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(SinkError, match="cannot write: Not a directory"):
+        sink_of(tmp_path / "file" / "out.zarr").create()
+    sink = sink_of(tmp_path / "out.zarr")
+    sink.create()
+    (sink.array_path / "c").write_bytes(b"in the way")
+    with pytest.raises(SinkError, match="cannot write"):
+        sink.write(Box((0, 0), (16, 16)), np.zeros((16, 16), "f4"))
+    sink.remove()
+    with pytest.raises(SinkError, match="cannot write"):
+        sink.write(Box((0, 0), (16, 16)), np.zeros((16, 16), "f4"))

@@ -1,0 +1,339 @@
+"""What notebooks use: arrays in, arrays out, and whole pipelines."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import dask.array as da
+import numpy as np
+from dask.threaded import get
+from numpy.typing import ArrayLike, NDArray
+
+from tileconv.boxes import Box
+from tileconv.convolve.borders import ALIASES, RULES, Border
+from tileconv.convolve.choose import ENGINES
+from tileconv.errors import PlanError
+from tileconv.execute.progress import Progress
+from tileconv.execute.run import Report, run_plan
+from tileconv.graph.overlap import overlap
+from tileconv.graph.windows import read
+from tileconv.graph.work import needed, work
+from tileconv.images import ImageInfo
+from tileconv.kernels import Kernel
+from tileconv.kernels.operations import Linear, Operation, as_operation
+from tileconv.kernels.registry import OPERATORS
+from tileconv.plan.arrays import array_passes
+from tileconv.plan.build import make_plan
+from tileconv.plan.model import Missing, Pass, Plan
+from tileconv.plan.stages import SPACE
+from tileconv.sources.memory import MemorySource
+from tileconv.sources.open import open_source
+from tileconv.spec import PipelineSpec, StageSpec, load_spec, spec_from_mapping
+
+Array = NDArray[Any]
+Image = ArrayLike | da.Array
+
+
+def apply(
+    image: Image,
+    operation: Kernel | Operation,
+    *,
+    border: str | None = None,
+    cval: float = 0.0,
+    extent: str = "same",
+    engine: str = "auto",
+    precision: str = "auto",
+    tile: int | Sequence[int] | None = None,
+    axes: Sequence[int] | None = None,
+    channel_axis: int | None = None,
+    nodata: float | None = None,
+    missing: str | Mapping[str, Any] | None = None,
+    dtype: str = "auto",
+) -> Any:
+    """Apply a kernel or an operation to an array; every function of this module does.
+
+    Parameters
+    ----------
+    image
+        Integers or floats, any number of axes. NumPy in, NumPy out; a Dask array in, a lazy Dask array out, its halos
+        exchanged by ``dask.array.map_overlap``.
+    operation
+        What ``tileconv.kernels`` makes; a bare kernel slides over the image as it is (correlation).
+    border
+        What lies outside the image, with scipy.ndimage's names: ``reflect`` (the default for ``same``), ``mirror``,
+        ``nearest``, ``wrap`` or ``constant`` (the default for ``full`` and ``valid``), of value *cval*.
+    extent
+        ``same``, ``full`` or ``valid``, as scipy.signal names the output's size.
+    engine, precision
+        As in the spec: ``auto``, ``direct``, ``separable`` or ``fft``; ``auto``, ``float32`` or ``float64``.
+    tile
+        Pixels per tile along *axes*; changes no byte of the result. A Dask array has its chunks.
+    axes
+        The 1 to 3 axes that the kernel runs over, in the order of the kernel's; by default as many of the last ones
+        as the kernel has.
+    channel_axis
+        The axis that holds colours; it is never convolved over.
+    nodata, missing
+        The value of missing pixels, and the rule for them and NaN: ``propagate``, ``error``, or a mapping such as
+        ``{"rule": "fill", "value": 0}``.
+    dtype
+        ``auto`` loses nothing: float64 stays, exact whole numbers become int32 or int64, all else float32. ``input``
+        or a type's name rounds half to even and clips.
+
+    Returns
+    -------
+    numpy.ndarray or dask.array.Array
+        Axes in the order of the image's.
+
+    Raises
+    ------
+    PlanError
+        If the arguments do not fit together or the image; also when the last of three axes or more is 3 or 4 wide
+        and neither *axes* nor *channel_axis* says whether that is colour.
+    """
+    lazy = isinstance(image, da.Array)
+    array: Any = image if lazy else np.asarray(image)
+    made = as_operation(operation)
+    count = made.kernels[0].weights.ndim if made.kernels else min(2, array.ndim)
+    moved = _axes(array.ndim, array.shape, count, axes, channel_axis)
+    array, lead = _moved(array, moved)
+    if array.size == 0:
+        raise PlanError(f"the image of shape {np.shape(image)} has no pixels")
+    info = ImageInfo(array.shape, "t" * bool(lead) + SPACE[-count:], _dtype(array.dtype), (1,) * array.ndim)
+    rule = _choice("border", border or ("reflect" if extent == "same" else "constant"), RULES, ALIASES)
+    stage = StageSpec(
+        op="apply",
+        operation=made,
+        over=cast("Any", SPACE[-count:]),
+        border=dict.fromkeys(SPACE, Border(cast("Any", rule), float(cval))),
+        extent=cast("Any", _choice("extent", extent, ("same", "full", "valid"))),
+        engine=cast("Any", _choice("engine", engine, ("auto", *ENGINES))),
+    )
+    passes = array_passes(
+        [stage],
+        info,
+        precision=cast("Any", _choice("precision", precision, ("auto", "float32", "float64"))),
+        missing=_missing(missing, nodata),
+        dtype=dtype,
+        tile=None if tile is None else (tile,) * count if isinstance(tile, int) else tuple(tile),
+    )
+    for job in passes:
+        array = overlap(array, job) if lazy else _in_memory(array, job)
+    array = array.reshape(*lead, *array.shape[array.ndim - count :])
+    return (da if lazy else np).moveaxis(array, range(array.ndim - count, array.ndim), moved)
+
+
+def convolve(image: Image, kernel: ArrayLike, *, flip: bool = True, **options: Any) -> Any:
+    """Convolve *image* with *kernel*, centred as scipy.ndimage does, even sizes included.
+
+    Parameters
+    ----------
+    image
+        As ``apply`` takes it.
+    kernel
+        Weights, 1 to 3 axes: numbers, or a ``Kernel``.
+    flip
+        Whether the kernel is turned round along every axis, as the mathematics of convolution says; ``flip=False``
+        is correlation.
+    options
+        Keywords of ``apply``: border, cval, extent, engine, precision, tile, axes, channel_axis, nodata, missing and
+        dtype.
+
+    Returns
+    -------
+    numpy.ndarray or dask.array.Array
+        See ``apply`` for shape and dtype.
+
+    Raises
+    ------
+    KernelError
+        If the weights cannot make a kernel.
+    PlanError
+        As ``apply``.
+
+    Examples
+    --------
+    >>> convolve([[0, 0, 0], [0, 1, 0], [0, 0, 0]], [[1, 2], [3, 4]])
+    array([[1, 2, 0],
+           [3, 4, 0],
+           [0, 0, 0]], dtype=int32)
+    """
+    return apply(image, Linear(kernel if isinstance(kernel, Kernel) else Kernel.of(kernel, flip=flip)), **options)
+
+
+def correlate(image: Image, kernel: ArrayLike, **options: Any) -> Any:
+    """Slide *kernel* over *image* as it is written, as a CNN layer does; otherwise as ``convolve``."""
+    return convolve(image, kernel, flip=False, **options)
+
+
+def _operator(name: str) -> Callable[..., Any]:
+    """Return an operator of the spec as a function of an image."""
+    make = OPERATORS[name]
+    options = set(inspect.signature(apply).parameters) - {"image", "operation"}
+
+    @functools.wraps(make)
+    def on_image(image: Image, *args: Any, **keywords: Any) -> Any:
+        chosen = {k: v for k, v in keywords.items() if k in options}
+        axes = chosen.get("axes")
+        words = {"axes": SPACE[-len(axes) :]} if axes is not None else {}
+        rest = {k: v for k, v in keywords.items() if k not in options}
+        return apply(image, as_operation(make(*args, **rest, **words)), **chosen)
+
+    on_image.__doc__ = (
+        f"Apply ``{name}`` to an image; after it come the operator's parameters, then keywords of ``apply``.\n\n"
+        f"    {inspect.getdoc(make)}"
+    )
+    del on_image.__wrapped__  # the signature is not the operator's
+    return on_image
+
+
+box = _operator("box")
+gaussian = _operator("gaussian")
+disk = _operator("disk")
+edge = _operator("edge")
+sobel = _operator("sobel")
+scharr = _operator("scharr")
+prewitt = _operator("prewitt")
+laplacian = _operator("laplacian")
+laplacian_of_gaussian = _operator("laplacian_of_gaussian")
+difference_of_gaussians = _operator("difference_of_gaussians")
+sharpen = _operator("sharpen")
+unsharp = _operator("unsharp")
+rescale = _operator("rescale")
+absolute = _operator("abs")
+clip = _operator("clip")
+
+
+def plan(pipeline: str | Path | Mapping[str, Any] | PipelineSpec) -> Plan:
+    """Return the plan of a pipeline, a YAML file's path or a mapping; opens the input, reads no pixel.
+
+    Raises
+    ------
+    SpecError, SourceError, PlanError
+        If the pipeline is wrong, the input cannot be opened, or the job cannot be done as asked.
+    """
+    spec = _spec(pipeline)
+    source = open_source(
+        spec.input.path,
+        series=spec.input.series,
+        level=spec.input.level,
+        axes=spec.input.axes,
+        missing_chunks=spec.input.missing_chunks,
+    )
+    return make_plan(spec, source.info, cache_bytes=source.cache_bytes)
+
+
+def run(
+    pipeline: str | Path | Mapping[str, Any] | PipelineSpec,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Run a pipeline, a YAML file's path or a mapping, and return a report.
+
+    Parameters
+    ----------
+    overwrite
+        Whether an output that tileconv made before is replaced.
+    progress
+        Hears of every tile.
+
+    Raises
+    ------
+    TileconvError
+        What went wrong; an output that is not whole has no metadata of an image.
+    """
+    spec = _spec(pipeline)
+    source = open_source(
+        spec.input.path,
+        series=spec.input.series,
+        level=spec.input.level,
+        axes=spec.input.axes,
+        missing_chunks=spec.input.missing_chunks,
+    )
+    made = make_plan(spec, source.info, cache_bytes=source.cache_bytes)
+    return run_plan(made, source, overwrite=overwrite, progress=progress)
+
+
+def _spec(pipeline: str | Path | Mapping[str, Any] | PipelineSpec) -> PipelineSpec:
+    if isinstance(pipeline, PipelineSpec):
+        return pipeline
+    return load_spec(pipeline) if isinstance(pipeline, str | Path) else spec_from_mapping(pipeline)
+
+
+def _axes(
+    ndim: int, shape: tuple[int, ...], count: int, axes: Sequence[int] | None, channel_axis: int | None
+) -> list[int]:
+    """Return the axes that the kernel runs over, as numbers from 0."""
+    if axes is None:
+        if channel_axis is None and ndim > count and ndim >= 3 and shape[-1] in {3, 4}:
+            raise PlanError(
+                f"the last axis of {shape} is {shape[-1]} wide and may be colour",
+                why="a kernel must not mix colours",
+                fix="Say channel_axis=-1 if it is, or axes=(-2, -1) if it is not.",
+            )
+        free = [i for i in range(ndim) if channel_axis is None or i != channel_axis % ndim]
+        axes = free[-count:]
+    if len(axes) != count or not all(-ndim <= a < ndim for a in axes) or len({a % ndim for a in axes}) != count:
+        raise PlanError(
+            f"the kernel has {count} axes, and axes {tuple(axes)} do not name as many of the image's {ndim}"
+        )
+    return [a % ndim for a in axes]
+
+
+def _moved(array: Any, axes: Sequence[int]) -> tuple[Any, tuple[int, ...]]:
+    """Return *array* with *axes* last and the others as one before them, and the shape of those others."""
+    library = da if isinstance(array, da.Array) else np
+    array = library.moveaxis(array, axes, range(array.ndim - len(axes), array.ndim))
+    lead = array.shape[: array.ndim - len(axes)]
+    return array.reshape(-1, *array.shape[len(lead) :]) if lead else array, lead
+
+
+def _in_memory(array: Array, job: Pass) -> Array:
+    """Run one pass over a NumPy array, tile by tile on all processors."""
+    source = MemorySource(array, job.info.axes)
+    out = np.empty(job.info.shape, job.info.dtype)
+
+    def tile(box: Box) -> None:
+        have = needed(job, box)
+        out[box.within(job.image)] = work(job, read(source, job, have), have, box)[0]
+
+    graph = {("tile", number): (tile, box) for number, box in enumerate(job.grid)}
+    if len(graph) == 1:
+        tile(job.image)
+    else:
+        get(graph, list(graph))
+    return out
+
+
+def _missing(missing: str | Mapping[str, Any] | None, nodata: float | None) -> Missing | None:
+    if missing is None:
+        if nodata is not None:
+            raise PlanError(f"nodata={nodata} needs missing=", fix="Say missing='propagate', 'error' or a fill.")
+        return None
+    words: dict[str, Any] = {"rule": missing} if isinstance(missing, str) else dict(missing)
+    rule = _choice("missing", words.pop("rule", None), ("propagate", "fill", "error"))
+    value = words.pop("value", None)
+    if words or (rule == "fill") != (value is not None):
+        raise PlanError(
+            "missing takes a rule, and a value with the rule fill alone", fix="{'rule': 'fill', 'value': 0}"
+        )
+    return Missing(rule, nodata, value)
+
+
+def _choice(name: str, value: Any, allowed: Sequence[str], other: Mapping[str, str] | None = None) -> str:
+    if value not in allowed:
+        hint = f"Its name here is {other[value]!r}." if other and value in other else ""
+        raise PlanError(f"{name} must be one of {', '.join(allowed)}, found {value!r}", fix=hint)
+    return str(value)
+
+
+def _dtype(dtype: Any) -> np.dtype[Any]:
+    if dtype.kind not in "buif" or dtype.itemsize > 8:
+        raise PlanError(f"expected integers or floats of at most 64 bits, found {dtype}")
+    native: np.dtype[Any] = np.dtype(dtype).newbyteorder("=")
+    return native

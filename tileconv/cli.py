@@ -1,0 +1,205 @@
+"""The command line: parse, call, print. Results go to stdout, progress and errors to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tileconv.errors import SpecError, TileconvError
+
+if TYPE_CHECKING:
+    from tileconv.spec import PipelineSpec
+
+app = typer.Typer(
+    help="Convolve images too large for memory: a YAML pipeline in, OME-Zarr out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+INTERRUPTED = 130
+
+Spec = Annotated[Path, typer.Argument(help="The pipeline, a YAML file.")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override, as stages.0.sigma=3.")]
+Input = Annotated[str | None, typer.Option("--input", "-i", help="Replaces input.path.")]
+Output = Annotated[
+    str | None, typer.Option("--output", "-o", help="Replaces output.path; {stem} and {parent} of the input.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that tileconv made.")]
+
+
+@app.command()
+def run(
+    spec: Spec,
+    set_: Set = None,
+    input_: Input = None,
+    output: Output = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Run a pipeline and print where the result lies."""
+    from tileconv import api
+    from tileconv.report.terminal import TerminalProgress, summary
+
+    loaded = _load(spec, set_, input_, output)
+    with TerminalProgress(Console(stderr=True)) as progress:
+        report = api.run(loaded, overwrite=overwrite, progress=progress)
+    print_(_json(report.as_json()) if as_json else summary(report))
+
+
+@app.command()
+def check(spec: Spec, set_: Set = None, input_: Input = None, output: Output = None) -> None:
+    """Check a pipeline file and print every problem at once."""
+    loaded = _load(spec, set_, input_, output)
+    print_(f"{spec}: fine, {len(loaded.stages)} stage{'s' * (len(loaded.stages) != 1)}")
+
+
+@app.command()
+def plan(spec: Spec, set_: Set = None, input_: Input = None, output: Output = None, as_json: Json = False) -> None:
+    """Print what a run would do, what it would need, and why."""
+    from tileconv import api
+    from tileconv.report.explain import explain
+
+    made = api.plan(_load(spec, set_, input_, output))
+    if as_json:
+        print_(_json(made.as_json()))
+    else:
+        Console(soft_wrap=not sys.stdout.isatty()).print(explain(made), highlight=False)
+
+
+@app.command()
+def ops(as_json: Json = False) -> None:
+    """List the operators and their parameters."""
+    from tileconv.spec import operator_table
+
+    records = operator_table()
+    if as_json:
+        print_(_json(records))
+        return
+    table = Table("operator", "parameters", "what it does", box=None, pad_edge=False)
+    for record in records:
+        table.add_row(record["name"], "\n".join(map(_parameter, record["parameters"])), record["summary"])
+    Console().print(table, highlight=False)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of pipeline files, for editors."""
+    from tileconv.spec import json_schema
+
+    print_(_json(json_schema()))
+
+
+@app.command()
+def sample(
+    name: Annotated[str, typer.Argument(help="A real photograph, such as hubble, or synthetic.")] = "synthetic",
+    path: Annotated[Path | None, typer.Argument(help="The file to write: .tif or .zarr.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The same, as an option.")] = None,
+    shape: Annotated[str | None, typer.Option(help="Pixels of a synthetic image: HEIGHT,WIDTH.")] = None,
+    size: Annotated[str | None, typer.Option(help="The same as WIDTHxHEIGHT.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="Pixel type of a synthetic image.")] = None,
+    seed: Annotated[int, typer.Option(help="Another number, another synthetic image.")] = 0,
+    compression: Annotated[str | None, typer.Option(help="Of a TIFF: deflate, lzw, zstd or jpeg.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+) -> None:
+    """Write an image to try things on."""
+    from tileconv.report.terminal import TerminalProgress
+    from tileconv.samples import sample_names, write_sample
+
+    if name not in sample_names() and path is None and output is None:
+        name, path = "synthetic", Path(name)
+    target = output or path
+    if target is None:
+        _refuse(f"expected the file to write, as in: tileconv sample {name} -o {name}.tif")
+    with TerminalProgress(Console(stderr=True)) as bar:
+
+        def progress(done: int, of: int) -> None:
+            if done == 1:
+                bar.begin(of, 0)
+            bar.tile(0)
+
+        write_sample(
+            name,
+            target,
+            shape=_shape(shape, size),
+            dtype=dtype,
+            seed=seed,
+            compression=compression,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    print_(str(target))
+
+
+@app.command()
+def picture(
+    image: Annotated[str, typer.Argument(help="An image: a result, or anything that tileconv reads.")],
+    png: Annotated[Path, typer.Option("--output", "-o", help="The PNG to write.")],
+    max_px: Annotated[int, typer.Option(min=1, help="Longest side, in pixels.")] = 1024,
+) -> None:
+    """Write a small PNG of an image of any size."""
+    from tileconv.report.picture import write_picture
+    from tileconv.sources.open import open_source
+
+    write_picture(open_source(image), png, max_px=max_px)
+    print_(str(png))
+
+
+def _load(spec: Path, overrides: list[str] | None, input_: str | None, output: str | None) -> PipelineSpec:
+    from tileconv.spec import load_spec
+
+    return load_spec(spec, overrides or (), input_path=input_, output_path=output)
+
+
+def _shape(shape: str | None, size: str | None) -> tuple[int, ...] | None:
+    """Return (height, width) from either option."""
+    if shape and size:
+        _refuse("give --shape or --size, not both")
+    text, separator = (shape, ",") if shape else (size, "x")
+    if text is None:
+        return None
+    numbers = text.split(separator)
+    if len(numbers) != 2 or not all(n.strip().isdecimal() and int(n) > 0 for n in numbers):
+        _refuse(f"expected two numbers as in --shape 512,1024 or --size 1024x512, found {text}")
+    height_width = tuple(map(int, numbers))
+    return height_width if shape else height_width[::-1]
+
+
+def _parameter(record: dict[str, Any]) -> str:
+    default = "" if record["required"] else f" = {json.dumps(record['default'])}"
+    return f"{record['name']}: {record['type']}{default}"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, default=str)
+
+
+def print_(text: str) -> None:
+    """Print a result."""
+    sys.stdout.write(text + "\n")
+
+
+def _refuse(message: str) -> NoReturn:
+    raise typer.BadParameter(message)
+
+
+def main() -> None:
+    """Run the command line; an error of ours becomes its message and its exit code, never a traceback."""
+    try:
+        app(standalone_mode=True)
+    except TileconvError as error:
+        sys.stderr.write(f"{error}\n" if isinstance(error, SpecError) else f"error: {error}\n")
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; the output is not whole\n")
+        raise SystemExit(INTERRUPTED) from None
+    except BrokenPipeError:
+        raise SystemExit(1) from None

@@ -1,0 +1,171 @@
+"""The cheapest allowed engine for one kernel, and why the others lost.
+
+Decided from kernel, dtype and image shape alone, never from a tile or a pixel value, so that tiling stays invisible.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tileconv.boxes import Halo
+from tileconv.convolve import cost
+from tileconv.convolve.fft import Blocks, blocks, error_bound
+from tileconv.convolve.values import EXACT, INT64, Precision, Sums, Values, sums, working_dtype
+from tileconv.errors import PlanError
+from tileconv.kernels.kernel import Kernel
+
+EngineName = Literal["direct", "separable", "fft"]
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+EXACT_MARGIN = 0.25
+"""The FFT's sums of whole numbers are rounded, so its error must stay well below a half."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One engine for one kernel: its cost, its error bound, and why it may not be used (empty when it may).
+
+    ``bound_per_peak`` is the largest error of a sum for an image whose largest absolute pixel is 1.
+    """
+
+    engine: EngineName
+    ns_per_pixel: float
+    bound_per_peak: float
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How the sums under one kernel are made; axes are always (z, y, x), of one weight where the kernel has none."""
+
+    kernel: Kernel
+    shape: tuple[int, ...]
+    halo: Halo
+    sums: Sums
+    engine: EngineName
+    why: str
+    candidates: tuple[Candidate, ...]
+    grid: Blocks
+
+    @property
+    def chosen(self) -> Candidate:
+        """The candidate that runs."""
+        return next(c for c in self.candidates if c.engine == self.engine)
+
+    @cached_property
+    def weights(self) -> NDArray[Any]:
+        """The weights in the type of the sums; inexact sums have the division folded in."""
+        return self._typed(self.kernel.weights.reshape(self.shape), fold=True)
+
+    @cached_property
+    def terms(self) -> tuple[tuple[NDArray[Any], NDArray[Any], NDArray[Any]], ...]:
+        """The outer products in the type of the sums, three factors each."""
+        full = []
+        for term in self.kernel.terms:
+            z, y, x = (np.ones(1, np.int64),) * (3 - len(term)) + term
+            full.append((self._typed(z), self._typed(y), self._typed(x, fold=True)))
+        return tuple(full)
+
+    def _typed(self, weights: NDArray[Any], *, fold: bool = False) -> NDArray[Any]:
+        if fold and not self.sums.exact:
+            weights = weights / self.kernel.divide_by
+        dtype = np.float64 if self.engine == "fft" else self.sums.accumulate
+        return np.ascontiguousarray(weights, dtype)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the derived weights behind: a worker makes them again."""
+        return {k: v for k, v in self.__dict__.items() if k not in {"weights", "terms"}}
+
+
+def choose(
+    kernel: Kernel, values: Values, precision: Precision, asked: str, image: tuple[int, ...], axes: tuple[int, ...]
+) -> Choice:
+    """Return the engine for *kernel* on an *image* shape (z, y, x), the kernel's axes being *axes* of those.
+
+    Parameters
+    ----------
+    values
+        What the pixels under the kernel can be, a constant border's value included.
+    asked
+        ``auto``, or the engine that the user wants.
+
+    Raises
+    ------
+    PlanError
+        If the engine asked for may not be used; the message says why, and which may.
+    """
+    shape, before, after = [1, 1, 1], [0, 0, 0], [0, 0, 0]
+    for axis, k, b, a in zip(axes, kernel.shape, kernel.halo.before, kernel.halo.after, strict=True):
+        shape[axis], before[axis], after[axis] = k, b, a
+    how = sums(kernel, values, precision)
+    grid = blocks(tuple(shape), image)
+    candidates = (
+        _direct(kernel, tuple(shape), how),
+        _separable(kernel, tuple(shape), how, values),
+        _fft(kernel, tuple(shape), how, values, precision, grid),
+    )
+    allowed = [c for c in candidates if not c.refused]
+    if asked != "auto":
+        wanted = next(c for c in candidates if c.engine == asked)
+        if wanted.refused:
+            raise PlanError(
+                f"engine {asked} cannot be used for {kernel}",
+                why=wanted.refused,
+                fix=f"Use {' or '.join(c.engine for c in allowed)}, or engine: auto.",
+            )
+        best, why = wanted, "asked for"
+    else:
+        best = min(allowed, key=lambda c: c.ns_per_pixel)
+        why = "cheapest of those allowed" if len(allowed) > 1 else "the only one allowed"
+    return Choice(kernel, tuple(shape), Halo(tuple(before), tuple(after)), how, best.engine, why, candidates, grid)
+
+
+def _direct(kernel: Kernel, shape: tuple[int, ...], how: Sums) -> Candidate:
+    count = math.prod(shape)
+    bound = _rounding(how) * (count + 2) * _gain(kernel)
+    return Candidate("direct", cost.direct_ns(shape, how.accumulate), bound)
+
+
+def _separable(kernel: Kernel, shape: tuple[int, ...], how: Sums, values: Values) -> Candidate:
+    terms = kernel.terms
+    if not terms:
+        refused = f"the {'x'.join(map(str, kernel.shape))} weights are not a sum of few outer products"
+        return Candidate("separable", math.inf, math.inf, refused)
+    gain = sum(math.prod(float(np.abs(f).sum()) for f in term) for term in terms)
+    if how.guarded and len(terms) > 1:
+        return Candidate("separable", math.inf, math.inf, "its terms could leave int64 where their sum does not")
+    if how.exact and not how.guarded and gain * values.peak >= 2.0 ** dict(EXACT)[how.accumulate]:
+        return Candidate("separable", math.inf, math.inf, f"its terms could leave the range where {how.why}")
+    bound = _rounding(how) * (sum(shape) + len(terms) + 6) * gain / abs(kernel.divide_by)
+    return Candidate("separable", cost.separable_ns(shape, len(terms), how.accumulate), bound)
+
+
+def _fft(
+    kernel: Kernel, shape: tuple[int, ...], how: Sums, values: Values, precision: Precision, grid: Blocks
+) -> Candidate:
+    ns = cost.fft_ns(grid, shape)
+    bound = error_bound(grid.points, math.sqrt(grid.points), kernel.norm)
+    if how.exact:
+        spread = values.high - values.low
+        if how.accumulate == INT64:
+            return Candidate("fft", ns, bound, "sums beyond 2**53 are exact in int64 alone")
+        if bound * spread >= EXACT_MARGIN:
+            refused = f"its error bound {bound * spread:.2g} could round whole-number sums wrongly"
+            return Candidate("fft", ns, bound, refused)
+        return Candidate("fft", ns, 0.0)
+    rounding = float(np.finfo(working_dtype(values.dtype, precision)).eps)
+    return Candidate("fft", ns, (2 * bound + rounding * kernel.absolute_sum) / abs(kernel.divide_by))
+
+
+def _rounding(how: Sums) -> float:
+    """Return half an ulp of 1 in the type of the sums; nothing when they are exact."""
+    return 0.0 if how.exact else float(np.finfo(how.accumulate).eps) / 2
+
+
+def _gain(kernel: Kernel) -> float:
+    return kernel.absolute_sum / abs(kernel.divide_by)

@@ -1,0 +1,152 @@
+"""The formulas: what an operation makes of its input and of the sums under its kernels, and what becomes of types."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from tileconv.convolve.choose import Choice
+from tileconv.convolve.values import INT64, Precision, Values, held, working_dtype
+from tileconv.kernels.operations import Absolute, Clip, Linear, Magnitude, Operation, Rescale, Unsharp
+
+Array = NDArray[Any]
+
+
+def combine(operation: Operation, pixels: Array, sums: list[Array], choices: tuple[Choice, ...], out: Values) -> Array:
+    """Return the stage's output, type ``out.dtype``, from its input *pixels* and the *sums* at the same places.
+
+    The list of *sums* is emptied, so that each can be freed as soon as it is used.
+    """
+    if isinstance(operation, Linear):
+        return _linear(operation, sums.pop(), choices[0], out)
+    if isinstance(operation, Magnitude):
+        made = np.empty(sums[0].shape, out.dtype)
+        parts = tuple(_divided(s, c, out) for s, c in zip(sums, choices, strict=True))
+        sums.clear()
+        _magnitude(parts, made)
+        return made
+    if isinstance(operation, Unsharp):
+        blurred = _divided(sums.pop(), choices[0], out)
+        made = np.empty(blurred.shape, out.dtype)
+        _unsharp(pixels.astype(out.dtype, copy=False), blurred, operation.amount, operation.threshold, made)
+        return made
+    return _pointwise(operation, pixels.astype(out.dtype), out)
+
+
+def _linear(operation: Linear, sums: Array, choice: Choice, out: Values) -> Array:
+    made = _divided(sums, choice, out)
+    if operation.offset:
+        made += made.dtype.type(operation.offset)
+    return made
+
+
+def _divided(sums: Array, choice: Choice, out: Values) -> Array:
+    """Return the sums in the output's type; exact sums are divided here, once, others have it in their weights."""
+    made = sums.astype(out.dtype, copy=False)
+    if choice.sums.exact and choice.kernel.divide_by != 1:
+        made /= made.dtype.type(choice.kernel.divide_by)
+    return made
+
+
+def _pointwise(operation: Rescale | Absolute | Clip, made: Array, out: Values) -> Array:
+    if isinstance(operation, Absolute):
+        return np.abs(made, out=made)
+    if isinstance(operation, Clip):
+        return np.clip(made, out.dtype.type(out.low), out.dtype.type(out.high), out=made)
+    made *= out.dtype.type(operation.gain)
+    made += out.dtype.type(operation.offset)
+    return made
+
+
+@njit(nogil=True, fastmath={"contract"}, cache=True)
+def _magnitude(parts: tuple[Array, ...], out: Array) -> None:  # pragma: no cover - compiled
+    for z in range(out.shape[0]):
+        for y in range(out.shape[1]):
+            for x in range(out.shape[2]):
+                total = 0.0
+                for part in parts:
+                    value = np.float64(part[z, y, x])
+                    total += value * value
+                out[z, y, x] = math.sqrt(total)
+
+
+@njit(nogil=True, fastmath={"contract"}, cache=True)
+def _unsharp(pixels: Array, blurred: Array, amount: float, threshold: float, out: Array) -> None:  # pragma: no cover
+    for z in range(out.shape[0]):
+        for y in range(out.shape[1]):
+            for x in range(out.shape[2]):
+                pixel = np.float64(pixels[z, y, x])
+                difference = pixel - np.float64(blurred[z, y, x])
+                # written so that a NaN in the blur passes
+                out[z, y, x] = pixel if abs(difference) < threshold else pixel + amount * difference
+
+
+def outcome(operation: Operation, values: Values, choices: tuple[Choice, ...], precision: Precision) -> Values:
+    """Return what the stage's output pixels are like, from what its input pixels (*values*) are like."""
+    low, high, whole = values.low, values.high, values.whole
+    work = working_dtype(values.dtype, precision)
+    if isinstance(operation, Linear):
+        choice = choices[0]
+        low, high = _range(choice, values)
+        if choice.sums.guarded and choice.kernel.divide_by == 1 and operation.offset == 0:
+            return Values.of(INT64)
+        whole = choice.sums.exact and choice.kernel.divide_by == 1 and operation.offset.is_integer()
+        return held(low + min(operation.offset, 0), high + max(operation.offset, 0), whole=whole, work=work)
+    if isinstance(operation, Magnitude):
+        ends = [max(map(abs, _range(c, values))) for c in choices]
+        return Values(work, whole=False, low=0.0, high=math.hypot(*ends))
+    if isinstance(operation, Unsharp):
+        swing = abs(operation.amount) * (high - low if math.isfinite(high - low) else math.inf)
+        return Values(work, whole=False, low=low - swing, high=high + swing)
+    if isinstance(operation, Absolute):
+        peak, least = values.peak, (0.0 if low <= 0 <= high else min(abs(low), abs(high)))
+        return held(least, peak, whole=whole, work=work)
+    if isinstance(operation, Clip):
+        whole = whole and operation.low.is_integer() and operation.high.is_integer()
+        return held(_limited(low, operation), _limited(high, operation), whole=whole, work=work)
+    ends = [low, high, *(operation.gain * v if operation.gain else 0.0 for v in (low, high))]
+    ends += [v + operation.offset for v in ends[2:]]
+    whole = whole and operation.gain.is_integer() and operation.offset.is_integer()
+    return held(min(ends), max(ends), whole=whole, work=work)
+
+
+def _limited(value: float, operation: Clip) -> float:
+    return min(max(value, operation.low), operation.high)
+
+
+def _range(choice: Choice, values: Values) -> tuple[float, float]:
+    """Return bounds of the divided sums: positive weights take one end of the values, negative ones the other."""
+    if math.isinf(values.peak):
+        return -math.inf, math.inf
+    kernel = choice.kernel
+    positive = float(kernel.weights[kernel.weights > 0].sum())
+    negative = float(kernel.weights[kernel.weights < 0].sum())
+    ends = (
+        (positive * values.low + negative * values.high) / kernel.divide_by,
+        (positive * values.high + negative * values.low) / kernel.divide_by,
+    )
+    return min(ends), max(ends)
+
+
+def error_bound(operation: Operation, choices: tuple[Choice, ...], peak: float, out: Values) -> float:
+    """Return the most by which the stage's output differs from exact arithmetic, for input pixels up to *peak*.
+
+    Bounds of the sums come from ``choose``; the formula adds a few roundings of its result. A stage that only moves
+    whole numbers has bound 0. What earlier stages did wrong is not part of it.
+    """
+    own = [c.chosen.bound_per_peak * peak for c in choices]
+    ulp = 0.0 if out.whole else float(np.finfo(out.dtype).eps)
+    gains = [c.kernel.absolute_sum / abs(c.kernel.divide_by) * peak for c in choices]
+    if isinstance(operation, Linear):
+        return own[0] + ulp * (gains[0] + abs(operation.offset))
+    if isinstance(operation, Magnitude):
+        return math.hypot(*own) + 2 * ulp * math.hypot(*gains)
+    if isinstance(operation, Unsharp):
+        return abs(operation.amount) * own[0] + 2 * ulp * (1 + abs(operation.amount)) * (peak + gains[0])
+    if isinstance(operation, Rescale):
+        return 2 * ulp * (abs(operation.gain) * peak + abs(operation.offset))
+    return ulp * peak

@@ -1,0 +1,87 @@
+"""Pixels to the output's type: rounded half to even, clipped, and counted; never silently."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from tileconv.errors import TileError
+
+Array = NDArray[Any]
+
+
+def cast(pixels: Array, dtype: np.dtype[Any], *, overflow: str = "clip", where: str = "") -> tuple[Array, int]:
+    """Return *pixels* as *dtype* and how many were clipped to its range.
+
+    Raises
+    ------
+    TileError
+        If a pixel is NaN and *dtype* has none, or one leaves the range and *overflow* is ``error``.
+
+    Examples
+    --------
+    >>> cast(np.array([-1.0, 0.5, 1.5, 300.0]), np.dtype("uint8"))
+    (array([  0,   0,   2, 255], dtype=uint8), 2)
+    """
+    if pixels.dtype == dtype:
+        return pixels, 0
+    if dtype.kind == "f":
+        made, clipped = _to_float(pixels, dtype)
+    elif pixels.dtype.kind == "f":
+        made = np.empty(pixels.shape, dtype)
+        limits = np.iinfo(dtype)
+        flat = np.ascontiguousarray(pixels).reshape(-1)
+        clipped, absent = _to_integer(
+            flat, float(limits.min), float(limits.max) + 1, made.dtype.type(limits.max), made.reshape(-1)
+        )
+        if absent:
+            raise TileError(
+                f"{absent:,} pixels are NaN, and {dtype} has no NaN",
+                where=where,
+                fix="Choose output.dtype: float32, or missing: {rule: fill, value: 0}.",
+            )
+    else:
+        limits = np.iinfo(dtype)
+        low, high = max(limits.min, np.iinfo(pixels.dtype).min), min(limits.max, np.iinfo(pixels.dtype).max)
+        clipped = int(((pixels < low) | (pixels > high)).sum())
+        made = np.clip(pixels, low, high).astype(dtype)
+    if clipped and overflow == "error":
+        raise TileError(
+            f"{clipped:,} pixels do not fit {dtype} under overflow: error",
+            where=where,
+            fix="Choose a wider output.dtype, or a rescale stage, or overflow: clip, which counts them.",
+        )
+    return made, clipped
+
+
+def _to_float(pixels: Array, dtype: np.dtype[Any]) -> tuple[Array, int]:
+    with np.errstate(over="ignore"):
+        made = pixels.astype(dtype)
+    if pixels.dtype.kind != "f" or pixels.dtype.itemsize <= dtype.itemsize:
+        return made, 0
+    too_large = np.isinf(made) & np.isfinite(pixels)
+    made[too_large] = np.copysign(np.finfo(dtype).max, made[too_large])
+    return made, int(too_large.sum())
+
+
+@njit(nogil=True, cache=True)
+def _to_integer(
+    pixels: Array, low: float, past: float, highest: Any, out: Array
+) -> tuple[int, int]:  # pragma: no cover
+    clipped = absent = 0
+    for i in range(pixels.size):
+        value = np.rint(np.float64(pixels[i]))
+        if value >= low and value < past:
+            out[i] = value
+        elif value < low:
+            out[i] = low
+            clipped += 1
+        elif value >= past:
+            out[i] = highest
+            clipped += 1
+        else:
+            absent += 1
+    return clipped, absent

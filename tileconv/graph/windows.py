@@ -1,0 +1,84 @@
+"""The halo pushed down into the read: a Dask array with one task per tile, which reads its own grown box."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tileconv.boxes import Box
+from tileconv.graph.work import Counts, needed, space, with_space, work
+from tileconv.plan.model import Pass
+from tileconv.sinks.zarr import ZarrSink
+from tileconv.sources.source import Source
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a worker sends back for a finished tile: no pixels, under 1 KiB."""
+
+    number: int
+    pixels: int
+    seconds: float
+    counts: Counts
+
+
+@dataclass(frozen=True)
+class Job:
+    """One pass with the recipes of its source and sink: all that a worker needs, and no open file."""
+
+    work: Pass
+    source: Source
+    sink: ZarrSink
+
+    def run(self, number: int, tile: Box) -> Receipt:
+        """Read, make and write one tile.
+
+        Raises
+        ------
+        TileconvError
+            If the tile cannot be read, made or written; the message names it.
+        """
+        began = time.perf_counter()
+        box = needed(self.work, tile)
+        made, counts = work(self.work, read(self.source, self.work, box), box, tile)
+        return self.store(number, tile, made, counts, began)
+
+    def store(self, number: int, tile: Box, made: Array, counts: Counts, began: float) -> Receipt:
+        """Write a finished tile and return its receipt."""
+        self.sink.write(tile.shift([-a for a in self.work.image.start]), made)
+        return Receipt(number, tile.size, time.perf_counter() - began, counts)
+
+
+def read(source: Source, job: Pass, box: Box) -> Array:
+    """Return the pixels of *box*, positions beyond the image taken from its repetition (for ``wrap``), all axes."""
+    inner, domain = space(box), job.domain
+    inside = domain.contains(inner)
+    shift = with_space(Box((0,) * len(box.axes), (0,) * len(box.axes), box.axes), Box(domain.start, domain.start)).start
+    if inside:
+        return source.read(box.shift([-s for s in shift]))
+    out = np.empty(box.shape, source.info.dtype)
+    along = [_pieces(inner.start[a], inner.stop[a], domain.start[a], domain.shape[a]) for a in range(3)]
+    for piece in product(*along):
+        part = Box(tuple(p[0] for p in piece), tuple(p[1] for p in piece))
+        real = part.shift([p[2] for p in piece])
+        target = with_space(box, part).within(box)
+        out[target] = source.read(with_space(box, real).shift([-s for s in shift]))
+    return out
+
+
+def _pieces(start: int, stop: int, low: int, size: int) -> list[tuple[int, int, int]]:
+    """Return pieces of ``start`` to ``stop`` that each lie in one repetition, with the shift into the image."""
+    pieces = []
+    while start < stop:
+        repetition = (start - low) // size
+        end = min(stop, low + (repetition + 1) * size)
+        pieces.append((start, end, -repetition * size))
+        start = end
+    return pieces

@@ -1,0 +1,142 @@
+"""The one function that runs on a worker: a block and its position in, a tile out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tileconv.boxes import Box
+from tileconv.convolve.borders import extend
+from tileconv.convolve.combine import combine
+from tileconv.convolve.sums import kernel_sums
+from tileconv.errors import TileError
+from tileconv.graph.cast import cast
+from tileconv.plan.model import Pass
+from tileconv.plan.regions import regions
+from tileconv.plan.stages import SPACE, Stage
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What was noticed while a tile was made, in pixels; ``fallbacks`` counts FFT blocks that were summed directly."""
+
+    clipped: int = 0
+    missing: int = 0
+    fallbacks: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.clipped + other.clipped, self.missing + other.missing, self.fallbacks + other.fallbacks)
+
+
+def work(job: Pass, block: Array, have: Box, tile: Box) -> tuple[Array, Counts]:
+    """Run every stage of *job* on *block*, which holds the pixels of *have*, and return the pixels of *tile*.
+
+    Parameters
+    ----------
+    block
+        All axes of the image; at least ``needed(job, tile)``, whose ``wrap`` positions count on beyond the image.
+    have, tile
+        Boxes in the coordinates of the run, all axes of the image.
+
+    Returns
+    -------
+    tuple[Array, Counts]
+        The tile in the output's type, and what was noticed.
+
+    Raises
+    ------
+    TileError
+        If a pixel is missing and the rule is ``error``, or does not fit the output's type and overflow is ``error``.
+    """
+    if tile.size == 0:
+        return np.empty(tile.shape, job.info.dtype), Counts()
+    out = space(tile)
+    steps = regions(job.stages, out)
+    first = steps[0].have if steps else out
+    counts = Counts()
+    parts: list[Array] = []
+    volumes = _volumes(block, have, tile)
+    del block
+    for volume in volumes:
+        pixels, missing = _mark(job, volume[first.within(space(have))], first, out)
+        fallbacks = 0
+        with np.errstate(all="ignore"):  # NaN and infinity are values here, and pass
+            for stage, step in zip(job.stages, steps, strict=True):
+                pixels, fell = _run(stage, pixels, step.have, step.want, step.out)
+                fallbacks += fell
+        made, clipped = cast(pixels, job.info.dtype, overflow=job.overflow, where=f"tile {tile}")
+        counts += Counts(clipped, missing, fallbacks)
+        parts.append(made)
+    if len(parts) == 1:
+        return np.ascontiguousarray(parts[0].reshape(tile.shape)), counts
+    return np.concatenate(parts).reshape(tile.shape), counts
+
+
+def needed(job: Pass, tile: Box) -> Box:
+    """Return the box that *tile* is made from, all axes; along a ``wrap`` axis it may leave the image."""
+    steps = regions(job.stages, space(tile))
+    return with_space(tile, steps[0].have) if steps else tile
+
+
+def space(box: Box) -> Box:
+    """Return the part of *box* along (z, y, x), one pixel long where it has no such axis."""
+    at = [box.axes.find(a) for a in SPACE]
+    return Box(tuple(box.start[i] if i >= 0 else 0 for i in at), tuple(box.stop[i] if i >= 0 else 1 for i in at))
+
+
+def with_space(box: Box, inner: Box) -> Box:
+    """Return *box* with its bounds along (z, y, x) replaced by those of *inner*."""
+    at = [SPACE.find(a) for a in box.axes]
+    return Box(
+        tuple(inner.start[i] if i >= 0 else a for i, a in zip(at, box.start, strict=True)),
+        tuple(inner.stop[i] if i >= 0 else b for i, b in zip(at, box.stop, strict=True)),
+        box.axes,
+    )
+
+
+def _volumes(block: Array, have: Box, tile: Box) -> Iterator[Array]:
+    """Yield the block's volumes (z, y, x), one for every index along the lead axes of *tile*."""
+    lead = [i for i, a in enumerate(tile.axes) if a not in SPACE]
+    for index in product(*(range(tile.start[i] - have.start[i], tile.stop[i] - have.start[i]) for i in lead)):
+        yield block[index].reshape(space(have).shape)
+
+
+def _mark(job: Pass, pixels: Array, have: Box, tile: Box) -> tuple[Array, int]:
+    """Return *pixels* in the block's type with missing ones as the rule says, and how many of them *tile* holds."""
+    missing, dtype = job.missing, job.block.dtype
+    if missing is None:
+        return pixels, 0
+    absent = np.isnan(pixels) if pixels.dtype.kind == "f" else np.zeros(pixels.shape, bool)
+    if missing.nodata is not None:
+        absent |= pixels == missing.nodata
+    count = int(absent[have.intersect(tile).within(have)].sum())
+    if count and missing.rule == "error":
+        raise TileError(
+            f"{count:,} missing pixels under missing: {{rule: error}}",
+            where=f"tile {tile}",
+            fix="Choose rule propagate or fill, or repair the input.",
+        )
+    made = pixels.astype(dtype)
+    if absent.any():
+        made[absent] = np.nan if missing.rule == "propagate" else missing.value
+    return made, count
+
+
+def _run(stage: Stage, pixels: Array, have: Box, want: Box, out: Box) -> tuple[Array, int]:
+    """Return the stage's pixels of *out*, from *pixels* of *have*, extended to *want* at the borders of its image."""
+    if not stage.choices:
+        return combine(stage.operation, pixels, [], (), stage.values_out), 0
+    block = extend(pixels.astype(stage.padded.dtype, copy=False), have, want, stage.domain_in, stage.borders)
+    del pixels
+    made = [kernel_sums(c, block, want, out, stage.domain_out) for c in stage.choices]
+    sums = [s for s, _ in made]
+    fallbacks = sum(n for _, n in made)
+    del made
+    return combine(stage.operation, block[out.within(want)], sums, stage.choices, stage.values_out), fallbacks

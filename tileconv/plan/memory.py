@@ -1,0 +1,125 @@
+"""How much memory a tile takes, as a literal sum: the largest moment of its life, worked out from sizes alone."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tileconv.convolve.choose import Choice
+from tileconv.convolve.direct import LOADABLE
+from tileconv.convolve.values import Dtype, Values
+from tileconv.plan.stages import Stage
+
+BASE_BYTES = 260 * 2**20
+"""A process that has imported everything and compiled the loops, idle (measured by ``benchmarks/memory.py``)."""
+FFT_COPIES = 7
+"""Arrays of a transform's size that one FFT block holds at once, in float64."""
+SHARE = 0.8
+"""The share of the machine's free memory that a run takes when the spec does not say."""
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """One line of the sum: what is held, and how many bytes of it."""
+
+    what: str
+    count: int
+
+
+@dataclass(frozen=True)
+class TileSizes:
+    """The largest tile of a pass, in pixels; ``lead`` is how many planes or volumes (t, c) it holds.
+
+    ``have``, ``want`` and ``out`` give pixels per stage of one such volume; ``read`` and ``made`` at both ends.
+    """
+
+    lead: int
+    read: int
+    made: int
+    have: tuple[int, ...]
+    want: tuple[int, ...]
+    out: tuple[int, ...]
+
+
+def tile_bytes(
+    stages: Sequence[Stage], px: TileSizes, source: Dtype, block: Dtype, output: Dtype, decoded: int, encoded: int
+) -> tuple[Bytes, ...]:
+    """Return what is held at the worst moment of the largest tile.
+
+    Parameters
+    ----------
+    source, block, output
+        Pixel types of the file, of the block once missing pixels are marked, and of the output.
+    decoded, encoded
+        Bytes of one stored chunk of the input and of the output.
+    """
+    read = Bytes("block read", px.lead * px.read * source.itemsize)
+    tile = Bytes("tile in the output's type", px.lead * px.made * output.itemsize)
+    kept = (read, tile) if px.lead > 1 else (read,)
+    moments = [(read, Bytes("chunk being decoded", 2 * decoded))]
+    if block != source:
+        moments.append((*kept, Bytes("missing pixels marked", px.read * (block.itemsize + 1))))
+    for number, (stage, have, want, out) in enumerate(zip(stages, px.have, px.want, px.out, strict=True)):
+        first = number == 0 and block == source
+        moments.append((*kept, *_stage_bytes(stage, 0 if first else have, want, out)))
+    last = stages[-1].values_out.dtype if stages else block
+    if last != output:
+        moments.append((*kept, Bytes("last stage's output", px.made * last.itemsize), tile))
+    moments.append((tile, Bytes("chunks being encoded", 3 * encoded)))
+    return max(moments, key=total)
+
+
+def total(parts: Sequence[Bytes]) -> int:
+    """Return the sum of *parts* in bytes."""
+    return sum(part.count for part in parts)
+
+
+def peak_bytes(process: int, tile: int, workers: int, executor: str) -> int:
+    """Return the memory of a whole run: every process with what it always holds, every worker with its largest tile."""
+    processes = workers + 1 if executor == "processes" else 1
+    return processes * process + workers * tile
+
+
+def _stage_bytes(stage: Stage, have: int, want: int, out: int) -> tuple[Bytes, ...]:
+    sums = sum(c.sums.accumulate.itemsize for c in stage.choices)
+    cast = sum(stage.values_out.dtype.itemsize for c in stage.choices if c.sums.accumulate != stage.values_out.dtype)
+    return (
+        Bytes(f"input of {stage.name}", have * stage.values_in.dtype.itemsize),
+        Bytes("extended by the border", want * stage.padded.dtype.itemsize if stage.choices else 0),
+        Bytes("sums", out * (sums + cast)),
+        Bytes("engine's own", max((_scratch(c, stage.padded, want, out) for c in stage.choices), default=0)),
+        Bytes(f"output of {stage.name}", out * stage.values_out.dtype.itemsize),
+    )
+
+
+def _scratch(choice: Choice, values: Values, want: int, out: int) -> int:
+    """Return what an engine holds beside its input and its sums."""
+    if choice.engine == "fft":
+        return FFT_COPIES * 8 * math.prod(choice.grid.length) + 8 * out
+    size = choice.sums.accumulate.itemsize
+    copied = want * size if values.dtype.name not in LOADABLE[choice.sums.accumulate] else 0
+    deep = want * size if choice.engine == "separable" and choice.shape[0] > 1 else 0
+    return copied + deep
+
+
+def spectra_bytes(stages: Sequence[Stage]) -> int:
+    """Return what the transformed kernels take in one process."""
+    return sum(16 * (c.grid.points // 2 + 1) for s in stages for c in s.choices if c.engine == "fft")
+
+
+def available_bytes() -> int:
+    """Return the memory that a run may take when nothing is said: a share of what the machine or cgroup has free."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if (meminfo := Path("/proc/meminfo")).exists():
+        fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        free = int(fields["MemAvailable"].split()[0]) * 1024
+    with suppress(OSError, ValueError, KeyError):  # no cgroup, or one without a limit
+        group = Path("/sys/fs/cgroup")
+        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        used = int((group / "memory.current").read_text()) - int(stat["inactive_file"])
+        free = min(free, int((group / "memory.max").read_text()) - used)
+    return int(SHARE * max(free, 0))

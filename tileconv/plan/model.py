@@ -1,0 +1,206 @@
+"""The plan: frozen values with their reasons. After it, nothing is decided any more."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tileconv.boxes import Box, TileGrid
+from tileconv.convolve.values import Dtype, Values
+from tileconv.images import ImageInfo
+from tileconv.plan.memory import Bytes, peak_bytes, total
+from tileconv.plan.stages import SPACE, Stage
+from tileconv.spec.model import MissingSpec, PipelineSpec
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Which pixels of the input are missing, and what becomes of them."""
+
+    rule: str
+    nodata: float | None
+    value: float | None
+
+    @classmethod
+    def of(cls, spec: MissingSpec | None, nodata: float | None) -> Missing | None:
+        """Return the rule of *spec* for *nodata*, or None when there is none."""
+        return None if spec is None else cls(spec.rule, nodata, spec.value)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Stages that share one read and one write.
+
+    Attributes
+    ----------
+    source
+        What the pass reads: the input, or the intermediate array of the pass before.
+    domain
+        The box of what it reads, axes (z, y, x), in coordinates in which the run's input starts at zero.
+    info
+        What the pass writes: shape, axes, dtype, chunks, pixel size.
+    image
+        The box of what it writes in the same coordinates, all axes of the image.
+    block
+        What the pixels of a block are like once missing ones are dealt with.
+    grid
+        The tiles, each a whole number of chunks.
+    """
+
+    stages: tuple[Stage, ...]
+    why: str
+    source: ImageInfo
+    domain: Box
+    info: ImageInfo
+    image: Box
+    block: Values
+    grid: TileGrid
+    missing: Missing | None = None
+    overflow: str = "clip"
+    method: str = "windows"
+    why_method: str = ""
+    why_tile: str = ""
+    memory: tuple[Bytes, ...] = ()
+    process_bytes: int = 0
+    read_amplification: float = 1.0
+    ns_per_pixel: float = 0.0
+
+    @property
+    def tile_bytes(self) -> int:
+        """Most bytes that one worker holds for one tile."""
+        return total(self.memory)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything decided about one run: passes in order, and what they need."""
+
+    spec: PipelineSpec
+    source: ImageInfo
+    passes: tuple[Pass, ...]
+    workers: int
+    why_workers: str
+    memory_limit: int
+    memory_why: str
+
+    @property
+    def peak_bytes(self) -> int:
+        """Predicted peak memory of the run, all its local processes together."""
+        executor = self.spec.run.executor
+        return max(peak_bytes(p.process_bytes, p.tile_bytes, self.workers, executor) for p in self.passes)
+
+    @property
+    def info(self) -> ImageInfo:
+        """The image that the run makes."""
+        return self.passes[-1].info
+
+    @property
+    def translation(self) -> tuple[float, ...]:
+        """Where the output's first pixel lies in the input's, per axis, in the units of the pixel size."""
+        last = self.passes[-1]
+        return tuple(a * s for a, s in zip(last.image.start, last.info.scale, strict=True))
+
+    def fingerprint(self) -> str:
+        """Return a digest of all that determines the pixels: the stages with their weights, types and engines.
+
+        Tiles, workers, memory and executor are no part of it.
+        """
+        what = [
+            (s.name, _operation(s), [str(b) for b in s.borders], s.extent, [c.engine for c in s.choices])
+            for p in self.passes
+            for s in p.stages
+        ]
+        last = self.passes[-1]
+        extra = (str(self.passes[0].missing), str(last.info.dtype), last.overflow, self.spec.precision)
+        return hashlib.sha256(json.dumps([what, extra, self.source.shape], default=str).encode()).hexdigest()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plan as plain JSON values, bytes and pixels as numbers."""
+        return {
+            "fingerprint": self.fingerprint(),
+            "input": _image(self.source) | {"path": self.spec.input.path},
+            "output": _image(self.info) | {"path": self.spec.output.path},
+            "workers": self.workers,
+            "why_workers": self.why_workers,
+            "peak_bytes": self.peak_bytes,
+            "memory_limit_bytes": self.memory_limit,
+            "passes": [_pass(p) for p in self.passes],
+        }
+
+
+def _operation(stage: Stage) -> list[Any]:
+    fields = {k: v for k, v in vars(stage.operation).items() if isinstance(v, int | float | str)}
+    return [type(stage.operation).__name__, fields, [c.kernel.digest for c in stage.choices]]
+
+
+def _image(info: ImageInfo) -> dict[str, Any]:
+    return {
+        "shape": info.shape,
+        "axes": info.axes,
+        "dtype": str(info.dtype),
+        "chunks": info.chunks,
+        "bytes": info.nbytes,
+    }
+
+
+def _pass(work: Pass) -> dict[str, Any]:
+    return {
+        "why": work.why,
+        "stages": [_stage(s) for s in work.stages],
+        "tile": dict(zip(work.info.axes, work.grid.tile, strict=True)),
+        "why_tile": work.why_tile,
+        "tiles": len(work.grid),
+        "halo_method": work.method,
+        "why_halo_method": work.why_method,
+        "read_amplification": work.read_amplification,
+        "ns_per_pixel": work.ns_per_pixel,
+        "tile_bytes": {part.what: part.count for part in work.memory if part.count},
+        "process_bytes": work.process_bytes,
+    }
+
+
+def _stage(stage: Stage) -> dict[str, Any]:
+    return {
+        "name": stage.name,
+        "halo_px": {a: [stage.halo.before[i], stage.halo.after[i]] for i, a in enumerate(SPACE)},
+        "border": {a: str(b) for a, b in zip(SPACE, stage.borders, strict=True)},
+        "dtype": str(stage.values_out.dtype),
+        "error_bound": stage.error_bound,
+        "kernels": [
+            {
+                "shape": c.kernel.shape,
+                "engine": c.engine,
+                "why": c.why,
+                "sums": c.sums.why,
+                "candidates": [
+                    {
+                        "engine": k.engine,
+                        "ns_per_pixel": k.ns_per_pixel if not k.refused else None,
+                        "refused": k.refused,
+                    }
+                    for k in c.candidates
+                ],
+            }
+            for c in stage.choices
+        ],
+    }
+
+
+def output_dtype(asked: str, source: Dtype, values: Values, *, computed: bool) -> Dtype:
+    """Return the output's pixel type for what the spec asks.
+
+    ``auto`` loses nothing: float64 stays, whole numbers become int32 or int64 by their range, all else float32; an
+    image that no stage touched keeps its type.
+    """
+    if asked == "input" or (asked == "auto" and not computed):
+        return source if values.dtype == source or asked == "input" else values.dtype
+    if asked != "auto":
+        return np.dtype(asked)
+    if values.whole and values.dtype.kind != "u":
+        fits = values.low >= -(2.0**31) and values.high < 2.0**31
+        return np.dtype(np.int32 if fits else np.int64)
+    return values.dtype

@@ -1,0 +1,160 @@
+"""Spec stages to stages of a plan: domains, pixel types, engines and bounds decided, in spatial axes (z, y, x)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tileconv.boxes import Box, Halo
+from tileconv.convolve.borders import Border
+from tileconv.convolve.choose import Choice, choose
+from tileconv.convolve.combine import error_bound, outcome
+from tileconv.convolve.values import Precision, Values, held, working_dtype
+from tileconv.errors import PlanError
+from tileconv.kernels.operations import Operation
+from tileconv.spec.model import StageSpec
+
+SPACE = "zyx"
+NO_HALO = Halo.same(0, axes=3)
+UNTOUCHED = Border("wrap")
+"""The rule along an axis on which a stage has no halo: positions stay as they are, also those of a repetition."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a pass: what it does, on which pixels, in which types, by which engines.
+
+    Attributes
+    ----------
+    borders
+        One rule per axis (z, y, x) for the pixels outside ``domain_in``.
+    domain_in, domain_out
+        The image before and after, in the coordinates of the pass's first image: ``full`` starts below zero and
+        ``valid`` above.
+    padded
+        The input's values with those of a constant border among them; the block is held in its type.
+    """
+
+    name: str
+    operation: Operation
+    borders: tuple[Border, ...]
+    extent: str
+    domain_in: Box
+    domain_out: Box
+    choices: tuple[Choice, ...]
+    values_in: Values
+    padded: Values
+    values_out: Values
+
+    @property
+    def halo(self) -> Halo:
+        """Pixels needed around an output pixel, before the FFT's blocks are counted."""
+        return _halo([c.halo for c in self.choices])
+
+    @property
+    def ns_per_pixel(self) -> float:
+        """Cost of one output pixel, all kernels and the formula."""
+        return 1.0 + sum(c.chosen.ns_per_pixel for c in self.choices)
+
+    @property
+    def error_bound(self) -> float:
+        """Most by which an output pixel differs from exact arithmetic on this stage's input.
+
+        Where nothing bounds the input (floating-point images) it is given for a largest absolute pixel of 1.
+        """
+        peak = self.padded.peak
+        return error_bound(self.operation, self.choices, peak if math.isfinite(peak) else 1.0, self.values_out)
+
+
+def make_stages(specs: Sequence[StageSpec], domain: Box, values: Values, precision: Precision) -> tuple[Stage, ...]:
+    """Return the stages of a chain on image *domain* (axes z, y, x) with pixels *values*.
+
+    Raises
+    ------
+    PlanError
+        If ``valid`` leaves no pixel, an axis is missing, or an engine asked for cannot be used.
+    """
+    stages: list[Stage] = []
+    for number, spec in enumerate(specs):
+        name = spec.id or f"{number} {spec.op}"
+        try:
+            stage = _stage(spec, name, domain, values, precision)
+        except PlanError as error:
+            raise PlanError(error.problem, where=f"stage {name}", why=error.why, fix=error.fix) from error
+        stages.append(stage)
+        domain, values = stage.domain_out, stage.values_out
+    return tuple(stages)
+
+
+def _stage(spec: StageSpec, name: str, domain: Box, values: Values, precision: Precision) -> Stage:
+    axes = tuple(SPACE.index(a) for a in spec.over)
+    kernels = spec.operation.kernels
+    halo = _halo([_space(k.halo, axes) for k in kernels])
+    borders = tuple(
+        spec.border.get(a, Border()) if b + c else UNTOUCHED
+        for a, b, c in zip(SPACE, halo.before, halo.after, strict=True)
+    )
+    padded = _padded(values, borders, precision)
+    image = _extent(domain, halo, spec.extent)
+    choices = tuple(choose(k, padded, precision, spec.engine, image.shape, axes) for k in kernels)
+    return Stage(
+        name,
+        spec.operation,
+        borders,
+        spec.extent,
+        domain,
+        image,
+        choices,
+        values,
+        padded,
+        outcome(spec.operation, padded, choices, precision),
+    )
+
+
+def _padded(values: Values, borders: Sequence[Border], precision: Precision) -> Values:
+    """Return *values* in a type that holds the constants of *borders* too."""
+    for border in borders:
+        if border.rule == "constant" and not (
+            values.low <= border.value <= values.high and _holds(values, border.value)
+        ):
+            more = values.including(border.value)
+            work = working_dtype(values.dtype, precision)
+            values = held(more.low, more.high, whole=more.whole, work=work)
+    return values
+
+
+def _holds(values: Values, value: float) -> bool:
+    return values.dtype.kind == "f" or float(value).is_integer()
+
+
+def _space(halo: Halo, axes: Sequence[int]) -> Halo:
+    before, after = [0, 0, 0], [0, 0, 0]
+    for axis, b, a in zip(axes, halo.before, halo.after, strict=True):
+        before[axis], after[axis] = b, a
+    return Halo(tuple(before), tuple(after))
+
+
+def _halo(halos: Sequence[Halo]) -> Halo:
+    total = NO_HALO
+    for halo in halos:
+        total = total.union(halo)
+    return total
+
+
+def _extent(domain: Box, halo: Halo, extent: str) -> Box:
+    """Return the output's box: as the input, grown to every pixel that a weight touches, or cut to whole kernels."""
+    if extent == "full":
+        return domain.grow(Halo(halo.after, halo.before))
+    if extent == "same":
+        return domain
+    start = tuple(a + b for a, b in zip(domain.start, halo.before, strict=True))
+    stop = tuple(b - a for b, a in zip(domain.stop, halo.after, strict=True))
+    if any(a >= b for a, b in zip(start, stop, strict=True)):
+        size = "x".join(str(b + a + 1) for b, a in zip(halo.before, halo.after, strict=True))
+        raise PlanError(
+            f"extent valid leaves no pixel of an image of {'x'.join(map(str, domain.shape))} under a kernel of {size}",
+            why="the kernel must fit inside the image",
+            fix="Use extent: same, or a smaller kernel.",
+        )
+    return Box(start, stop, domain.axes)

@@ -1,0 +1,128 @@
+"""The tile: as large as pays and as small as fits. All sums over tiles come from a few numbers per axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from tileconv.boxes import Box
+from tileconv.images import ImageInfo
+from tileconv.plan.memory import TileSizes
+from tileconv.plan.regions import Interval, spans
+from tileconv.plan.stages import SPACE, Stage
+
+READ_NS, DECODE_NS, TILE_NS = 0.7, 4.0, 3e6
+"""Copying a pixel out of the page cache, decoding a compressed one, and what a tile costs whatever its size."""
+
+
+@dataclass(frozen=True)
+class AxisSums:
+    """Along one axis: the longest span of any tile, and the sum over all tiles, per stage and at the read."""
+
+    tiles: int
+    length: int
+    longest_read: int
+    read: int
+    decoded: int
+    longest: tuple[tuple[int, int, int], ...]
+    made: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """One tile size with what follows from it."""
+
+    tile: tuple[int, ...]
+    sizes: TileSizes
+    tiles: int
+    read_amplification: float
+    ns_per_pixel: float
+
+
+def axis_sums(stages: Sequence[Stage], axis: int, extent: Interval, tile: int, image: int, chunk: int) -> AxisSums:
+    """Return the sums along spatial *axis*: outputs *extent* cut every *tile*, read from *image* pixels in *chunk*."""
+    rows = [spans(stages, axis, a, min(a + tile, extent[1])) for a in range(extent[0], extent[1], tile)]
+    if not stages:
+        reads = [(a, min(a + tile, extent[1])) for a in range(extent[0], extent[1], tile)]
+    else:
+        reads = [row[0].have for row in rows]
+    halos = [s.halo.before[axis] + s.halo.after[axis] for s in stages]
+    return AxisSums(
+        tiles=len(rows),
+        length=extent[1] - extent[0],
+        longest_read=max(_length(r) for r in reads),
+        read=sum(_length(r) for r in reads),
+        decoded=sum(min(-(-b // chunk) * chunk, image) - max(a // chunk * chunk, 0) for a, b in reads),
+        longest=tuple(
+            (
+                max(_length(r[i].have) for r in rows),
+                max(_length(r[i].want) for r in rows),
+                max(_length(r[i].out) for r in rows),
+            )
+            for i in range(len(stages))
+        ),
+        made=tuple(sum(max(0, _length(r[i].want) - h) for r in rows) for i, h in enumerate(halos)),
+    )
+
+
+def _length(interval: Interval) -> int:
+    return interval[1] - interval[0]
+
+
+def tiling(stages: Sequence[Stage], source: ImageInfo, image: Box, tile: Sequence[int]) -> Tiling:
+    """Return what *tile* (one size per axis of *image*) costs in memory, reads and time."""
+    along, lead = [], 1
+    for axis, name in enumerate(SPACE):
+        if name not in image.axes:
+            along.append(axis_sums(stages, axis, (0, 1), 1, 1, 1))
+            continue
+        at = image.axes.index(name)
+        extent = image.start[at], image.stop[at]
+        along.append(axis_sums(stages, axis, extent, tile[at], source.shape[at], source.chunks[at]))
+    leads, decoded_leads = 1, 1.0
+    for at, name in enumerate(image.axes):
+        if name not in SPACE:
+            lead *= tile[at]
+            leads *= image.shape[at]
+            decoded_leads *= max(1.0, source.chunks[at] / tile[at])
+    px = math.prod(s.length for s in along)
+    read = math.prod(s.read for s in along)
+    decoded = math.prod(s.decoded for s in along) * decoded_leads
+    ns = sum(stage.ns_per_pixel * math.prod(s.made[i] for s in along) for i, stage in enumerate(stages)) / px
+    ns += READ_NS * read / px + (DECODE_NS * decoded / px if source.compressed else 0.0)
+    ns += TILE_NS * math.prod(s.tiles for s in along) / (px * lead)
+    sizes = TileSizes(
+        lead,
+        math.prod(s.longest_read for s in along),
+        math.prod(min(t, n) for t, n, a in zip(tile, image.shape, image.axes, strict=True) if a in SPACE),
+        *(tuple(math.prod(s.longest[i][k] for s in along) for i in range(len(stages))) for k in range(3)),
+    )
+    count = math.prod(-(-n // t) for n, t in zip(image.shape, tile, strict=True))
+    amplification = (decoded if source.compressed else read) / max(1, math.prod(_space(source)))
+    return Tiling(tuple(tile), sizes, count, amplification, ns)
+
+
+def _space(source: ImageInfo) -> list[int]:
+    return [n for n, a in zip(source.shape, source.axes, strict=True) if a in SPACE]
+
+
+def candidates(stages: Sequence[Stage], source: ImageInfo, image: Box, chunks: Sequence[int]) -> list[tuple[int, ...]]:
+    """Return tile sizes worth weighing, whole numbers of *chunks*: near squares, and bands as wide as the image."""
+    deep = any(s.halo.before[0] + s.halo.after[0] for s in stages)
+    whole = [-(-n // c) for n, c in zip(image.shape, chunks, strict=True)]
+    options: list[list[int]] = []
+    for at, name in enumerate(image.axes):
+        if name == "c":
+            options.append([min(whole[at], -(-source.chunks[at] // chunks[at]))])
+        elif name == "t" or (name == "z" and not deep):
+            options.append([1])
+        else:
+            options.append(sorted({min(n, whole[at]) for n in (1, 2, 3, 4, 6, 8, 12, 16)} | {whole[at]}))
+    tiles = []
+    for counts in product(*options):
+        sides = [n * chunks[at] for at, n in enumerate(counts) if image.axes[at] in "yx" and n < whole[at]]
+        if not sides or max(sides) <= 2 * min(sides):
+            tiles.append(tuple(n * c for n, c in zip(counts, chunks, strict=True)))
+    return tiles

@@ -1,0 +1,118 @@
+"""A plan in words: what will happen, what it needs, and why it was decided so."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tileconv.images import ImageInfo
+from tileconv.plan.memory import total
+from tileconv.plan.model import Pass, Plan
+from tileconv.plan.stages import SPACE, Stage
+from tileconv.sinks.files import free_bytes
+
+
+def explain(plan: Plan) -> RenderableType:
+    """Return *plan* as text and tables for a terminal."""
+    return Group(*_lines(plan))
+
+
+def _lines(plan: Plan) -> Iterator[RenderableType]:
+    yield Text(f"input    {plan.spec.input.path}")
+    yield Text(f"         {image_text(plan.source)}")
+    for note in plan.source.notes:
+        yield Text(f"         {note}")
+    yield Text(f"output   {plan.spec.output.path}")
+    yield Text(f"         {image_text(plan.info)}")
+    free = free_bytes(Path(plan.spec.output.path))
+    short = " - not enough if nothing compresses" if free < plan.info.nbytes else ""
+    yield Text(f"disk     {size_text(plan.info.nbytes)} before compression, {size_text(free)} free{short}")
+    yield Text(f"workers  {plan.workers} {plan.spec.run.executor} ({plan.why_workers})")
+    yield Text(
+        f"memory   {size_text(plan.peak_bytes)} predicted peak, {size_text(plan.memory_limit)} allowed ({plan.memory_why})"
+    )
+    for number, work in enumerate(plan.passes):
+        yield Text(f"\npass {number + 1} of {len(plan.passes)}: {work.why}", style="bold")
+        yield _stages(work)
+        yield from map(Text, _pass(plan, work))
+
+
+def _pass(plan: Plan, work: Pass) -> Iterator[str]:
+    tile = " ".join(f"{a}={n}" for a, n in zip(work.info.axes, work.grid.tile, strict=True))
+    yield f"tile     {tile}, {len(work.grid):,} tiles: {work.why_tile}"
+    yield f"halos    by {work.method}: {work.why_method}"
+    read = work.read_amplification * work.source.nbytes
+    yield f"reads    {size_text(read)}, {work.read_amplification:.3f} times the input; writes {size_text(work.info.nbytes)}"
+    parts = ", ".join(f"{part.what} {size_text(part.count)}" for part in work.memory if part.count)
+    yield f"a tile   {size_text(work.tile_bytes)}: {parts}"
+    yield f"a run    {size_text(work.process_bytes)} per process + {plan.workers} x {size_text(total(work.memory))}"
+
+
+def _stages(work: Pass) -> Table:
+    table = Table("stage", "halo", "border", "engines, ns per pixel", "error", "gives", box=None, pad_edge=False)
+    for stage in work.stages:
+        table.add_row(
+            stage.name, _halo(stage), _border(stage), _engines(stage), _error(stage), str(stage.values_out.dtype)
+        )
+    return table
+
+
+def _halo(stage: Stage) -> str:
+    sides = zip(SPACE, stage.halo.before, stage.halo.after, strict=True)
+    return " ".join(f"{a} {b}" if b == c else f"{a} {b}+{c}" for a, b, c in sides if b or c) or "-"
+
+
+def _border(stage: Stage) -> str:
+    reached = [b + c > 0 for b, c in zip(stage.halo.before, stage.halo.after, strict=True)]
+    rules = {a: str(b) for a, b, r in zip(SPACE, stage.borders, reached, strict=True) if r}
+    if len(set(rules.values())) <= 1:
+        return next(iter(rules.values()), "-")
+    return " ".join(f"{a} {rule}" for a, rule in rules.items())
+
+
+def _engines(stage: Stage) -> str:
+    lines = []
+    for choice in stage.choices:
+        others = [
+            f"{c.engine} {c.refused}" if c.refused else f"{c.engine} {c.ns_per_pixel:.1f}"
+            for c in choice.candidates
+            if c.engine != choice.engine
+        ]
+        lines.append(
+            f"{choice.engine} {choice.chosen.ns_per_pixel:.1f}, {choice.why} ({'; '.join(others)}); {choice.sums.why}"
+        )
+    return "\n".join(dict.fromkeys(lines)) or "no kernel"
+
+
+def _error(stage: Stage) -> str:
+    if stage.error_bound == 0:
+        return "exact"
+    unit = "" if math.isfinite(stage.padded.peak) else " x max |pixel|"
+    return f"<= {stage.error_bound:.1e}{unit}"
+
+
+def image_text(info: ImageInfo) -> str:
+    """Return shape, type, size and chunks in one line."""
+    shape = " ".join(f"{a}={n}" for a, n in zip(info.axes, info.shape, strict=True))
+    chunks = " x ".join(map(str, info.chunks))
+    return f"{shape}, {info.dtype}, {size_text(info.nbytes)}, chunks {chunks}{', compressed' * info.compressed}"
+
+
+def size_text(count: float) -> str:
+    """Return bytes with a binary unit.
+
+    Examples
+    --------
+    >>> size_text(3 * 2**20)
+    '3.0 MiB'
+    """
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"

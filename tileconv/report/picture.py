@@ -1,0 +1,120 @@
+"""A small PNG of an image of any size, read in parts, so that people see what a run made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from tileconv.boxes import Box, TileGrid
+from tileconv.errors import GeometryError
+from tileconv.images import ImageInfo
+from tileconv.sinks.files import replacing
+from tileconv.sources.source import Source
+
+_PART_PX = 2**21  # pixels per read: 16 MiB as float64
+_SIGNED_SHARE = 0.25  # negative values deeper than this share of the peak are signal; sharpened photographs stay below
+
+
+def write_picture(source: Source, png: Path | str, *, max_px: int = 1024, region: Box | None = None) -> None:
+    """Write *source*, or its *region*, as a PNG whose longer side has at most *max_px* pixels.
+
+    A pixel of the picture is the mean of a square of the image; the image is read in parts of a few megapixels. Of
+    the axes t and z the first plane is shown; three or four channels are shown as red, green and blue, else the first
+    channel. Values from the 0.5th to the 99.5th percentile span black to white; with marked negative values (edges)
+    zero is mid-gray. Where no pixel is finite, or all are missing (``info.nodata``), the picture is black.
+
+    Raises
+    ------
+    GeometryError
+        If *region* leaves the image or has no pixels, or the image has fewer than two axes.
+    SourceError
+        If the image cannot be read.
+    SinkError
+        If the file system refuses the PNG.
+    """
+    pixels = _to_bytes(_reduced(source, _plane(source.info, region), max_px))
+    bands = [Image.fromarray(channel) for channel in pixels]
+    with replacing(Path(png)) as temporary:
+        (Image.merge("RGB", bands) if len(bands) == 3 else bands[0]).save(temporary, "PNG")
+
+
+def side_by_side(pngs: Sequence[Path | str], png: Path | str, labels: Sequence[str]) -> None:
+    """Write the pictures *pngs* beside each other to *png*, each below its label.
+
+    Raises
+    ------
+    SinkError
+        If the file system refuses the PNG.
+    """
+    gap, head = 8, 32
+    images = [Image.open(path).convert("RGB") for path in pngs]
+    width = sum(image.width for image in images) + gap * (len(images) - 1)
+    sheet = Image.new("RGB", (width, head + max(image.height for image in images)), "white")
+    draw, left = ImageDraw.Draw(sheet), 0
+    for image, label in zip(images, labels, strict=True):
+        draw.text((left + 4, 6), label, fill="black", font=ImageFont.load_default(18))
+        sheet.paste(image, (left, head))
+        left += image.width + gap
+    with replacing(Path(png)) as temporary:
+        sheet.save(temporary, "PNG")
+
+
+def _plane(info: ImageInfo, region: Box | None) -> Box:
+    """Return the part to show: one t and z, one or three channels, the whole region along the last two axes."""
+    whole = region or info.box
+    if len(info.axes) < 2 or not whole.size or not info.box.contains(whole):
+        raise GeometryError(f"a picture needs pixels of two axes inside {info.box}, found {whole}")
+    shown = [
+        3 if axis == "c" and size in (3, 4) else 1 for axis, size in zip(info.axes[:-2], whole.shape[:-2], strict=True)
+    ]
+    counts = (*shown, *whole.shape[-2:])
+    return Box(whole.start, tuple(a + n for a, n in zip(whole.start, counts, strict=True)), info.axes)
+
+
+def _reduced(source: Source, plane: Box, max_px: int) -> NDArray[np.float64]:
+    """Return (channel, y, x): means of squares of *plane*, NaN where a square has no valid pixel."""
+    height, width = plane.shape[-2:]
+    step = -(-max(height, width) // max_px)
+    # As wide as the stored chunks, so that few are decoded twice; as high as the memory allows.
+    across = _whole(min(width, max(1024, source.info.chunks[-1])), step)
+    down = max(step, _PART_PX // across // step * step)
+    out = np.empty((plane.size // (height * width), -(-height // step), -(-width // step)))
+    for part in TileGrid(plane, (*plane.shape[:-2], down, across)):
+        block = source.read(part)
+        values = block.reshape(-1, *part.shape[-2:]).astype(np.float64)
+        valid = np.isfinite(values)
+        if source.info.nodata is not None:
+            valid &= values != source.info.nodata
+        values[~valid] = 0.0
+        with np.errstate(invalid="ignore"):
+            means = _sums(values, step) / _sums(valid.astype(np.float64), step)
+        top, left = ((a - o) // step for a, o in zip(part.start[-2:], plane.start[-2:], strict=True))
+        out[:, top : top + means.shape[1], left : left + means.shape[2]] = means
+    return out
+
+
+def _whole(pixels: int, step: int) -> int:
+    return -(-pixels // step) * step
+
+
+def _sums(values: NDArray[np.float64], step: int) -> NDArray[np.float64]:
+    rows = np.add.reduceat(values, np.arange(0, values.shape[1], step), axis=1)
+    return np.add.reduceat(rows, np.arange(0, values.shape[2], step), axis=2)
+
+
+def _to_bytes(values: NDArray[np.float64]) -> NDArray[np.uint8]:
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return np.zeros(values.shape, np.uint8)
+    low, high = (float(v) for v in np.percentile(finite, (0.5, 99.5)))
+    if low == high:  # a few bright points on an even ground
+        low, high = float(finite.min()), float(finite.max())
+    if low < -_SIGNED_SHARE * high:
+        high = max(-low, high)
+        low = -high
+    spread = high - low or 1.0
+    return np.rint(np.clip(np.nan_to_num((values - low) / spread, nan=0.0), 0, 1) * 255).astype(np.uint8)

@@ -1,0 +1,82 @@
+"""Progress on stderr: a bar on a terminal, a line now and then elsewhere; and the summary of a run."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tileconv.execute.run import Report
+from tileconv.report.explain import size_text
+
+EVERY_S = 10.0
+"""Seconds between two lines where there is no terminal."""
+
+
+class TerminalProgress:
+    """Shows tiles, megapixels per second and time left on *console*; a context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar: Progress | None = None
+        self._tiles = self._pixels = self._done_tiles = self._done_pixels = 0
+        self._began = self._said = 0.0
+
+    def __enter__(self) -> TerminalProgress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def begin(self, tiles: int, pixels: int) -> None:
+        """Take the number of tiles and output pixels of all passes together."""
+        self._tiles, self._pixels = tiles, pixels
+        self._began = self._said = time.monotonic()
+        if self._console.is_terminal:
+            columns = (
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("tiles  {task.fields[rate]}"),
+                TimeRemainingColumn(),
+            )
+            self._bar = Progress(*columns, console=self._console, transient=True)
+            self._bar.start()
+            self._bar.add_task("tiles", total=tiles, rate="")
+
+    def tile(self, pixels: int) -> None:
+        """Count one finished tile."""
+        self._done_tiles += 1
+        self._done_pixels += pixels
+        now = time.monotonic()
+        rate = self._done_pixels / 1e6 / max(1e-9, now - self._began)
+        if self._bar:
+            self._bar.update(self._bar.task_ids[0], completed=self._done_tiles, rate=f"{rate:,.0f} Mpx/s")
+        elif now - self._said >= EVERY_S:
+            self._said = now
+            left = (self._pixels - self._done_pixels) / 1e6 / max(1e-9, rate)
+            self._console.print(f"{self._done_tiles:,} of {self._tiles:,} tiles, {rate:,.0f} Mpx/s, {left:,.0f} s left")
+
+
+def summary(report: Report) -> str:
+    """Return what a run did in a few lines."""
+    shape = " x ".join(map(str, report.shape))
+    lines = [
+        f"{report.output}",
+        f"{shape} {report.dtype} in {report.tiles:,} tiles, {report.seconds:.1f} s, "
+        f"{report.megapixels_per_second:,.0f} Mpx/s, peak memory {size_text(report.peak_bytes)} "
+        f"(predicted {size_text(report.predicted_bytes)})",
+    ]
+    if report.counts.clipped:
+        lines.append(f"{report.counts.clipped:,} pixels were clipped to the range of {report.dtype}")
+    if report.counts.missing:
+        lines.append(f"{report.counts.missing:,} pixels of the input are missing")
+    if report.missing_chunks:
+        lines.append(f"{report.missing_chunks:,} chunks that the input lacks were read as its fill value")
+    if report.counts.fallbacks:
+        lines.append(f"{report.counts.fallbacks:,} FFT blocks were summed directly, to keep the error bound")
+    return "\n".join(lines)

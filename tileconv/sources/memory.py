@@ -1,0 +1,45 @@
+"""An array in memory as a source."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from tileconv.boxes import Box, default_axes
+from tileconv.images import ImageInfo
+from tileconv.sources.source import Pixels, pixel_type
+
+
+class MemorySource:
+    """A NumPy array whose axes are letters of ``tczyx`` in that order; by default the last ones, ``yx``, ``zyx`` ...
+
+    Examples
+    --------
+    >>> MemorySource(np.arange(12).reshape(3, 4)).read(Box((1, 2), (3, 4)))
+    array([[ 6,  7],
+           [10, 11]])
+    """
+
+    cache_bytes = 0
+
+    def __init__(self, array: Pixels, axes: str | None = None, *, where: str = "array in memory") -> None:
+        self.where = where
+        self.info = ImageInfo(
+            array.shape, axes or default_axes(array.ndim), pixel_type(array.dtype, where), (1,) * array.ndim
+        )
+        self._array = array
+
+    @property
+    def fingerprint(self) -> dict[str, str | int]:
+        """Size in bytes and digest of the pixels; an array has no time of change."""
+        digest = hashlib.sha256(np.ascontiguousarray(self._array).data).hexdigest()[:32]
+        return {"size": self._array.nbytes, "mtime_ns": 0, "digest": digest}
+
+    def read(self, box: Box) -> Pixels:
+        """Return a copy of the pixels of *box*."""
+        return self._array[box.within(self.info.box)].astype(self.info.dtype, order="C")
+
+    def missing_chunks_total(self) -> tuple[int, int]:
+        """Nothing is missing: the array is one chunk."""
+        return 0, 1

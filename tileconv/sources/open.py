@@ -1,0 +1,69 @@
+"""Which source reads a file, by what the file holds rather than by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from tileconv.errors import SourceError
+from tileconv.sources.raster import NpySource, PictureSource
+from tileconv.sources.source import Source, reading
+from tileconv.sources.tiff import TiffSource
+from tileconv.sources.zarr import ZarrSource
+
+TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+PICTURE_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
+EXPECTED = "a TIFF, PNG, JPEG or .npy file, or a Zarr folder"
+
+
+def open_source(
+    path: str | Path,
+    *,
+    series: int = 0,
+    level: int = 0,
+    axes: str | None = None,
+    missing_chunks: Literal["report", "error"] = "report",
+) -> Source:
+    """Return the source that reads *path*.
+
+    Parameters
+    ----------
+    path
+        A TIFF, PNG, JPEG or ``.npy`` file, or the folder of a Zarr array, an OME-Zarr image or a group with one image.
+    series, level
+        Which image of the file, and which resolution of it; 0 is the first and the largest.
+    axes
+        The name of every axis in the file's own order, letters of ``tczyx``, instead of what the file says.
+    missing_chunks
+        What reading a chunk that is not stored does: ``report`` gives the fill value, ``error`` a SourceError.
+
+    Raises
+    ------
+    SourceError
+        If the file is absent, damaged, of another kind or over a limit.
+    """
+    given, path = path, Path(path).expanduser().absolute()
+    where = str(path)
+    if not path.exists():
+        raise SourceError(f"expected {EXPECTED}, found nothing", where=where, fix=f"Check the path {str(given)!r}.")
+    if path.is_dir():
+        if not any((path / name).is_file() for name in ZARR_FILES):
+            raise SourceError(
+                f"expected {EXPECTED}, found a folder without {', '.join(ZARR_FILES)}",
+                where=where,
+                fix="Give the folder of the image itself.",
+            )
+        return ZarrSource(path, series=series, level=level, axes=axes, missing_chunks=missing_chunks)
+    if not path.is_file():
+        raise SourceError(f"expected {EXPECTED}, found a device or a pipe", where=where)
+    with reading(where, "opening"), path.open("rb") as file:
+        magic = file.read(8)
+    if magic.startswith(TIFF_MAGIC):
+        return TiffSource(path, series=series, level=level, axes=axes, missing_chunks=missing_chunks)
+    kind = PictureSource if magic.startswith(PICTURE_MAGIC) else NpySource if magic.startswith(b"\x93NUMPY") else None
+    if kind is None:
+        raise SourceError(f"expected {EXPECTED}, found a file that begins with {magic!r}", where=where)
+    if series or level:
+        raise SourceError(f"the file has one image only, found series {series}, level {level}", where=where)
+    return kind(path, axes=axes)

@@ -1,0 +1,122 @@
+"""What every source offers, and the rules that all of them share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tileconv.boxes import Box
+from tileconv.errors import SourceError
+from tileconv.images import ImageInfo
+
+Pixels = NDArray[np.generic]
+Window = tuple[slice, ...]
+
+CHUNK_LIMIT_BYTES = 2**30
+"""The largest decoded chunk that is read: a header that declares more is refused before anything is allocated."""
+
+HEADER_BYTES = 65536
+"""How much of a file its digest covers."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """An image whose windows can be read from any thread, and which pickles as a recipe without open files."""
+
+    @property
+    def info(self) -> ImageInfo:
+        """Shape, axes (letters of ``tczyx`` in that order), type and storage layout."""
+
+    @property
+    def where(self) -> str:
+        """Absolute path of the file, for messages and reports."""
+
+    @property
+    def fingerprint(self) -> dict[str, str | int]:
+        """What tells whether the file is still the same: ``size`` in bytes, ``mtime_ns``, ``digest`` of its header."""
+
+    @property
+    def cache_bytes(self) -> int:
+        """The most decoded bytes that reads keep in one process, beside the arrays that they return."""
+
+    def read(self, box: Box) -> Pixels:
+        """Return the pixels of *box*, which lies inside the image, as a new C-contiguous array in native byte order.
+
+        Raises
+        ------
+        SourceError
+            If the pixels cannot be had: the file is damaged, changed or lacks a chunk that must be there.
+        """
+
+    def missing_chunks_total(self) -> tuple[int, int]:
+        """Return how many stored chunks are missing, and how many there should be."""
+
+
+def fingerprint_of(path: Path) -> dict[str, str | int]:
+    """Return size, time of change and digest of the first 64 KiB of a file."""
+    with reading(str(path), "opening"), path.open("rb") as file:
+        stat = path.stat()
+        digest = hashlib.sha256(file.read(HEADER_BYTES)).hexdigest()[:32]
+    return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "digest": digest}
+
+
+def check_unchanged(path: Path, fingerprint: dict[str, str | int]) -> None:
+    """Raise SourceError when size or time of change of *path* differ from *fingerprint*."""
+    with reading(str(path), "reading"):
+        stat = path.stat()
+    if (stat.st_size, stat.st_mtime_ns) != (fingerprint["size"], fingerprint["mtime_ns"]):
+        raise SourceError("the file changed after it was opened", where=str(path), fix="Start the run again.")
+
+
+@contextmanager
+def reading(where: str, doing: str) -> Iterator[None]:
+    """Turn whatever a library raises inside into a SourceError that names the file and what was being done."""
+    try:
+        yield
+    except (SourceError, MemoryError):
+        raise
+    except FileNotFoundError as error:
+        raise SourceError("no such file", where=where, fix="Check the path.") from error
+    except Exception as error:
+        raise SourceError(f"{doing} failed: {type(error).__name__}: {error}", where=where) from error
+
+
+def pixel_type(dtype: np.dtype[np.generic] | None, where: str) -> np.dtype[np.generic]:
+    """Return the type that a source hands out: native byte order, and uint8 for booleans.
+
+    Raises
+    ------
+    SourceError
+        If the pixels are not integers or floats of at most 64 bits.
+    """
+    if dtype is None or dtype.kind not in "buif" or dtype.itemsize > 8:
+        raise SourceError(f"expected pixels that are integers or floats of at most 64 bits, found {dtype}", where=where)
+    return np.dtype(np.uint8) if dtype.kind == "b" else dtype.newbyteorder("=")
+
+
+def cells(window: Window, chunk: Sequence[int]) -> Iterator[tuple[tuple[int, ...], Window, Window]]:
+    """Yield every chunk that *window* touches: its index, the part of it, and where that part lies in the window.
+
+    Examples
+    --------
+    >>> list(cells((slice(3, 9),), (4,)))[1]
+    ((1,), (slice(0, 4, None),), (slice(1, 5, None),))
+    """
+    ranges = (range(s.start // n, -(-s.stop // n)) for s, n in zip(window, chunk, strict=True))
+    for index in product(*ranges):
+        bounds = [
+            (max(s.start, i * n), min(s.stop, (i + 1) * n), i * n, s.start)
+            for s, i, n in zip(window, index, chunk, strict=True)
+        ]
+        yield (
+            index,
+            tuple(slice(a - origin, b - origin) for a, b, origin, _ in bounds),
+            tuple(slice(a - start, b - start) for a, b, _, start in bounds),
+        )

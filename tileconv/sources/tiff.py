@@ -1,0 +1,253 @@
+"""TIFF: tifffile parses the tags and decodes; the bytes of segments are read here, by offset, from any thread."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, Literal
+
+import imagecodecs
+import numpy as np
+
+from tileconv.boxes import Box
+from tileconv.errors import SourceError
+from tileconv.images import ImageInfo
+from tileconv.sources.axes import AxisMap, map_axes
+from tileconv.sources.cache import CHUNKS, OPEN_FILES, Cache
+from tileconv.sources.source import Pixels, Window, cells, check_unchanged, fingerprint_of, pixel_type, reading
+from tileconv.sources.tiff_layout import Layout, find_series, lay_out, open_tiff
+from tileconv.sources.tiff_metadata import nodata_of, pixel_size
+
+BAND_BYTES = 2**20
+"""Bytes of uncompressed rows that are read at once, so that a read needs little memory beside its result."""
+
+_SENSELESS = {3: "indices into a palette", 32803: "a colour filter array"}
+
+
+class _Opened:
+    """A file descriptor, closed when the last reader lets go, and the layout of what lies behind it."""
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self.layout = layout
+        self.descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        weakref.finalize(self, os.close, self.descriptor)
+
+
+_OPENED: Cache[_Opened] = Cache(OPEN_FILES)
+_OPENING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    path: Path
+    series: int
+    level: int
+
+
+class TiffSource:
+    """One level of one series of a TIFF file; see ``open_source`` for the parameters.
+
+    Uncompressed segments are read by parts of rows, others whole. Segments that the file leaves out (offset
+    and length 0, as GDAL writes sparse files) read as nodata, or 0 where the file states none, unless *missing_chunks*
+    is ``"error"``.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        series: int = 0,
+        level: int = 0,
+        axes: str | None = None,
+        missing_chunks: Literal["report", "error"] = "report",
+    ) -> None:
+        self.where = str(path)
+        self.fingerprint = fingerprint_of(path)
+        self._recipe = _Recipe(path, series, level)
+        self._key = (self._recipe, *self.fingerprint.values())
+        self._missing = missing_chunks
+        with reading(self.where, "opening as TIFF"), open_tiff(path) as (file, said):
+            base, found = find_series(file, series, level, self.where)
+            layout = lay_out(file, found, self.where)
+            notes = [*said, *_remarks(found.keyframe, found.kind, layout, self.where)]
+            nodata, more = nodata_of(found.keyframe)
+            scale, units, channels = pixel_size(file, base, series)
+            shrunk = {
+                axis.lower(): base.shape[i] / found.shape[i]
+                for i, axis in enumerate(base.axes)
+                if len(base.shape) == len(found.shape) and axis in "ZYX"
+            }
+        self._map, guessed = map_axes(layout.axes, layout.shape, axes, self.where)
+        absent = int(layout.missing.sum())
+        if absent:
+            more += (f"{absent} of {layout.missing.size} segments are not stored and read as {nodata or 0:g}",)
+        names = self._map.axes
+        shape = self._map.of_file(layout.shape)
+        self._absent = (absent, layout.missing.size)
+        self.info = ImageInfo(
+            shape,
+            names,
+            pixel_type(layout.dtype, self.where),
+            _chunks(layout, self._map),
+            tuple(scale.get(a, 1.0) * shrunk.get(a, 1.0) for a in names) if scale else (),
+            tuple(units.get(a, "") for a in names),
+            nodata,
+            channels if "c" in names and len(channels) == shape[names.index("c")] else (),
+            not layout.plain,
+            (*notes, *more, *guessed),
+        )
+        self.cache_bytes = CHUNKS.limit if self.info.compressed else 0
+        with reading(self.where, "opening as TIFF"), _OPENING:
+            _OPENED.get(self._key, lambda: _Opened(path, layout))
+
+    def read(self, box: Box) -> Pixels:
+        """Return the pixels of *box*; see ``Source.read``."""
+        check_unchanged(self._recipe.path, self.fingerprint)
+        with _OPENING:
+            opened = _OPENED.get(self._key, self._open)
+        layout = opened.layout
+        window = self._map.window(box)
+        trailing = 3 if layout.page[4] > 1 else 2
+        area = (*window[-trailing:], slice(0, 1))[:3]
+        planes = np.arange(layout.planes).reshape(layout.shape[:-trailing])[window[:-trailing]]
+        block = np.empty(box.shape, self.info.dtype)
+        view = self._map.as_in_file(block)
+        for lead in np.ndindex(planes.shape):
+            out = view[lead] if trailing == 3 else view[lead][..., np.newaxis]
+            self._read_plane(opened, int(planes[lead]), area, out)
+        return block
+
+    def missing_chunks_total(self) -> tuple[int, int]:
+        """Return how many segments the file leaves out, and how many the image has."""
+        return self._absent
+
+    def _open(self) -> _Opened:
+        path, series, level = self._recipe.path, self._recipe.series, self._recipe.level
+        with reading(self.where, "opening as TIFF"), open_tiff(path) as (file, _):
+            return _Opened(path, lay_out(file, find_series(file, series, level, self.where)[1], self.where))
+
+    def _read_plane(self, opened: _Opened, plane: int, area: Window, out: Pixels) -> None:
+        """Fill *out*, rows by columns by samples, with the window *area* of one plane."""
+        layout = opened.layout
+        samples, depth, rows, columns, _ = layout.page
+        page, inner = divmod(plane, samples * depth)
+        sample, slab = divmod(inner, depth)
+        tall, wide = -(-rows // layout.segment[1]), -(-columns // layout.segment[2])
+        first = (sample * -(-depth // layout.segment[0]) + slab // layout.segment[0]) * tall * wide
+        for (down, across, _), part, place in cells(area, layout.segment[1:]):
+            index = first + down * wide + across
+            if layout.offsets[page, index] == 0:
+                out[place] = self._fill(page, index)
+            elif layout.plain:
+                self._read_rows(opened, page, index, part, out[place])
+            else:
+                segment = self._segment(opened, page, index)[slab % layout.segment[0]]
+                if any(s.stop > n for s, n in zip(part, segment.shape, strict=True)):
+                    raise self._damaged(page, index, f"expected {layout.segment}, decoded to {segment.shape}")
+                out[place] = segment[part]
+
+    def _fill(self, page: int, index: int) -> float:
+        if self._missing == "error":
+            raise SourceError(
+                f"page {page}, segment {index} is not stored",
+                where=self.where,
+                fix="Set input.missing_chunks to report to read it as nodata.",
+            )
+        return self.info.nodata or 0
+
+    def _read_rows(self, opened: _Opened, page: int, index: int, part: Window, out: Pixels) -> None:
+        """Fill *out* with a part of a plain segment; only the bytes of its rows are read, and of its columns if few."""
+        layout, (rows, columns, samples) = opened.layout, part
+        per_pixel = layout.bits * layout.segment[3]
+        start, stop = columns.start * per_pixel // 8, columns.stop * per_pixel // 8
+        packed = layout.bits not in (8, 16, 32, 64)
+        if packed or 2 * (stop - start) > layout.row_bytes:
+            start, stop = 0, layout.row_bytes
+        first = columns.start - start * 8 // per_pixel
+        dtype = np.dtype(layout.byteorder + layout.dtype.char)
+        band = max(1, BAND_BYTES // layout.row_bytes) if stop - start == layout.row_bytes else 1
+        for row in range(rows.start, rows.stop, band):
+            count = min(band, rows.stop - row)
+            offset = int(layout.offsets[page, index]) + row * layout.row_bytes + start
+            data = self._pread(opened, count * (stop - start), offset, page, index)
+            if packed:
+                runlen = layout.segment[2] * layout.segment[3]
+                pixels = imagecodecs.packints_decode(data, dtype, layout.bits, runlen=runlen)
+            else:
+                pixels = np.frombuffer(data, dtype)
+            pixels = pixels.reshape(count, -1, layout.segment[3])
+            out[row - rows.start :][:count] = pixels[:, first : first + columns.stop - columns.start, samples]
+
+    def _segment(self, opened: _Opened, page: int, index: int) -> Pixels:
+        return CHUNKS.get((self._key, page, index), lambda: self._decode(opened, page, index))
+
+    def _decode(self, opened: _Opened, page: int, index: int) -> Pixels:
+        layout = opened.layout
+        count, offset = int(layout.counts[page, index]), int(layout.offsets[page, index])
+        data = self._pread(opened, count, offset, page, index)
+        if layout.ends not in data[-64:]:
+            raise self._damaged(page, index, "its end is cut off")
+        tables = layout.tables[page]
+        try:
+            segment = layout.decode(data, index, jpegtables=tables, jpegheader=layout.header)[0]
+        except Exception as error:
+            raise self._damaged(page, index, f"{type(error).__name__}: {error}") from error
+        if not isinstance(segment, np.ndarray) or segment.ndim != 4 or segment.dtype != layout.dtype:
+            raise self._damaged(page, index, f"expected {layout.dtype}, decoded to {getattr(segment, 'dtype', None)}")
+        segment.flags.writeable = False
+        return segment
+
+    def _pread(self, opened: _Opened, count: int, offset: int, page: int, index: int) -> bytes:
+        """Return exactly *count* bytes; one call of the system may return fewer."""
+        parts: list[bytes] = []
+        while count:
+            with reading(self.where, f"reading page {page}, segment {index},"):
+                part = os.pread(opened.descriptor, min(count, 2**30), offset)
+            if not part:
+                raise self._damaged(page, index, f"the file ends {count} bytes too soon")
+            parts.append(part)
+            count, offset = count - len(part), offset + len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _damaged(self, page: int, index: int, found: str) -> SourceError:
+        return SourceError(
+            f"page {page}, segment {index} cannot be read: {found}", where=self.where, fix="Copy the file again."
+        )
+
+
+def _chunks(layout: Layout, axes: AxisMap) -> tuple[int, ...]:
+    """Return the chunk that one read decodes at least, in canonical order: a segment, or a row of a plain strip."""
+    trailing = 3 if layout.page[4] > 1 else 2
+    rows = 1 if layout.plain and not layout.tiled else layout.segment[1]
+    inside = (rows, layout.segment[2], layout.segment[3])[:trailing]
+    lead = [1] * (len(layout.shape) - trailing)
+    if lead and layout.segment[0] > 1:
+        lead[-1] = layout.segment[0]
+    return tuple(min(c, n) for c, n in zip(axes.of_file((*lead, *inside)), axes.of_file(layout.shape), strict=True))
+
+
+def _remarks(page: Any, kind: str, layout: Layout, where: str) -> list[str]:
+    """Return what a reader of the numbers should know; refuse pixels whose numbers are not brightness."""
+    meaning = _SENSELESS.get(int(page.photometric))
+    if meaning == _SENSELESS[3] and kind == "imagej":
+        meaning = None
+    if meaning is not None:
+        raise SourceError(
+            f"the pixels are {meaning}", where=where, why="sums of them mean nothing", fix="Convert to RGB."
+        )
+    notes = []
+    if int(page.photometric) == 0:
+        notes.append("0 is white in this file; values are taken as stored")
+    turned = page.tags.get(274)
+    if turned is not None and int(turned.value) != 1:
+        notes.append(f"the orientation tag {int(turned.value)} is ignored; rows and columns are taken as stored")
+    if not layout.plain and layout.offsets.shape[1] == 1 and layout.page[2] > 1:
+        often = "once per tile" if prod(layout.segment) * layout.dtype.itemsize > CHUNKS.limit else "once"
+        notes.append(
+            f"the image is one compressed segment and is decoded whole, {often}; a tiled file is read in parts"
+        )
+    return notes

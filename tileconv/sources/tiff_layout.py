@@ -1,0 +1,253 @@
+"""TIFF tags, parsed by tifffile and checked against the file, as a plain table of where the pixels lie."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from tileconv.errors import SourceError
+from tileconv.sources.source import CHUNK_LIMIT_BYTES
+from tileconv.sources.tiff_metadata import refuse_other_files
+
+SEGMENT_LIMIT = 2**26
+"""Strips and tiles of one image; 2**26 tiles of 256 x 256 are 4 terapixels."""
+
+_PARSING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One level of one series: planes of rows and columns, cut into segments.
+
+    Attributes
+    ----------
+    shape, axes
+        The image in the file's own order; ``axes`` in tifffile's letters.
+    planes
+        Number of planes: the product of the axes before rows, columns and interleaved samples.
+    page
+        Separate samples, depth, rows, columns and interleaved samples of one page.
+    segment
+        Depth, rows, columns and interleaved samples of one segment.
+    offsets, counts
+        Position and length in bytes of every segment, one row per page.
+    plain
+        Whether rows can be cut out of a segment without decoding it.
+    tiled
+        Whether segments are tiles, whose last ones are padded, or strips.
+    ends
+        What stands at the end of every whole segment: JPEG's end of image, since its decoder invents what is cut off.
+    """
+
+    shape: tuple[int, ...]
+    axes: str
+    planes: int
+    page: tuple[int, int, int, int, int]
+    segment: tuple[int, int, int, int]
+    offsets: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    plain: bool
+    tiled: bool
+    bits: int
+    dtype: np.dtype[np.generic]
+    byteorder: str
+    decode: Callable[..., Any]
+    ends: bytes
+    tables: tuple[bytes | None, ...]
+    header: bytes | None
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """The segments that the file leaves out: offset and length are both 0."""
+        missing: NDArray[np.bool_] = (self.offsets == 0) & (self.counts == 0)
+        return missing
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row of a plain segment; rows start at whole bytes."""
+        return -(-self.segment[2] * self.segment[3] * self.bits // 8)
+
+
+@contextmanager
+def open_tiff(path: Path) -> Iterator[tuple[Any, list[str]]]:
+    """Yield the parsed file, and the list to which tifffile's own warnings are added.
+
+    tifffile is not thread-safe, and logs where it guesses: one file is parsed at a time, and the guesses become notes.
+    """
+    said: list[str] = []
+
+    class Notes(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.thread == threading.get_ident():
+                said.append(f"tifffile: {record.getMessage()}")
+
+    with _PARSING:
+        handler = Notes(logging.WARNING)
+        logger = logging.getLogger("tifffile")
+        logger.addHandler(handler)
+        try:
+            with tifffile.TiffFile(path) as file:
+                yield file, said
+        finally:
+            logger.removeHandler(handler)
+
+
+def find_series(file: Any, series: int, level: int, where: str) -> tuple[Any, Any]:
+    """Return series *series* and its pyramid level *level*, both as tifffile's objects."""
+    refuse_other_files(file, where)
+    every = file.series() if callable(file.series) else file.series
+    if not 0 <= series < len(every):
+        raise SourceError(f"expected a series of 0 to {len(every) - 1}, found {series}", where=where)
+    base = every[series]
+    if not 0 <= level < len(base.levels):
+        shapes = ", ".join(str(tuple(one.shape)) for one in base.levels)
+        raise SourceError(f"expected a level of 0 to {len(base.levels) - 1} ({shapes}), found {level}", where=where)
+    if base.is_multifile:
+        raise SourceError("the image is spread over several files, which is not supported", where=where)
+    return base, base.levels[level]
+
+
+def lay_out(file: Any, found: Any, where: str) -> Layout:
+    """Return where the pixels of *found*, a tifffile series, lie.
+
+    Raises
+    ------
+    SourceError
+        If the tags contradict each other or the file's size, or name an unsupported codec.
+    """
+    key = found.keyframe
+    samples, depth, rows, columns, inner = map(int, key.shaped)
+    page = (samples, depth, rows, columns, inner)
+    kept = [i for i, n in enumerate(found.shape) if n != 1 or found.axes[i] in "YX" or found.kind == "shaped"]
+    shape, axes = tuple(int(found.shape[i]) for i in kept), "".join(found.axes[i] for i in kept)
+    tail = (rows, columns, inner) if shape[-3:] == (rows, columns, inner) and inner > 1 else (rows, columns)
+    if shape[len(shape) - len(tail) :] != tail or prod(tail) != rows * columns * inner:
+        raise SourceError(f"the image's shape {shape} does not end in that of its pages, {key.shape}", where=where)
+    tables: tuple[bytes | None, ...]
+    planes = prod(shape[: len(shape) - len(tail)])
+    regular = key.bitspersample in (8, 16, 32, 64) and key.sampleformat != 5
+    packed = isinstance(key.bitspersample, int) and key.dtype is not None and key.dtype.kind in "bu"
+    raw = key.compression == 1 and key.predictor == 1 and key.fillorder == 1 and not key.is_subsampled
+    plain = raw and (regular or packed) and not (key.is_tiled and key.tiledepth > 1)
+    tiled = bool(key.is_tiled)
+    if found.dataoffset and plain and regular:
+        plane_bytes = rows * columns * inner * key.bitspersample // 8
+        _check_file_size(planes, plane_bytes, found.dataoffset, file.filehandle.size, where)
+        page, segment, tiled = (1, 1, rows, columns, inner), (1, rows, columns, inner), False
+        offsets = found.dataoffset + plane_bytes * np.arange(planes, dtype=np.int64)[:, None]
+        counts, tables = np.full_like(offsets, plane_bytes), (None,)
+    else:
+        thick, tall, wide = (
+            (key.tiledepth, key.tilelength, key.tilewidth)
+            if key.is_tiled
+            else (1, min(key.rowsperstrip, rows), columns)
+        )
+        segment = (int(thick), int(tall), int(wide), inner)
+        if min(segment) < 1:
+            raise SourceError(f"a segment has the shape {segment}", where=where)
+        offsets, counts, tables = _segments(found, planes // (samples * depth), page, segment, where)
+    layout = Layout(
+        shape=shape,
+        axes=axes,
+        planes=planes,
+        page=page,
+        segment=segment,
+        offsets=offsets,
+        counts=counts,
+        plain=plain,
+        tiled=tiled,
+        bits=key.bitspersample,
+        dtype=key.dtype,
+        byteorder=key.parent.byteorder,
+        decode=key.decode,
+        ends=b"\xff\xd9" if key.compression == 7 and key.jpegheader is None else b"",
+        tables=tables,
+        header=key.jpegheader,
+    )
+    _check_codec(key, where)
+    _check_segments(layout, file.filehandle.size, where)
+    return layout
+
+
+def _check_file_size(planes: int, plane_bytes: int, offset: int, size: int, where: str) -> None:
+    if offset + planes * plane_bytes > size:
+        raise SourceError(
+            f"the header declares {planes} planes of {plane_bytes} bytes from byte {offset}, the file has {size} bytes",
+            where=where,
+            fix="It is truncated or damaged: copy it again.",
+        )
+
+
+def _segments(
+    found: Any, pages: int, page: tuple[int, ...], segment: tuple[int, ...], where: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[bytes | None, ...]]:
+    """Return offsets, byte counts and JPEG tables of every page, once their numbers are known to be right."""
+    samples, depth, rows, columns, _ = page
+    expected = samples * -(-depth // segment[0]) * -(-rows // segment[1]) * -(-columns // segment[2])
+    if pages * expected > SEGMENT_LIMIT or len(found) != pages:
+        raise SourceError(
+            f"expected {pages} pages of {expected} segments, at most {SEGMENT_LIMIT} in all, found {len(found)} pages",
+            where=where,
+        )
+    offsets, counts, tables = [], [], []
+    for number, one in enumerate(found):
+        if one is None:
+            raise SourceError(f"page {number} of {pages} is not in the file", where=where)
+        if not len(one.dataoffsets) == len(one.databytecounts) == expected:
+            raise SourceError(
+                f"page {number}: expected {expected} segments, found {len(one.dataoffsets)} offsets and "
+                f"{len(one.databytecounts)} byte counts",
+                where=where,
+            )
+        offsets.append(one.dataoffsets)
+        counts.append(one.databytecounts)
+        tables.append(one.jpegtables)
+    return np.array(offsets, np.int64), np.array(counts, np.int64), tuple(tables)
+
+
+def _check_codec(key: Any, where: str) -> None:
+    codec = f"compression {getattr(key.compression, 'name', key.compression)}"
+    try:
+        key.decode(None, 0)
+    except Exception as error:
+        raise SourceError(f"cannot decode {codec} of {key.bitspersample} bits: {error}", where=where) from error
+
+
+def _check_segments(layout: Layout, size: int, where: str) -> None:
+    decoded = prod(layout.segment) * layout.dtype.itemsize
+    longest = size if layout.plain else 2 * decoded + 2**20
+    if not layout.plain and decoded > CHUNK_LIMIT_BYTES:
+        raise SourceError(
+            f"a segment of {layout.segment[1]} x {layout.segment[2]} px decodes to {decoded} bytes, "
+            f"the limit is {CHUNK_LIMIT_BYTES}",
+            where=where,
+            fix="Write the image again in tiles.",
+        )
+    present = ~layout.missing
+    if not present.any():
+        raise SourceError("the file holds no pixels: every segment is left out", where=where)
+    shortest = np.ones_like(layout.counts)
+    if layout.plain:
+        first = np.arange(layout.counts.shape[1]) % -(-layout.page[2] // layout.segment[1]) * layout.segment[1]
+        rows = layout.segment[1] if layout.tiled else np.minimum(layout.segment[1], layout.page[2] - first)
+        shortest[:] = rows * layout.row_bytes
+    bad = (layout.offsets < 8) | (layout.counts < shortest) | (layout.counts > longest)
+    bad |= layout.offsets > size - np.minimum(layout.counts, size)
+    if (bad & present).any():
+        page, index = np.argwhere(bad & present)[0]
+        raise SourceError(
+            f"page {page}, segment {index}: expected {shortest[page, index]} to {longest} bytes "
+            f"inside the file's {size}, found {layout.counts[page, index]} at byte {layout.offsets[page, index]}",
+            where=where,
+            fix="The file is truncated or damaged: copy it again.",
+        )

@@ -1,0 +1,143 @@
+"""Zarr arrays of format 2 and 3, and OME-Zarr images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from math import prod
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import zarr
+
+from tileconv.boxes import Box
+from tileconv.errors import SourceError
+from tileconv.images import ImageInfo
+from tileconv.sources.axes import map_axes
+from tileconv.sources.cache import CHUNKS, OPEN_FILES, Cache
+from tileconv.sources.source import (
+    CHUNK_LIMIT_BYTES,
+    Pixels,
+    Window,
+    cells,
+    check_unchanged,
+    fingerprint_of,
+    pixel_type,
+    reading,
+)
+from tileconv.sources.zarr_metadata import Keys, describe, find_array
+
+_ARRAYS: Cache[Any] = Cache(OPEN_FILES)
+
+
+class ZarrSource:
+    """An array of a Zarr folder; see ``open_source`` for the parameters.
+
+    *level* is the dataset of an OME-Zarr image and *series* the image, where a folder holds several. A chunk that is
+    not stored reads as the fill value by Zarr's rules, unless *missing_chunks* is ``"error"``; in a sharded array the
+    stored unit, which is counted and checked, is the shard.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        series: int = 0,
+        level: int = 0,
+        axes: str | None = None,
+        missing_chunks: Literal["report", "error"] = "report",
+    ) -> None:
+        self.where = str(path)
+        self._missing = missing_chunks
+        with reading(self.where, "opening as Zarr"):
+            self._path, found = find_array(path, series, level)
+            array = zarr.open_array(self._path, mode="r")
+            self._metadata = next(p for name in ("zarr.json", ".zarray") if (p := self._path / name).is_file())
+            self.fingerprint = fingerprint_of(self._metadata)
+            self._keys = Keys.of(self._metadata)
+            described = describe(array, self._metadata, found)
+            shape, self._stored = array.shape, tuple(array.shards or array.chunks)
+            self._chunk = tuple(min(c, n) for c, n in zip(array.chunks, shape, strict=True))
+            compressed = bool(array.compressors or array.filters or array.shards)
+            dtype = pixel_type(array.dtype, self.where)
+        self._map, guessed = map_axes(described.axes, shape, axes, self.where)
+        if prod(self._stored) * dtype.itemsize > CHUNK_LIMIT_BYTES:
+            raise SourceError(
+                f"a chunk of {self._stored} pixels of {dtype} exceeds the limit of {CHUNK_LIMIT_BYTES} bytes",
+                where=self.where,
+                fix="Write the array again with smaller chunks.",
+            )
+        absent, total = self.missing_chunks_total()
+        if absent == total:
+            raise SourceError(
+                "the array has no stored chunk at all", where=self.where, why="it would read as fill value"
+            )
+        if absent:
+            described.notes.append(f"{absent} of {total} chunks are not stored and read as {array.fill_value}")
+        self.info = ImageInfo(
+            self._map.of_file(shape),
+            self._map.axes,
+            dtype,
+            self._map.of_file(self._chunk),
+            self._map.of_file(described.scale) if described.scale else (),
+            self._map.of_file(described.units) if described.units else (),
+            described.nodata,
+            described.channels if "c" in self._map.axes else (),
+            compressed,
+            (*described.notes, *guessed),
+        )
+        self.cache_bytes = CHUNKS.limit if self.info.compressed else 0
+
+    def read(self, box: Box) -> Pixels:
+        """Return the pixels of *box*; see ``Source.read``."""
+        check_unchanged(self._metadata, self.fingerprint)
+        window = self._map.window(box)
+        if self._missing == "error":
+            for index, _, _ in cells(window, self._stored):
+                if not (self._path / self._keys.key(index)).is_file():
+                    raise SourceError(
+                        f"chunk {self._keys.key(index)} is not stored",
+                        where=self.where,
+                        fix="Set input.missing_chunks to report to read it as the fill value.",
+                    )
+        if not self.info.compressed:
+            return self._map.canonical(self._load(window)).astype(self.info.dtype, copy=False)
+        block = np.empty(box.shape, self.info.dtype)
+        view = self._map.as_in_file(block)
+        for index, part, place in cells(window, self._chunk):
+            key = (self._metadata, self.fingerprint["mtime_ns"], index)
+            view[place] = CHUNKS.get(key, partial(self._decode, index))[part]
+        return block
+
+    def _decode(self, index: tuple[int, ...]) -> Pixels:
+        bounds = zip(index, self._chunk, self._map.shape, strict=True)
+        chunk = self._load(tuple(slice(i * c, min((i + 1) * c, n)) for i, c, n in bounds))
+        chunk.flags.writeable = False
+        return chunk
+
+    def _load(self, window: Window) -> Pixels:
+        key = (self._path, self.fingerprint["mtime_ns"])
+        where = " ".join(f"{s.start}:{s.stop}" for s in window)
+        with reading(self.where, f"reading {where} of {self._path.name}"):
+            array = _ARRAYS.get(key, lambda: zarr.open_array(self._path, mode="r"))
+            pixels = np.asarray(array[window])
+        expected = tuple(s.stop - s.start for s in window)
+        if pixels.shape != expected:
+            raise SourceError(f"expected shape {expected}, decoded to {pixels.shape}", where=self.where)
+        return pixels
+
+    def missing_chunks_total(self) -> tuple[int, int]:
+        """Return how many chunks (shards, if there are any) have no file, by one listing, and how many belong there."""
+        counts = tuple(-(-n // c) for n, c in zip(self._map.shape, self._stored, strict=True))
+        found = sum(self._keys.index(key, counts) for key in _files(self._path))
+        return prod(counts) - found, prod(counts)
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Yield every file below *folder*, relative to it, with ``/``."""
+    for root, _, names in os.walk(folder):
+        prefix = Path(root).relative_to(folder).as_posix()
+        for name in names:
+            yield name if prefix == "." else f"{prefix}/{name}"

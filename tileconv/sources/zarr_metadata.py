@@ -1,0 +1,152 @@
+"""What Zarr, OME-Zarr and xarray metadata say of an array: where it lies, its axes, pixel size and chunk names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from tileconv.boxes import default_axes
+from tileconv.errors import SourceError
+
+
+@dataclass(frozen=True)
+class Keys:
+    """How the files of chunks are named: ``c/0/1`` of format 3, ``0.1`` or ``0/1`` of format 2.
+
+    Examples
+    --------
+    >>> Keys("c", "/").key((0, 1)), Keys("", ".").index("3.1", (4, 2)), Keys("", ".").index("4.1", (4, 2))
+    ('c/0/1', True, False)
+    """
+
+    prefix: str
+    separator: str
+
+    @classmethod
+    def of(cls, metadata: Path) -> Keys:
+        """Read the naming from ``zarr.json`` or ``.zarray``."""
+        found = json.loads(metadata.read_text("utf-8"))
+        if metadata.name == ".zarray":
+            return cls("", found.get("dimension_separator", "."))
+        encoding = found["chunk_key_encoding"]
+        default = encoding["name"] == "default"
+        separator = encoding.get("configuration", {}).get("separator", "/" if default else ".")
+        return cls("c" if default else "", separator)
+
+    def key(self, index: Sequence[int]) -> str:
+        """Return the name of the chunk at *index*, relative to the array's folder."""
+        return self.separator.join([*([self.prefix] if self.prefix else []), *map(str, index)])
+
+    def index(self, key: str, counts: Sequence[int]) -> bool:
+        """Return whether *key* names a chunk of a grid of *counts*."""
+        parts = key.split(self.separator)
+        if self.prefix and parts.pop(0) != self.prefix:
+            return False
+        return (
+            len(parts) == len(counts)
+            and all(p.isdecimal() for p in parts)
+            and all(str(int(p)) == p and int(p) < n for p, n in zip(parts, counts, strict=True))
+        )
+
+
+@dataclass
+class Described:
+    """What metadata says of an array, in the array's own order; empty where it says nothing."""
+
+    axes: list[str]
+    scale: list[float] = field(default_factory=list)
+    units: list[str] = field(default_factory=list)
+    channels: tuple[str, ...] = ()
+    nodata: float | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def find_array(path: Path, series: int, level: int) -> tuple[Path, Mapping[str, Any] | None]:
+    """Return the folder of the array and the OME metadata that names it, or None.
+
+    Raises
+    ------
+    SourceError
+        If there is no such series or level, or the group is not one image.
+    """
+    where = str(path)
+    node = zarr.open(path, mode="r")
+    if isinstance(node, zarr.Array):
+        if series or level:
+            raise SourceError(f"the folder is one array, found series {series}, level {level}", where=where)
+        return path, None
+    attributes: dict[str, Any] = dict(node.attrs)
+    attributes = {**attributes, **attributes.get("ome", {})}
+    if "multiscales" in attributes:
+        datasets = _one(attributes["multiscales"], series, "series", where)["datasets"]
+        dataset = _one(datasets, level, "level", where)
+        return _below(path, dataset["path"]), {**attributes, "series": series, "level": level}
+    if "bioformats2raw.layout" in attributes:
+        return find_array(_below(path, str(series)), 0, level)
+    arrays = [name for name, array in node.arrays() if array.ndim >= 2]
+    if len(arrays) != 1 or series or level:
+        raise SourceError(
+            f"expected an array, an OME-Zarr image or a group of one array, found a group of {len(arrays)} arrays"
+            f"{': ' + ', '.join(sorted(arrays)) if arrays else ''}",
+            where=where,
+            fix="Give the folder of one array, with series and level 0.",
+        )
+    return _below(path, arrays[0]), None
+
+
+def _one(items: Sequence[Any], number: int, word: str, where: str) -> Any:
+    if not 0 <= number < len(items):
+        raise SourceError(f"expected a {word} of 0 to {len(items) - 1}, found {number}", where=where)
+    return items[number]
+
+
+def _below(folder: Path, name: str) -> Path:
+    """Return *name* below *folder*; metadata of others must not lead out of it."""
+    target = folder / name
+    if not target.resolve().is_relative_to(folder.resolve()):
+        raise SourceError(f"the metadata names a path outside the folder, {name!r}", where=str(folder))
+    return target
+
+
+def describe(array: Any, metadata: Path, ome: Mapping[str, Any] | None) -> Described:
+    """Return axes, pixel size, units, channels and nodata of *array*, from OME-Zarr, Zarr 3 or xarray metadata."""
+    if ome is not None:
+        return _describe_ome(array, ome)
+    names = array.metadata.dimension_names if metadata.name == "zarr.json" else None
+    names = names or array.attrs.get("_ARRAY_DIMENSIONS")
+    if names and any(names):
+        described = Described([name or "" for name in names])
+    else:
+        described = Described(list(default_axes(array.ndim)))
+        if array.ndim > 2:
+            described.notes.append(f"the array names no axes: {default_axes(array.ndim)} is assumed")
+    value = array.attrs.get("_FillValue")
+    if isinstance(value, int | float):
+        described.nodata = float(value)
+    return described
+
+
+def _describe_ome(array: Any, ome: Mapping[str, Any]) -> Described:
+    image = ome["multiscales"][ome["series"]]
+    axes = image.get("axes") or list(default_axes(array.ndim))
+    named = [axis if isinstance(axis, Mapping) else {"name": axis} for axis in axes]
+    if len(named) != array.ndim:
+        raise SourceError(f"the OME metadata names {len(named)} axes, the array has {array.ndim}")
+    described = Described([str(a["name"]) for a in named], units=[str(a.get("unit") or "") for a in named])
+    steps = [*image["datasets"][ome["level"]].get("coordinateTransformations", ())]
+    steps += image.get("coordinateTransformations", ())
+    scales = [step["scale"] for step in steps if step.get("type") == "scale"]
+    if any(len(scale) != array.ndim for scale in scales):
+        raise SourceError(f"expected a scale of {array.ndim} numbers in the OME metadata, found {scales}")
+    if scales:
+        described.scale = [float(n) for n in np.prod(np.array(scales, float), axis=0)]
+    labels = tuple(str(channel.get("label", "")) for channel in ome.get("omero", {}).get("channels", ()))
+    count = sum(n for a, n in zip(described.axes, array.shape, strict=True) if a == "c")
+    described.channels = labels if any(labels) and len(labels) == count else ()
+    return described

@@ -1,0 +1,214 @@
+"""A tree of nodes to a PipelineSpec, or one SpecError that lists every problem in the order of the text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from tileconv.convolve.borders import ALIASES, RULES, Border
+from tileconv.errors import KernelError, Problem, SpecError
+from tileconv.kernels.registry import HINTS, OPERATORS
+from tileconv.spec.fields import Field, fields_of
+from tileconv.spec.model import InputSpec, MissingSpec, OutputSpec, Over, PipelineSpec, RunSpec, StageSpec
+from tileconv.spec.operators import make_operation, operator_fields
+from tileconv.spec.reader import BAD, Reader, did_you_mean, join, per_axis_hint
+from tileconv.spec.text import ListNode, MapNode, Node, ScalarNode, kind_of
+
+OPTIONAL_NODE = Field(None, None)
+"""A key whose value this module reads itself."""
+
+PIPELINE = fields_of(PipelineSpec) | {
+    "version": Field(fields_of(PipelineSpec)["version"].form),
+    "input": Field(None, summary="{path: ...}"),
+    "stages": Field(None, summary="[{op: gaussian, sigma: 2}]"),
+    "output": Field(None, summary="{path: ...}"),
+    **dict.fromkeys(("border", "missing", "run"), OPTIONAL_NODE),
+}
+STAGE = {name: field for name, field in fields_of(StageSpec).items() if name not in {"operation", "parameters"}} | {
+    "op": Field(None),
+    "border": OPTIONAL_NODE,
+}
+BORDER = {"rule": Field(fields_of(Border)["rule"].form), "value": fields_of(Border)["value"]}
+
+RESERVED_STAGE_KEYS = ("from", "channels", "mask", "dtype", "missing", "input")
+FOREIGN: dict[str, dict[str, str]] = {
+    "": {"nan": "missing: {rule: ...}", "nodata": "input: {nodata: ...}", "steps": "stages", "mode": "border",
+         "boundary": "border", "memory": "run: {memory: ...}", "workers": "run: {workers: ...}"},
+    "input": {"file": "path", "page": "series", "nan": "nodata"},
+    "stage": {"direction": "component: x, y, z or magnitude", "scale": "divide_by", "axes": "over", "mode": "border",
+              "boundary": "border", "padding": "border", "name": "id", "method": "engine", "weights": "kernel"},
+    "output": {"file": "path", "type": "dtype", "chunk": "chunks", "chunksize": "chunks"},
+    "run": {"cluster": "executor", "scheduler": "executor", "halo": "halo_method", "threads": "workers",
+            "tiles": "tile"},
+    "border": {"mode": "rule", "cval": "value", "constant": "rule: constant, value: ..."},
+}  # fmt: skip
+"""Keys of other tools and of earlier drafts, with ours."""
+
+
+def check(root: MapNode, name: str, folder: Path, problems: Sequence[Problem]) -> PipelineSpec:
+    """Return the pipeline that *root* describes; *problems* are those found on the way here.
+
+    Of several problems of one value the first counts: what a variable that is not set leaves behind is no news.
+
+    Raises
+    ------
+    SpecError
+        If there is any problem, with all of them.
+    """
+    reader = Reader(folder)
+    spec = _pipeline(reader, root)
+    first: dict[tuple[int, int, str], Problem] = {}
+    for problem in (*problems, *reader.problems):
+        first.setdefault((problem.line, problem.column, problem.key), problem)
+    if first:
+        raise SpecError(name, tuple(first[place] for place in sorted(first, key=lambda place: place[:2])))
+    return cast("PipelineSpec", spec)
+
+
+def _pipeline(reader: Reader, root: MapNode) -> PipelineSpec | None:
+    items = {key: item for key, item in root.items.items() if not key.startswith("x-")}
+    values = reader.section(MapNode(items, root.keys, root.place), PIPELINE, "", foreign=FOREIGN[""])
+    border = dict.fromkeys("zyx", Border()) | (
+        borders(reader, values["border"], "border", "zyx") if "border" in values else {}
+    )
+    stages = _stages(reader, values["stages"], border) if "stages" in values else ()
+    sections: dict[str, Any] = {
+        name: _section(reader, values[name], cls, name)
+        for name, cls in (("input", InputSpec), ("output", OutputSpec), ("run", RunSpec), ("missing", MissingSpec))
+        if name in values
+    }
+    if reader.problems:
+        return None
+    return PipelineSpec(**values | sections | {"border": border, "stages": stages})
+
+
+def _section(reader: Reader, node: Node, cls: type, name: str) -> Any:
+    before = len(reader.problems)
+    reserved = ("min_coverage",) if cls is MissingSpec else ()
+    values = reader.section(node, fields_of(cls), name, foreign=FOREIGN.get(name), reserved=reserved)
+    if cls is MissingSpec and "rule" in values:
+        _value_belongs(reader, node, name, values, "fill", needed=True)
+    for sizes in {"chunks", "tile"} & set(values):
+        given = values[sizes] if isinstance(values[sizes], Mapping) else dict.fromkeys("yx", values[sizes])
+        values[sizes] = None if values[sizes] == "auto" else (fields_of(cls)[sizes].default or {}) | given
+    return cls(**values) if len(reader.problems) == before else None
+
+
+def _value_belongs(reader: Reader, node: Node, key: str, values: Mapping[str, Any], rule: str, *, needed: bool) -> None:
+    """Record a problem when ``value`` is given with another rule than *rule*, or *needed* and not given."""
+    items = cast("MapNode", node).items
+    if values["rule"] != rule and "value" in items:
+        place = cast("MapNode", node).keys["value"]
+        reader.problem(place, join(key, "value"), f"belongs to rule: {rule} alone, found rule: {values['rule']}")
+    if needed and values["rule"] == rule and "value" not in items:
+        reader.problem(node.place, join(key, "value"), f"missing: rule: {rule} needs a value")
+
+
+def _stages(reader: Reader, node: Node, border: Mapping[str, Border]) -> tuple[StageSpec, ...]:
+    if not isinstance(node, ListNode):
+        reader.problem(
+            node.place,
+            "stages",
+            f"expected a list of stages, found {kind_of(node)}",
+            "write - {op: gaussian, sigma: 2}",
+        )
+        return ()
+    stages, seen = [], set()
+    for i, item in enumerate(node.items):
+        stage = _stage(reader, item, f"stages[{i}]", border)
+        if stage is None:
+            continue
+        if stage.id in seen:
+            place = cast("MapNode", item).items["id"].place
+            reader.problem(place, f"stages[{i}].id", f"expected a name of its own, found '{stage.id}' again")
+        seen.update({stage.id} - {None})
+        stages.append(stage)
+    return tuple(stages)
+
+
+def _stage(reader: Reader, node: Node, key: str, border: Mapping[str, Border]) -> StageSpec | None:
+    before = len(reader.problems)
+    if not isinstance(node, MapNode) or "op" not in node.items:
+        _no_operator(reader, node, key)
+        return None
+    op = _operator(reader, node.items["op"], join(key, "op"))
+    axes = _over(node)
+    shape = STAGE if op is BAD else STAGE | operator_fields(op)
+    if op is BAD:
+        node = MapNode({name: item for name, item in node.items.items() if name in STAGE}, node.keys, node.place)
+    words = FOREIGN["stage"]
+    values = reader.section(node, shape, key, foreign=words, reserved=RESERVED_STAGE_KEYS, axes=axes)
+    own = borders(reader, values["border"], join(key, "border"), axes) if "border" in values else {}
+    if len(reader.problems) > before:
+        return None
+    values |= {"op": op, "border": {axis: own.get(axis, border[axis]) for axis in axes}}
+    chosen = {name: values.pop(name) for name in operator_fields(op) if name in values}
+    try:
+        return StageSpec(operation=make_operation(op, chosen, axes), parameters=chosen, **values)
+    except KernelError as error:
+        name = next(iter(chosen)) if len(chosen) == 1 else next((n for n, v in chosen.items() if v == error.where), "")
+        text = str(KernelError(error.problem, why=error.why))
+        place = node.items[name].place if name else node.items["op"].place
+        reader.problem(place, join(key, name) if name else key, text, error.fix)
+        return None
+
+
+def _over(node: MapNode) -> str:
+    """Return the axes of a stage; the default where they are wrong, so that its other keys can be checked."""
+    over = node.items.get("over")
+    return over.text if isinstance(over, ScalarNode) and over.text in get_args(Over) else "yx"
+
+
+def _operator(reader: Reader, node: Node, key: str) -> Any:
+    if isinstance(node, ScalarNode) and node.text in OPERATORS:
+        return node.text
+    name = node.text if isinstance(node, ScalarNode) else ""
+    hint = f"write {HINTS[name]}" if name in HINTS else did_you_mean(name, OPERATORS) or "tileconv ops lists them"
+    return reader.problem(node.place, key, f"expected an operator, found {kind_of(node)}", hint)
+
+
+def _no_operator(reader: Reader, node: Node, key: str) -> None:
+    if isinstance(node, MapNode):
+        name = next((word for word in node.items if word in OPERATORS), "")
+        reader.problem(node.place, join(key, "op"), "missing", f"write op: {name or 'gaussian'}")
+        return
+    name = node.text if isinstance(node, ScalarNode) and node.text in OPERATORS else "gaussian, sigma: 2"
+    reader.problem(node.place, key, f"expected a mapping with op, found {kind_of(node)}", f"write {{op: {name}}}")
+
+
+def borders(reader: Reader, node: Node, key: str, axes: str) -> dict[str, Border]:
+    """Return the border of each of *axes* that *node* speaks of: all of them by one rule, or those that it names."""
+    if not isinstance(node, MapNode) or {"rule", "value"} & set(node.items):
+        border = _border(reader, node, key, axes)
+        return dict.fromkeys(axes, border) if border else {}
+    made = {}
+    for name, item in node.items.items():
+        if name in RULES or name in ALIASES:
+            value = item.text if isinstance(item, ScalarNode) else "0"
+            hint = (
+                f"write {{rule: constant, value: {value}}}"
+                if name == "constant"
+                else f"write {ALIASES.get(name, name)}"
+            )
+            reader.problem(node.keys[name], key, f"expected a rule or axes, found the key '{name}'", hint)
+        elif name not in axes:
+            reader.problem(node.keys[name], join(key, name), f"expected an axis of {', '.join(axes)}, found '{name}'")
+        elif border := _border(reader, item, join(key, name), ""):
+            made[name] = border
+    return made
+
+
+def _border(reader: Reader, node: Node, key: str, axes: str) -> Border | None:
+    if isinstance(node, ListNode):
+        hint = per_axis_hint(node, axes if len(axes) == len(node.items) else "yx") if axes else ""
+        reader.problem(node.place, key, "expected a rule, or a mapping per axis, found a list", hint)
+        return None
+    if isinstance(node, ScalarNode):
+        rule = reader.value(node, BORDER["rule"].form, key)
+        return None if rule is BAD else Border(rule)
+    values = reader.section(node, BORDER, key, foreign=FOREIGN["border"])
+    if "rule" not in values or ("value" in node.items and "value" not in values):
+        return None
+    _value_belongs(reader, node, key, values, "constant", needed=False)
+    return Border(**values)

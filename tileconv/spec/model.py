@@ -1,0 +1,124 @@
+"""The checked pipeline as frozen values: everything resolved, nothing decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Annotated, Any, Literal
+
+from tileconv.convolve.borders import Border
+from tileconv.kernels.operations import Operation
+from tileconv.kernels.parameters import Count
+from tileconv.spec.fields import Written
+from tileconv.spec.words import AxesText, Axis, Executor, Index, Memory, StageId, Workers
+
+Over = Literal["yx", "zyx"]
+Extent = Literal["same", "full", "valid"]
+Engine = Literal["auto", "direct", "separable", "fft"]
+Precision = Literal["auto", "float32", "float64"]
+Dtype = Literal[
+    "auto", "input", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64"
+]
+PixelsPerAxis = Count | Mapping[Axis, Count]
+TileSize = Literal["auto"] | PixelsPerAxis
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """The image to read; ``path`` is absolute, or a URL."""
+
+    path: Annotated[str, "File or Zarr store to read, relative to the spec."]
+    series: Annotated[Index, "Which image of a file that holds several."] = 0
+    level: Annotated[Index, "Which level of a pyramid; 0 is the full size."] = 0
+    axes: Annotated[str | None, Written(AxesText), "Names of the axes as stored, where the file does not say."] = None
+    nodata: Annotated[float | None, "The pixel value that means missing; overrides the file's own."] = None
+    missing_chunks: Annotated[
+        Literal["report", "error"], "Whether chunks that a store lacks are counted as fill value, or refused."
+    ] = "report"
+
+
+@dataclass(frozen=True)
+class MissingSpec:
+    """How missing pixels (NaN and nodata) are treated; ``value`` belongs to the rule ``fill`` alone."""
+
+    rule: Annotated[Literal["propagate", "fill", "error"], "What becomes of missing pixels."]
+    value: Annotated[float | None, "What fill puts in their place."] = None
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """One stage: an operation over the axes ``over``, with the border of each of them, in the order of ``over``.
+
+    Two stages are equal when their words are; ``operation`` follows from these and takes no part.
+    """
+
+    op: str
+    operation: Operation = field(compare=False)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    id: Annotated[str | None, Written(StageId), "Name of the stage, for --set stages.NAME.sigma=3."] = None
+    over: Annotated[Over, "Axes that the stage acts on; planes are taken one by one."] = "yx"
+    border: Mapping[str, Border] = field(default_factory=dict)
+    extent: Annotated[Extent, "Output size, as scipy.signal names it."] = "same"
+    engine: Annotated[Engine, "How sums are computed; auto takes the cheapest."] = "auto"
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """The OME-Zarr store to write; ``path`` is absolute, or a URL."""
+
+    path: Annotated[str, "OME-Zarr store to write, relative to the spec."]
+    dtype: Annotated[Dtype, "Pixel type; auto keeps every value, input keeps the input's type."] = "auto"
+    chunks: Annotated[Mapping[str, int], Written(PixelsPerAxis), "Pixels per chunk along each axis."] = field(
+        default_factory=lambda: {"y": 1024, "x": 1024}
+    )
+    overflow: Annotated[
+        Literal["clip", "error"], "Whether values outside an integer type are clipped and counted, or refused."
+    ] = "clip"
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """How the job runs; never changes a pixel. None leaves the choice to the plan."""
+
+    memory: Annotated[int | None, Written(Memory), "Memory of the whole run, in bytes or with a unit."] = None
+    workers: Annotated[int | None, Written(Workers), "Threads or processes."] = None
+    tile: Annotated[Mapping[str, int] | None, Written(TileSize), "Pixels per tile along each axis."] = None
+    executor: Annotated[str, Written(Executor), "Where tiles are computed."] = "threads"
+    halo_method: Annotated[
+        Literal["auto", "overlap", "windows"], "Whether halos come from neighbouring chunks or from the read."
+    ] = "auto"
+
+
+@dataclass(frozen=True)
+class PipelineSpec:
+    """A whole pipeline. ``border`` is the global rule for z, y and x; stages hold the rules that apply to them."""
+
+    input: InputSpec
+    output: OutputSpec
+    version: Annotated[Literal[1], "Version of this format."] = 1
+    stages: tuple[StageSpec, ...] = ()
+    border: Mapping[str, Border] = field(default_factory=lambda: dict.fromkeys("zyx", Border()))
+    missing: MissingSpec | None = None
+    precision: Annotated[Precision, "Type of the sums."] = "auto"
+    run: RunSpec = field(default_factory=RunSpec)
+
+
+def as_mapping(spec: PipelineSpec) -> dict[str, Any]:
+    """Return *spec* as plain JSON values with every default written out, for provenance.
+
+    ``spec_from_mapping(as_mapping(spec)) == spec``. What the plan chooses (None) is left out; paths are absolute.
+    """
+    return {"version": spec.version, **_plain(spec)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Border):
+        return {"rule": value.rule} | ({"value": value.value} if value.rule == "constant" else {})
+    if isinstance(value, StageSpec):
+        written = {f.name: getattr(value, f.name) for f in fields(value) if f.name not in {"operation", "parameters"}}
+        return _plain(written | dict(value.parameters))
+    if is_dataclass(value):
+        return _plain({f.name: getattr(value, f.name) for f in fields(value)})
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items() if item is not None}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value

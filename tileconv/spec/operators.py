@@ -1,0 +1,69 @@
+"""The operators as a spec sees them: parameters read from the signatures in the registry, and the checked operation."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from tileconv.errors import KernelError
+from tileconv.kernels.operations import Operation, as_operation
+from tileconv.kernels.registry import OPERATORS
+from tileconv.spec.fields import REQUIRED, Field, arms, describe, parameters_of
+
+
+@cache
+def operator_fields(name: str) -> dict[str, Field]:
+    """Return the parameters of the operator *name*."""
+    return parameters_of(OPERATORS[name])
+
+
+def operator_summary(name: str) -> str:
+    """Return the first line of the operator's docstring."""
+    return (inspect.getdoc(OPERATORS[name]) or "").partition("\n")[0]
+
+
+def make_operation(name: str, parameters: Mapping[str, Any], axes: str) -> Operation:
+    """Return the operation that the operator *name* makes over *axes*.
+
+    Raises
+    ------
+    KernelError
+        If the parameters make no kernel, or one whose weights overflow or do not fit in memory.
+    """
+    try:
+        with np.errstate(divide="raise", over="raise", invalid="raise"):
+            return as_operation(OPERATORS[name](**parameters, axes=axes))
+    except KernelError:
+        raise
+    except (ArithmeticError, MemoryError, ValueError) as error:
+        raise KernelError("these values make no kernel: the weights overflow or do not fit in memory") from error
+
+
+def operator_table() -> list[dict[str, Any]]:
+    """Return one record per operator: name, summary and parameters with type, default and whether they must be given.
+
+    Examples
+    --------
+    >>> operator_table()[0]["parameters"][0]["name"]
+    'size'
+    """
+    return [
+        {
+            "name": name,
+            "summary": operator_summary(name),
+            "parameters": [
+                {
+                    "name": parameter,
+                    "type": describe(arms(field.form)),
+                    "default": None if field.default is REQUIRED else field.default,
+                    "required": field.default is REQUIRED,
+                }
+                for parameter, field in operator_fields(name).items()
+            ],
+        }
+        for name in OPERATORS
+    ]

@@ -1,0 +1,149 @@
+"""What the command line and the environment change in a tree before it is checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tileconv.errors import Problem, SpecError
+from tileconv.spec.text import VARIABLE, ListNode, MapNode, Node, Place, ScalarNode, compose_value, kind_of, problem_at
+
+
+def apply_overrides(root: MapNode, overrides: Sequence[str]) -> tuple[MapNode, list[Problem]]:
+    """Return the tree with each override ``key.key=value`` set; a stage is named by its position or its id.
+
+    A section that is missing is made. The value is YAML, so ``border={rule: constant, value: 0}`` is one.
+    """
+    problems: list[Problem] = []
+    for override in overrides:
+        origin = f"--set {override}"
+        path, equals, text = override.partition("=")
+        keys = path.strip().split(".")
+        if not equals or not all(keys):
+            problems.append(Problem(origin, "expected KEY=VALUE", hint="write it as in --set stages.0.sigma=3"))
+            continue
+        try:
+            root = set_in(root, keys, compose_value(text.strip(), origin), origin)
+        except LookupError as error:
+            problems.append(Problem(origin, str(error.args[0])))
+        except SpecError as error:
+            problems.extend(replace(problem, key=origin, hint="") for problem in error.problems)
+    return root, problems
+
+
+def set_in(node: MapNode, keys: Sequence[str], value: Node, origin: str) -> MapNode:
+    """Return *node* with *value* at the path *keys*; LookupError, with its reason, when the path leads nowhere."""
+    place = Place(origin=origin)
+    child = _set(node.items.get(keys[0], MapNode({}, {}, place)), keys[1:], value, origin)
+    return MapNode({**node.items, keys[0]: child}, {keys[0]: place, **node.keys}, node.place)
+
+
+def _set(node: Node, keys: Sequence[str], value: Node, origin: str) -> Node:
+    if not keys:
+        return value
+    if isinstance(node, MapNode):
+        return set_in(node, keys, value, origin)
+    if isinstance(node, ListNode):
+        index = _index(node, keys[0])
+        changed = _set(node.items[index], keys[1:], value, origin)
+        return replace(node, items=(*node.items[:index], changed, *node.items[index + 1 :]))
+    raise LookupError(f"'{keys[0]}' leads nowhere: expected a mapping or a list above it, found {kind_of(node)}")
+
+
+def _index(node: ListNode, key: str) -> int:
+    ids = [_text_at(item, "id") for item in node.items]
+    if key in ids:
+        return ids.index(key)
+    if key.isascii() and key.isdigit() and len(key) < 9 and int(key) < len(node.items):
+        return int(key)
+    named = ", ".join(name for name in ids if name) or "none"
+    raise LookupError(f"there is no item '{key}' among {len(node.items)} (numbered from 0; ids: {named})")
+
+
+def _text_at(node: Node | None, key: str) -> str | None:
+    child = node.items.get(key) if isinstance(node, MapNode) else None
+    return child.text if isinstance(child, ScalarNode) else None
+
+
+def expand(node: Node, environ: Mapping[str, str], problems: list[Problem], key: str = "") -> Node:
+    """Return the tree with the variables in its values replaced; such a value is typed again, quoted or not."""
+    if isinstance(node, MapNode):
+        items = {
+            name: expand(item, environ, problems, f"{key}.{name}" if key else name) for name, item in node.items.items()
+        }
+        return replace(node, items=items)
+    if isinstance(node, ListNode):
+        return replace(
+            node, items=tuple(expand(item, environ, problems, f"{key}[{i}]") for i, item in enumerate(node.items))
+        )
+
+    def value(found: re.Match[str]) -> str:
+        name, kind, rest = found["name"], found["kind"], found["rest"] or ""
+        if name is None:
+            return "${"
+        if environ.get(name):
+            return environ[name]
+        if kind == ":-":
+            return rest
+        if kind == ":?" or name not in environ:
+            problems.append(
+                problem_at(node.place, key, f"{name}: {rest}" if rest else f"the variable {name} is not set",
+                           f"set it, or write ${{{name}:-default}}")
+            )  # fmt: skip
+        return ""
+
+    if "${" not in node.text:
+        return node
+    text, count = VARIABLE.subn(value, node.text)
+    if not count or "${" in VARIABLE.sub("", node.text):
+        message = "expected ${VAR}, ${VAR:-default} or ${VAR:?message}"
+        problems.append(problem_at(node.place, key, message, "write $${ for the characters ${ themselves"))
+    return ScalarNode(text, True, node.place)
+
+
+def redirect(
+    root: MapNode, folder: Path, input_path: str | Path | None, output_path: str | Path | None
+) -> tuple[MapNode, list[Problem]]:
+    """Return the tree with the paths of the command line, and with ``{stem}`` and ``{parent}`` in the output filled in.
+
+    Paths of the command line are taken from the current folder, those of the file from *folder*. ``{stem}`` is
+    the name of the input up to its suffix (``.ome.tif`` is one suffix), ``{parent}`` its folder.
+    """
+    origins = {"input": f"--input {input_path}", "output": f"--output {output_path}"}
+    try:
+        if input_path is not None:
+            node = ScalarNode(_absolute(str(input_path), Path()), False, Place(origin=origins["input"]))
+            root = set_in(root, ("input", "path"), node, origins["input"])
+        if output_path is not None:
+            node = ScalarNode(str(output_path), False, Place(origin=origins["output"]))
+            root = set_in(root, ("output", "path"), node, origins["output"])
+    except LookupError as error:
+        return root, [Problem("", str(error.args[0]), hint="from the command line")]
+    target, source = _path_of(root, "output"), _path_of(root, "input")
+    if not target or not source:
+        return root, []
+    words = {"{stem}": _stem(source.text), "{parent}": _absolute(source.text, folder).rpartition("/")[0]}
+    problems = [
+        problem_at(target.place, "output.path", f"expected {{stem}} or {{parent}}, found {word}")
+        for word in sorted(set(re.findall(r"\{\w*\}", target.text)) - set(words))
+    ]
+    text = re.sub(r"\{(stem|parent)\}", lambda found: words[found[0]], target.text)
+    node = replace(target, text=text if output_path is None else _absolute(text, Path()))
+    return set_in(root, ("output", "path"), node, ""), problems
+
+
+def _path_of(root: MapNode, section: str) -> ScalarNode | None:
+    node = root.items.get(section)
+    child = node.items.get("path") if isinstance(node, MapNode) else None
+    return child if isinstance(child, ScalarNode) and child.text else None
+
+
+def _absolute(path: str, folder: Path) -> str:
+    return path if "://" in path else str((folder / path).absolute())
+
+
+def _stem(path: str) -> str:
+    stem = Path(path).stem
+    return stem[: -len(".ome")] if stem.endswith(".ome") else stem

@@ -1,0 +1,205 @@
+"""Nodes to values by the rule of each field; every mistake becomes a problem and reading goes on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from tileconv.convolve.borders import ALIASES
+from tileconv.errors import Problem
+from tileconv.spec.fields import REQUIRED, Arm, Field, arms, bounds, describe, items_of, word_of
+from tileconv.spec.text import ListNode, MapNode, Node, Place, ScalarNode, is_nothing, kind_of, problem_at
+
+BAD: Any = object()
+"""What reading gives for a value that became a problem."""
+
+NUMBER = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+NOT_NUMBERS = {
+    r".*\d_\d.*": "write it without _",
+    r"[+-]?0[xXoObB].*": "write it in decimal",
+    r"[+-]?0\d.*": "write it without the leading 0",
+    r"[+-]?\.?(nan|inf|infinity)": "only finite numbers are allowed",
+    r"\d+(:\d+)+.*": "a colon makes a time of it; a range is written [10, 20]",
+    r"[+-]?\d+,\d+": "write the decimal comma as a point",
+}
+SYNONYMS: dict[str, str] = {**ALIASES, "vertical": "x", "horizontal": "y", "float": "float32", "double": "float64"}
+"""What other tools call our choices."""
+RESERVED_CHOICES = {"renormalize"}
+
+
+class Refused(Exception):  # noqa: N818 it never leaves this module
+    """A scalar that its field does not take, with a hint."""
+
+
+class Reader:
+    """Reads nodes and gathers ``problems``; relative paths are taken from *folder*."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.problems: list[Problem] = []
+
+    def problem(self, place: Place, key: str, message: str, hint: str = "") -> Any:
+        """Record a problem and return ``BAD``."""
+        self.problems.append(problem_at(place, key, message, hint))
+        return BAD
+
+    def value(self, node: Node, form: Any, key: str, axes: str = "") -> Any:
+        """Return the value of *node* by the annotation *form*, or ``BAD``.
+
+        *axes* are those that a mapping must name, all of them, when its annotation leaves the keys open.
+        """
+        return self._read(node, arms(form), key, axes)
+
+    def _read(self, node: Node, options: Sequence[Arm], key: str, axes: str) -> Any:
+        mapping = next((arm for arm in options if arm.origin is Mapping), None)
+        hint = ""
+        if isinstance(node, MapNode) and mapping:
+            return self._per_axis(node, mapping, key, axes)
+        if isinstance(node, ListNode):
+            inner = items_of(options)
+            if inner:
+                items = [self._read(item, inner, f"{key}[{i}]", "") for i, item in enumerate(node.items)]
+                return BAD if any(item is BAD for item in items) else items
+            hint = per_axis_hint(node, axes or "yx") if mapping else ""
+        if is_nothing(node):
+            hint = "remove the key, or give it a value"
+        elif isinstance(node, ScalarNode):
+            for arm in options:
+                try:
+                    return self._scalar(node, arm)
+                except Refused as refused:
+                    hint = hint or str(refused)
+            if all(arm.origin is Sequence for arm in options):
+                hint = "write a list, as in [10, 20]"
+        if isinstance(node, ScalarNode) and node.text in RESERVED_CHOICES:
+            return self.problem(node.place, key, f"'{node.text}' is reserved, not available yet")
+        return self.problem(node.place, key, f"expected {describe(options)}, found {kind_of(node)}", hint)
+
+    def _per_axis(self, node: MapNode, arm: Arm, key: str, axes: str) -> Any:
+        names, inner = get_args(arm.type)
+        allowed = list(axes) if names is str else list(get_args(names))
+        values = {}
+        for name, item in node.items.items():
+            if name not in allowed:
+                message = f"expected an axis of {', '.join(allowed)}, found '{name}'"
+                values[name] = self.problem(node.keys[name], f"{key}.{name}", message)
+            else:
+                values[name] = self.value(item, inner, f"{key}.{name}")
+        if names is str and not set(axes) <= set(values):
+            message = f"expected a value for each of {', '.join(axes)}, found {', '.join(values) or 'none'}"
+            return self.problem(node.place, key, message)
+        return BAD if any(value is BAD for value in values.values()) else values
+
+    def _scalar(self, node: ScalarNode, arm: Arm) -> Any:
+        word = word_of(arm)
+        if word:
+            try:
+                return word.parse(node.text)
+            except ValueError:
+                raise Refused from None
+        if arm.origin is Literal:
+            return _choice(node, get_args(arm.type))
+        if arm.type is bool:
+            if node.plain and node.text in {"true", "false"}:
+                return node.text == "true"
+            truth = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
+            raise Refused(f"write {truth[node.text.lower()]}" if node.text.lower() in truth else "")
+        if arm.type is str:
+            return self.path(node.text)
+        if arm.type in {int, float}:
+            return _bounded(node, arm)
+        raise Refused
+
+    def path(self, text: str) -> str:
+        """Return *text* as an absolute path, or as it is when it is a URL; Refused when it can be no path."""
+        if not text.strip() or "\0" in text:
+            raise Refused
+        if text.startswith("~"):
+            raise Refused('~ is not expanded: write "${HOME}/..."')
+        return text if "://" in text else str((self.folder / text).absolute())
+
+    def section(
+        self, node: Node, shape: Mapping[str, Field], key: str, *, foreign: Mapping[str, str] | None = None,
+        reserved: Iterable[str] = (), axes: str = "",
+    ) -> dict[str, Any]:  # fmt: skip
+        """Return the values of the keys of *node* that are right; a field without a form gives its node.
+
+        *foreign* are keys that other tools use, with ours; *reserved* are keys of later versions.
+        """
+        if not isinstance(node, MapNode):
+            example = node.text if isinstance(node, ScalarNode) and node.text else "..."
+            self.problem(
+                node.place,
+                key,
+                f"expected a mapping, found {kind_of(node)}",
+                f"write {{{next(iter(shape))}: {example}}}",
+            )
+            return {}
+        values = {}
+        for name, item in node.items.items():
+            label = join(key, name)
+            if name in shape:
+                form = shape[name].form
+                values[name] = item if form is None else self.value(item, form, label, axes)
+            elif name in reserved:
+                self.problem(node.keys[name], label, "reserved, not available yet")
+            else:
+                self.problem(node.keys[name], label, "unknown key", _key_hint(name, shape, foreign or {}))
+        for name, field in shape.items():
+            if field.default is REQUIRED and name not in node.items:
+                what = describe(arms(field.form)) if field.form is not None else field.summary
+                self.problem(node.place, join(key, name), "missing", f"give {name}: {what}")
+        return {name: value for name, value in values.items() if value is not BAD}
+
+
+def join(key: str, name: str) -> str:
+    """Return the path of *name* below *key*."""
+    return f"{key}.{name}" if key else name
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """Return a hint that names the choice most like *word*, or nothing."""
+    close = get_close_matches(word[:100].lower(), list(choices), 1)
+    return f"did you mean '{close[0]}'?" if close else ""
+
+
+def per_axis_hint(node: ListNode, axes: str) -> str:
+    """Return how the list *node* is written as a mapping."""
+    texts = [item.text for item in node.items if isinstance(item, ScalarNode)]
+    values = texts if len(texts) == len(axes) else ["..."] * len(axes)
+    return f"write {{{', '.join(f'{a}: {v}' for a, v in zip(axes, values, strict=True))}}}"
+
+
+def _key_hint(name: str, shape: Mapping[str, Field], foreign: Mapping[str, str]) -> str:
+    if foreign.get(name, "").partition(":")[0] in shape:
+        return f"write {foreign[name]}"
+    return did_you_mean(name, shape) or f"the keys here are {', '.join(shape)}"
+
+
+def _choice(node: ScalarNode, choices: Sequence[Any]) -> Any:
+    if isinstance(choices[0], int):
+        if node.plain and node.text in map(str, choices):
+            return int(node.text)
+        raise Refused("remove the quotes" if node.text in map(str, choices) else "")
+    if node.text in choices:
+        return node.text
+    synonym = SYNONYMS.get(node.text.lower())
+    raise Refused(f"write {synonym}" if synonym in choices else did_you_mean(node.text, choices))
+
+
+def _bounded(node: ScalarNode, arm: Arm) -> int | float:
+    if not NUMBER.fullmatch(node.text):
+        text = node.text.strip().lower()
+        raise Refused(next((hint for form, hint in NOT_NUMBERS.items() if re.fullmatch(form, text, re.ASCII)), ""))
+    if not node.plain:
+        raise Refused("remove the quotes")
+    number = float(node.text)
+    if abs(number) == float("inf"):
+        raise Refused("the number is too large")
+    low, above = bounds(arm)
+    if number < low or number <= above or (arm.type is int and (number != int(number) or abs(number) >= 2**53)):
+        raise Refused
+    return int(number) if arm.type is int else number

@@ -1,0 +1,90 @@
+"""The JSON Schema (2020-12) of a pipeline file, for editors; made from the same fields as the checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, WithJsonSchema, create_model
+from pydantic import Field as PydanticField
+
+from tileconv.convolve.borders import RULES
+from tileconv.kernels.registry import OPERATORS
+from tileconv.spec.check import PIPELINE, STAGE
+from tileconv.spec.fields import REQUIRED, Field, fields_of
+from tileconv.spec.model import InputSpec, MissingSpec, OutputSpec, RunSpec
+from tileconv.spec.operators import operator_fields, operator_summary
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+_RULE = {"enum": list(RULES)}
+_ONE_BORDER = {
+    "anyOf": [
+        _RULE,
+        {
+            "type": "object",
+            "properties": {"rule": _RULE, "value": {"type": "number"}},
+            "required": ["rule"],
+            "additionalProperties": False,
+        },
+    ]
+}
+_BORDER = {
+    "anyOf": [
+        *_ONE_BORDER["anyOf"],
+        {"type": "object", "properties": dict.fromkeys("zyx", _ONE_BORDER), "additionalProperties": False},
+    ]
+}
+BORDER = Field(Annotated[Any, WithJsonSchema(_BORDER)], None, "What lies outside the image.")
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the schema that editors complete and check pipeline files with; ``${VAR}`` is beyond it."""
+    sections = {
+        name: Field(_model(cls.__name__, fields_of(cls), cls.__doc__ or ""), default)
+        for name, cls, default in (
+            ("input", InputSpec, REQUIRED),
+            ("output", OutputSpec, REQUIRED),
+            ("run", RunSpec, None),
+            ("missing", MissingSpec, None),
+        )
+    }
+    stage: Any = Annotated[reduce(or_, map(_stage, OPERATORS)), PydanticField(discriminator="op")]
+    shape = PIPELINE | sections | {"border": BORDER, "stages": Field(list[stage])}
+    pipeline = _model("Pipeline", shape, "A tileconv pipeline.")
+    schema = pipeline.model_json_schema()
+    return {"$schema": DIALECT, **_without_null(schema), "patternProperties": {"^x-": {}}}
+
+
+def _stage(name: str) -> type[BaseModel]:
+    shape = STAGE | {"border": BORDER, "op": Field(Literal[name])} | operator_fields(name)
+    return _model(f"Stage_{name}", shape, operator_summary(name))
+
+
+def _model(name: str, shape: Mapping[str, Field], summary: str) -> type[BaseModel]:
+    """Return a pydantic model with the fields of *shape*, which is asked for its schema only."""
+    columns: Any = {key: (field.form, _default(field)) for key, field in shape.items()}
+    return create_model(name, __config__=ConfigDict(extra="forbid", title=name), __doc__=summary, **columns)
+
+
+def _default(field: Field) -> Any:
+    description = field.summary or None
+    if field.default is REQUIRED:
+        return PydanticField(description=description)
+    if field.default is None:
+        return PydanticField(default_factory=lambda: None, description=description)
+    return PydanticField(field.default, description=description)
+
+
+def _without_null(schema: Any) -> Any:
+    """Return *schema* without the alternative null: a spec leaves out what it does not say."""
+    if isinstance(schema, list):
+        return [_without_null(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: _without_null(value) for key, value in schema.items()}
+    if "anyOf" in kept:
+        kept["anyOf"] = [item for item in kept["anyOf"] if item != {"type": "null"}]
+    return kept

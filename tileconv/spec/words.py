@@ -1,0 +1,99 @@
+"""Texts of a spec that have a rule of their own: axes, ids, memory, workers, executors."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from annotated_types import Ge
+from pydantic import WithJsonSchema
+
+from tileconv.boxes import AXES
+from tileconv.spec.fields import Word
+
+UNITS = {"": 1, "B": 1} | {
+    f"{prefix}{kind}": base**power
+    for power, prefix in enumerate("KMGT", 1)
+    for kind, base in (("B", 1000), ("iB", 1024))
+}
+EXECUTORS = ("threads", "processes")
+
+_ID = r"[A-Za-z_][A-Za-z0-9_-]*"
+_ADDRESS = r"(tcp|tls)://[^\s/]+:\d{1,5}"
+_SIZE = r"(\d{1,15}(?:\.\d{1,6})?) ?([KMGT]?i?B|)"
+
+
+def parse_memory(text: str) -> int | None:
+    """Return bytes, or None for ``auto``; ValueError for any other text.
+
+    Examples
+    --------
+    >>> parse_memory("2GiB"), parse_memory("1.5GB"), parse_memory("auto")
+    (2147483648, 1500000000, None)
+    """
+    if text == "auto":
+        return None
+    found = re.fullmatch(_SIZE, text, re.ASCII)
+    size = int(float(found[1]) * UNITS[found[2]]) if found and found[2] in UNITS else 0
+    if size < 1:
+        raise ValueError(text)
+    return size
+
+
+def parse_workers(text: str) -> int | None:
+    """Return a number of workers, or None for ``auto``."""
+    if text == "auto":
+        return None
+    if not re.fullmatch(r"[1-9]\d{0,5}", text, re.ASCII):
+        raise ValueError(text)
+    return int(text)
+
+
+def parse_executor(text: str) -> str:
+    """Return the name of an executor or the address of a Dask scheduler."""
+    if text not in EXECUTORS and not re.fullmatch(_ADDRESS, text, re.ASCII):
+        raise ValueError(text)
+    return text
+
+
+def parse_axes(text: str) -> str:
+    """Return letters of ``tczyx``, each once, in any order: the order in which the file stores them."""
+    if not text or len(set(text)) != len(text) or not set(text) <= set(AXES):
+        raise ValueError(text)
+    return text
+
+
+def parse_id(text: str) -> str:
+    """Return the name of a stage; it begins with a letter, so that it is no position."""
+    if not re.fullmatch(_ID, text, re.ASCII):
+        raise ValueError(text)
+    return text
+
+
+Axis = Literal["t", "c", "z", "y", "x"]
+Index = Annotated[int, Ge(0)]
+Memory = Annotated[
+    str,
+    Word("auto or a size such as 2GiB, 512MiB, 1.5GB or a number of bytes", parse_memory),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": f"^(auto|{_SIZE})$"}, {"type": "integer", "minimum": 1}]}),
+]
+Workers = Annotated[
+    str,
+    Word("auto or a whole number of at least 1", parse_workers),
+    WithJsonSchema({"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1}]}),
+]
+Executor = Annotated[
+    str,
+    Word("'threads', 'processes' or the address of a Dask scheduler such as tcp://host:8786", parse_executor),
+    WithJsonSchema({"anyOf": [{"enum": list(EXECUTORS)}, {"type": "string", "pattern": f"^{_ADDRESS}$"}]}),
+]
+AxesText = Annotated[
+    str,
+    Word(f"letters of '{AXES}', each at most once", parse_axes),
+    WithJsonSchema({"type": "string", "pattern": f"^[{AXES}]+$"}),
+]
+StageId = Annotated[
+    str,
+    Word("a name that begins with a letter and holds letters, digits, - and _", parse_id),
+    WithJsonSchema({"type": "string", "pattern": f"^{_ID}$"}),
+]
