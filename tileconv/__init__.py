@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tileconv import errors, kernels
     from tileconv.api import *  # noqa: F403  the type checker's view of what __getattr__ finds
 
-_FUNCTIONS = [
+_FUNCTIONS = {
     "absolute",
     "apply",
     "box",
@@ -35,9 +35,9 @@ _FUNCTIONS = [
     "sharpen",
     "sobel",
     "unsharp",
-]
+}
 
-__all__ = [*_FUNCTIONS, "errors", "kernels"]
+__all__ = sorted(_FUNCTIONS | {"errors", "kernels"})
 
 
 def __getattr__(name: str) -> Any:

@@ -124,3 +124,10 @@ def test_not_a_number_is_a_constant_for_floats():
     box = plane(0, 1, 0, 1)
     made = extend(np.ones((1, 1, 1), np.float32), box, plane(0, 1, -1, 1), box, [Border("constant", np.nan)] * 3)
     np.testing.assert_array_equal(made, [[[np.nan, 1]]])
+
+
+def test_where_constants_meet_the_later_axis_decides():
+    box = Box.of_shape((1, 1, 1))
+    borders = [Border("constant", value) for value in (1, 2, 3)]
+    made = extend(np.zeros((1, 1, 1), np.uint8), box, Box((-1, -1, -1), (1, 1, 1)), box, borders)
+    assert made.tolist() == [[[3, 2], [3, 1]], [[3, 2], [3, 0]]]

@@ -108,7 +108,7 @@ def test_a_strip_at_byte_zero_is_missing_and_not_the_header(tmp_path):
     with pytest.raises(SourceError, match="found 256 at byte 0"):
         open_source(path)
     patch(path, "StripByteCounts", [0])
-    with pytest.raises(SourceError, match=r"holds no pixels|found \d+ at byte 0"):
+    with pytest.raises(SourceError, match="holds no pixels"):
         open_source(path)
 
 

@@ -6,6 +6,7 @@ import pickle
 import resource
 import subprocess
 import sys
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -188,6 +189,19 @@ def test_windows_of_a_huge_strip_read_only_their_bytes(tmp_path):
     block = source.read(Box((20_000, 50_000), (20_100, 50_100)))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16_384
     assert block.shape == (100, 100)
+
+
+@pytest.mark.parametrize("layout", ["one strip", "tiles"])
+def test_uncompressed_reads_need_little_memory_beside_their_result(tmp_path, layout):
+    image = noise((3000, 1504), "u2")
+    tifffile.imwrite(tmp_path / "a.tif", image, tile=None if layout == "one strip" else (1504, 1504))
+    source = open_source(tmp_path / "a.tif")
+    tracemalloc.start()
+    block = source.read(source.info.box)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(block, image)
+    assert peak < 1.25 * image.nbytes
 
 
 def test_threads_read_the_right_pixels(tmp_path):

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import zarr
 from sources_help import assert_reads, boxes, noise
+from zarr.codecs import ShardingCodec
 
+from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.sources.open import open_source
 
@@ -61,6 +63,28 @@ def test_missing_chunks_are_counted_refused_on_request_and_never_all(tmp_path, s
     zarr.create_array(path, shape=(61, 83), dtype="u2", overwrite=True, **STORES[store])
     with pytest.raises(SourceError, match="no stored chunk at all"):
         open_source(path)
+
+
+def test_ome_metadata_that_does_not_fit_names_the_folder(tmp_path):
+    group = zarr.open_group(tmp_path / "a", mode="w")
+    write(tmp_path / "a" / "0", noise((20, 30), "u2"))
+    group.attrs["ome"] = {"multiscales": [{"axes": ["z", "y", "x"], "datasets": [{"path": "0"}]}]}
+    with pytest.raises(SourceError, match=rf"^{tmp_path / 'a'}: the OME metadata names 3 axes, the array has 2"):
+        open_source(tmp_path / "a")
+
+
+@pytest.mark.parametrize("location", ["start", "end"])
+def test_inner_chunk_that_a_shard_lacks_is_refused_on_request(tmp_path, location):
+    image = noise((61, 83), "u2") | 1
+    image[24:32, 36:48] = 0
+    codec = ShardingCodec(chunk_shape=(8, 12), index_location=location)
+    write(tmp_path / "a", image, zarr_format=3, chunks=(16, 24), serializer=codec, compressors=None)
+    assert open_source(tmp_path / "a").missing_chunks_total() == (0, 16)
+    assert_reads(open_source(tmp_path / "a"), image)
+    strict = open_source(tmp_path / "a", missing_chunks="error")
+    assert strict.read(Box((0, 0), (24, 83))).shape == (24, 83)
+    with pytest.raises(SourceError, match=r"chunk \(1, 1\) of shard c/1/1 is not stored"):
+        strict.read(Box((31, 47), (32, 49)))
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])

@@ -142,6 +142,11 @@ def test_mapping_is_checked_as_text_is(mapping: dict[str, Any], expected: str) -
     assert expected in message(mapping)
 
 
+@pytest.mark.parametrize("sigma", [1e-300, 1e17, 1e300])
+def test_weights_that_no_machine_can_make(sigma: float) -> None:
+    assert "stages[0].sigma: " in message(with_stage(op="laplacian_of_gaussian", sigma=sigma))
+
+
 def test_mapping_that_holds_itself() -> None:
     endless: dict[str, Any] = {}
     endless["a"] = endless

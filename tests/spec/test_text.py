@@ -81,6 +81,11 @@ def test_odd_yaml_is_a_spec_error(text: str) -> None:
     assert refused(text).problems
 
 
+def test_half_a_surrogate_pair_is_refused() -> None:
+    error = refused(GOOD.replace("a.tif", '"\\ud800.tif"'))
+    assert [problem.message for problem in error.problems] == ["half a surrogate pair is not a character"]
+
+
 def test_messages_escape_what_a_terminal_obeys() -> None:
     error = refused(GOOD.replace("sigma: 2", 'sigma: "\\e[31m", "\\a": 1'))
     assert str(error).isascii()

@@ -100,7 +100,9 @@ def sums(kernel: Kernel, values: Values, precision: Precision) -> Sums:
             if largest < 2.0**bits:
                 return Sums(dtype, exact=True, why=f"whole numbers below 2**{bits} are exact in {dtype}")
         if values.dtype.kind in "iu" and precision == "auto":
-            return Sums(INT64, exact=True, why="whole numbers are summed in int64; beyond 2**63 is refused", guarded=True)
+            return Sums(
+                INT64, exact=True, why="whole numbers are summed in int64; beyond 2**63 is refused", guarded=True
+            )
     dtype = working_dtype(values.dtype, precision)
     why = f"precision {precision} sums {values.dtype} pixels in {dtype}"
     return Sums(dtype, exact=False, why=why)

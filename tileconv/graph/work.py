@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.boxes import Box
-from tileconv.convolve.borders import extend
+from tileconv.convolve.borders import Border, extend
 from tileconv.convolve.combine import combine
 from tileconv.convolve.sums import kernel_sums
 from tileconv.errors import TileError
@@ -19,8 +19,12 @@ from tileconv.graph.cast import cast
 from tileconv.plan.model import Pass
 from tileconv.plan.regions import regions
 from tileconv.plan.stages import SPACE, Stage
+from tileconv.plan.tiles import pieces
 
 Array = NDArray[Any]
+
+REPEATED = (Border("wrap"),) * 3
+"""How a strip is cut from a block: positions beyond the image occur for ``wrap`` alone, as its repetition."""
 
 
 @dataclass(frozen=True)
@@ -55,28 +59,29 @@ def work(job: Pass, block: Array, have: Box, tile: Box) -> tuple[Array, Counts]:
     TileError
         If a pixel is missing and the rule is ``error``, or does not fit the output's type and overflow is ``error``.
     """
-    if tile.size == 0:
-        return np.empty(tile.shape, job.info.dtype), Counts()
+    made = np.empty(tile.shape, job.info.dtype)
     out = space(tile)
+    volumes = made.reshape(-1, *out.shape)
+    counts = Counts()
+    with np.errstate(all="ignore"):  # NaN and infinity are values here, and pass
+        for volume, pixels in zip(volumes, _volumes(block, have, tile), strict=True):
+            for first, last in pieces(out.start[1], out.stop[1], job.strip):
+                strip = Box((out.start[0], first, out.start[2]), (out.stop[0], last, out.stop[2]))
+                counts += _strip(job, pixels, space(have), strip, volume[strip.within(out)])
+    return made, counts
+
+
+def _strip(job: Pass, block: Array, have: Box, out: Box, made: Array) -> Counts:
+    """Write the pixels of *out*, some rows of a tile, into *made*."""
     steps = regions(job.stages, out)
     first = steps[0].have if steps else out
-    counts = Counts()
-    parts: list[Array] = []
-    volumes = _volumes(block, have, tile)
-    del block
-    for volume in volumes:
-        pixels, missing = _mark(job, volume[first.within(space(have))], first, out)
-        fallbacks = 0
-        with np.errstate(all="ignore"):  # NaN and infinity are values here, and pass
-            for stage, step in zip(job.stages, steps, strict=True):
-                pixels, fell = _run(stage, pixels, step.have, step.want, step.out)
-                fallbacks += fell
-        made, clipped = cast(pixels, job.info.dtype, overflow=job.overflow, where=f"tile {tile}")
-        counts += Counts(clipped, missing, fallbacks)
-        parts.append(made)
-    if len(parts) == 1:
-        return np.ascontiguousarray(parts[0].reshape(tile.shape)), counts
-    return np.concatenate(parts).reshape(tile.shape), counts
+    pixels, missing = _mark(job, extend(block, have, first, job.domain, REPEATED), first, out)
+    fallbacks = 0
+    for stage, step in zip(job.stages, steps, strict=True):
+        pixels, fell = _run(stage, pixels, step.have, step.want, step.out)
+        fallbacks += fell
+    made[...], clipped = cast(pixels, job.info.dtype, overflow=job.overflow, where=f"tile {out}")
+    return Counts(clipped, missing, fallbacks)
 
 
 def needed(job: Pass, tile: Box) -> Box:

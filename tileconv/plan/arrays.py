@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from tileconv.boxes import Box, TileGrid
@@ -11,6 +12,7 @@ from tileconv.plan.build import block_values, image_box, output_info
 from tileconv.plan.model import Missing, Pass, output_dtype
 from tileconv.plan.passes import split
 from tileconv.plan.stages import SPACE, make_stages
+from tileconv.plan.tiles import strip_rows
 from tileconv.spec.model import StageSpec
 
 BAND_PX = 2**21
@@ -50,6 +52,8 @@ def array_passes(
         before = passes[-1].info if passes else source
         info = output_info(before, group, kind, {})
         image = image_box(info, group)
+        sides = _tile(image.shape, tile)
+        rows = min(sides[-2], image.shape[-2]) if len(sides) > 1 else 1
         passes.append(
             Pass(
                 stages=group,
@@ -59,7 +63,8 @@ def array_passes(
                 info=info,
                 image=image,
                 block=group[0].values_in,
-                grid=TileGrid(image, _tile(image.shape, tile)),
+                grid=TileGrid(image, sides),
+                strip=strip_rows(group, rows, math.prod(sides[-3:]) // rows),
                 missing=None if passes else missing,
             )
         )

@@ -180,6 +180,7 @@ class _Making:
             image=image,
             block=block,
             grid=TileGrid(image, tile.tile),
+            strip=tile.strip,
             why_tile=why_tile,
             method=method,
             why_method=why_method,

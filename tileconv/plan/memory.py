@@ -34,12 +34,14 @@ class Bytes:
 class TileSizes:
     """The largest tile of a pass, in pixels; ``lead`` is how many planes or volumes (t, c) it holds.
 
-    ``have``, ``want`` and ``out`` give pixels per stage of one such volume; ``read`` and ``made`` at both ends.
+    ``read`` and ``made`` are pixels of one such volume at both ends; ``strip`` those made at once, for which ``have``,
+    ``want`` and ``out`` give the pixels per stage.
     """
 
     lead: int
     read: int
     made: int
+    strip: int
     have: tuple[int, ...]
     want: tuple[int, ...]
     out: tuple[int, ...]
@@ -59,16 +61,16 @@ def tile_bytes(
     """
     read = Bytes("block read", px.lead * px.read * source.itemsize)
     tile = Bytes("tile in the output's type", px.lead * px.made * output.itemsize)
-    kept = (read, tile) if px.lead > 1 else (read,)
     moments = [(read, Bytes("chunk being decoded", 2 * decoded))]
     if block != source:
-        moments.append((*kept, Bytes("missing pixels marked", px.read * (block.itemsize + 1))))
+        marked = px.have[0] if stages else px.read
+        moments.append((read, tile, Bytes("missing pixels marked", marked * (block.itemsize + 1))))
     for number, (stage, have, want, out) in enumerate(zip(stages, px.have, px.want, px.out, strict=True)):
         first = number == 0 and block == source
-        moments.append((*kept, *_stage_bytes(stage, 0 if first else have, want, out)))
+        moments.append((read, tile, *_stage_bytes(stage, 0 if first else have, want, out)))
     last = stages[-1].values_out.dtype if stages else block
-    if last != output:
-        moments.append((*kept, Bytes("last stage's output", px.made * last.itemsize), tile))
+    cast = px.strip * (last.itemsize + output.itemsize) if last != output else px.strip * last.itemsize
+    moments.append((read, tile, Bytes("last stage's output", cast)))
     moments.append((tile, Bytes("chunks being encoded", 3 * encoded)))
     return max(moments, key=total)
 

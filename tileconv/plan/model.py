@@ -49,6 +49,8 @@ class Pass:
         What the pixels of a block are like once missing ones are dealt with.
     grid
         The tiles, each a whole number of chunks.
+    strip
+        Rows of a tile that are made at once.
     """
 
     stages: tuple[Stage, ...]
@@ -59,6 +61,7 @@ class Pass:
     image: Box
     block: Values
     grid: TileGrid
+    strip: int
     missing: Missing | None = None
     overflow: str = "clip"
     method: str = "windows"
@@ -152,6 +155,7 @@ def _pass(work: Pass) -> dict[str, Any]:
         "why": work.why,
         "stages": [_stage(s) for s in work.stages],
         "tile": dict(zip(work.info.axes, work.grid.tile, strict=True)),
+        "strip_rows": work.strip,
         "why_tile": work.why_tile,
         "tiles": len(work.grid),
         "halo_method": work.method,

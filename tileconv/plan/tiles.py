@@ -15,6 +15,8 @@ from tileconv.plan.stages import SPACE, Stage
 
 READ_NS, DECODE_NS, TILE_NS = 0.7, 4.0, 3e6
 """Copying a pixel out of the page cache, decoding a compressed one, and what a tile costs whatever its size."""
+STRIP_PX = 2**18
+"""Pixels made at once: 1 MiB of float32, which stays in the L2 cache (measured: docs/performance.md)."""
 
 
 @dataclass(frozen=True)
@@ -35,22 +37,26 @@ class Tiling:
     """One tile size with what follows from it."""
 
     tile: tuple[int, ...]
+    strip: int
     sizes: TileSizes
     tiles: int
     read_amplification: float
     ns_per_pixel: float
 
 
-def axis_sums(stages: Sequence[Stage], axis: int, extent: Interval, tile: int, image: int, chunk: int) -> AxisSums:
-    """Return the sums along spatial *axis*: outputs *extent* cut every *tile*, read from *image* pixels in *chunk*."""
-    rows = [spans(stages, axis, a, min(a + tile, extent[1])) for a in range(extent[0], extent[1], tile)]
-    if not stages:
-        reads = [(a, min(a + tile, extent[1])) for a in range(extent[0], extent[1], tile)]
-    else:
-        reads = [row[0].have for row in rows]
+def axis_sums(
+    stages: Sequence[Stage], axis: int, extent: Interval, tile: int, strip: int, image: int, chunk: int
+) -> AxisSums:
+    """Return the sums along spatial *axis*: outputs *extent* cut every *tile*, read from *image* pixels in *chunk*.
+
+    A tile is read at once and made in pieces of *strip*.
+    """
+    tiles = [(a, min(a + tile, extent[1])) for a in range(extent[0], extent[1], tile)]
+    reads = [spans(stages, axis, *t)[0].have for t in tiles] if stages else tiles
+    rows = [spans(stages, axis, *part) for t in tiles for part in pieces(*t, strip)]
     halos = [s.halo.before[axis] + s.halo.after[axis] for s in stages]
     return AxisSums(
-        tiles=len(rows),
+        tiles=len(tiles),
         length=extent[1] - extent[0],
         longest_read=max(_length(r) for r in reads),
         read=sum(_length(r) for r in reads),
@@ -71,16 +77,36 @@ def _length(interval: Interval) -> int:
     return interval[1] - interval[0]
 
 
+def pieces(start: int, stop: int, size: int) -> list[Interval]:
+    """Return the pieces of *size* that make up ``start`` to ``stop``; the last may be short."""
+    return [(a, min(a + size, stop)) for a in range(start, stop, size)]
+
+
+def strip_rows(stages: Sequence[Stage], rows: int, row_px: int) -> int:
+    """Return how many of a tile's *rows* are made at once, a row being *row_px* pixels.
+
+    A few at a time keep what passes between stages in the cache and in memory that is used again; enough of them keep
+    the rows that are made twice a small share. The FFT wants whole blocks: a tile with one is made at once.
+    """
+    if not stages or any(c.engine == "fft" for s in stages for c in s.choices):
+        return rows
+    halo = sum(s.halo.before[1] + s.halo.after[1] for s in stages)
+    return min(rows, max(STRIP_PX // row_px, 8 * halo, 16))
+
+
 def tiling(stages: Sequence[Stage], source: ImageInfo, image: Box, tile: Sequence[int]) -> Tiling:
     """Return what *tile* (one size per axis of *image*) costs in memory, reads and time."""
     along, lead = [], 1
+    sides = [min(tile[image.axes.index(a)], image.shape[image.axes.index(a)]) if a in image.axes else 1 for a in SPACE]
+    strip = strip_rows(stages, sides[1], sides[0] * sides[2])
     for axis, name in enumerate(SPACE):
         if name not in image.axes:
-            along.append(axis_sums(stages, axis, (0, 1), 1, 1, 1))
+            along.append(axis_sums(stages, axis, (0, 1), 1, 1, 1, 1))
             continue
         at = image.axes.index(name)
         extent = image.start[at], image.stop[at]
-        along.append(axis_sums(stages, axis, extent, tile[at], source.shape[at], source.chunks[at]))
+        part = strip if name == "y" else tile[at]
+        along.append(axis_sums(stages, axis, extent, tile[at], part, source.shape[at], source.chunks[at]))
     leads, decoded_leads = 1, 1.0
     for at, name in enumerate(image.axes):
         if name not in SPACE:
@@ -96,12 +122,13 @@ def tiling(stages: Sequence[Stage], source: ImageInfo, image: Box, tile: Sequenc
     sizes = TileSizes(
         lead,
         math.prod(s.longest_read for s in along),
-        math.prod(min(t, n) for t, n, a in zip(tile, image.shape, image.axes, strict=True) if a in SPACE),
+        math.prod(sides),
+        sides[0] * strip * sides[2],
         *(tuple(math.prod(s.longest[i][k] for s in along) for i in range(len(stages))) for k in range(3)),
     )
     count = math.prod(-(-n // t) for n, t in zip(image.shape, tile, strict=True))
     amplification = (decoded if source.compressed else read) / max(1, math.prod(_space(source)))
-    return Tiling(tuple(tile), sizes, count, amplification, ns)
+    return Tiling(tuple(tile), strip, sizes, count, amplification, ns)
 
 
 def _space(source: ImageInfo) -> list[int]:

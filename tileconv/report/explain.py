@@ -34,7 +34,8 @@ def _lines(plan: Plan) -> Iterator[RenderableType]:
     yield Text(f"disk     {size_text(plan.info.nbytes)} before compression, {size_text(free)} free{short}")
     yield Text(f"workers  {plan.workers} {plan.spec.run.executor} ({plan.why_workers})")
     yield Text(
-        f"memory   {size_text(plan.peak_bytes)} predicted peak, {size_text(plan.memory_limit)} allowed ({plan.memory_why})"
+        f"memory   {size_text(plan.peak_bytes)} predicted peak, "
+        f"{size_text(plan.memory_limit)} allowed ({plan.memory_why})"
     )
     for number, work in enumerate(plan.passes):
         yield Text(f"\npass {number + 1} of {len(plan.passes)}: {work.why}", style="bold")
@@ -47,7 +48,8 @@ def _pass(plan: Plan, work: Pass) -> Iterator[str]:
     yield f"tile     {tile}, {len(work.grid):,} tiles: {work.why_tile}"
     yield f"halos    by {work.method}: {work.why_method}"
     read = work.read_amplification * work.source.nbytes
-    yield f"reads    {size_text(read)}, {work.read_amplification:.3f} times the input; writes {size_text(work.info.nbytes)}"
+    times = f"{work.read_amplification:.3f} times the input"
+    yield f"reads    {size_text(read)}, {times}; writes {size_text(work.info.nbytes)}"
     parts = ", ".join(f"{part.what} {size_text(part.count)}" for part in work.memory if part.count)
     yield f"a tile   {size_text(work.tile_bytes)}: {parts}"
     yield f"a run    {size_text(work.process_bytes)} per process + {plan.workers} x {size_text(total(work.memory))}"

@@ -80,7 +80,10 @@ def reading(where: str, doing: str) -> Iterator[None]:
     """Turn whatever a library raises inside into a SourceError that names the file and what was being done."""
     try:
         yield
-    except (SourceError, MemoryError):
+    except MemoryError:
+        raise
+    except SourceError as error:
+        error.where = error.where or where
         raise
     except FileNotFoundError as error:
         raise SourceError("no such file", where=where, fix="Check the path.") from error

@@ -27,7 +27,7 @@ from tileconv.sources.source import (
     pixel_type,
     reading,
 )
-from tileconv.sources.zarr_metadata import Keys, describe, find_array
+from tileconv.sources.zarr_metadata import Keys, ShardIndex, describe, find_array
 
 _ARRAYS: Cache[Any] = Cache(OPEN_FILES)
 
@@ -36,8 +36,8 @@ class ZarrSource:
     """An array of a Zarr folder; see ``open_source`` for the parameters.
 
     *level* is the dataset of an OME-Zarr image and *series* the image, where a folder holds several. A chunk that is
-    not stored reads as the fill value by Zarr's rules, unless *missing_chunks* is ``"error"``; in a sharded array the
-    stored unit, which is counted and checked, is the shard.
+    not stored reads as the fill value by Zarr's rules, unless *missing_chunks* is ``"error"``; of a sharded array
+    the shards are counted, and ``"error"`` looks into each for its inner chunks.
     """
 
     def __init__(
@@ -60,6 +60,11 @@ class ZarrSource:
             described = describe(array, self._metadata, found)
             shape, self._stored = array.shape, tuple(array.shards or array.chunks)
             self._chunk = tuple(min(c, n) for c, n in zip(array.chunks, shape, strict=True))
+            self._inner = tuple(array.chunks)
+            self._shards: ShardIndex | None = None
+            if array.shards and missing_chunks == "error":
+                counts = tuple(s // c for s, c in zip(array.shards, array.chunks, strict=True))
+                self._shards = ShardIndex.of(self._metadata, counts)
             compressed = bool(array.compressors or array.filters or array.shards)
             dtype = pixel_type(array.dtype, self.where)
         self._map, guessed = map_axes(described.axes, shape, axes, self.where)
@@ -95,13 +100,7 @@ class ZarrSource:
         check_unchanged(self._metadata, self.fingerprint)
         window = self._map.window(box)
         if self._missing == "error":
-            for index, _, _ in cells(window, self._stored):
-                if not (self._path / self._keys.key(index)).is_file():
-                    raise SourceError(
-                        f"chunk {self._keys.key(index)} is not stored",
-                        where=self.where,
-                        fix="Set input.missing_chunks to report to read it as the fill value.",
-                    )
+            self._refuse_missing(window)
         if not self.info.compressed:
             return self._map.canonical(self._load(window)).astype(self.info.dtype, copy=False)
         block = np.empty(box.shape, self.info.dtype)
@@ -110,6 +109,23 @@ class ZarrSource:
             key = (self._metadata, self.fingerprint["mtime_ns"], index)
             view[place] = CHUNKS.get(key, partial(self._decode, index))[part]
         return block
+
+    def _refuse_missing(self, window: Window) -> None:
+        """Raise SourceError when a chunk that *window* touches is not stored, be it a file or a part of a shard."""
+        for index, part, _ in cells(window, self._stored):
+            key = self._keys.key(index)
+            absent = not (self._path / key).is_file()
+            if self._shards and not absent:
+                with reading(self.where, f"reading the index of shard {key}"):
+                    stored = self._shards.stored(self._path / key)
+                lacking = [inner for inner, _, _ in cells(part, self._inner) if not stored[inner]]
+                absent, key = bool(lacking), f"{lacking[0] if lacking else ''} of shard {key}"
+            if absent:
+                raise SourceError(
+                    f"chunk {key} is not stored",
+                    where=self.where,
+                    fix="Set input.missing_chunks to report to read it as the fill value.",
+                )
 
     def _decode(self, index: tuple[int, ...]) -> Pixels:
         bounds = zip(index, self._chunk, self._map.shape, strict=True)

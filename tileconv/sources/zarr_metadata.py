@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
+from numpy.typing import NDArray
 
 from tileconv.boxes import default_axes
 from tileconv.errors import SourceError
@@ -53,6 +55,35 @@ class Keys:
             and all(p.isdecimal() for p in parts)
             and all(str(int(p)) == p and int(p) < n for p, n in zip(parts, counts, strict=True))
         )
+
+
+@dataclass(frozen=True)
+class ShardIndex:
+    """The table in every shard that says where its inner chunks lie (Zarr 3 codec ``sharding_indexed`` 1.0)."""
+
+    counts: tuple[int, ...]
+    at_end: bool
+    checksum_bytes: int
+
+    @classmethod
+    def of(cls, metadata: Path, counts: tuple[int, ...]) -> ShardIndex:
+        """Read from ``zarr.json`` how the table of *counts* inner chunks is stored; other codings raise SourceError."""
+        codec = json.loads(metadata.read_text("utf-8"))["codecs"][0]
+        settings = codec["configuration"]
+        first, *rest = settings["index_codecs"]
+        if first["configuration"].get("endian") != "little" or [c["name"] for c in rest] not in ([], ["crc32c"]):
+            raise SourceError("missing_chunks cannot be 'error': the index of its shards is coded in an unusual way")
+        return cls(counts, settings.get("index_location", "end") == "end", 4 * len(rest))
+
+    def stored(self, shard: Path) -> NDArray[np.bool_]:
+        """Return, for every inner chunk of a shard, whether it is stored."""
+        size = 16 * prod(self.counts)
+        with shard.open("rb") as file:
+            if self.at_end:
+                file.seek(-size - self.checksum_bytes, 2)
+            table = np.frombuffer(file.read(size), "<u8").reshape(*self.counts, 2)
+        stored: NDArray[np.bool_] = (table != 2**64 - 1).all(axis=-1)
+        return stored
 
 
 @dataclass

@@ -88,10 +88,8 @@ def expand(node: Node, environ: Mapping[str, str], problems: list[Problem], key:
         if kind == ":-":
             return rest
         if kind == ":?" or name not in environ:
-            problems.append(
-                problem_at(node.place, key, f"{name}: {rest}" if rest else f"the variable {name} is not set",
-                           f"set it, or write ${{{name}:-default}}")
-            )  # fmt: skip
+            message = f"{name}: {rest}" if rest else f"the variable {name} is not set"
+            problems.append(problem_at(node.place, key, message, f"set it, or write ${{{name}:-default}}"))
         return ""
 
     if "${" not in node.text:
