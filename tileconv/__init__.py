@@ -2,7 +2,7 @@
 
 >>> import tileconv
 >>> tileconv.box([[0, 9, 0]], size=1)
-array([[0, 9, 0]], dtype=int32)
+array([[0, 9, 0]])
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tileconv import errors, kernels
+    from tileconv import errors as errors
+    from tileconv import kernels as kernels
     from tileconv.api import *  # noqa: F403  the type checker's view of what __getattr__ finds
 
 _FUNCTIONS = {

@@ -14,8 +14,8 @@ from dask.threaded import get
 from numpy.typing import ArrayLike, NDArray
 
 from tileconv.boxes import Box
-from tileconv.convolve.borders import ALIASES, RULES, Border
-from tileconv.convolve.choose import ENGINES
+from tileconv.engines.borders import ALIASES, RULES, Border
+from tileconv.engines.choose import ENGINES
 from tileconv.errors import PlanError
 from tileconv.execute.progress import Progress
 from tileconv.execute.run import Report, run_plan
@@ -26,10 +26,10 @@ from tileconv.images import ImageInfo
 from tileconv.kernels import Kernel
 from tileconv.kernels.operations import Linear, Operation, as_operation
 from tileconv.kernels.registry import OPERATORS
-from tileconv.plan.arrays import array_passes
-from tileconv.plan.build import make_plan
-from tileconv.plan.model import Missing, Pass, Plan
-from tileconv.plan.stages import SPACE
+from tileconv.planning.arrays import array_passes
+from tileconv.planning.build import make_plan
+from tileconv.planning.model import Missing, Pass, Plan
+from tileconv.planning.stages import SPACE
 from tileconv.sources.memory import MemorySource
 from tileconv.sources.open import open_source
 from tileconv.spec import PipelineSpec, StageSpec, load_spec, spec_from_mapping
@@ -160,7 +160,7 @@ def convolve(image: Image, kernel: ArrayLike, *, flip: bool = True, **options: A
     >>> convolve([[0, 0, 0], [0, 1, 0], [0, 0, 0]], [[1, 2], [3, 4]])
     array([[1, 2, 0],
            [3, 4, 0],
-           [0, 0, 0]], dtype=int32)
+           [0, 0, 0]])
     """
     return apply(image, Linear(kernel if isinstance(kernel, Kernel) else Kernel.of(kernel, flip=flip)), **options)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -25,6 +25,9 @@ app = typer.Typer(
 )
 
 INTERRUPTED = 130
+SAMPLE_TILE_PX = 256 * 256
+
+Compression = Literal["deflate", "lzw", "zstd"]
 
 Spec = Annotated[Path, typer.Argument(help="The pipeline, a YAML file.")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override, as stages.0.sigma=3.")]
@@ -107,7 +110,7 @@ def sample(
     size: Annotated[str | None, typer.Option(help="The same as WIDTHxHEIGHT.")] = None,
     dtype: Annotated[str | None, typer.Option(help="Pixel type of a synthetic image.")] = None,
     seed: Annotated[int, typer.Option(help="Another number, another synthetic image.")] = 0,
-    compression: Annotated[str | None, typer.Option(help="Of a TIFF: deflate, lzw, zstd or jpeg.")] = None,
+    compression: Annotated[Compression | None, typer.Option(help="Of a TIFF.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Write an image to try things on."""
@@ -123,8 +126,8 @@ def sample(
 
         def progress(done: int, of: int) -> None:
             if done == 1:
-                bar.begin(of, 0)
-            bar.tile(0)
+                bar.begin(of, of * SAMPLE_TILE_PX)
+            bar.tile(SAMPLE_TILE_PX)
 
         write_sample(
             name,
@@ -159,7 +162,7 @@ def _load(spec: Path, overrides: list[str] | None, input_: str | None, output: s
     return load_spec(spec, overrides or (), input_path=input_, output_path=output)
 
 
-def _shape(shape: str | None, size: str | None) -> tuple[int, ...] | None:
+def _shape(shape: str | None, size: str | None) -> tuple[int, int] | None:
     """Return (height, width) from either option."""
     if shape and size:
         _refuse("give --shape or --size, not both")
@@ -169,8 +172,8 @@ def _shape(shape: str | None, size: str | None) -> tuple[int, ...] | None:
     numbers = text.split(separator)
     if len(numbers) != 2 or not all(n.strip().isdecimal() and int(n) > 0 for n in numbers):
         _refuse(f"expected two numbers as in --shape 512,1024 or --size 1024x512, found {text}")
-    height_width = tuple(map(int, numbers))
-    return height_width if shape else height_width[::-1]
+    first, second = map(int, numbers)
+    return (first, second) if shape else (second, first)
 
 
 def _parameter(record: dict[str, Any]) -> str:

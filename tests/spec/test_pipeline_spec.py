@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tileconv.convolve.borders import Border
+from tileconv.engines.borders import Border
 from tileconv.errors import SpecError
 from tileconv.kernels.operations import Linear, Unsharp
 from tileconv.kernels.registry import OPERATORS

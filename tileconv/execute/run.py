@@ -16,7 +16,7 @@ from tileconv.execute.local import run_threads
 from tileconv.execute.progress import Progress, Silent
 from tileconv.graph.windows import Job, Receipt
 from tileconv.graph.work import Counts
-from tileconv.plan.model import Plan
+from tileconv.planning.model import Plan
 from tileconv.sinks.files import refuse_same
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.open import open_source

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from tileconv.boxes import Box
 from tileconv.graph.windows import Job
 from tileconv.graph.work import Counts, work
-from tileconv.plan.model import Pass
-from tileconv.plan.regions import spans
-from tileconv.plan.stages import SPACE
+from tileconv.planning.model import Pass
+from tileconv.planning.regions import spans
+from tileconv.planning.stages import SPACE
 from tileconv.sources.source import Source
 
 Array = NDArray[Any]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tileconv.boxes import Box
 from tileconv.graph.work import Counts, needed, space, with_space, work
-from tileconv.plan.model import Pass
+from tileconv.planning.model import Pass
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.source import Source
 

@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.boxes import Box
-from tileconv.convolve.borders import Border, extend
-from tileconv.convolve.combine import combine
-from tileconv.convolve.sums import kernel_sums
+from tileconv.engines.borders import Border, extend
+from tileconv.engines.combine import combine
+from tileconv.engines.sums import kernel_sums
 from tileconv.errors import TileError
 from tileconv.graph.cast import cast
-from tileconv.plan.model import Pass
-from tileconv.plan.regions import regions
-from tileconv.plan.stages import SPACE, Stage
-from tileconv.plan.tiles import pieces
+from tileconv.planning.model import Pass
+from tileconv.planning.regions import regions
+from tileconv.planning.stages import SPACE, Stage
+from tileconv.planning.tiles import pieces
 
 Array = NDArray[Any]
 

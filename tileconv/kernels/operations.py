@@ -1,6 +1,6 @@
 """What one stage does to its input: sums under kernels, then a formula on each pixel.
 
-Every operation says which kernels it needs (``kernels``, all applied to the same input); ``tileconv.convolve.combine``
+Every operation says which kernels it needs (``kernels``, all applied to the same input); ``tileconv.engines.combine``
 holds the formulas. An operation is a value: it holds no pixels and does nothing.
 """
 

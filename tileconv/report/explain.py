@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tileconv.images import ImageInfo
-from tileconv.plan.memory import total
-from tileconv.plan.model import Pass, Plan
-from tileconv.plan.stages import SPACE, Stage
+from tileconv.planning.memory import total
+from tileconv.planning.model import Pass, Plan
+from tileconv.planning.stages import SPACE, Stage
 from tileconv.sinks.files import free_bytes
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from tileconv.convolve.borders import ALIASES, RULES, Border
+from tileconv.engines.borders import ALIASES, RULES, Border
 from tileconv.errors import KernelError, Problem, SpecError
 from tileconv.kernels.registry import HINTS, OPERATORS
 from tileconv.spec.fields import Field, fields_of

@@ -64,7 +64,7 @@ def fields_of(cls: type) -> dict[str, Field]:
 
     Examples
     --------
-    >>> from tileconv.convolve.borders import Border
+    >>> from tileconv.engines.borders import Border
     >>> fields_of(Border)["value"].default
     0.0
     """

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, Literal
 
-from tileconv.convolve.borders import Border
+from tileconv.engines.borders import Border
 from tileconv.kernels.operations import Operation
 from tileconv.kernels.parameters import Count
 from tileconv.spec.fields import Written

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from tileconv.convolve.borders import ALIASES
+from tileconv.engines.borders import ALIASES
 from tileconv.errors import Problem
 from tileconv.spec.fields import REQUIRED, Arm, Field, arms, bounds, describe, items_of, word_of
 from tileconv.spec.text import ListNode, MapNode, Node, Place, ScalarNode, is_nothing, kind_of, problem_at

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, WithJsonSchema, create_model
 from pydantic import Field as PydanticField
 
-from tileconv.convolve.borders import RULES
+from tileconv.engines.borders import RULES
 from tileconv.kernels.registry import OPERATORS
 from tileconv.spec.check import PIPELINE, STAGE
 from tileconv.spec.fields import REQUIRED, Field, fields_of

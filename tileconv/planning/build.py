@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tileconv.boxes import Box, TileGrid
-from tileconv.convolve.values import Dtype, Precision, Values, held, working_dtype
+from tileconv.engines.values import Dtype, Precision, Values, held, working_dtype
 from tileconv.errors import PlanError
 from tileconv.images import ImageInfo
-from tileconv.plan.memory import BASE_BYTES, Bytes, available_bytes, peak_bytes, spectra_bytes, tile_bytes, total
-from tileconv.plan.model import Missing, Pass, Plan, output_dtype
-from tileconv.plan.passes import split
-from tileconv.plan.stages import SPACE, Stage, make_stages
-from tileconv.plan.tiles import READ_NS, Tiling, candidates, tiling
+from tileconv.planning.memory import BASE_BYTES, Bytes, available_bytes, peak_bytes, spectra_bytes, tile_bytes, total
+from tileconv.planning.model import Missing, Pass, Plan, output_dtype
+from tileconv.planning.passes import split
+from tileconv.planning.stages import SPACE, Stage, make_stages
+from tileconv.planning.tiles import READ_NS, Tiling, candidates, tiling
 from tileconv.spec.model import PipelineSpec, RunSpec
 
 OVERLAP_TASKS, TASK_NS = 11.5, 4e5

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.boxes import Box
-from tileconv.convolve.choose import Choice
-from tileconv.convolve.direct import direct, direct_where
-from tileconv.convolve.fft import fft
-from tileconv.convolve.separable import separable, touched
+from tileconv.engines.choose import Choice
+from tileconv.engines.direct import direct, direct_where
+from tileconv.engines.fft import fft
+from tileconv.engines.separable import separable, touched
 from tileconv.errors import TileError
 
 Array = NDArray[Any]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from oracles import convolution
 
 from tileconv.boxes import Box, Halo
-from tileconv.convolve.fft import ERROR_CONSTANT, TOLERANCE, Blocks, blocks, error_bound, fft
+from tileconv.engines.fft import ERROR_CONSTANT, TOLERANCE, Blocks, blocks, error_bound, fft
 
 EPS = float(np.finfo(np.float64).eps)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from oracles import borders as oracle
 
 from tileconv.boxes import Box
-from tileconv.convolve.borders import ALIASES, OUTSIDE, RULES, Border, extend, index_map, source_interval
+from tileconv.engines.borders import ALIASES, OUTSIDE, RULES, Border, extend, index_map, source_interval
 from tileconv.errors import GeometryError
 
 intervals = st.tuples(st.integers(-60, 60), st.integers(0, 60)).map(lambda pair: (pair[0], sum(pair)))

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tileconv.boxes import Box, Halo
-from tileconv.convolve.borders import Border
-from tileconv.convolve.choose import Choice, choose
-from tileconv.convolve.combine import error_bound, outcome
-from tileconv.convolve.values import Precision, Values, held, working_dtype
+from tileconv.engines.borders import Border
+from tileconv.engines.choose import Choice, choose, in_space
+from tileconv.engines.combine import error_bound, outcome
+from tileconv.engines.values import Precision, Values, held, working_dtype
 from tileconv.errors import PlanError
 from tileconv.kernels.operations import Operation
 from tileconv.spec.model import StageSpec
@@ -88,16 +88,15 @@ def make_stages(specs: Sequence[StageSpec], domain: Box, values: Values, precisi
 
 
 def _stage(spec: StageSpec, name: str, domain: Box, values: Values, precision: Precision) -> Stage:
-    axes = tuple(SPACE.index(a) for a in spec.over)
     kernels = spec.operation.kernels
-    halo = _halo([_space(k.halo, axes) for k in kernels])
+    halo = _halo([in_space(k.halo) for k in kernels])
     borders = tuple(
         spec.border.get(a, Border()) if b + c else UNTOUCHED
         for a, b, c in zip(SPACE, halo.before, halo.after, strict=True)
     )
     padded = _padded(values, borders, precision)
     image = _extent(domain, halo, spec.extent)
-    choices = tuple(choose(k, padded, precision, spec.engine, image.shape, axes) for k in kernels)
+    choices = tuple(choose(k, padded, precision, spec.engine, image.shape) for k in kernels)
     return Stage(
         name,
         spec.operation,
@@ -126,13 +125,6 @@ def _padded(values: Values, borders: Sequence[Border], precision: Precision) -> 
 
 def _holds(values: Values, value: float) -> bool:
     return values.dtype.kind == "f" or float(value).is_integer()
-
-
-def _space(halo: Halo, axes: Sequence[int]) -> Halo:
-    before, after = [0, 0, 0], [0, 0, 0]
-    for axis, b, a in zip(axes, halo.before, halo.after, strict=True):
-        before[axis], after[axis] = b, a
-    return Halo(tuple(before), tuple(after))
 
 
 def _halo(halos: Sequence[Halo]) -> Halo:

@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 
 from tileconv.boxes import Box, TileGrid
-from tileconv.convolve.values import Precision
+from tileconv.engines.values import Precision
 from tileconv.images import ImageInfo
-from tileconv.plan.build import block_values, image_box, output_info
-from tileconv.plan.model import Missing, Pass, output_dtype
-from tileconv.plan.passes import split
-from tileconv.plan.stages import SPACE, make_stages
-from tileconv.plan.tiles import strip_rows
+from tileconv.planning.build import block_values, image_box, output_info
+from tileconv.planning.model import Missing, Pass, output_dtype
+from tileconv.planning.passes import split
+from tileconv.planning.stages import SPACE, make_stages
+from tileconv.planning.tiles import strip_rows
 from tileconv.spec.model import StageSpec
 
 BAND_PX = 2**21

@@ -9,8 +9,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from tileconv.convolve.choose import Choice
-from tileconv.convolve.values import INT64, Precision, Values, held, working_dtype
+from tileconv.engines.choose import Choice
+from tileconv.engines.values import INT64, Precision, Values, held, working_dtype
 from tileconv.kernels.operations import Absolute, Clip, Linear, Magnitude, Operation, Rescale, Unsharp
 
 Array = NDArray[Any]

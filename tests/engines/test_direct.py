@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import convolution
 
-from tileconv.convolve.direct import LOADABLE, direct, direct_where, fitting
+from tileconv.engines.direct import LOADABLE, direct, direct_where, fitting
 
 KINDS = [(accumulate, name) for accumulate, names in LOADABLE.items() for name in sorted(names)]
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import convolution
 
-from tileconv.convolve.direct import direct
-from tileconv.convolve.values import EXACT, FLOAT32, FLOAT64, INT64, Values, held, sums, working_dtype
+from tileconv.engines.direct import direct
+from tileconv.engines.values import EXACT, FLOAT32, FLOAT64, INT64, Values, held, sums, working_dtype
 from tileconv.kernels.kernel import Kernel
 
 

@@ -9,9 +9,9 @@ from itertools import product
 
 from tileconv.boxes import Box
 from tileconv.images import ImageInfo
-from tileconv.plan.memory import TileSizes
-from tileconv.plan.regions import Interval, spans
-from tileconv.plan.stages import SPACE, Stage
+from tileconv.planning.memory import TileSizes
+from tileconv.planning.regions import Interval, spans
+from tileconv.planning.stages import SPACE, Stage
 
 READ_NS, DECODE_NS, TILE_NS = 0.7, 4.0, 3e6
 """Copying a pixel out of the page cache, decoding a compressed one, and what a tile costs whatever its size."""

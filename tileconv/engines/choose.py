@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.boxes import Halo
-from tileconv.convolve import cost
-from tileconv.convolve.fft import Blocks, blocks, error_bound
-from tileconv.convolve.values import EXACT, INT64, Precision, Sums, Values, sums, working_dtype
+from tileconv.engines import cost
+from tileconv.engines.fft import Blocks, blocks, error_bound
+from tileconv.engines.values import EXACT, INT64, Precision, Sums, Values, sums, working_dtype
 from tileconv.errors import PlanError
 from tileconv.kernels.kernel import Kernel
 
@@ -75,17 +75,15 @@ class Choice:
         if fold and not self.sums.exact:
             weights = weights / self.kernel.divide_by
         dtype = np.float64 if self.engine == "fft" else self.sums.accumulate
-        return np.ascontiguousarray(weights, dtype)
+        return np.array(weights, dtype, order="C")  # a copy: read-only arrays would be compiled for apart
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the derived weights behind: a worker makes them again."""
         return {k: v for k, v in self.__dict__.items() if k not in {"weights", "terms"}}
 
 
-def choose(
-    kernel: Kernel, values: Values, precision: Precision, asked: str, image: tuple[int, ...], axes: tuple[int, ...]
-) -> Choice:
-    """Return the engine for *kernel* on an *image* shape (z, y, x), the kernel's axes being *axes* of those.
+def choose(kernel: Kernel, values: Values, precision: Precision, asked: str, image: tuple[int, ...]) -> Choice:
+    """Return the engine for *kernel* on an *image* shape (z, y, x), the kernel's axes being the last of those.
 
     Parameters
     ----------
@@ -99,15 +97,13 @@ def choose(
     PlanError
         If the engine asked for may not be used; the message says why, and which may.
     """
-    shape, before, after = [1, 1, 1], [0, 0, 0], [0, 0, 0]
-    for axis, k, b, a in zip(axes, kernel.shape, kernel.halo.before, kernel.halo.after, strict=True):
-        shape[axis], before[axis], after[axis] = k, b, a
+    shape, halo = (1,) * (3 - kernel.weights.ndim) + kernel.shape, in_space(kernel.halo)
     how = sums(kernel, values, precision)
-    grid = blocks(tuple(shape), image)
+    grid = blocks(shape, image)
     candidates = (
-        _direct(kernel, tuple(shape), how),
-        _separable(kernel, tuple(shape), how, values),
-        _fft(kernel, tuple(shape), how, values, precision, grid),
+        _direct(kernel, shape, how),
+        _separable(kernel, shape, how, values),
+        _fft(kernel, shape, how, values, precision, grid),
     )
     allowed = [c for c in candidates if not c.refused]
     if asked != "auto":
@@ -122,7 +118,13 @@ def choose(
     else:
         best = min(allowed, key=lambda c: c.ns_per_pixel)
         why = "cheapest of those allowed" if len(allowed) > 1 else "the only one allowed"
-    return Choice(kernel, tuple(shape), Halo(tuple(before), tuple(after)), how, best.engine, why, candidates, grid)
+    return Choice(kernel, shape, halo, how, best.engine, why, candidates, grid)
+
+
+def in_space(halo: Halo) -> Halo:
+    """Return *halo*, of a kernel's 1 to 3 axes, in axes (z, y, x)."""
+    none = (0,) * (3 - len(halo.before))
+    return Halo(none + halo.before, none + halo.after)
 
 
 def _direct(kernel: Kernel, shape: tuple[int, ...], how: Sums) -> Candidate:

@@ -25,14 +25,14 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from tileconv.boxes import Box, Halo
-from tileconv.convolve.direct import direct, direct_where
-from tileconv.convolve.separable import touched
+from tileconv.engines.direct import direct, direct_where
+from tileconv.engines.separable import touched
 
 Array = NDArray[Any]
 
 ERROR_CONSTANT = 1.0
 """c of the bound ``c eps log2(N) |x|_2 |k|_2``. Measured 2026-11 over transforms of 64 to 2**20 points: at most 0.25
-(tests/convolve/test_fft.py holds it); 1.0 leaves a factor of four."""
+(tests/engines/test_fft.py holds it); 1.0 leaves a factor of four."""
 TOLERANCE = 2.0**-20
 """A block is summed directly when its bound exceeds this share of ``sum |k|`` times the typical step to a neighbour."""
 CACHED_SPECTRA = 12

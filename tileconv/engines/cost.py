@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tileconv.convolve.fft import Blocks, block_cost
+from tileconv.engines.fft import Blocks, block_cost
 
 DIRECT_CALL, DIRECT_TAP = 0.3, 0.022
 """Writing an output pixel, and one multiplication with its share of a load, in float32."""

@@ -9,10 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tileconv.convolve.choose import Choice
-from tileconv.convolve.direct import LOADABLE
-from tileconv.convolve.values import Dtype, Values
-from tileconv.plan.stages import Stage
+from tileconv.engines.choose import Choice
+from tileconv.engines.direct import LOADABLE
+from tileconv.engines.values import Dtype, Values
+from tileconv.planning.stages import Stage
 
 BASE_BYTES = 260 * 2**20
 """A process that has imported everything and compiled the loops, idle (measured by ``benchmarks/memory.py``)."""
@@ -61,7 +61,7 @@ def tile_bytes(
     """
     read = Bytes("block read", px.lead * px.read * source.itemsize)
     tile = Bytes("tile in the output's type", px.lead * px.made * output.itemsize)
-    moments = [(read, Bytes("chunk being decoded", 2 * decoded))]
+    moments: list[tuple[Bytes, ...]] = [(read, Bytes("chunk being decoded", 2 * decoded))]
     if block != source:
         marked = px.have[0] if stages else px.read
         moments.append((read, tile, Bytes("missing pixels marked", marked * (block.itemsize + 1))))

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from tileconv.boxes import Box, TileGrid
-from tileconv.convolve.values import Dtype, Values
+from tileconv.engines.values import Dtype, Values
 from tileconv.images import ImageInfo
-from tileconv.plan.memory import Bytes, peak_bytes, total
-from tileconv.plan.stages import SPACE, Stage
+from tileconv.planning.memory import Bytes, peak_bytes, total
+from tileconv.planning.stages import SPACE, Stage
 from tileconv.spec.model import MissingSpec, PipelineSpec
 
 

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tileconv.boxes import Box
-from tileconv.convolve.borders import source_interval
-from tileconv.convolve.sums import reach
-from tileconv.plan.stages import Stage
+from tileconv.engines.borders import source_interval
+from tileconv.engines.sums import reach
+from tileconv.planning.stages import Stage
 
 Interval = tuple[int, int]
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tileconv.plan.regions import spans
-from tileconv.plan.stages import Stage
+from tileconv.planning.regions import spans
+from tileconv.planning.stages import Stage
 
 STORE_NS = 8.0
 """Writing a pixel of an intermediate array and reading it back, nanoseconds (float32, zstd level 1)."""

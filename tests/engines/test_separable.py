@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import convolution
 
-from tileconv.convolve.direct import LOADABLE
-from tileconv.convolve.separable import separable, touched
+from tileconv.engines.direct import LOADABLE
+from tileconv.engines.separable import separable, touched
 
 KINDS = [(accumulate, name) for accumulate, names in LOADABLE.items() for name in sorted(names)]
 FLOATS = [kind for kind in KINDS if kind[0] != np.int64]

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from tileconv.convolve.direct import fitting, loadable
+from tileconv.engines.direct import fitting, loadable
 
 Array = NDArray[Any]
 
