@@ -61,7 +61,8 @@ def kernel_sums(choice: Choice, block: Array, have: Box, out: Box, domain: Box) 
 
 def _refuse_overflow(choice: Choice, pixels: Array, out: Box) -> None:
     peak = max(int(pixels.max()), -int(pixels.min()))
-    if choice.kernel.absolute_sum * peak >= 2.0**63:
+    total = int(choice.kernel.absolute_sum)  # of whole numbers: exact up to 2**53, then rounded by less than its 2**-52
+    if (total + (total >> 52)) * peak >= 2**63:
         raise TileError(
             f"sums under {choice.kernel} of pixels up to {peak:,} could leave int64",
             where=f"tile {out}",

@@ -60,6 +60,8 @@ def work(job: Pass, block: Array, have: Box, tile: Box) -> tuple[Array, Counts]:
         If a pixel is missing and the rule is ``error``, or does not fit the output's type and overflow is ``error``.
     """
     made = np.empty(tile.shape, job.info.dtype)
+    if tile.size == 0:
+        return made, Counts()
     out = space(tile)
     volumes = made.reshape(-1, *out.shape)
     counts = Counts()

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from tileconv.boxes import Box, TileGrid
-from tileconv.engines.values import Dtype, Precision, Values, held, working_dtype
+from tileconv.boxes import TileGrid
+from tileconv.engines.values import Dtype
 from tileconv.errors import PlanError
 from tileconv.images import ImageInfo
+from tileconv.planning.layout import lay_out
 from tileconv.planning.memory import BASE_BYTES, Bytes, available_bytes, peak_bytes, spectra_bytes, tile_bytes, total
-from tileconv.planning.model import Missing, Pass, Plan, output_dtype
-from tileconv.planning.passes import split
-from tileconv.planning.stages import SPACE, Stage, make_stages
+from tileconv.planning.model import Missing, Pass, Plan
 from tileconv.planning.tiles import READ_NS, Tiling, candidates, tiling
 from tileconv.spec.model import PipelineSpec, RunSpec
 
@@ -36,46 +35,137 @@ def make_plan(spec: PipelineSpec, source: ImageInfo, *, cache_bytes: int = 0) ->
         If the job cannot be done as asked: axes that are not there, missing pixels without a rule, a tile or a memory
         limit that does not fit, an engine that may not be used.
     """
-    missing = _missing(spec, source)
-    block = block_values(source.dtype, missing, spec.precision)
-    domain = _domain(spec, source)
-    stages = make_stages(spec.stages, domain, block, spec.precision)
+    needed = dict.fromkeys("".join(["yx", *(stage.over for stage in spec.stages)]))
+    if not set(needed) <= set(source.axes):
+        raise PlanError(
+            f"the image has axes {', '.join(source.axes)}, and the stages act on {', '.join(needed)}",
+            where=spec.input.path,
+            fix="Set input.axes to the names of the file's axes, or the stage's over to axes that are there.",
+        )
+    passes = lay_out(
+        spec.stages,
+        source,
+        missing=_missing(spec, source),
+        precision=spec.precision,
+        dtype=spec.output.dtype,
+        chunks=spec.output.chunks,
+        overflow=spec.output.overflow,
+    )
     workers, why_workers = _workers(spec.run)
     limit, why_limit = _limit(spec.run)
-    passes: list[Pass] = []
-    groups = split(stages)
-    for number, (group, why) in enumerate(groups):
-        last = number == len(groups) - 1
-        values = group[-1].values_out if group else block
-        dtype = output_dtype(spec.output.dtype, source.dtype, values, computed=bool(stages)) if last else values.dtype
-        before = passes[-1].info if passes else source
-        made = _Making(spec.run, workers, limit, BASE_BYTES + cache_bytes + spectra_bytes(group))
-        entry = made.one_pass(
-            group,
-            why,
-            before,
-            group[0].domain_in if group else domain,
-            output_info(before, group, dtype, spec.output.chunks),
-            block if not passes else group[0].values_in,
-            missing if not passes else None,
-            spec.output.overflow,
-        )
-        passes.append(entry)
-    return Plan(spec, source, tuple(passes), workers, why_workers, limit, why_limit)
+    tiled = []
+    for work in passes:
+        budget = Budget(limit, workers, spec.run.executor, BASE_BYTES + cache_bytes + spectra_bytes(work.stages))
+        tiled.append(_tiled(work, spec.run, budget))
+    return Plan(spec, source, tuple(tiled), workers, why_workers, limit, why_limit)
 
 
-def block_values(dtype: Dtype, missing: Missing | None, precision: Precision) -> Values:
-    """Return what the pixels of a block are like once missing ones are dealt with as the spec says."""
-    values = Values.of(dtype)
-    if missing is None or missing.rule == "error" or (values.whole and missing.nodata is None):
-        return values
-    work = working_dtype(dtype, precision)
-    if missing.rule == "propagate":
-        return Values(work, whole=False, low=values.low, high=values.high) if values.whole else values
-    value = missing.value or 0.0
-    more = values.including(value)
-    fits = values.low <= value <= values.high and (more.whole or not values.whole)
-    return values if fits else held(more.low, more.high, whole=more.whole, work=work)
+@dataclass(frozen=True)
+class Budget:
+    """The memory that a run may take, and what takes it beside tiles."""
+
+    limit: int
+    workers: int
+    executor: str
+    process_bytes: int
+
+    def peak(self, parts: tuple[Bytes, ...]) -> int:
+        """Return the whole run's peak when a tile takes *parts*."""
+        return peak_bytes(self.process_bytes, total(parts), self.workers, self.executor)
+
+
+def _tiled(work: Pass, run: RunSpec, budget: Budget) -> Pass:
+    """Return *work* with the tile that is cheapest of those that fit, or the one asked for."""
+    options = [tiling(work.stages, work.source, work.image, t) for t in candidates(work)]
+    memory = {t: _memory(work, t, run, budget.workers) for t in options}
+    fitting = [t for t in options if budget.peak(memory[t]) <= budget.limit]
+    if run.tile is not None:
+        tile = tiling(work.stages, work.source, work.image, _asked(run.tile, options[0].tile, work.info))
+        why = "run.tile"
+        memory[tile] = _memory(work, tile, run, budget.workers)
+        if budget.peak(memory[tile]) > budget.limit:
+            raise _too_large(budget, memory[tile], [t.tile for t in fitting], work.info)
+    elif fitting:
+        tile = min(fitting, key=lambda t: (_balanced(t, budget.workers), t.tile))
+        why = f"cheapest of {len(fitting)} sizes that fit, at {tile.ns_per_pixel:.1f} ns per pixel"
+    else:
+        raise _too_large(budget, min(memory.values(), key=total), [], work.info)
+    method, why_method = _method(run, tile)
+    return replace(
+        work,
+        grid=TileGrid(work.image, tile.tile),
+        strip=tile.strip,
+        why_tile=why,
+        method=method,
+        why_method=why_method,
+        memory=memory[tile],
+        process_bytes=budget.process_bytes,
+        read_amplification=tile.read_amplification,
+        ns_per_pixel=tile.ns_per_pixel,
+    )
+
+
+def _memory(work: Pass, tile: Tiling, run: RunSpec, workers: int) -> tuple[Bytes, ...]:
+    decoded = _bytes(work.source, work.source.dtype) if work.source.compressed else 0
+    encoded = _bytes(work.info, work.info.dtype)
+    types = work.source.dtype, work.block.dtype, work.info.dtype
+    parts = tile_bytes(work.stages, tile.sizes, *types, decoded, encoded)
+    if run.halo_method != "overlap":
+        return parts
+    row = 3 * work.image.shape[-1] * tile.tile[-2] * tile.sizes.lead * work.source.dtype.itemsize
+    return (*parts, Bytes("three rows of tiles that overlap", row // workers))
+
+
+def _bytes(info: ImageInfo, dtype: Dtype) -> int:
+    """Return the bytes of one stored chunk."""
+    count = dtype.itemsize
+    for size in info.chunks:
+        count *= size
+    return count
+
+
+def _balanced(tile: Tiling, workers: int) -> float:
+    """Return the time per pixel with the workers that wait for the last tiles counted in."""
+    waves = -(-tile.tiles // workers)
+    return tile.ns_per_pixel * waves * workers / tile.tiles
+
+
+def _asked(asked: Mapping[str, int], default: tuple[int, ...], info: ImageInfo) -> tuple[int, ...]:
+    tile = tuple(min(asked.get(a, d), n) for a, d, n in zip(info.axes, default, info.shape, strict=True))
+    for axis, size, chunk, whole in zip(info.axes, tile, info.chunks, info.shape, strict=True):
+        if size % chunk and size < whole:
+            raise PlanError(
+                f"run.tile of {size} pixels along {axis} is not a whole number of chunks of {chunk}",
+                why="two tiles would write one chunk",
+                fix=f"Use {-(-size // chunk) * chunk}, or set output.chunks to {size}.",
+            )
+    return tile
+
+
+def _too_large(budget: Budget, parts: tuple[Bytes, ...], fitting: list[tuple[int, ...]], info: ImageInfo) -> PlanError:
+    fix = "Allow more memory, use fewer workers, or make output.chunks smaller."
+    if fitting:
+        sides = ", ".join(f"{a}: {n}" for a, n in zip(info.axes, max(fitting), strict=True))
+        fix = f"The largest tile that fits is {sides}."
+    asked, allowed = budget.peak(parts) / MIB, budget.limit / MIB
+    tile, process = total(parts) / MIB, budget.process_bytes / MIB
+    return PlanError(
+        f"the run would take {asked:,.0f} MiB, and may take {allowed:,.0f} MiB",
+        why=f"each of {budget.workers} workers takes {tile:,.0f} MiB for a tile, and a process {process:,.0f} MiB",
+        fix=fix,
+    )
+
+
+def _method(run: RunSpec, tile: Tiling) -> tuple[str, str]:
+    if run.halo_method != "auto":
+        return run.halo_method, "run.halo_method"
+    area = 1
+    for size in tile.tile:
+        area *= size
+    windows = READ_NS * tile.read_amplification
+    overlap = READ_NS + OVERLAP_TASKS * TASK_NS / area
+    reason = f"reading halos twice costs {windows:.2f} ns per pixel, exchanging them {overlap:.2f} ns"
+    return ("windows" if windows <= overlap else "overlap"), reason
 
 
 def _missing(spec: PipelineSpec, source: ImageInfo) -> Missing | None:
@@ -90,32 +180,9 @@ def _missing(spec: PipelineSpec, source: ImageInfo) -> Missing | None:
     return Missing.of(spec.missing, nodata)
 
 
-def _domain(spec: PipelineSpec, source: ImageInfo) -> Box:
-    """Return the image's box in axes (z, y, x), those that it lacks one pixel long."""
-    needed = dict.fromkeys("".join(["yx", *(stage.over for stage in spec.stages)]))
-    lacking = [a for a in needed if a not in source.axes]
-    if lacking:
-        raise PlanError(
-            f"the image has axes {source.axes}, and the stages act on {', '.join(needed)}",
-            where=spec.input.path,
-            fix="Set input.axes to the names of the file's axes, or the stage's over to axes that are there.",
-        )
-    return Box.of_shape([source.shape[source.axes.index(a)] if a in source.axes else 1 for a in SPACE])
-
-
-def output_info(source: ImageInfo, stages: Sequence[Stage], dtype: Dtype, chunks: Mapping[str, int]) -> ImageInfo:
-    """Return what a pass of *stages* writes: the source's axes and pixel size with its own shape, type and chunks."""
-    shape = list(source.shape)
-    for axis, name in enumerate(SPACE):
-        if stages and name in source.axes:
-            shape[source.axes.index(name)] = stages[-1].domain_out.shape[axis]
-    sizes = tuple(min(chunks.get(a, 1), n) for a, n in zip(source.axes, shape, strict=True))
-    return replace(source, shape=tuple(shape), dtype=dtype, chunks=sizes, nodata=None, compressed=False, notes=())
-
-
 def _workers(run: RunSpec) -> tuple[int, str]:
     if run.workers is not None:
-        return run.workers, "as asked"
+        return run.workers, "run.workers"
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return usable, "processors that this process may use"
 
@@ -124,126 +191,3 @@ def _limit(run: RunSpec) -> tuple[int, str]:
     if run.memory is not None:
         return run.memory, "run.memory"
     return available_bytes(), "a share of the memory that is free"
-
-
-class _Making:
-    """What every pass of one plan is weighed with."""
-
-    def __init__(self, run: RunSpec, workers: int, limit: int, process_bytes: int) -> None:
-        self.run, self.workers, self.limit, self.process_bytes = run, workers, limit, process_bytes
-
-    def one_pass(
-        self,
-        stages: tuple[Stage, ...],
-        why: str,
-        source: ImageInfo,
-        domain: Box,
-        info: ImageInfo,
-        block: Values,
-        missing: Missing | None,
-        overflow: str,
-    ) -> Pass:
-        """Return the pass with the tile that is cheapest of those that fit."""
-        image = image_box(info, stages)
-
-        def memory(tile: Tiling) -> tuple[Bytes, ...]:
-            decoded = _bytes(source.chunks, source.dtype) if source.compressed else 0
-            encoded = _bytes(info.chunks, info.dtype)
-            parts = tile_bytes(stages, tile.sizes, source.dtype, block.dtype, info.dtype, decoded, encoded)
-            if self.run.halo_method != "overlap":
-                return parts
-            row = 3 * image.shape[-1] * tile.tile[-2] * tile.sizes.lead * source.dtype.itemsize // self.workers
-            return (*parts, Bytes("three rows of tiles that overlap", row))
-
-        def peak(tile: Tiling) -> int:
-            return peak_bytes(self.process_bytes, total(memory(tile)), self.workers, self.run.executor)
-
-        options = [tiling(stages, source, image, t) for t in candidates(stages, source, image, info.chunks)]
-        fitting = [t for t in options if peak(t) <= self.limit]
-        if self.run.tile is not None:
-            tile, why_tile = self._asked(self.run.tile, stages, source, image, info), "run.tile"
-            if peak(tile) > self.limit:
-                raise self._too_large(peak(tile), fitting, info)
-        elif fitting:
-            tile = min(fitting, key=lambda t: (self._balanced(t), t.tile))
-            why_tile = f"cheapest of {len(fitting)} sizes that fit, at {tile.ns_per_pixel:.1f} ns per pixel"
-        else:
-            smallest = min(options, key=peak)
-            raise self._too_large(peak(smallest), [], info)
-        method, why_method = self._method(tile)
-        return Pass(
-            stages=stages,
-            why=why,
-            source=source,
-            domain=domain,
-            info=info,
-            image=image,
-            block=block,
-            grid=TileGrid(image, tile.tile),
-            strip=tile.strip,
-            why_tile=why_tile,
-            method=method,
-            why_method=why_method,
-            missing=missing,
-            overflow=overflow,
-            memory=memory(tile),
-            process_bytes=self.process_bytes,
-            read_amplification=tile.read_amplification,
-            ns_per_pixel=tile.ns_per_pixel,
-        )
-
-    def _balanced(self, tile: Tiling) -> float:
-        """Return the time per pixel with the workers that wait for the last tiles counted in."""
-        waves = -(-tile.tiles // self.workers)
-        return tile.ns_per_pixel * waves * self.workers / tile.tiles
-
-    def _asked(
-        self, asked: Mapping[str, int], stages: Sequence[Stage], source: ImageInfo, image: Box, info: ImageInfo
-    ) -> Tiling:
-        default = candidates(stages, source, image, info.chunks)[0]
-        tile = [min(asked.get(a, d), n) for a, d, n in zip(image.axes, default, image.shape, strict=True)]
-        for axis, size, chunk, whole in zip(image.axes, tile, info.chunks, image.shape, strict=True):
-            if size % chunk and size < whole:
-                raise PlanError(
-                    f"run.tile of {size} pixels along {axis} is not a whole number of chunks of {chunk}",
-                    why="two tiles would write one chunk",
-                    fix=f"Use {-(-size // chunk) * chunk}, or set output.chunks to {size}.",
-                )
-        return tiling(stages, source, image, tile)
-
-    def _too_large(self, peak: int, fitting: Sequence[Tiling], info: ImageInfo) -> PlanError:
-        largest = max((t.tile for t in fitting), default=None)
-        fix = (
-            f"The largest tile that fits is {', '.join(f'{a}: {n}' for a, n in zip(info.axes, largest, strict=True))}."
-            if largest
-            else "Allow more memory, use fewer workers, or make output.chunks smaller."
-        )
-        return PlanError(f"the run would take {peak / MIB:,.0f} MiB, and may take {self.limit / MIB:,.0f} MiB", fix=fix)
-
-    def _method(self, tile: Tiling) -> tuple[str, str]:
-        if self.run.halo_method != "auto":
-            return self.run.halo_method, "run.halo_method"
-        windows = READ_NS * tile.read_amplification
-        overlap = READ_NS + OVERLAP_TASKS * TASK_NS / _pixels(tile.tile)
-        reason = f"reading halos twice costs {windows:.2f} ns per pixel, exchanging them {overlap:.2f} ns"
-        return ("windows" if windows <= overlap else "overlap"), reason
-
-
-def image_box(info: ImageInfo, stages: Sequence[Stage]) -> Box:
-    """Return the output's box in the coordinates of the run: the last stage's along z, y and x."""
-    start = [0] * len(info.shape)
-    for axis, name in enumerate(SPACE):
-        if stages and name in info.axes:
-            start[info.axes.index(name)] = stages[-1].domain_out.start[axis]
-    return Box(tuple(start), tuple(a + n for a, n in zip(start, info.shape, strict=True)), info.axes)
-
-
-def _bytes(chunk: Sequence[int], dtype: Dtype) -> int:
-    return _pixels(chunk) * dtype.itemsize
-
-
-def _pixels(sizes: Sequence[int]) -> int:
-    product = 1
-    for size in sizes:
-        product *= size
-    return product

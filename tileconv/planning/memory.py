@@ -14,7 +14,7 @@ from tileconv.engines.direct import LOADABLE
 from tileconv.engines.values import Dtype, Values
 from tileconv.planning.stages import Stage
 
-BASE_BYTES = 260 * 2**20
+BASE_BYTES = 280 * 2**20
 """A process that has imported everything and compiled the loops, idle (measured by ``benchmarks/memory.py``)."""
 FFT_COPIES = 7
 """Arrays of a transform's size that one FFT block holds at once, in float64."""

@@ -7,10 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from tileconv.boxes import Box, TileGrid
-from tileconv.engines.values import Dtype, Values
+from tileconv.engines.values import Values
 from tileconv.images import ImageInfo
 from tileconv.planning.memory import Bytes, peak_bytes, total
 from tileconv.planning.stages import SPACE, Stage
@@ -192,19 +190,3 @@ def _stage(stage: Stage) -> dict[str, Any]:
             for c in stage.choices
         ],
     }
-
-
-def output_dtype(asked: str, source: Dtype, values: Values, *, computed: bool) -> Dtype:
-    """Return the output's pixel type for what the spec asks.
-
-    ``auto`` loses nothing: float64 stays, whole numbers become int32 or int64 by their range, all else float32; an
-    image that no stage touched keeps its type.
-    """
-    if asked == "input" or (asked == "auto" and not computed):
-        return source if values.dtype == source or asked == "input" else values.dtype
-    if asked != "auto":
-        return np.dtype(asked)
-    if values.whole and values.dtype.kind != "u":
-        fits = values.low >= -(2.0**31) and values.high < 2.0**31
-        return np.dtype(np.int32 if fits else np.int64)
-    return values.dtype

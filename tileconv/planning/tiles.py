@@ -10,6 +10,7 @@ from itertools import product
 from tileconv.boxes import Box
 from tileconv.images import ImageInfo
 from tileconv.planning.memory import TileSizes
+from tileconv.planning.model import Pass
 from tileconv.planning.regions import Interval, spans
 from tileconv.planning.stages import SPACE, Stage
 
@@ -135,8 +136,9 @@ def _space(source: ImageInfo) -> list[int]:
     return [n for n, a in zip(source.shape, source.axes, strict=True) if a in SPACE]
 
 
-def candidates(stages: Sequence[Stage], source: ImageInfo, image: Box, chunks: Sequence[int]) -> list[tuple[int, ...]]:
-    """Return tile sizes worth weighing, whole numbers of *chunks*: near squares, and bands as wide as the image."""
+def candidates(work: Pass) -> list[tuple[int, ...]]:
+    """Return tile sizes worth weighing, whole numbers of chunks: near squares, and bands as wide as the image."""
+    stages, source, image, chunks = work.stages, work.source, work.image, work.info.chunks
     deep = any(s.halo.before[0] + s.halo.after[0] for s in stages)
     whole = [-(-n // c) for n, c in zip(image.shape, chunks, strict=True)]
     options: list[list[int]] = []

@@ -12,10 +12,11 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import zarr
+from numcodecs import Zstd
 from numpy.typing import NDArray
 from zarr.codecs import ZstdCodec
 from zarr.storage import LocalStore
@@ -29,7 +30,9 @@ from tileconv.sinks.ome import ome_attributes
 MARKER = "tileconv"
 """The attribute that marks a store as ours and holds where its pixels come from."""
 
-_CODEC = ZstdCodec(level=1, checksum=True)
+LEVEL = 1
+_CODEC = ZstdCodec(level=LEVEL, checksum=True)
+_ENCODER = Zstd(level=LEVEL, checksum=True)
 
 
 @dataclass(frozen=True)
@@ -99,14 +102,23 @@ class ZarrSink:
         self._check(box, array)
         with sink_errors(self.array_path):
             (self.array_path / "zarr.json").stat()  # raises if the store is gone; zarr.open would make it a TypeError
-            # zarr.open, since zarr.open_array drops the config, and with it chunks of nothing but the fill value.
-            stored = cast(
-                "zarr.Array[Any]",
-                zarr.open(LocalStore(self.array_path), mode="r+", zarr_format=3, config={"write_empty_chunks": True}),
-            )
-            # One chunk at a time: handed the whole tile, zarr would hold the buffers of ten chunks per writer.
             for chunk in TileGrid(box, self.info.chunks):
-                stored[chunk.within(self.info.box)] = array[chunk.within(box)]
+                self._write_chunk(chunk, array[chunk.within(box)])
+
+    def _write_chunk(self, box: Box, pixels: NDArray[np.generic]) -> None:
+        """Encode one chunk as the store's metadata says and put it in its place in one step.
+
+        By hand, because zarr's own path copies every chunk several times and took as long again as the codec (measured:
+        docs/performance.md). Readers are zarr's; tests hold the two together.
+        """
+        if pixels.shape != self.info.chunks:
+            whole = np.zeros(self.info.chunks, pixels.dtype)
+            whole[tuple(map(slice, pixels.shape))] = pixels
+            pixels = whole
+        encoded = _ENCODER.encode(np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<")))
+        index = (a // n for a, n in zip(box.start, self.info.chunks, strict=True))
+        with replacing(self.array_path.joinpath("c", *map(str, index))) as temporary:
+            temporary.write_bytes(encoded)
 
     def finish(
         self,

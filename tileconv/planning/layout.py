@@ -1,0 +1,118 @@
+"""Stages to passes over one image: shapes, coordinates and pixel types, with tiles still to choose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from tileconv.boxes import Box, TileGrid
+from tileconv.engines.values import Dtype, Precision, Values, held, working_dtype
+from tileconv.images import ImageInfo
+from tileconv.planning.model import Missing, Pass
+from tileconv.planning.passes import split
+from tileconv.planning.stages import SPACE, Stage, make_stages
+from tileconv.spec.model import StageSpec
+
+
+def lay_out(
+    specs: Sequence[StageSpec],
+    source: ImageInfo,
+    *,
+    missing: Missing | None,
+    precision: Precision,
+    dtype: str,
+    chunks: Mapping[str, int],
+    overflow: str,
+) -> list[Pass]:
+    """Return the passes of *specs* on an image like *source*, each as one tile.
+
+    Parameters
+    ----------
+    dtype
+        As ``output.dtype`` in a spec.
+    chunks
+        Pixels per chunk of what is written, per axis; 1 along the others.
+
+    Raises
+    ------
+    PlanError
+        As ``make_stages`` says.
+    """
+    domain = Box.of_shape([source.shape[source.axes.index(a)] if a in source.axes else 1 for a in SPACE])
+    block = block_values(source.dtype, missing, precision)
+    groups = split(make_stages(specs, domain, block, precision))
+    passes: list[Pass] = []
+    for number, (stages, why) in enumerate(groups):
+        values = stages[-1].values_out if stages else block
+        kind = values.dtype
+        if number == len(groups) - 1:
+            kind = output_dtype(dtype, source.dtype, values, computed=bool(specs))
+        before = passes[-1].info if passes else source
+        info = _written(before, stages, kind, chunks)
+        image = _image_box(info, stages)
+        passes.append(
+            Pass(
+                stages=stages,
+                why=why,
+                source=before,
+                domain=stages[0].domain_in if stages else domain,
+                info=info,
+                image=image,
+                block=stages[0].values_in if passes else block,
+                grid=TileGrid(image, image.shape),
+                strip=image.shape[-2] if len(image.shape) > 1 else 1,
+                missing=None if passes else missing,
+                overflow=overflow,
+            )
+        )
+    return passes
+
+
+def block_values(dtype: Dtype, missing: Missing | None, precision: Precision) -> Values:
+    """Return what the pixels of a block are like once missing ones are dealt with."""
+    values = Values.of(dtype)
+    if missing is None or missing.rule == "error" or (values.whole and missing.nodata is None):
+        return values
+    work = working_dtype(dtype, precision)
+    if missing.rule == "propagate":
+        return Values(work, whole=False, low=values.low, high=values.high) if values.whole else values
+    value = missing.value or 0.0
+    more = values.including(value)
+    fits = values.low <= value <= values.high and (more.whole or not values.whole)
+    return values if fits else held(more.low, more.high, whole=more.whole, work=work)
+
+
+def output_dtype(asked: str, source: Dtype, values: Values, *, computed: bool) -> Dtype:
+    """Return the output's pixel type for what the spec asks.
+
+    ``auto`` loses nothing: float64 stays, whole numbers become int32 or int64 by their range, all else float32; an
+    image that no stage touched keeps its type.
+    """
+    if asked == "input":
+        return source
+    if asked != "auto":
+        return np.dtype(asked)
+    if values.whole and computed:
+        return np.dtype(np.int32 if values.low >= -(2.0**31) and values.high < 2.0**31 else np.int64)
+    return values.dtype
+
+
+def _written(source: ImageInfo, stages: Sequence[Stage], dtype: Dtype, chunks: Mapping[str, int]) -> ImageInfo:
+    """Return what a pass of *stages* writes: the source's axes and pixel size with its own shape, type and chunks."""
+    shape = list(source.shape)
+    for axis, name in enumerate(SPACE):
+        if stages and name in source.axes:
+            shape[source.axes.index(name)] = stages[-1].domain_out.shape[axis]
+    sizes = tuple(min(chunks.get(a, 1), n) for a, n in zip(source.axes, shape, strict=True))
+    return replace(source, shape=tuple(shape), dtype=dtype, chunks=sizes, nodata=None, compressed=False, notes=())
+
+
+def _image_box(info: ImageInfo, stages: Sequence[Stage]) -> Box:
+    """Return the output's box in the coordinates of the run: the last stage's along z, y and x."""
+    start = [0] * len(info.shape)
+    for axis, name in enumerate(SPACE):
+        if stages and name in info.axes:
+            start[info.axes.index(name)] = stages[-1].domain_out.start[axis]
+    return Box(tuple(start), tuple(a + n for a, n in zip(start, info.shape, strict=True)), info.axes)
