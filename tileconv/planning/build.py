@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -145,7 +146,7 @@ def _asked(asked: Mapping[str, int], default: tuple[int, ...], info: ImageInfo) 
 def _too_large(budget: Budget, parts: tuple[Bytes, ...], fitting: list[tuple[int, ...]], info: ImageInfo) -> PlanError:
     fix = "Allow more memory, use fewer workers, or make output.chunks smaller."
     if fitting:
-        sides = ", ".join(f"{a}: {n}" for a, n in zip(info.axes, max(fitting), strict=True))
+        sides = ", ".join(f"{a}: {n}" for a, n in zip(info.axes, max(fitting, key=math.prod), strict=True))
         fix = f"The largest tile that fits is {sides}."
     asked, allowed = budget.peak(parts) / MIB, budget.limit / MIB
     tile, process = total(parts) / MIB, budget.process_bytes / MIB

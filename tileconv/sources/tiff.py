@@ -22,6 +22,8 @@ from tileconv.sources.source import Pixels, Window, cells, check_unchanged, fing
 from tileconv.sources.tiff_layout import Layout, find_series, lay_out, open_tiff
 from tileconv.sources.tiff_metadata import nodata_of, pixel_size
 
+CALL_BYTES = 2**14
+"""Bytes that are read in vain rather than make another call of the system."""
 BAND_BYTES = 2**20
 """Bytes of uncompressed rows that are read at once, so that a read needs little memory beside its result."""
 
@@ -165,7 +167,7 @@ class TiffSource:
         per_pixel = layout.bits * layout.segment[3]
         start, stop = columns.start * per_pixel // 8, columns.stop * per_pixel // 8
         packed = layout.bits not in (8, 16, 32, 64)
-        if packed or 2 * (stop - start) > layout.row_bytes:
+        if packed or layout.row_bytes - (stop - start) < CALL_BYTES:
             start, stop = 0, layout.row_bytes
         first = columns.start - start * 8 // per_pixel
         dtype = np.dtype(layout.byteorder + layout.dtype.char)
