@@ -114,9 +114,9 @@ def extend(
     GeometryError
         If a pixel that is needed is not in *have*, or a constant is no number of the block's whole-number type.
     """
+    if all(_as_it_lies(axis, have, want, domain, border) for axis, border in enumerate(borders)):
+        return block[want.within(have)]
     maps = [_positions(axis, have, want, domain, border) for axis, border in enumerate(borders)]
-    if have.contains(want) and all((np.diff(m) == 1).all() and (m >= 0).all() for m in maps):
-        return block[tuple(slice(int(m[0]), int(m[-1]) + 1) if m.size else slice(0) for m in maps)]
     out = np.empty(want.shape, block.dtype)
     bits = np.dtype(f"u{block.dtype.itemsize}")
     constants = np.zeros(3, block.dtype)
@@ -129,11 +129,18 @@ def extend(
     return out
 
 
+def _as_it_lies(axis: int, have: Box, want: Box, domain: Box, border: Border) -> bool:
+    """Return whether *have* holds *want* along *axis*, and its positions mean pixels there."""
+    start, stop = want.start[axis], want.stop[axis]
+    held = have.start[axis] <= start and stop <= have.stop[axis]
+    return held and (border.rule == "wrap" or (domain.start[axis] <= start and stop <= domain.stop[axis]))
+
+
 def _positions(axis: int, have: Box, want: Box, domain: Box, border: Border) -> NDArray[np.intp]:
     """Return where in the block every position of *want* along *axis* lies; ``OUTSIDE`` for a constant."""
     start, stop, first, last = want.start[axis], want.stop[axis], have.start[axis], have.stop[axis]
     low, high = domain.start[axis], domain.stop[axis]
-    if first <= start and stop <= last and (border.rule == "wrap" or (low <= start and stop <= high)):
+    if _as_it_lies(axis, have, want, domain, border):
         return np.arange(start - first, stop - first, dtype=np.intp)
     index = index_map(start - low, stop - low, high - low, border.rule)
     found = np.where(index == OUTSIDE, OUTSIDE, index + (low - first))

@@ -10,10 +10,13 @@ from numba import njit
 from numpy.typing import NDArray
 
 from tileconv.engines.choose import Choice
-from tileconv.engines.values import INT64, Precision, Values, held, working_dtype
+from tileconv.engines.values import FLOAT32, FLOAT64, INT64, Precision, Values, held, working_dtype
 from tileconv.kernels.operations import Absolute, Clip, Linear, Magnitude, Operation, Rescale, Unsharp
 
 Array = NDArray[Any]
+
+SQUARABLE = 1e18
+"""Below it a square is safe in float32; where nothing bounds the image, squares are summed in float64."""
 
 
 def combine(operation: Operation, pixels: Array, sums: list[Array], choices: tuple[Choice, ...], out: Values) -> Array:
@@ -24,15 +27,19 @@ def combine(operation: Operation, pixels: Array, sums: list[Array], choices: tup
     if isinstance(operation, Linear):
         return _linear(operation, sums.pop(), choices[0], out)
     if isinstance(operation, Magnitude):
-        made = np.empty(sums[0].shape, out.dtype)
+        made: Array = np.empty(sums[0].shape, out.dtype)
         parts = tuple(_divided(s, c, out) for s, c in zip(sums, choices, strict=True))
         sums.clear()
-        _magnitude(parts, made)
+        narrow = out.dtype == FLOAT32 and out.high < SQUARABLE
+        _magnitude(parts, np.empty(made.shape[-1], FLOAT32 if narrow else FLOAT64), made)
         return made
     if isinstance(operation, Unsharp):
         blurred = _divided(sums.pop(), choices[0], out)
         made = np.empty(blurred.shape, out.dtype)
-        _unsharp(pixels.astype(out.dtype, copy=False), blurred, operation.amount, operation.threshold, made)
+        real = out.dtype.type
+        _unsharp(
+            np.ascontiguousarray(pixels, out.dtype), blurred, real(operation.amount), real(operation.threshold), made
+        )
         return made
     return _pointwise(operation, pixels.astype(out.dtype), out)
 
@@ -63,24 +70,34 @@ def _pointwise(operation: Rescale | Absolute | Clip, made: Array, out: Values) -
 
 
 @njit(nogil=True, fastmath={"contract"}, cache=True)
-def _magnitude(parts: tuple[Array, ...], out: Array) -> None:  # pragma: no cover - compiled
+def _magnitude(parts: tuple[Array, ...], row: Array, out: Array) -> None:  # pragma: no cover - compiled
+    """Sum squares in *row*, whose type is wide enough for them, and write the root."""
+    real = row.dtype.type
     for z in range(out.shape[0]):
         for y in range(out.shape[1]):
-            for x in range(out.shape[2]):
-                total = 0.0
-                for part in parts:
-                    value = np.float64(part[z, y, x])
-                    total += value * value
-                out[z, y, x] = math.sqrt(total)
+            row[:] = 0
+            for part in parts:
+                add_squares(part[z, y], row)
+            for x in range(row.shape[0]):
+                out[z, y, x] = real(math.sqrt(row[x]))
 
 
 @njit(nogil=True, fastmath={"contract"}, cache=True)
-def _unsharp(pixels: Array, blurred: Array, amount: float, threshold: float, out: Array) -> None:  # pragma: no cover
+def add_squares(pixels: Array, row: Array) -> None:  # pragma: no cover - compiled
+    """Add the squares of *pixels* to *row*."""
+    real = row.dtype.type
+    for x in range(row.shape[0]):
+        value = real(pixels[x])
+        row[x] += value * value
+
+
+@njit(nogil=True, fastmath={"contract"}, cache=True)
+def _unsharp(pixels: Array, blurred: Array, amount: Any, threshold: Any, out: Array) -> None:  # pragma: no cover
     for z in range(out.shape[0]):
         for y in range(out.shape[1]):
             for x in range(out.shape[2]):
-                pixel = np.float64(pixels[z, y, x])
-                difference = pixel - np.float64(blurred[z, y, x])
+                pixel = pixels[z, y, x]
+                difference = pixel - blurred[z, y, x]
                 # written so that a NaN in the blur passes
                 out[z, y, x] = pixel if abs(difference) < threshold else pixel + amount * difference
 

@@ -16,31 +16,66 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
+# Loops over slices, because Numba vectorises them; one pass over a row for every four weights, and one for the rest.
+
+
+@njit(nogil=True, fastmath={"contract"}, cache=True)
+def add_along(pixels: Array, line: Array, row: Array) -> None:  # pragma: no cover - compiled
+    """Add ``line[k] * pixels[x + k]`` to ``row[x]``, k ascending."""
+    real = line.dtype.type
+    width = row.shape[0]
+    taps = line.shape[0]
+    k = 0
+    while k + 4 <= taps:
+        a, b, c, d = line[k], line[k + 1], line[k + 2], line[k + 3]
+        for x in range(width):
+            p, q, r, s = pixels[x + k], pixels[x + k + 1], pixels[x + k + 2], pixels[x + k + 3]
+            row[x] = (((row[x] + a * real(p)) + b * real(q)) + c * real(r)) + d * real(s)
+        k += 4
+    if taps - k == 3:
+        add_three(pixels[k : k + width], pixels[k + 1 : k + 1 + width], pixels[k + 2 : k + 2 + width], line[k:], row)
+    elif taps - k == 2:
+        add_two(pixels[k : k + width], pixels[k + 1 : k + 1 + width], line[k:], row)
+    elif taps - k == 1:
+        add_one(pixels[k : k + width], line[k:], row)
+
+
+@njit(nogil=True, fastmath={"contract"}, cache=True)
+def add_three(p: Array, q: Array, r: Array, weights: Array, row: Array) -> None:  # pragma: no cover - compiled
+    """Add three weighted rows to *row*."""
+    real = weights.dtype.type
+    a, b, c = weights[0], weights[1], weights[2]
+    for x in range(row.shape[0]):
+        row[x] = ((row[x] + a * real(p[x])) + b * real(q[x])) + c * real(r[x])
+
+
+@njit(nogil=True, fastmath={"contract"}, cache=True)
+def add_two(p: Array, q: Array, weights: Array, row: Array) -> None:  # pragma: no cover - compiled
+    """Add two weighted rows to *row*."""
+    real = weights.dtype.type
+    a, b = weights[0], weights[1]
+    for x in range(row.shape[0]):
+        row[x] = (row[x] + a * real(p[x])) + b * real(q[x])
+
+
+@njit(nogil=True, fastmath={"contract"}, cache=True)
+def add_one(p: Array, weights: Array, row: Array) -> None:  # pragma: no cover - compiled
+    """Add one weighted row to *row*."""
+    real = weights.dtype.type
+    a = weights[0]
+    for x in range(row.shape[0]):
+        row[x] += a * real(p[x])
+
+
 @njit(nogil=True, fastmath={"contract"}, cache=True)
 def _direct(block: Array, weights: Array, out: Array) -> None:  # pragma: no cover - compiled
-    real = weights.dtype.type
-    width = out.shape[2]
-    taps = weights.shape[2]
     for z in range(out.shape[0]):
         for y in range(out.shape[1]):
             row = out[z, y]
             row[:] = 0
             for i in range(weights.shape[0]):
                 for j in range(weights.shape[1]):
-                    pixels = block[z + i, y + j]
-                    line = weights[i, j]
-                    k = 0
-                    while k + 4 <= taps:
-                        a, b, c, d = line[k], line[k + 1], line[k + 2], line[k + 3]
-                        for x in range(width):
-                            p, q, r, s = pixels[x + k], pixels[x + k + 1], pixels[x + k + 2], pixels[x + k + 3]
-                            row[x] = (((row[x] + a * real(p)) + b * real(q)) + c * real(r)) + d * real(s)
-                        k += 4
-                    while k < taps:
-                        a = line[k]
-                        for x in range(width):
-                            row[x] += a * real(pixels[x + k])
-                        k += 1
+                    add_along(block[z + i, y + j], weights[i, j], row)
 
 
 @njit(nogil=True, fastmath={"contract"}, cache=True)

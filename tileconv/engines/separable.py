@@ -12,48 +12,31 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from tileconv.engines.direct import fitting, loadable
+from tileconv.engines.direct import add_along, add_one, add_three, add_two, fitting, loadable
 
 Array = NDArray[Any]
 
 
 @njit(nogil=True, fastmath={"contract"}, cache=True)
-def _along_x(pixels: Array, line: Array, row: Array) -> None:  # pragma: no cover - compiled
-    real = line.dtype.type
-    width = row.shape[0]
-    row[:] = 0
-    k = 0
-    while k + 4 <= line.shape[0]:
-        a, b, c, d = line[k], line[k + 1], line[k + 2], line[k + 3]
-        for x in range(width):
-            p, q, r, s = pixels[x + k], pixels[x + k + 1], pixels[x + k + 2], pixels[x + k + 3]
-            row[x] = (((row[x] + a * real(p)) + b * real(q)) + c * real(r)) + d * real(s)
-        k += 4
-    while k < line.shape[0]:
-        a = line[k]
-        for x in range(width):
-            row[x] += a * real(pixels[x + k])
-        k += 1
-
-
-@njit(nogil=True, fastmath={"contract"}, cache=True)
 def _add_rows(rows: Array, first: int, column: Array, row: Array) -> None:  # pragma: no cover - compiled
-    """Add ``column[k] * rows[(first + k) % len(rows)]`` to *row*."""
+    """Add ``column[k] * rows[(first + k) % len(rows)]`` to *row*, k ascending."""
     count = rows.shape[0]
-    width = row.shape[0]
+    taps = column.shape[0]
     k = 0
-    while k + 4 <= column.shape[0]:
+    while k + 4 <= taps:
         a, b, c, d = column[k], column[k + 1], column[k + 2], column[k + 3]
         p, q = rows[(first + k) % count], rows[(first + k + 1) % count]
         r, s = rows[(first + k + 2) % count], rows[(first + k + 3) % count]
-        for x in range(width):
+        for x in range(row.shape[0]):
             row[x] = (((row[x] + a * p[x]) + b * q[x]) + c * r[x]) + d * s[x]
         k += 4
-    while k < column.shape[0]:
-        a, p = column[k], rows[(first + k) % count]
-        for x in range(width):
-            row[x] += a * p[x]
-        k += 1
+    last = first + k
+    if taps - k == 3:
+        add_three(rows[last % count], rows[(last + 1) % count], rows[(last + 2) % count], column[k:], row)
+    elif taps - k == 2:
+        add_two(rows[last % count], rows[(last + 1) % count], column[k:], row)
+    elif taps - k == 1:
+        add_one(rows[last % count], column[k:], row)
 
 
 @njit(nogil=True, fastmath={"contract"}, cache=True)
@@ -62,7 +45,8 @@ def _planes(block: Array, column: Array, line: Array, ring: Array, out: Array) -
     high = column.shape[0]
     for z in range(out.shape[0]):
         for y in range(out.shape[1] + high - 1):
-            _along_x(block[z, y], line, ring[y % high])
+            ring[y % high] = 0
+            add_along(block[z, y], line, ring[y % high])
             if y >= high - 1:
                 _add_rows(ring, y - high + 1, column, out[z, y - high + 1])
 

@@ -106,7 +106,7 @@ class Plan:
         return tuple(a * s for a, s in zip(last.image.start, last.info.scale, strict=True))
 
     def fingerprint(self) -> str:
-        """Return a digest of all that determines the pixels: the stages with their weights, types and engines.
+        """Return a digest of all that determines the pixels but the input's own: stages, weights, types and engines.
 
         Tiles, workers, memory and executor are no part of it.
         """
@@ -117,7 +117,9 @@ class Plan:
         ]
         last = self.passes[-1]
         extra = (str(self.passes[0].missing), str(last.info.dtype), last.overflow, self.spec.precision)
-        return hashlib.sha256(json.dumps([what, extra, self.source.shape], default=str).encode()).hexdigest()
+        asked = self.spec.input
+        source = (self.source.shape, self.source.axes, str(self.source.dtype), asked.series, asked.level)
+        return hashlib.sha256(json.dumps([what, extra, source], default=str).encode()).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as plain JSON values, bytes and pixels as numbers."""

@@ -55,7 +55,7 @@ class Stage:
     @property
     def ns_per_pixel(self) -> float:
         """Cost of one output pixel, all kernels and the formula."""
-        return 1.0 + sum(c.chosen.ns_per_pixel for c in self.choices)
+        return 0.5 + sum(c.chosen.ns_per_pixel for c in self.choices)
 
     @property
     def error_bound(self) -> float:
