@@ -201,8 +201,9 @@ def main() -> None:
     except TileconvError as error:
         sys.stderr.write(f"{error}\n" if isinstance(error, SpecError) else f"error: {error}\n")
         raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; the output is not whole\n")
-        raise SystemExit(INTERRUPTED) from None
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # what typer makes of Ctrl-C, without a word
+            sys.stderr.write("interrupted; the output is not whole\n")
+        raise
     except BrokenPipeError:
         raise SystemExit(1) from None

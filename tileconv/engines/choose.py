@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from tileconv.boxes import Halo
+from tileconv.boxes import Box, Halo
 from tileconv.engines import cost
 from tileconv.engines.fft import Blocks, blocks, error_bound
 from tileconv.engines.values import EXACT, INT64, Precision, Sums, Values, sums, working_dtype
@@ -82,8 +82,8 @@ class Choice:
         return {k: v for k, v in self.__dict__.items() if k not in {"weights", "terms"}}
 
 
-def choose(kernel: Kernel, values: Values, precision: Precision, asked: str, image: tuple[int, ...]) -> Choice:
-    """Return the engine for *kernel* on an *image* shape (z, y, x), the kernel's axes being the last of those.
+def choose(kernel: Kernel, values: Values, precision: Precision, asked: str, image: Box) -> Choice:
+    """Return the engine for *kernel* that makes the pixels of *image*, axes (z, y, x); the kernel has the last of them.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def choose(kernel: Kernel, values: Values, precision: Precision, asked: str, ima
     """
     shape, halo = (1,) * (3 - kernel.weights.ndim) + kernel.shape, in_space(kernel.halo)
     how = sums(kernel, values, precision)
-    grid = blocks(shape, image)
+    grid = blocks(shape, image.shape, image.start)
     candidates = (
         _direct(kernel, shape, how),
         _separable(kernel, shape, how, values),

@@ -1,4 +1,4 @@
-"""The FFT engine: overlap-save in blocks on a grid that is anchored at the image's origin.
+"""The FFT engine: overlap-save in blocks on a grid that is anchored at the output's origin.
 
     image      |0--------------------------------------------->
     blocks     |-- step --|-- step --|-- step --|               outputs of one transform each
@@ -46,12 +46,14 @@ L2_BITS = 18
 class Blocks:
     """Sizes of the canonical grid, axes (z, y, x).
 
-    ``length`` points go into one transform and ``step = length - kernel + 1`` come out of it.
+    ``length`` points go into one transform and ``step = length - kernel + 1`` come out of it; ``origin`` is where the
+    first block of outputs begins.
     """
 
     length: tuple[int, ...]
     step: tuple[int, ...]
     transformed: tuple[int, ...]
+    origin: tuple[int, ...] = (0, 0, 0)
 
     @property
     def points(self) -> int:
@@ -63,18 +65,15 @@ class Blocks:
         """Output pixels of one transform, batches left out."""
         return math.prod(self.step[axis] for axis in self.transformed)
 
-    def cover(self, box: Box) -> Box:
-        """Return *box* (axes z, y, x) grown to whole steps of the grid."""
-        return Box(
-            tuple(a // s * s for a, s in zip(box.start, self.step, strict=True)),
-            tuple(-(-b // s) * s for b, s in zip(box.stop, self.step, strict=True)),
-            box.axes,
-        )
+    def cover(self, axis: int, start: int, stop: int) -> tuple[int, int]:
+        """Return the interval *start* to *stop* along *axis* grown to whole blocks."""
+        origin, step = self.origin[axis], self.step[axis]
+        return origin + (start - origin) // step * step, origin - (origin - stop) // step * step
 
 
 @lru_cache(maxsize=256)
-def blocks(kernel: tuple[int, ...], image: tuple[int, ...]) -> Blocks:
-    """Return the cheapest grid for a *kernel* shape on an *image* shape (axes z, y, x).
+def blocks(kernel: tuple[int, ...], image: tuple[int, ...], origin: tuple[int, ...] = (0, 0, 0)) -> Blocks:
+    """Return the cheapest grid for a *kernel* shape on an output of shape *image* that begins at *origin* (z, y, x).
 
     The cost is ``N log2 N / step`` over fast lengths N per axis, more beyond the L2 cache; an image smaller than a
     block gets a block of its own size. An axis along which the kernel has one weight is cut every ``BATCH`` rows.
@@ -99,7 +98,7 @@ def blocks(kernel: tuple[int, ...], image: tuple[int, ...]) -> Blocks:
     for axis, n in zip(transformed, best, strict=True):
         length[axis] = n
     step = tuple(n - k + 1 for n, k in zip(length, kernel, strict=True))
-    return Blocks(tuple(length), step, transformed)
+    return Blocks(tuple(length), step, transformed, origin)
 
 
 def _fast(points: int) -> int:
@@ -150,8 +149,8 @@ def fft(
     """
     out = np.empty(want.shape)
     fallbacks = 0
-    whole = grid.cover(want)
-    for start in product(*(range(a, b, s) for a, b, s in zip(whole.start, whole.stop, grid.step, strict=True))):
+    ends = [grid.cover(axis, want.start[axis], want.stop[axis]) for axis in range(3)]
+    for start in product(*(range(a, b, s) for (a, b), s in zip(ends, grid.step, strict=True))):
         made = Box(start, tuple(a + s for a, s in zip(start, grid.step, strict=True)), want.axes)
         read = made.grow(halo).intersect(have)
         sums, fell_back = _one_block(block[read.within(have)], read, made, weights, halo, grid, exact=exact)

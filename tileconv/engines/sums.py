@@ -26,8 +26,7 @@ def reach(choice: Choice, axis: int, start: int, stop: int, domain: Box) -> tupl
     before, after = choice.halo.before[axis], choice.halo.after[axis]
     if choice.engine != "fft":
         return start - before, stop + after
-    step = choice.grid.step[axis]
-    first, last = start // step * step, -(-stop // step) * step
+    first, last = choice.grid.cover(axis, start, stop)
     return max(first, domain.start[axis]) - before, min(last, domain.stop[axis]) + after
 
 

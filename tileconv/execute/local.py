@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
-import dask
 from dask.callbacks import Callback
 from dask.threaded import get
 
@@ -21,24 +21,28 @@ BATCH = 256
 
 def run_threads(job: Job, workers: int, progress: Progress) -> Iterator[Receipt]:
     """Yield the receipt of every tile of *job*; *progress* hears of each as soon as it is done."""
-    if job.work.method == "overlap":
-        with dask.config.set(scheduler="threads", num_workers=workers):
-            for row in receipts_by_rows(job):
-                for receipt in row.compute().ravel():
-                    progress.tile(receipt.pixels)
-                    yield receipt
-        return
-    tiles = enumerate(job.work.grid)
-    while batch := list(islice(tiles, BATCH * workers)):
-        yield from _batch(job, batch, workers, progress)
+    with ThreadPoolExecutor(workers) as pool:  # leaving it waits for the tiles in flight: an error may remove the store
+        if job.work.method == "overlap":
+            yield from _rows(job, pool, progress)
+            return
+        tiles = enumerate(job.work.grid)
+        while batch := list(islice(tiles, BATCH * workers)):
+            yield from _batch(job, batch, pool, progress)
 
 
-def _batch(job: Job, batch: list[tuple[int, Box]], workers: int, progress: Progress) -> list[Receipt]:
+def _rows(job: Job, pool: ThreadPoolExecutor, progress: Progress) -> Iterator[Receipt]:
+    for row in receipts_by_rows(job):
+        for receipt in row.compute(scheduler="threads", pool=pool).ravel():
+            progress.tile(receipt.pixels)
+            yield receipt
+
+
+def _batch(job: Job, batch: list[tuple[int, Box]], pool: ThreadPoolExecutor, progress: Progress) -> list[Receipt]:
     graph = {("tile", number): (job.run, number, box) for number, box in batch}
 
     def done(_key: Any, value: Any, *_: Any) -> None:
         progress.tile(value.pixels)
 
     with Callback(posttask=done):
-        receipts: list[Receipt] = get(graph, list(graph), num_workers=workers)
+        receipts: list[Receipt] = get(graph, list(graph), pool=pool)
     return receipts

@@ -106,7 +106,7 @@ class Kernel:
     @cached_property
     def absolute_sum(self) -> float:
         """Sum of the absolute weights before the division: the most by which a sum exceeds the largest pixel."""
-        return math.fsum(np.abs(self.weights).flat)
+        return float(np.abs(self.weights).sum(dtype=np.float64))
 
     @cached_property
     def norm(self) -> float:

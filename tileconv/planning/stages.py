@@ -96,7 +96,7 @@ def _stage(spec: StageSpec, name: str, domain: Box, values: Values, precision: P
     )
     padded = _padded(values, borders, precision)
     image = _extent(domain, halo, spec.extent)
-    choices = tuple(choose(k, padded, precision, spec.engine, image.shape) for k in kernels)
+    choices = tuple(choose(k, padded, precision, spec.engine, image) for k in kernels)
     return Stage(
         name,
         spec.operation,
