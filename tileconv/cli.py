@@ -143,6 +143,21 @@ def sample(
 
 
 @app.command()
+def calibrate(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to keep them; by default for this user.")
+    ] = None,
+) -> None:
+    """Measure this machine's engines, so that plans choose by its own costs."""
+    from tileconv.engines.calibrate import calibrate as measure
+    from tileconv.engines.cost import own_costs
+
+    target = output or own_costs()
+    measure(Console(stderr=True).print).write(target)
+    print_(str(target))
+
+
+@app.command()
 def picture(
     image: Annotated[str, typer.Argument(help="An image: a result, or anything that tileconv reads.")],
     png: Annotated[Path, typer.Option("--output", "-o", help="The PNG to write.")],

@@ -1,44 +1,103 @@
 """What each engine costs, from sizes alone: planning reads no clock and no pixel.
 
-Nanoseconds per output pixel on one core (AMD EPYC, AVX-512), measured by ``benchmarks/engines.py``. Only their ratios
-matter to a choice. The choice is part of the plan and of its fingerprint, so other constants never change a result that
-was begun.
+The constants are nanoseconds per output pixel on one core, measured by ``tileconv calibrate``: those of this machine
+where it has been run, else ``costs.json`` beside this file. Only their ratios matter to a choice. The choice is part
+of the plan and of its fingerprint, so other constants never change a result that was begun.
 """
 
 from __future__ import annotations
 
+import json
 import math
+import os
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tileconv.engines.fft import Blocks, block_cost
+from tileconv.errors import PlanError
 
-DIRECT_CALL, DIRECT_TAP = 0.3, 0.022
-"""Writing an output pixel, and one multiplication with its share of a load, in float32."""
-SEPARABLE_TERM, SEPARABLE_TAP = 0.2, 0.027
-"""One outer product's pass through the ring, and one multiplication along one axis, in float32."""
-WIDE = 2.1
-"""How much slower sums of 8 bytes are than sums of 4: half as many fit a vector register."""
-FFT_POINT = 0.4
-"""One unit of ``fft.block_cost``."""
+SHIPPED = Path(__file__).with_name("costs.json")
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Constants of the cost model, with when and with what they were measured.
+
+    A pair is the cost of an output pixel whatever the kernel, and of one multiplication (direct: per weight; separable:
+    per weight of an axis, and the pixel once per outer product). ``narrow`` sums are held in 4 bytes, ``wide`` in 8.
+    ``fft`` is one unit of ``fft.block_cost``.
+    """
+
+    measured: str
+    versions: str
+    direct_narrow: tuple[float, float]
+    direct_wide: tuple[float, float]
+    separable_narrow: tuple[float, float]
+    separable_wide: tuple[float, float]
+    fft: float
+
+    def write(self, path: Path) -> None:
+        """Write the constants as JSON."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+
+def own_costs() -> Path:
+    """Return where this machine's constants lie, if there are any."""
+    folder = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(folder).expanduser() / "tileconv" / "costs.json"
+
+
+@lru_cache(maxsize=8)
+def read_costs(path: Path) -> Costs:
+    """Return the constants of a file.
+
+    Raises
+    ------
+    PlanError
+        If the file holds anything else.
+    """
+    try:
+        found = json.loads(path.read_text())
+        read = Costs(**{f.name: _read(found[f.name], f.name) for f in fields(Costs)})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        fix = "Delete the file, or run tileconv calibrate again."
+        raise PlanError(f"expected constants of the cost model: {error!r}", where=str(path), fix=fix) from error
+    return read
+
+
+def _read(value: Any, name: str) -> Any:
+    if name in {"measured", "versions"}:
+        return str(value)
+    numbers = [float(v) for v in (value if isinstance(value, list) else [value])]
+    if not all(math.isfinite(v) and v >= 0 for v in numbers):
+        raise ValueError(f"{name} must be finite and not below 0, found {value}")
+    return tuple(numbers) if name != "fft" else numbers[0]
+
+
+def costs() -> Costs:
+    """Return the constants in force."""
+    own = own_costs()
+    return read_costs(own if own.is_file() else SHIPPED)
 
 
 def direct_ns(shape: tuple[int, ...], accumulate: np.dtype[Any]) -> float:
     """Return the cost of the direct engine for a kernel of *shape*."""
-    return (DIRECT_CALL + DIRECT_TAP * math.prod(shape)) * _width(accumulate)
+    pixel, tap = costs().direct_narrow if accumulate.itemsize == 4 else costs().direct_wide
+    return pixel + tap * math.prod(shape)
 
 
 def separable_ns(shape: tuple[int, ...], terms: int, accumulate: np.dtype[Any]) -> float:
     """Return the cost of the separable engine for a kernel that is a sum of *terms* outer products."""
-    return terms * (SEPARABLE_TERM + SEPARABLE_TAP * sum(shape)) * _width(accumulate)
+    pixel, tap = costs().separable_narrow if accumulate.itemsize == 4 else costs().separable_wide
+    return terms * (pixel + tap * sum(shape))
 
 
 def fft_ns(grid: Blocks, shape: tuple[int, ...]) -> float:
     """Return the cost of the FFT engine on its canonical grid; it always runs in float64."""
     lengths = tuple(grid.length[axis] for axis in grid.transformed)
-    return FFT_POINT * block_cost(lengths, tuple(shape[axis] for axis in grid.transformed))
-
-
-def _width(accumulate: np.dtype[Any]) -> float:
-    return 1.0 if accumulate.itemsize == 4 else WIDE
+    return costs().fft * block_cost(lengths, tuple(shape[axis] for axis in grid.transformed))

@@ -1,0 +1,98 @@
+"""Measure this machine's engines once, for the constants of the cost model."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from tileconv.boxes import Box, Halo
+from tileconv.engines.cost import Costs
+from tileconv.engines.direct import direct
+from tileconv.engines.fft import block_cost, blocks, fft
+from tileconv.engines.separable import separable
+
+ROWS, COLUMNS = 192, 2048
+"""Pixels made at once, as in a strip of a tile."""
+ROUNDS = 7
+
+Point = tuple[float, float]
+
+
+def calibrate(progress: Callable[[str], object] = lambda _: None) -> Costs:
+    """Return constants measured now on one core; takes a few seconds.
+
+    *progress* hears what is being measured. Each time is the least of ``ROUNDS``, which a busy machine disturbs little.
+    """
+    found: dict[str, Any] = {}
+    for name, dtype, pixels in (("narrow", np.float32, np.uint16), ("wide", np.float64, np.float64)):
+        progress(f"direct, {name}")
+        found[f"direct_{name}"] = _line([(k * k, direct_ns(k, dtype, pixels)) for k in (3, 5, 9, 13)])
+        progress(f"separable, {name}")
+        found[f"separable_{name}"] = _line([(1 + 2 * k, separable_ns(k, dtype, pixels)) for k in (3, 5, 9, 17, 33)])
+    progress("fft")
+    found["fft"] = float(np.median([fft_ns(k) / _units(k) for k in (9, 33, 65, 129)]))
+    names = ("numba", "numpy", "scipy")
+    versions = ", ".join([f"python {platform.python_version()}", *(f"{n} {version(n)}" for n in names)])
+    return Costs(datetime.now(UTC).date().isoformat(), f"{versions}, {platform.machine()}", **found)
+
+
+def direct_ns(size: int, accumulate: DTypeLike, pixels: DTypeLike) -> float:
+    """Return nanoseconds per output pixel of a *size* x *size* kernel under the direct engine."""
+    weights = _numbers((1, size, size), accumulate)
+    block = _numbers((1, ROWS + size - 1, COLUMNS + size - 1), pixels)
+    return _least(lambda: direct(block, weights)) / (ROWS * COLUMNS)
+
+
+def separable_ns(size: int, accumulate: DTypeLike, pixels: DTypeLike) -> float:
+    """Return nanoseconds per output pixel of a rank-1 *size* x *size* kernel under the separable engine."""
+    line = _numbers((size,), accumulate)
+    block = _numbers((1, ROWS + size - 1, COLUMNS + size - 1), pixels)
+    one = np.ones(1, accumulate)
+    return _least(lambda: separable(block, ((one, line, line),))) / (ROWS * COLUMNS)
+
+
+def fft_ns(size: int) -> float:
+    """Return nanoseconds per output pixel of a *size* x *size* kernel under the FFT engine, in whole blocks."""
+    weights = _numbers((1, size, size), np.float64)
+    grid = blocks(weights.shape, (1, 2**15, 2**15))
+    made = Box((0, 0, 0), (1, 2 * grid.step[1], 2 * grid.step[2]))
+    halo = Halo((0, size // 2, size // 2), (0, size - 1 - size // 2, size - 1 - size // 2))
+    have = made.grow(halo)
+    block = _numbers(have.shape, np.float32)
+    return _least(lambda: fft(block, have, made, weights, halo, grid, exact=False)) / made.size
+
+
+def _units(size: int) -> float:
+    grid = blocks((1, size, size), (1, 2**15, 2**15))
+    return block_cost((grid.length[1], grid.length[2]), (size, size))
+
+
+def _numbers(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    return (np.random.default_rng(0).random(shape) * 1000).astype(dtype)
+
+
+def _least(work: Callable[[], object]) -> float:
+    work()  # compile, and fill the caches
+    times = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return min(times) * 1e9
+
+
+def _line(points: Sequence[Point]) -> tuple[float, float]:
+    """Return offset and slope, neither below zero, of the line with the least relative error through *points*."""
+    sizes, times = np.array(points).T
+    rows = np.stack([1 / times, sizes / times], axis=1)
+    offset, slope = np.linalg.lstsq(rows, np.ones(len(points)), rcond=None)[0]
+    if offset < 0:
+        return 0.0, float(np.mean(times / sizes))
+    return round(float(offset), 4), round(float(slope), 5)
