@@ -71,7 +71,7 @@ def fft_ns(size: int) -> float:
 
 def _units(size: int) -> float:
     grid = blocks((1, size, size), (1, 2**15, 2**15))
-    return block_cost((grid.length[1], grid.length[2]), (size, size))
+    return block_cost(grid.points, grid.area)
 
 
 def _numbers(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:

@@ -82,7 +82,9 @@ class Choice:
         return {k: v for k, v in self.__dict__.items() if k not in {"weights", "terms"}}
 
 
-def choose(kernel: Kernel, values: Values, precision: Precision, asked: str, image: Box) -> Choice:
+def choose(
+    kernel: Kernel, values: Values, precision: Precision, asked: str, image: Box, zeros_around: Box | None = None
+) -> Choice:
     """Return the engine for *kernel* that makes the pixels of *image*, axes (z, y, x); the kernel has the last of them.
 
     Parameters
@@ -91,6 +93,8 @@ def choose(kernel: Kernel, values: Values, precision: Precision, asked: str, ima
         What the pixels under the kernel can be, a constant border's value included.
     asked
         ``auto``, or the engine that the user wants.
+    zeros_around
+        The box outside which every pixel is zero, if there is one.
 
     Raises
     ------
@@ -99,11 +103,11 @@ def choose(kernel: Kernel, values: Values, precision: Precision, asked: str, ima
     """
     shape, halo = (1,) * (3 - kernel.weights.ndim) + kernel.shape, in_space(kernel.halo)
     how = sums(kernel, values, precision)
-    grid = blocks(shape, image.shape, image.start)
+    grid = blocks(shape, image.shape, image.start, zeros_around)
     candidates = (
         _direct(kernel, shape, how),
         _separable(kernel, shape, how, values),
-        _fft(kernel, shape, how, values, precision, grid),
+        _fft(kernel, how, values, precision, grid),
     )
     allowed = [c for c in candidates if not c.refused]
     if asked != "auto":
@@ -147,10 +151,8 @@ def _separable(kernel: Kernel, shape: tuple[int, ...], how: Sums, values: Values
     return Candidate("separable", cost.separable_ns(shape, len(terms), how.accumulate), bound)
 
 
-def _fft(
-    kernel: Kernel, shape: tuple[int, ...], how: Sums, values: Values, precision: Precision, grid: Blocks
-) -> Candidate:
-    ns = cost.fft_ns(grid, shape)
+def _fft(kernel: Kernel, how: Sums, values: Values, precision: Precision, grid: Blocks) -> Candidate:
+    ns = cost.fft_ns(grid)
     bound = error_bound(grid.points, math.sqrt(grid.points), kernel.norm)
     if how.exact:
         spread = values.high - values.low

@@ -20,7 +20,7 @@ SQUARABLE = 1e18
 
 
 def combine(operation: Operation, pixels: Array, sums: list[Array], choices: tuple[Choice, ...], out: Values) -> Array:
-    """Return the stage's output, type ``out.dtype``, from its input *pixels* and the *sums* at the same places.
+    """Return the stage's output, type ``out.dtype``, from *sums* and, where they matter, *pixels* of the same places.
 
     The list of *sums* is emptied, so that each can be freed as soon as it is used.
     """

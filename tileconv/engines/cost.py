@@ -97,7 +97,6 @@ def separable_ns(shape: tuple[int, ...], terms: int, accumulate: np.dtype[Any]) 
     return terms * (pixel + tap * sum(shape))
 
 
-def fft_ns(grid: Blocks, shape: tuple[int, ...]) -> float:
+def fft_ns(grid: Blocks) -> float:
     """Return the cost of the FFT engine on its canonical grid; it always runs in float64."""
-    lengths = tuple(grid.length[axis] for axis in grid.transformed)
-    return costs().fft * block_cost(lengths, tuple(shape[axis] for axis in grid.transformed))
+    return costs().fft * block_cost(grid.points, grid.area)

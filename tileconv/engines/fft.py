@@ -15,6 +15,7 @@ is taken off before the transform and put back as ``mean * sum(weights)``, which
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -47,13 +48,15 @@ class Blocks:
     """Sizes of the canonical grid, axes (z, y, x).
 
     ``length`` points go into one transform and ``step = length - kernel + 1`` come out of it; ``origin`` is where the
-    first block of outputs begins.
+    first block of outputs begins. Where there are only zeros outside the box ``zeros_around``, one block may be the
+    whole output: what a transform wraps round is zero, so that ``length`` need only hold the image and the kernel.
     """
 
     length: tuple[int, ...]
     step: tuple[int, ...]
     transformed: tuple[int, ...]
     origin: tuple[int, ...] = (0, 0, 0)
+    zeros_around: Box | None = None
 
     @property
     def points(self) -> int:
@@ -72,43 +75,52 @@ class Blocks:
 
 
 @lru_cache(maxsize=256)
-def blocks(kernel: tuple[int, ...], image: tuple[int, ...], origin: tuple[int, ...] = (0, 0, 0)) -> Blocks:
+def blocks(
+    kernel: tuple[int, ...],
+    image: tuple[int, ...],
+    origin: tuple[int, ...] = (0, 0, 0),
+    zeros_around: Box | None = None,
+) -> Blocks:
     """Return the cheapest grid for a *kernel* shape on an output of shape *image* that begins at *origin* (z, y, x).
 
-    The cost is ``N log2 N / step`` over fast lengths N per axis, more beyond the L2 cache; an image smaller than a
-    block gets a block of its own size. An axis along which the kernel has one weight is cut every ``BATCH`` rows.
+    The cost is ``block_cost`` over fast lengths per axis; an output smaller than a block gets a block of its own size.
+    An axis along which the kernel has one weight is cut every ``BATCH`` rows.
     """
     transformed = tuple(axis for axis, k in enumerate(kernel) if k > 1) or (2,)
-    options = []
-    for axis in transformed:
-        k, whole = kernel[axis], image[axis] + kernel[axis] - 1
-        lengths = {_fast(max(k + 1, math.ceil(k * f))) for f in (1.25, 1.5, 2, 3, 4, 6, 8)} | {
-            64,
-            128,
-            256,
-            512,
-            1024,
-            4096,
-        }
-        options.append(sorted({min(n, _fast(whole)) for n in lengths if n > k} or {_fast(whole)}))
-    best = min(
-        product(*options), key=lambda lengths: (block_cost(lengths, tuple(kernel[a] for a in transformed)), lengths)
-    )
-    length = [min(BATCH, n) for n in image]
-    for axis, n in zip(transformed, best, strict=True):
-        length[axis] = n
-    step = tuple(n - k + 1 for n, k in zip(length, kernel, strict=True))
-    return Blocks(tuple(length), step, transformed, origin)
+    batch = tuple(min(BATCH, n) for n in image)
+    grids = []
+    for lengths in product(*(_lengths(kernel[axis], image[axis]) for axis in transformed)):
+        length = _replaced(batch, transformed, lengths)
+        step = tuple(n - k + 1 for n, k in zip(length, kernel, strict=True))
+        grids.append(Blocks(length, step, transformed, origin))
+    if zeros_around is not None:
+        whole = [_fast(zeros_around.shape[axis] + kernel[axis] - 1) for axis in transformed]
+        step = _replaced(batch, transformed, [image[axis] for axis in transformed])
+        grids.append(Blocks(_replaced(batch, transformed, whole), step, transformed, origin, zeros_around))
+    return min(grids, key=lambda grid: (block_cost(grid.points, grid.area), grid.length))
+
+
+def _lengths(kernel: int, image: int) -> list[int]:
+    """Return transform lengths worth weighing along one axis."""
+    whole = _fast(image + kernel - 1)
+    multiples = [_fast(math.ceil(kernel * factor)) for factor in (1.25, 1.5, 2, 3, 4, 6, 8)]
+    return sorted({min(n, whole) for n in (*multiples, 64, 128, 256, 512, 1024, 4096) if n > kernel} or {whole})
+
+
+def _replaced(sizes: tuple[int, ...], axes: tuple[int, ...], values: Sequence[int]) -> tuple[int, ...]:
+    changed = dict(zip(axes, values, strict=True))
+    return tuple(changed.get(axis, size) for axis, size in enumerate(sizes))
 
 
 def _fast(points: int) -> int:
     return int(scipy.fft.next_fast_len(points, real=True))
 
 
-def block_cost(lengths: tuple[int, ...], kernel: tuple[int, ...]) -> float:
-    """Return the work of one transform per output pixel, in an arbitrary unit: a log-linear part, and a fixed one."""
-    points = math.prod(lengths)
-    area = math.prod(n - k + 1 for n, k in zip(lengths, kernel, strict=True))
+def block_cost(points: int, area: int) -> float:
+    """Return the work per output pixel, in an arbitrary unit, of a transform of *points* that gives *area* pixels.
+
+    ``N log2 N``, a part for every point, more beyond the L2 cache, and a fixed part.
+    """
     bits = math.log2(points)
     return (points * (bits + 8) * (1 + 0.3 * max(0.0, bits - L2_BITS)) + 5000) / area
 
@@ -164,30 +176,33 @@ def _one_block(
     pixels: Array, read: Box, made: Box, weights: Array, halo: Halo, grid: Blocks, *, exact: bool
 ) -> tuple[Array, bool]:
     """Return the sums of one block of the canonical grid, and whether they were summed directly."""
-    outer = made.grow(halo)
+    outer = made.grow(halo) if grid.zeros_around is None else read
+    shift = [
+        k - 1 - (a - (m - h)) for k, a, m, h in zip(weights.shape, outer.start, made.start, halo.before, strict=True)
+    ]
     values = pixels.astype(np.float64)
     finite = np.isfinite(values)
     clean = exact or bool(finite.all())
     kept = values if clean else np.where(finite, values, 0.0)
-    mean = _mean(kept, exact=exact)
+    mean = 0.0 if grid.zeros_around else _mean(kept, exact=exact)
     centred = np.zeros(outer.shape)
     inner = read.within(outer)
     centred[inner] = kept - mean if clean else np.where(finite, kept - mean, 0.0)
     if not exact and _imprecise(kept, centred, weights, grid):
-        padded = np.zeros(outer.shape)
-        padded[inner] = values
+        padded = np.zeros(made.grow(halo).shape)
+        padded[read.within(made.grow(halo))] = values
         return direct(padded, weights), True
     spectrum = _spectrum(weights.tobytes(), weights.shape, grid)
     lengths = [grid.length[axis] for axis in grid.transformed]
     transform = scipy.fft.rfftn(centred, s=lengths, axes=grid.transformed, workers=1)
     transform *= spectrum
     back = scipy.fft.irfftn(transform, s=lengths, axes=grid.transformed, workers=1)
-    sums = back[tuple(slice(k - 1, k - 1 + s) for k, s in zip(weights.shape, grid.step, strict=True))]
+    sums = back[tuple(slice(a, a + s) for a, s in zip(shift, grid.step, strict=True))]
     sums = sums + mean * float(weights.sum())
     if exact:
         return np.rint(sums) + 0.0, False
     if not clean:
-        _mark(sums, values, read, outer, weights)
+        _mark(sums, values, read, made.grow(halo), weights)
     return sums, False
 
 
@@ -202,12 +217,17 @@ def _imprecise(values: Array, centred: Array, weights: Array, grid: Blocks) -> b
     The rest is judged by the median step between unequal neighbours: a mean or a deviation would be the huge pixels'.
     """
     with np.errstate(over="ignore"):
-        norm = float(np.linalg.norm(centred))
+        norm = _norm(centred)
         steps = np.abs(np.diff(values[:, ::8], axis=2 if values.shape[2] > 1 else 1))
     steps = steps[steps > 0]
     typical = float(np.median(steps)) if steps.size else 0.0
-    bound = error_bound(grid.points, norm, float(np.linalg.norm(weights)))
+    bound = error_bound(grid.points, norm, _norm(weights))
     return bound > TOLERANCE * float(np.abs(weights).sum()) * typical > 0 or not math.isfinite(bound)
+
+
+def _norm(values: Array) -> float:
+    """Return the Euclidean norm; not by BLAS, whose threads take longer to wake than this sum."""
+    return math.sqrt(float(np.einsum("zyx,zyx->", values, values)))
 
 
 def _mark(sums: Array, values: Array, read: Box, outer: Box, weights: Array) -> None:

@@ -26,6 +26,8 @@ def reach(choice: Choice, axis: int, start: int, stop: int, domain: Box) -> tupl
     before, after = choice.halo.before[axis], choice.halo.after[axis]
     if choice.engine != "fft":
         return start - before, stop + after
+    if choice.grid.zeros_around is not None:
+        return choice.grid.zeros_around.start[axis], choice.grid.zeros_around.stop[axis]
     first, last = choice.grid.cover(axis, start, stop)
     return max(first, domain.start[axis]) - before, min(last, domain.stop[axis]) + after
 

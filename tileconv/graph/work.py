@@ -16,6 +16,7 @@ from tileconv.engines.combine import combine
 from tileconv.engines.sums import kernel_sums
 from tileconv.errors import TileError
 from tileconv.graph.cast import cast
+from tileconv.kernels.operations import Unsharp
 from tileconv.planning.model import Pass
 from tileconv.planning.regions import regions
 from tileconv.planning.stages import SPACE, Stage
@@ -146,4 +147,6 @@ def _run(stage: Stage, pixels: Array, have: Box, want: Box, out: Box) -> tuple[A
     sums = [s for s, _ in made]
     fallbacks = sum(n for _, n in made)
     del made
-    return combine(stage.operation, block[out.within(want)], sums, stage.choices, stage.values_out), fallbacks
+    if isinstance(stage.operation, Unsharp):
+        block = block[out.within(want)]
+    return combine(stage.operation, block, sums, stage.choices, stage.values_out), fallbacks

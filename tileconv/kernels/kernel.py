@@ -111,7 +111,7 @@ class Kernel:
     @cached_property
     def norm(self) -> float:
         """Euclidean norm of the weights before the division."""
-        return float(np.linalg.norm(self.weights.astype(np.float64)))
+        return math.sqrt(float(np.square(self.weights, dtype=np.float64).sum()))
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:

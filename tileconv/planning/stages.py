@@ -12,11 +12,13 @@ from tileconv.engines.choose import Choice, choose, in_space
 from tileconv.engines.combine import error_bound, outcome
 from tileconv.engines.values import Precision, Values, held, working_dtype
 from tileconv.errors import PlanError
-from tileconv.kernels.operations import Operation
+from tileconv.kernels.operations import Operation, Unsharp
 from tileconv.spec.model import StageSpec
 
 SPACE = "zyx"
 NO_HALO = Halo.same(0, axes=3)
+WHOLE_PX = 2**22
+"""The largest output that one transform may make: it is held whole by every worker."""
 UNTOUCHED = Border("wrap")
 """The rule along an axis on which a stage has no halo: positions stay as they are, also those of a repetition."""
 
@@ -96,7 +98,10 @@ def _stage(spec: StageSpec, name: str, domain: Box, values: Values, precision: P
     )
     padded = _padded(values, borders, precision)
     image = _extent(domain, halo, spec.extent)
-    choices = tuple(choose(k, padded, precision, spec.engine, image) for k in kernels)
+    zeros = all(b == Border("constant", 0.0) for b in borders if b is not UNTOUCHED)
+    whole = zeros and image.size <= WHOLE_PX and not isinstance(spec.operation, Unsharp)  # it needs its own pixels too
+    zeros_around = domain if whole else None
+    choices = tuple(choose(k, padded, precision, spec.engine, image, zeros_around) for k in kernels)
     return Stage(
         name,
         spec.operation,
