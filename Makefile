@@ -1,0 +1,77 @@
+# make demo         set up, run the main job on a real photograph, say where the result lies
+# make test         set up, run the tests (TILECONV_PROFILE=quick|ci|long chooses how many examples)
+# make lint         ruff, mypy --strict, import-linter
+# make test-lowest  the tests on the oldest libraries that pyproject.toml allows
+#
+# Everything made lies in this folder: the virtual environment in $(VENV), the demo in demo/.
+# PYTHON=/path/to/python chooses the interpreter of a new environment.
+
+VENV ?= .venv
+SUPPORTED = import sys, ensurepip; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
+	if $$p -c '$(SUPPORTED)' 2>/dev/null; then command -v $$p; break; fi; done)
+
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+TILECONV = $(BIN)/tileconv
+
+.PHONY: demo test test-long test-lowest lint clean
+.DELETE_ON_ERROR:
+
+demo: demo/edges.png demo/hubble.png
+	@echo "photograph  demo/hubble.tif"
+	@echo "result      demo/edges.ome.zarr"
+	@echo "picture     demo/edges.png (of the photograph: demo/hubble.png)"
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -n 2
+
+test-long: $(VENV)/.test
+	TILECONV_PROFILE=long $(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test-lowest: .venv-lowest/.lowest
+	.venv-lowest/bin/python -m pytest -n 2
+
+clean:
+	rm -rf .venv .venv-* demo
+
+# A stamp in the environment says what was installed; it is older than pyproject.toml when that has changed.
+
+$(VENV)/.made:
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer on the PATH: make PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.sample: pyproject.toml | $(VENV)/.made
+	$(PIP) -e '.[sample]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/.made
+	$(PIP) -e '.[test]'
+	@touch $@ $(VENV)/.sample
+
+.venv-lowest/.lowest: pyproject.toml tests/lowest.txt
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 on the PATH: make PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c tests/lowest.txt -e '.[test]'
+	@touch $@
+
+demo/hubble.tif: | $(VENV)/.sample
+	@mkdir -p demo
+	$(TILECONV) sample hubble --overwrite -o $@
+
+demo/edges.ome.zarr/zarr.json: demo/hubble.tif pipelines/edges.yaml | $(VENV)/.sample
+	$(TILECONV) run pipelines/edges.yaml --overwrite -i demo/hubble.tif -o demo/edges.ome.zarr
+	@touch $@
+
+demo/edges.png: demo/edges.ome.zarr/zarr.json
+	$(TILECONV) picture demo/edges.ome.zarr -o $@
+
+demo/hubble.png: demo/hubble.tif
+	$(TILECONV) picture demo/hubble.tif -o $@

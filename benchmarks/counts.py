@@ -1,0 +1,168 @@
+"""What a run does, counted exactly: tasks, bytes read twice, decoded segments and operations; no clock.
+
+    python -m benchmarks.counts --folder /tmp/counts [--side 4096] [--tile 1024]
+
+The same on every machine, so a test holds the numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dask.callbacks import Callback
+
+from benchmarks.inputs import Sizes, input_of
+from benchmarks.measure import remove
+from tileconv.boxes import Box
+from tileconv.execute.run import run_plan
+from tileconv.planning.build import make_plan
+from tileconv.planning.model import Pass
+from tileconv.sources.source import Pixels
+from tileconv.sources.tiff import TiffSource
+from tileconv.spec import spec_from_mapping
+
+CHAIN: tuple[Mapping[str, Any], ...] = (
+    {"op": "gaussian", "sigma": 2},
+    {"op": "sobel", "component": "magnitude"},
+    {"op": "sharpen"},
+)
+
+
+class CountingTiff(TiffSource):
+    """A TIFF source that counts the pixels asked of it, the segments it looked up, and those it decoded."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def read(self, box: Box) -> Pixels:
+        """Read *box* and count its pixels."""
+        self._add("pixels", box.size)
+        return super().read(box)
+
+    def _segment(self, opened: Any, page: int, index: int) -> Pixels:
+        self._add("asked", 1)
+        return super()._segment(opened, page, index)
+
+    def _decode(self, opened: Any, page: int, index: int) -> Pixels:
+        self._add("decoded", 1)
+        return super()._decode(opened, page, index)
+
+    def _add(self, what: str, number: int) -> None:
+        with self._lock:
+            self.counts[what] += number
+
+
+@dataclass(frozen=True)
+class Counts:
+    """One run, counted.
+
+    Attributes
+    ----------
+    tasks_per_tile
+        Tasks that Dask carried out, over tiles.
+    bytes_read_twice
+        Bytes of pixels that tiles asked for beyond one read of the image.
+    asked, decoded
+        Compressed segments that were needed, and those of them that were not in the cache of decoded ones.
+    operations_per_pixel
+        Multiplications per output pixel of the direct and separable engines that were chosen; the FFT counts none.
+    """
+
+    method: str
+    tiles: int
+    tasks_per_tile: float
+    bytes_read_twice: int
+    asked: int
+    decoded: int
+    operations_per_pixel: int
+
+
+def count(
+    path: Path,
+    output: Path,
+    *,
+    stages: Sequence[Mapping[str, Any]] = CHAIN,
+    method: str = "windows",
+    tile: int | None = None,
+    workers: int = 1,
+) -> Counts:
+    """Run *stages* on a TIFF, write *output*, and return what was counted."""
+    source = CountingTiff(path)
+    run: dict[str, Any] = {"workers": workers, "halo_method": method} | ({"tile": tile} if tile else {})
+    spec = spec_from_mapping(
+        {
+            "version": 1,
+            "input": {"path": str(path)},
+            "stages": [dict(stage) for stage in stages],
+            "output": {"path": str(output), "dtype": "float32", "chunks": min(tile or 1024, 1024)},
+            "run": run,
+        }
+    )
+    plan = make_plan(spec, source.info, cache_bytes=source.cache_bytes)
+    tasks: Counter[str] = Counter()
+
+    def done(*_: Any) -> None:
+        tasks["done"] += 1
+
+    with Callback(posttask=done):
+        report = run_plan(plan, source, overwrite=True)
+    twice = source.counts["pixels"] - source.info.box.size
+    return Counts(
+        method,
+        report.tiles,
+        tasks["done"] / report.tiles,
+        twice * source.info.dtype.itemsize,
+        source.counts["asked"],
+        source.counts["decoded"],
+        sum(operations(work) for work in plan.passes),
+    )
+
+
+def operations(work: Pass) -> int:
+    """Return the multiplications per pixel of the direct and separable engines of one pass."""
+    total = 0
+    for choice in (choice for stage in work.stages for choice in stage.choices):
+        if choice.engine == "direct":
+            total += choice.kernel.weights.size
+        elif choice.engine == "separable":
+            total += sum(factor.size for term in choice.kernel.terms for factor in term)
+    return total
+
+
+def cache_hits(path: Path, output: Path) -> float:
+    """Return which share of the segments that the chain needs of a compressed TIFF was decoded before."""
+    made = count(path, output, workers=len(os.sched_getaffinity(0)))
+    return 1 - made.decoded / made.asked
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the counts of the chain for both inputs and both ways to give tiles their halos."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True, help="where inputs are kept and outputs pass through")
+    parser.add_argument("--side", type=int, default=4096, help="side of the image, in pixels")
+    parser.add_argument("--tile", type=int, default=1024, help="side of the tiles, in pixels")
+    asked = parser.parse_args(arguments)
+    print("| input | halo | tiles | tasks per tile | bytes read twice | decode cache | multiplications per pixel |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for kind in ("gray", "deflate"):
+        for method in ("windows", "overlap"):
+            source = input_of(asked.folder, kind, Sizes(asked.side))
+            c = count(source, asked.folder / "counted.ome.zarr", method=method, tile=asked.tile)
+            cache = f"{1 - c.decoded / c.asked:.1%} of {c.asked}" if c.asked else "none"
+            numbers = f"{c.tiles} | {c.tasks_per_tile:.2f} | {c.bytes_read_twice:,} | {cache}"
+            print(f"| {kind} | {method} | {numbers} | {c.operations_per_pixel} |")
+    remove(asked.folder / "counted.ome.zarr")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

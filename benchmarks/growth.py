@@ -1,0 +1,126 @@
+"""tileconv against itself: time over pixels, kernel size and workers, and what starting and compiling cost."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.inputs import TILECONV, Sizes, input_of, spec_file
+from benchmarks.measure import ROOT, Run, measure, remove
+
+CHAIN = "{op: gaussian, sigma: 2}, {op: sobel, component: magnitude}, {op: sharpen}"
+KERNEL_SIZES = (3, 7, 15, 31, 63, 127, 255)
+TINY_KERNEL_SIZES = (3, 63)
+CROSSED = 63
+"""From this size on the FFT sums a random kernel: time should not grow with the kernel."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of the report with its goal; *values* has one entry per round."""
+
+    workload: str
+    what: str
+    unit: str
+    values: tuple[float, ...]
+    goal: str = ""
+    low: float = -np.inf
+    high: float = np.inf
+
+    @property
+    def median(self) -> float:
+        """The value that counts."""
+        return statistics.median(self.values)
+
+    @property
+    def met(self) -> bool:
+        """Whether the median lies within the goal."""
+        return self.low <= self.median <= self.high
+
+
+def growth(sizes: Sizes, folder: Path, rounds: int) -> Iterator[Figure]:
+    """Yield the chain at a quarter, once and four times the pixels, kernels of growing size, and one worker."""
+    sides = (sizes.side // 2, sizes.side, 2 * sizes.side)
+    every = range(rounds)
+    chains = {side: [_run(sizes, folder, side, CHAIN) for _ in every] for side in sides}
+    for side in sides:
+        ratios = [_seconds(a) / _seconds(b) for a, b in zip(chains[side], chains[sides[0]], strict=True)]
+        per_pixel = tuple(r / (side / sides[0]) ** 2 for r in ratios)
+        yield Figure("growth", f"chain, {_mpx(side)}: seconds", "s", tuple(map(_seconds, chains[side])))
+        if side != sides[0]:
+            what = f"chain, {_mpx(side)}: time per pixel against {_mpx(sides[0])}"
+            yield Figure("growth", what, "×", per_pixel, "0.9 to 1.1", 0.9, 1.1)
+    single = [_run(sizes, folder, sides[1], CHAIN, workers=1) for _ in every]
+    double = [_run(sizes, folder, sides[1], CHAIN, workers=2) for _ in every]
+    ratios = [_seconds(a) / _seconds(b) for a, b in zip(single, double, strict=True)]
+    yield Figure("growth", f"chain, {_mpx(sides[1])}: 1 worker / 2 workers", "×", tuple(ratios), "≥ 1.8", low=1.8)
+    base: tuple[float, ...] = ()
+    for size in TINY_KERNEL_SIZES if sizes.tiny else KERNEL_SIZES:
+        np.save(folder / "free.npy", np.random.default_rng(size).standard_normal((size, size)))
+        stage = "{op: correlate, kernel: free.npy}"
+        seconds = tuple(_seconds(_run(sizes, folder, sides[0], stage)) for _ in every)
+        yield Figure("growth", f"random kernel {size} × {size}, {_mpx(sides[0])}: seconds", "s", seconds)
+        base = seconds if size == CROSSED else base
+        if base and size > CROSSED:
+            ratio = tuple(a / b for a, b in zip(seconds, base, strict=True))
+            what = f"random kernel {size} × {size} against {CROSSED} × {CROSSED}"
+            yield Figure("growth", what, "×", ratio, "≤ 1.1", high=1.1)
+
+
+def _mpx(side: int) -> str:
+    return f"{side * side / 1e6:.3g} Mpixel"
+
+
+def _run(sizes: Sizes, folder: Path, side: int, stages: str, workers: int | None = None) -> Run:
+    source = input_of(folder, "gray", Sizes(side, sizes.tiny))
+    output = folder / "grown.ome.zarr"
+    run = f"run: {{workers: {workers}}}\n" if workers else ""
+    spec = spec_file(folder, source, output, stages, "float32", run)
+    made = measure([*TILECONV, "run", str(spec), "--json"], output=output)
+    remove(output)
+    print(f"growth: {_mpx(side)}, workers {workers or 'auto'}: {_seconds(made):.2f} s", file=sys.stderr, flush=True)
+    return made
+
+
+def _seconds(run: Run) -> float:
+    """Return the seconds of the run itself, imports left out: they are the same for every size."""
+    return float(run.printed["seconds"])
+
+
+def start(folder: Path, rounds: int) -> Iterator[Figure]:
+    """Yield how long the first words take, and the pipeline of ``make demo`` with nothing and all compiled."""
+    folder.mkdir(parents=True, exist_ok=True)
+    photograph, output = folder / "hubble.tif", folder / "start.ome.zarr"
+    if not photograph.exists():
+        measure([*TILECONV, "sample", "hubble", "-o", str(photograph)])
+    spec = str(ROOT / "pipelines" / "edges.yaml")
+    yield Figure("start", "tileconv --help", "s", _times(rounds, [*TILECONV, "--help"]), "< 0.4 s", high=0.4)
+    yield Figure("start", "tileconv check", "s", _times(rounds, [*TILECONV, "check", spec]), "< 0.7 s", high=0.7)
+    command = [*TILECONV, "run", spec, "-i", str(photograph), "-o", str(output)]
+    runs: list[tuple[float, float, float]] = []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory(dir=folder) as cache:
+            first, second, third = (_compiled(command, cache, output) for _ in range(3))
+        runs.append((first, second, third))
+    yield Figure("start", "demo pipeline, nothing compiled", "s", tuple(a for a, _, _ in runs))
+    yield Figure("start", "demo pipeline, second run", "s", tuple(b for _, b, _ in runs))
+    yield Figure("start", "compiling: first run - second run", "s", tuple(a - b for a, b, _ in runs), "< 4 s", high=4)
+    what = "what compiling still adds: second run - third run"
+    yield Figure("start", what, "s", tuple(b - c for _, b, c in runs), "< 0.2 s", high=0.2)
+
+
+def _times(rounds: int, command: Sequence[str]) -> tuple[float, ...]:
+    return tuple(measure(command).seconds for _ in range(rounds))
+
+
+def _compiled(command: Sequence[str], cache: str, output: Path) -> float:
+    seconds = measure(command, NUMBA_CACHE_DIR=cache).seconds
+    remove(output)
+    return seconds

@@ -1,0 +1,326 @@
+"""tileconv beside its peers: the same work on the same files, in turn, every run a process of its own.
+
+    python -m benchmarks.peers --folder /tmp/peers [--rounds 5] [--only chain,copy] [--size 16384] [--tiny]
+                               [--json peers.json] [--table peers.md]
+
+What is measured:
+
+- time is the wall time of the whole process, imports included; *headline* and *sobel*, which run in memory, report the
+  median of the job's own repeats;
+- a ratio is peer / tileconv of the same round (above 1: tileconv is faster); the table gives its median and range.
+  Where a peer is given a part of the image, its time is scaled to the whole;
+- memory is the resident memory of the process and its children, sampled every 20 ms, pages of mapped files included;
+- before a workload, every contender runs once on a tiny image, which compiles what is compiled, and the input is read
+  once, which brings it into the page cache; outputs are deleted and the disk is synchronised between runs;
+- results are compared on squares of the interior; borders differ by design.
+
+tileconv writes OME-Zarr in its default codec (zstd level 1 with checksum); ``benchmarks/jobs.py`` says what peers write.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import jobs
+from benchmarks.counts import cache_hits
+from benchmarks.growth import CHAIN, Figure, growth, start
+from benchmarks.inputs import LARGE, TILECONV, TINY, Sizes, input_of, spec_file
+from benchmarks.measure import Run, difference, machine, measure, remove
+
+MIB = 2**20
+ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Who runs against tileconv, the ratio to reach (None: only reported), and how far the results may differ.
+
+    *differs* is the largest difference allowed, as a share of tileconv's largest absolute pixel.
+    """
+
+    name: str
+    goal: float | None
+    differs: float
+    why: str = "rounding"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One row of work; without *stages* and *dtype* it runs in memory, by the job of peer ``tileconv``."""
+
+    name: str
+    input: str
+    peers: tuple[Peer, ...]
+    dtype: str = ""
+    stages: str = ""
+
+
+BELL = "libvips cuts the bell at a fifth of its height (7 weights; tileconv 17) and sums integers"
+WORKLOADS = (
+    Workload("copy", "gray", (Peer("dask", 1.0, 0.0, "none"),), "input"),
+    Workload(
+        "chain",
+        "gray",
+        (Peer("libvips-float", 4.0, 1e-5), Peer("dask-image", 5.0, 1e-5), Peer("opencv", 2.0, 1e-5)),
+        "float32",
+        CHAIN,
+    ),
+    Workload(
+        "small blur",
+        "gray",
+        (Peer("libvips", 1.2, 0.1, BELL), Peer("libvips-float", 2.5, 3.1e-5, "one step where a sum lies on a half")),
+        "input",
+        "{op: gaussian, sigma: 2}",
+    ),
+    Workload(
+        "wide blur",
+        "gray",
+        (Peer("libvips-float", 6.0, 1e-5), Peer("dask-image", 8.0, 1e-5)),
+        "float32",
+        "{op: gaussian, sigma: 20}",
+    ),
+    Workload(
+        "dense kernel",
+        "gray",
+        (Peer("opencv", 3.0, 1e-5), Peer("scipy", 5.0, 1e-5), Peer("libvips-float", 100.0, 1e-5)),
+        "float32",
+        "{op: correlate, kernel: psf.npy}",
+    ),
+    Workload("colour", "jpeg", (Peer("libvips", 1.2, 0.1, BELL),), "input", "{op: gaussian, sigma: 2}"),
+    Workload("deflate", "deflate", (Peer("libvips-float", 4.0, 1e-5),), "float32", CHAIN),
+    Workload("headline", "pair", (Peer("scipy", 1.0, 1e-9), Peer("numpy", None, 1e-9))),
+    Workload(
+        "vips-bench",
+        "rgb",
+        (Peer("libvips", 1.2, 1 / 255, "libvips rounds a half up, tileconv to even"),),
+        "input",
+        f"{{op: correlate, kernel: {json.dumps(jobs.VIPS_BENCH)}, divide_by: {jobs.VIPS_BENCH_DIVIDE}}}",
+    ),
+    Workload(
+        "volume",
+        "volume",
+        (Peer("dask-skimage", 6.0, 1e-5), Peer("skimage", 10.0, 1e-5)),
+        "float32",
+        "{op: gaussian, sigma: 3}",
+    ),
+    Workload("sobel", "double", (Peer("skimage", 3.0, 1e-9),)),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One pair of the table; *ratios* has one entry per round, empty when the peer is *absent*."""
+
+    workload: str
+    peer: str
+    goal: float | None
+    ratios: tuple[float, ...]
+    ours: tuple[Run, ...]
+    theirs: tuple[Run, ...]
+    difference: float = 0.0
+    allowed: float = 0.0
+    why: str = ""
+    absent: str = ""
+
+    @property
+    def median(self) -> float:
+        """The ratio that counts."""
+        return statistics.median(self.ratios)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the results are as near as the peer's way of working lets them be."""
+        return self.difference <= self.allowed
+
+
+def contend(work: Workload, contender: str, source: Path, folder: Path) -> tuple[Run, Path]:
+    """Run *contender* on *work*; return what it took and where its result lies."""
+    if contender == "tileconv" and work.dtype:
+        np.save(folder / "psf.npy", jobs.psf())
+        output = folder / "tileconv.ome.zarr"
+        remove(output)
+        spec = spec_file(folder, source, output, work.stages, work.dtype)
+        return measure([*TILECONV, "run", str(spec), "--json"], contender=contender, output=output), output
+    memory = not work.dtype or (contender == "skimage" and work.name == "volume")
+    output = folder / f"{contender}.{'npy' if memory else 'zarr' if contender.startswith('dask') else 'tif'}"
+    remove(output)
+    command = [sys.executable, "-m", "benchmarks.jobs", contender, work.name, str(source), str(output)]
+    return measure(command, contender=contender, output=output), output
+
+
+def compete(work: Workload, sizes: Sizes, folder: Path, rounds: int) -> list[Row]:
+    """Return a row per peer of *work*: every round runs tileconv and all peers, each round begins with another one."""
+    present = [p for p in work.peers if importlib.util.find_spec(jobs.MODULES[p.name])]
+    names = ["tileconv", *(p.name for p in present)]
+    source = input_of(folder, work.input, sizes)
+    outputs = folder / "outputs"
+    outputs.mkdir(exist_ok=True)
+    if not sizes.tiny:
+        tiny = Sizes(TINY, tiny=True)
+        for name in names:
+            remove(contend(work, name, input_of(folder, work.input, tiny), outputs)[1])
+    with source.open("rb") as file:
+        while file.read(2**24):
+            pass
+    runs: dict[str, list[Run]] = {name: [] for name in names}
+    differences: dict[str, float] = {}
+    for number in range(rounds):
+        turn = number % len(names)
+        paths = {}
+        for name in names[turn:] + names[:turn]:
+            run, paths[name] = contend(work, name, source, outputs)
+            runs[name].append(run)
+            if number:
+                remove(paths[name])
+            print(f"{work.name}, round {number + 1}: {name} {run.seconds:.2f} s", file=sys.stderr, flush=True)
+        if not number:
+            differences = {p.name: difference(paths["tileconv"], paths[p.name]) for p in present}
+            for path in paths.values():
+                remove(path)
+    return [_row(work, peer, sizes, runs, differences) for peer in work.peers]
+
+
+def _row(
+    work: Workload, peer: Peer, sizes: Sizes, runs: Mapping[str, list[Run]], differences: Mapping[str, float]
+) -> Row:
+    ours, theirs = tuple(runs["tileconv"]), tuple(runs.get(peer.name, ()))
+    share = 1.0
+    if (peer.name, work.name) == ("libvips-float", "dense kernel"):
+        share = (jobs.crop_side(sizes.side) / sizes.side) ** 2
+    ratios = tuple(timed(work, b) / share / timed(work, a) for a, b in zip(ours, theirs, strict=False))
+    absent = "" if theirs else f"{jobs.MODULES[peer.name]} is not installed"
+    found = differences.get(peer.name, 0.0)
+    return Row(work.name, peer.name, peer.goal, ratios, ours, theirs, found, peer.differs, peer.why, absent)
+
+
+def timed(work: Workload, run: Run) -> float:
+    """Return the seconds that count: of the process, or of the job where it runs in memory."""
+    return run.seconds if work.dtype else float(run.printed["inner_seconds"])
+
+
+def against_copy(rows: Sequence[Row]) -> list[Figure]:
+    """Return the chain's time over that of the plain copy, where both were measured."""
+    ours = {row.workload: row.ours for row in rows}
+    if not {"copy", "chain"} <= ours.keys():
+        return []
+    ratios = tuple(a.seconds / b.seconds for a, b in zip(ours["chain"], ours["copy"], strict=True))
+    return [Figure("chain", "tileconv's chain over tileconv's copy", "×", ratios, "≤ 1.3", high=1.3)]
+
+
+def table(rows: Sequence[Row], figures: Sequence[Figure], about: Mapping[str, Any]) -> str:
+    """Return the report as Markdown."""
+    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
+    lines = [
+        f"{about['processor']}, {about['cores']} cores, {about['memory_bytes'] / 2**30:.0f} GiB, {about['system']}, "
+        f"Python {about['python']}, load {about['load']:.1f} at the start; {versions}.",
+        f"Image side {about['side']}, {about['rounds']} rounds: `python -m benchmarks.peers`.",
+        "",
+        "| workload | tileconv | peer | peer / tileconv (range) | goal | met | largest difference (allowed) |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        *map(_line, rows),
+    ]
+    if figures:
+        lines += ["", "| workload | figure | median (range) | goal | met |", "| --- | --- | --- | --- | --- |"]
+    for f in figures:
+        spread = f"{f.median:.2f} {f.unit} ({min(f.values):.2f} to {max(f.values):.2f})"
+        lines.append(f"| {f.workload} | {f.what} | {spread} | {f.goal} | {_met(f.met) if f.goal else ''} |")
+    reasons = {f"{row.workload}, {row.peer}: {row.why}" for row in rows if row.why != "rounding" and row.allowed}
+    return "\n".join([*lines, "", *(f"- {reason}." for reason in sorted(reasons))]) + "\n"
+
+
+def _line(row: Row) -> str:
+    goal = "reported" if row.goal is None else f"{row.goal:g} ×"
+    ours = _spent(row.workload, row.ours)
+    if row.absent:
+        return f"| {row.workload} | {ours} | {row.peer} | {row.absent} | {goal} | | |"
+    ratio = f"{row.median:.2f} × ({min(row.ratios):.2f} to {max(row.ratios):.2f})"
+    apart = f"{row.difference:.1g} ({row.allowed:.1g}){'' if row.agrees else ' **they differ**'}"
+    met = "" if row.goal is None else _met(row.median >= row.goal)
+    theirs = f"{row.peer} {_spent(row.workload, row.theirs)}"
+    return f"| {row.workload} | {ours} | {theirs} | {ratio} | {goal} | {met} | {apart} |"
+
+
+def _met(is_met: bool) -> str:
+    return "yes" if is_met else "**no**"
+
+
+def _spent(workload: str, runs: Sequence[Run]) -> str:
+    """Return median seconds, peak memory and output size."""
+    work = next(w for w in WORKLOADS if w.name == workload)
+    seconds = statistics.median(timed(work, run) for run in runs)
+    peak = statistics.median(run.peak_bytes for run in runs) / MIB
+    return f"{seconds:.3g} s, {peak:,.0f} MiB, {runs[0].output_bytes / MIB:,.0f} MiB out"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what was asked for; return 1 if two results differ by more than they may."""
+    asked = _parse(arguments)
+    sizes = Sizes(TINY if asked.tiny else asked.size, asked.tiny)
+    rounds = 1 if asked.tiny and asked.rounds is None else asked.rounds or ROUNDS
+    asked.folder = asked.folder.resolve()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    about = {**machine(), "side": sizes.side, "rounds": rounds}
+    rows: list[Row] = []
+    figures: list[Figure] = []
+    for work in WORKLOADS:
+        if work.name in asked.only:
+            rows += compete(work, sizes, asked.folder, rounds)
+    figures += against_copy(rows)
+    if "deflate" in asked.only:
+        counted = asked.folder / "outputs" / "counted.ome.zarr"
+        share = cache_hits(input_of(asked.folder, "deflate", sizes), counted)
+        remove(counted)
+        figures.append(Figure("deflate", "segments found in the decode cache", "of all asked for", (share,)))
+    if "growth" in asked.only:
+        figures += growth(sizes, asked.folder, rounds)
+    if "start" in asked.only:
+        figures += start(asked.folder, rounds)
+    made = table(rows, figures, about)
+    print(made)
+    if asked.table:
+        asked.table.write_text(made, encoding="utf-8")
+    if asked.json:
+        record = about | {"rows": [asdict(r) for r in rows], "figures": [_plain(f) for f in figures]}
+        asked.json.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    return int(not all(row.agrees for row in rows))
+
+
+def _plain(figure: Figure) -> dict[str, Any]:
+    """Return a figure for JSON, which has no infinities."""
+    return {k: v for k, v in asdict(figure).items() if k not in {"low", "high"}} | {"met": figure.met}
+
+
+def _names(text: str) -> list[str]:
+    known = [*(work.name for work in WORKLOADS), "growth", "start"]
+    names = [name.strip() for name in text.split(",")]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: the workloads are {', '.join(known)}")
+    return names
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True, help="where inputs are kept and outputs pass through")
+    parser.add_argument("--rounds", type=int, help=f"runs of every contender; {ROUNDS}, or 1 with --tiny")
+    every = ",".join([*(work.name for work in WORKLOADS), "growth", "start"])
+    parser.add_argument("--only", type=_names, default=every, help=f"some of {every}")
+    parser.add_argument("--size", type=int, default=LARGE, help="side of the large images, in pixels")
+    parser.add_argument("--tiny", action="store_true", help="everything as small as it can be: for tests")
+    parser.add_argument("--json", type=Path, help="write all raw figures here")
+    parser.add_argument("--table", type=Path, help="write the Markdown table here")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

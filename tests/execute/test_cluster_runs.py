@@ -1,0 +1,129 @@
+"""Runs on a real Dask cluster: a scheduler and two workers, each a process of its own, on the loopback."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import strategies
+import yaml
+from distributed import Client
+from properties.runs_help import complete, pipeline, run, tiled, windows, write_tiff
+
+from tileconv.errors import SourceError, TileError
+
+DASK = Path(sys.executable).with_name("dask")
+CHAIN = [{"op": "gaussian", "sigma": 2}, {"op": "sobel"}, {"op": "unsharp", "sigma": 1}]
+TWO = [
+    {"op": "sobel", "component": "x"},
+    {"op": "disk", "radius": 5, "engine": "direct", "border": "wrap"},
+]
+
+
+class Cluster:
+    """A scheduler at ``address`` and two workers; ``stop`` ends exactly these processes."""
+
+    def __init__(self, folder):
+        self.folder, self.workers = folder, []
+        self.scheduler = self.start("scheduler", "--host", "127.0.0.1", "--port", "0", stderr=subprocess.PIPE)
+        self.address = next(line.split()[-1] for line in self.scheduler.stderr if "Scheduler at:" in line)
+        # read on what it says, lest it wait for a reader
+        self.reader = threading.Thread(target=self.scheduler.stderr.read)
+        self.reader.start()
+        options = ["--host", "127.0.0.1", "--nthreads", "1", "--no-nanny", "--memory-limit", "0"]
+        for _ in range(2):
+            self.workers.append(self.start("worker", self.address, *options, stderr=subprocess.DEVNULL))
+
+    def start(self, role, *words, stderr):
+        command = [DASK, role, *words, "--no-dashboard"]
+        return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=stderr, text=True)
+
+    def stop(self):
+        for process in (*self.workers, self.scheduler):  # a worker without its scheduler would look for it
+            process.terminate()
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.reader.join()
+        self.scheduler.stderr.close()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    made = Cluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        with Client(made.address) as client:
+            client.wait_for_workers(2, timeout=60)
+        yield made.address
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def image():
+    return strategies.pixels((203, 331), "uint16", 0)
+
+
+@pytest.fixture
+def source(tmp_path, image):
+    return write_tiff(tmp_path / "a.tif", image, tile=64)
+
+
+@pytest.mark.parametrize("method", ["windows", "overlap"])
+@pytest.mark.parametrize("stages", [CHAIN, TWO], ids=["one pass", "two passes"])
+def test_the_same_bytes(tmp_path, cluster, source, image, method, stages):
+    made, report = run(tiled(stages, 64, run={"executor": cluster, "halo_method": method}), source, tmp_path)
+    assert made.tobytes() == windows(tiled(stages, None), image)[0].tobytes()
+    if method == "windows":
+        assert report.tiles == (24 if stages is CHAIN else 48)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.tif", "out.zarr"]
+
+
+@pytest.mark.parametrize("method", ["windows", "overlap"])
+def test_an_error_of_a_tile_arrives_unchanged(tmp_path, cluster, source, method):
+    spec = tiled(TWO, 64, output={"dtype": "uint8", "overflow": "error"})
+    spec["run"] |= {"executor": cluster, "halo_method": method}
+    with pytest.raises(TileError, match=r"tile z=0:1 y=.*pixels do not fit uint8") as caught:
+        run(spec, source, tmp_path)
+    assert "rescale" in caught.value.fix
+    assert not complete(tmp_path / "out.zarr")
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.tif", "out.zarr"]
+
+
+def test_an_error_of_the_source_arrives_unchanged(tmp_path, cluster, image):
+    path = tmp_path / "cut.tif"
+    write_tiff(path, image, tile=64)
+    path.write_bytes(path.read_bytes()[:-9000])
+    with pytest.raises(SourceError, match=r"cut\.tif"):
+        run(tiled(CHAIN, 64, run={"executor": cluster}), path, tmp_path)
+    assert not complete(tmp_path / "out.zarr")
+
+
+def test_the_cluster_goes_on_after_a_run(tmp_path, cluster, source):
+    run(tiled(CHAIN, 64, run={"executor": cluster}), source, tmp_path)
+    with Client(cluster) as client:
+        assert len(client.scheduler_info()["workers"]) == 2
+        assert client.gather(client.map(abs, [-1, -2])) == [1, 2]
+
+
+def test_clipped_pixels_are_counted_across_workers(tmp_path, cluster, source, image):
+    spec = tiled(TWO, 64, output={"dtype": "uint8"}, run={"executor": cluster})
+    assert run(spec, source, tmp_path)[1].counts == windows(tiled(TWO, None, output={"dtype": "uint8"}), image)[1]
+
+
+def test_no_cluster_there(tmp_path, source):
+    """From the command line: an error that says what to do, exit code 1, no traceback, nothing that passes for done."""
+    spec = pipeline(CHAIN, input_={"path": source}, output={"path": str(tmp_path / "o.zarr")})
+    spec["run"] |= {"executor": "tcp://127.0.0.1:9"}
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(spec))
+    command = [sys.executable, "-m", "tileconv", "run", str(tmp_path / "p.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: tcp://127.0.0.1:9: cannot reach the Dask scheduler")
+    assert "run.executor: processes" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not complete(tmp_path / "o.zarr")

@@ -1,0 +1,171 @@
+"""Runs on threads: receipts and progress, intermediate stores, and what is left behind by failure and interruption."""
+
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import strategies
+import yaml
+import zarr
+from properties.runs_help import complete, pipeline, run, stored, tiled, windows, write_tiff
+
+import tileconv
+from tileconv.errors import SinkError, SourceError, TileError
+from tileconv.execute import local
+from tileconv.execute.run import Report, peak_bytes
+
+TWO = [{"op": "sobel", "component": "x"}, {"op": "gaussian", "sigma": 1, "border": "wrap"}]
+"""Two passes: the second wraps."""
+
+
+class Heard:
+    """Progress that writes down what it hears; a list's append is safe among threads."""
+
+    def __init__(self):
+        self.total, self.tiles = None, []
+
+    def begin(self, tiles, pixels):
+        self.total = tiles, pixels
+
+    def tile(self, pixels):
+        self.tiles.append(pixels)
+
+
+@pytest.fixture
+def image():
+    return strategies.pixels((130, 150), "uint16", 0)
+
+
+@pytest.fixture
+def source(tmp_path, image):
+    return write_tiff(tmp_path / "a.tif", image, tile=64)
+
+
+@pytest.mark.parametrize("method", ["windows", "overlap"])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_progress_hears_of_every_tile(tmp_path, source, image, method, workers):
+    heard = Heard()
+    words = {"input_": {"path": source}, "output": {"path": str(tmp_path / "o.zarr")}}
+    report = tileconv.run(tiled(TWO, 64, run={"halo_method": method, "workers": workers}, **words), progress=heard)
+    assert heard.total == (18, 2 * image.size)
+    assert len(heard.tiles) == report.tiles
+    assert report.tiles == 18 or (method == "overlap" and report.tiles < 18)  # small ones at the end are merged
+    assert sum(heard.tiles) == 2 * image.size
+
+
+def test_a_long_plan_is_several_graphs(tmp_path, source, image, monkeypatch):
+    monkeypatch.setattr(local, "BATCH", 2)
+    made, report = run(tiled(TWO, 32), source, tmp_path)
+    assert report.tiles == 2 * 25
+    assert made.tobytes() == windows(tiled(TWO, None), image)[0].tobytes()
+
+
+def test_the_report(tmp_path, source, image):
+    made, report = run(tiled(TWO, 64), source, tmp_path)
+    assert isinstance(report, Report)
+    assert (report.output, report.shape, report.dtype) == (tmp_path / "out.zarr", made.shape, str(made.dtype))
+    assert report.seconds > 0
+    assert 0 < report.peak_bytes <= peak_bytes()
+    found = report.as_json()
+    assert found["output"] == str(tmp_path / "out.zarr")
+    assert found["counts"] == {"clipped": 0, "missing": 0, "fallbacks": 0}
+    notes = zarr.open_group(report.output, mode="r").attrs["tileconv"]
+    assert notes["fingerprint"] == report.fingerprint
+    assert notes["complete"] is True
+    assert notes["input"]["size"] > image.nbytes / 2
+    assert [len(engines) for engines in notes["engines"].values()] == [1, 1]
+    assert tileconv.plan(notes["spec"]).fingerprint() == report.fingerprint
+
+
+def names(folder):
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def test_no_intermediate_store_is_left_after_success(tmp_path, source, image):
+    made, _ = run(tiled(TWO, 64), source, tmp_path)
+    assert len(tileconv.plan(tiled(TWO, 64, input_={"path": source})).passes) == 2
+    assert names(tmp_path) == ["a.tif", "out.zarr"]
+    assert made.tobytes() == windows(tiled(TWO, None), image)[0].tobytes()
+
+
+@pytest.mark.parametrize("method", ["windows", "overlap"])
+def test_none_is_left_after_failure_in_the_last_pass(tmp_path, source, method):
+    spec = tiled(TWO, 64, output={"dtype": "uint8", "overflow": "error"}, run={"halo_method": method})
+    with pytest.raises(TileError):
+        run(spec, source, tmp_path)
+    assert names(tmp_path) == ["a.tif", "out.zarr"]
+    assert not complete(tmp_path / "out.zarr")
+
+
+def test_none_is_left_after_failure_in_the_first_pass(tmp_path, image):
+    path = tmp_path / "a.tif"
+    write_tiff(path, image, tile=64)
+    path.write_bytes(path.read_bytes()[:-9000])
+    with pytest.raises(SourceError, match=r"a\.tif"):
+        run(tiled(TWO, 64), path, tmp_path)
+    assert names(tmp_path) in (["a.tif"], ["a.tif", "out.zarr"])
+    assert not complete(tmp_path / "out.zarr")
+
+
+def test_a_failed_output_may_be_replaced_and_a_finished_one_only_on_request(tmp_path, source):
+    words = {"input_": {"path": source}, "output": {"path": str(tmp_path / "o.zarr"), "dtype": "int8"}}
+    bad = tiled(TWO, 64, **words)
+    bad["output"]["overflow"] = "error"
+    with pytest.raises(TileError):
+        tileconv.run(bad)
+    tileconv.run(tiled(TWO, 64, **words), overwrite=True)
+    assert complete(tmp_path / "o.zarr")
+    with pytest.raises(SinkError, match="already exists"):
+        tileconv.run(tiled(TWO, 64, **words))
+    assert complete(tmp_path / "o.zarr")
+
+
+def test_another_store_is_not_mistaken_for_an_intermediate_one(tmp_path, source):
+    """A user's folder happens to have the name of an intermediate store."""
+    foreign = tmp_path / "out.zarr.pass0"
+    foreign.mkdir()
+    (foreign / "precious.txt").write_text("mine")
+    with pytest.raises(SinkError, match="not made by tileconv"):
+        run(tiled(TWO, 64), source, tmp_path)
+    assert (foreign / "precious.txt").read_text() == "mine"
+    assert not complete(tmp_path / "out.zarr")
+
+
+def test_interrupted_in_the_middle(tmp_path):
+    """Ctrl-C once the first chunk is there: exit code 130, a line and no traceback, and no finished image."""
+    image = strategies.pixels((2048, 2048), "uint8", 0)
+    kernel = np.random.default_rng(0).standard_normal((61, 61)).tolist()
+    spec = pipeline(
+        [{"op": "convolve", "kernel": kernel, "engine": "direct"}, {"op": "gaussian", "sigma": 1, "border": "wrap"}],
+        input_={"path": write_tiff(tmp_path / "a.tif", image, tile=256)},
+        output={"path": str(tmp_path / "o.zarr"), "chunks": 64},
+        run={"tile": 64},
+    )
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(spec))
+    command = [sys.executable, "-m", "tileconv", "run", str(tmp_path / "p.yaml")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        while process.poll() is None and not list(tmp_path.glob("o.zarr.pass0/c/0/*")):
+            pass
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    assert process.returncode == 130, err
+    assert out == ""
+    assert err == "interrupted; the output is not whole\n"
+    assert not complete(tmp_path / "o.zarr")
+    assert not list(tmp_path.glob("*.pass0"))
+
+
+def test_it_can_be_run_again_after_an_interruption(tmp_path, source, monkeypatch):
+    class Interrupting(Heard):
+        def tile(self, pixels):
+            raise KeyboardInterrupt
+
+    words = {"input_": {"path": source}, "output": {"path": str(tmp_path / "o.zarr")}}
+    with pytest.raises(KeyboardInterrupt):
+        tileconv.run(tiled(TWO, 64, **words), progress=Interrupting())
+    assert not complete(tmp_path / "o.zarr")
+    assert names(tmp_path) == ["a.tif", "o.zarr"]
+    tileconv.run(tiled(TWO, 64, **words), overwrite=True)
+    assert stored(tmp_path / "o.zarr").shape == (130, 150)

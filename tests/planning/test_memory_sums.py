@@ -1,0 +1,67 @@
+"""The memory of a run as a sum: written out by hand for small plans, and what makes it grow."""
+
+import json
+
+import numpy as np
+import pytest
+from properties.runs_help import pipeline, plan_of, tiled
+
+from tileconv.planning.memory import BASE_BYTES, Bytes, available_bytes, peak_bytes, total
+
+BOX = {"op": "correlate", "kernel": [[0.5, 1, 0.25]], "engine": "direct"}
+
+
+def sums(stages, tile=64, dtype="float32", **words):
+    job = plan_of(tiled(stages, tile, **words), np.zeros((256, 256), dtype)).passes[0]
+    return {part.what: part.count for part in job.memory if part.count}, job
+
+
+def test_a_copy_holds_what_it_reads_and_what_it_makes():
+    held, _ = sums([], dtype="float32", output={"dtype": "uint8"})
+    pixels = 64 * 64
+    assert held["block read"] == 4 * pixels
+    assert held["tile in the output's type"] == pixels
+
+
+def test_one_stage_by_hand():
+    held, job = sums([BOX])
+    assert job.strip == 64
+    wide, out = 64 * 66, 64 * 64
+    assert held["block read"] == 4 * wide
+    assert held["tile in the output's type"] == 4 * out
+    assert held["extended by the border"] == 4 * wide
+    assert held["sums"] == 4 * out
+    assert held["output of 0 correlate"] == 4 * out
+    assert job.tile_bytes == sum(held.values())
+
+
+def test_missing_pixels_and_fft_blocks_are_counted():
+    plain, _ = sums([BOX], dtype="uint8")
+    marked, _ = sums([BOX], dtype="uint8", missing={"rule": "propagate"}, input_={"nodata": 0})
+    assert sum(marked.values()) > sum(plain.values())
+    held, job = sums([BOX | {"engine": "fft"}])
+    assert held["engine's own"] >= 7 * 8 * np.prod(job.stages[0].choices[0].grid.length)
+
+
+@pytest.mark.parametrize(("executor", "processes"), [("threads", 1), ("processes", 4)])
+def test_every_process_and_every_worker_counts(executor, processes):
+    assert peak_bytes(1000, 10, 3, executor) == processes * 1000 + 3 * 10
+    made = plan_of(tiled([BOX], 64, run={"executor": executor, "workers": 3}), np.zeros((256, 256), np.uint8))
+    assert made.peak_bytes == processes * made.passes[0].process_bytes + 3 * made.passes[0].tile_bytes
+    assert made.passes[0].process_bytes >= BASE_BYTES
+
+
+def test_several_passes_take_the_most_of_them():
+    stages = [{"op": "sobel"}, {"op": "gaussian", "sigma": 9, "border": "wrap"}]
+    made = plan_of(tiled(stages, 64), np.zeros((256, 256), np.uint8))
+    assert len(made.passes) == 2
+    assert made.peak_bytes == max(p.process_bytes + made.workers * p.tile_bytes for p in made.passes)
+
+
+def test_totals_and_what_the_machine_has():
+    assert total([Bytes("a", 3), Bytes("b", 4)]) == 7
+    assert 0 <= available_bytes() < 2**50
+    made = plan_of(pipeline([BOX], run={"memory": "auto"}), np.zeros((8, 8), np.uint8))
+    assert "free" in made.memory_why
+    assert made.memory_limit > 0
+    assert json.loads(json.dumps(made.as_json()))["peak_bytes"] == made.peak_bytes

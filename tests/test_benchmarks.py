@@ -1,0 +1,69 @@
+"""The benchmarks at tiny sizes: they run, print what they promise, and fail where a promise is broken."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+
+
+def load(name):
+    """Import a benchmark by its path: the folder is no package."""
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:  # dataclasses look their module up
+        patch.setitem(sys.modules, spec.name, module)
+        spec.loader.exec_module(module)
+    return module
+
+
+def test_engines_prints_measured_beside_modelled(capsys):
+    assert load("engines").main(["--side", "48", "--repeats", "1", "--kernels", "2"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    engines = {row[-3] for row in rows if row[-1].replace(".", "").isdecimal()}
+    assert {"direct", "separable", "fft"} <= engines
+    assert sum(row[0].endswith(":") and "median" in row for row in rows) == 3
+
+
+def test_memory_prints_the_ratio_of_every_run(tmp_path, capsys):
+    done = load("memory").main(["--folder", str(tmp_path), "--size", "256", "--dtypes", "uint8", "--tiles", "1024"])
+    printed = capsys.readouterr().out
+    assert done == 0, printed
+    assert len(re.findall(r"^\S.* uint8 +1024 +\d+ +\d+ +1\.\d\d$", printed, re.M)) == 3
+    assert re.search(r"predicted / measured: 1\.\d\d to 1\.\d\d", printed)
+
+
+def test_memory_fails_where_a_run_took_more_than_predicted(tmp_path, monkeypatch):
+    memory = load("memory")
+    rows = [memory.Row("gaussian", "uint8", 1024, measured=100, predicted=99)]
+    monkeypatch.setattr(memory, "measure", lambda *_: rows)
+    assert memory.main(["--folder", str(tmp_path)]) == 1
+
+
+def test_peak_memory_is_the_process_own_and_not_its_parents():
+    """A benchmark, or a test, may be larger than the run that it starts."""
+    ask = "from tileconv.execute.run import peak_bytes; print(peak_bytes())"
+    start = (
+        "import subprocess, sys; held = b'1' * 2**30; subprocess.run([sys.executable, '-c', sys.argv[1]], check=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", start, ask], capture_output=True, text=True, check=True)
+    assert 2**25 < int(done.stdout) < 2**29
+
+
+def test_gigapixel_agrees_and_sees_a_wrong_pixel(tmp_path, capsys):
+    gigapixel = load("gigapixel")
+    asked = ["--folder", str(tmp_path), "--size", "300", "--spots", "3"]
+    assert gigapixel.main(asked) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("largest difference") == 3
+    assert re.search(r"peak memory \d+ MiB measured, \d+ MiB predicted", printed)
+    result = zarr.open_group(tmp_path / "edges.ome.zarr", mode="r+")["0"]
+    result[...] = np.asarray(result[...]) * np.float32(1.001)
+    spots = gigapixel.compare(tmp_path / "big.tif", tmp_path / "edges.ome.zarr", 3, 0)
+    assert all(spot.difference > gigapixel.AGREES for spot in spots)

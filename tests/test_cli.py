@@ -1,0 +1,235 @@
+"""The command line: exit codes, what goes to stdout and to stderr, JSON, overrides, and no traceback for bad input."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import strategies
+import tifffile
+from PIL import Image
+from properties.runs_help import complete, stored, write_tiff
+
+import tileconv
+from tileconv import cli
+
+SPEC = """\
+version: 1
+input: {path: a.tif}
+stages:
+  - {op: gaussian, sigma: 1, id: blur}
+  - {op: sobel}
+output: {path: o.zarr}
+run: {memory: 2GiB, workers: 2}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with an image and a spec, which is the current one."""
+    write_tiff(tmp_path / "a.tif", strategies.pixels((70, 90), "uint8", 0), tile=32)
+    (tmp_path / "p.yaml").write_text(SPEC)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Run a command as the shell does; return its exit code, stdout and stderr."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["tileconv", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return ended.value.code or 0, out, err
+
+    return run
+
+
+def test_run(folder, call):
+    code, out, err = call("run", "p.yaml")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0] == str(folder / "o.zarr")
+    assert "70 x 90 float32" in out
+    assert complete(folder / "o.zarr")
+
+
+def test_run_json(folder, call):
+    code, out, err = call("run", "p.yaml", "--json")
+    report = json.loads(out)
+    assert (code, err) == (0, "")
+    assert report["output"] == str(folder / "o.zarr")
+    assert report["shape"] == [70, 90]
+    assert report["peak_bytes"] > 0
+
+
+def test_overwrite(folder, call):
+    call("run", "p.yaml")
+    code, out, err = call("run", "p.yaml")
+    assert (code, out) == (1, "")
+    assert err.startswith(f"error: {folder / 'o.zarr'}: already exists")
+    assert "--overwrite" in err
+    assert call("run", "p.yaml", "--overwrite")[0] == 0
+
+
+def test_set_changes_a_stage_by_number_and_by_name(folder, call):
+    plain = json.loads(call("plan", "p.yaml", "--json")[1])["fingerprint"]
+    found = [json.loads(call("plan", "p.yaml", "--json", "--set", f"stages.{key}.sigma=3")[1]) for key in ("0", "blur")]
+    assert found[0]["fingerprint"] == found[1]["fingerprint"] != plain
+    assert found[0]["passes"][0]["stages"][0]["halo_px"]["x"] == [12, 12]
+
+
+def test_input_and_output_are_replaced(folder, call):
+    (folder / "other").mkdir()
+    write_tiff(folder / "other" / "b.tif", strategies.pixels((20, 30), "uint8", 1), tile=16)
+    code, out, _ = call("run", "p.yaml", "-i", "other/b.tif", "-o", "{parent}/{stem}-edges.zarr", "--json")
+    assert code == 0
+    assert json.loads(out)["output"] == str(folder / "other" / "b-edges.zarr")
+    assert stored(folder / "other" / "b-edges.zarr").shape == (20, 30)
+
+
+def test_paths_are_relative_to_the_spec(folder, call, monkeypatch):
+    (folder / "elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    assert call("run", "../p.yaml")[0] == 0
+    assert complete(folder / "o.zarr")
+    assert call("run", "../p.yaml", "-o", "here.zarr")[0] == 0
+    assert complete(folder / "elsewhere" / "here.zarr")
+
+
+def test_check(folder, call):
+    assert call("check", "p.yaml") == (0, "p.yaml: fine, 2 stages\n", "")
+    (folder / "bad.yaml").write_text(SPEC.replace("sigma: 1", "sigmo: 1").replace("sobel", "sobal"))
+    code, out, err = call("check", "bad.yaml")
+    assert (code, out) == (2, "")
+    assert "bad.yaml:4:" in err
+    assert "bad.yaml:5:" in err
+    assert "did you mean 'sigma'" in err
+    assert "^" in err
+
+
+def test_plan(folder, call):
+    code, out, err = call("plan", "p.yaml")
+    assert (code, err) == (0, "")
+    assert str(folder / "a.tif") in out
+    for word in ("blur", "sobel", "MiB", "tile"):
+        assert word in out
+    found = json.loads(call("plan", "p.yaml", "--json")[1])
+    assert found == json.loads(json.dumps(tileconv.plan("p.yaml").as_json()))
+    assert not (folder / "o.zarr").exists()
+
+
+def test_ops(call):
+    code, out, err = call("ops")
+    assert (code, err) == (0, "")
+    listed = json.loads(call("ops", "--json")[1])
+    assert {"gaussian", "unsharp", "convolve"} <= {record["name"] for record in listed}
+    assert all(record["name"] in out for record in listed)
+
+
+def test_schema(call):
+    code, out, err = call("schema")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["$schema"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("synthetic", "--shape", "60,100", "-o", "big.tif"),
+        ("--size", "100x60", "big.tif"),
+        ("synthetic", "big.tif", "--size", "100x60"),
+        ("big.tif", "--shape", "60,100"),
+    ],
+    ids=" ".join,
+)
+def test_sample_synthetic(folder, call, words):
+    code, out, err = call("sample", *words, "--seed", "3")
+    assert (code, out) == (0, "big.tif\n"), err
+    image = tifffile.imread("big.tif")
+    assert (image.shape, image.dtype) == ((60, 100), np.uint16)
+
+
+def test_samples(folder, call):
+    assert call("sample", "hubble", "-o", "x.tif")[:2] == (0, "x.tif\n")
+    assert tifffile.imread("x.tif").ndim == 3
+    assert call("sample", "synthetic", "--shape", "64,64", "--dtype", "uint8", "-o", "x.zarr")[0] == 0
+    assert stored(folder / "x.zarr").dtype == np.uint8
+    code, out, err = call("sample", "hubble", "-o", "x.tif")
+    assert (code, out) == (1, "")
+    assert "already exists" in err
+    assert call("sample", "hubble", "-o", "x.tif", "--overwrite")[0] == 0
+
+
+def test_picture(folder, call):
+    call("run", "p.yaml")
+    assert call("picture", "o.zarr", "-o", "o.png", "--max-px", "40")[:2] == (0, "o.png\n")
+    with Image.open("o.png") as png:
+        assert max(png.size) <= 40
+    assert call("picture", "a.tif", "-o", "a.png")[0] == 0
+
+
+BAD = [
+    (("run", "absent.yaml"), 2, "absent.yaml: cannot read the file"),
+    (("run", "p.yaml", "-i", "absent.tif"), 1, "absent.tif"),
+    (("run", "p.yaml", "-i", "p.yaml"), 1, "p.yaml"),
+    (("plan", "p.yaml", "--set", "stages.9.sigma=3"), 2, "stages.9"),
+    (("plan", "p.yaml", "--set", "stages.blur.sigma"), 2, "stages.blur.sigma"),
+    (("plan", "p.yaml", "--set", "run.memory=10MiB"), 2, "may take 10 MiB"),
+    (("plan", "p.yaml", "--set", "stages.0.over=zyx"), 2, "the stages act on"),
+    (("plan", "p.yaml", "--set", "run.executor=magic"), 2, "run.executor"),
+    (("run", "p.yaml", "-o", "a.tif"), 1, "a.tif"),
+    (("run", "p.yaml", "-o", "/proc/no/o.zarr"), 1, "cannot write"),
+    (("run",), 2, "Missing argument"),
+    (("run", "p.yaml", "--fast"), 2, "No such option"),
+    (("nonsense",), 2, "No such command"),
+    (("sample",), 2, "expected the file to write"),
+    (("sample", "x.tif", "--size", "10"), 2, "expected two numbers"),
+    (("sample", "x.tif", "--size", "10x10", "--shape", "10,10"), 2, "not both"),
+    (("sample", "x.tif", "--size", "0x10"), 2, "expected two numbers"),
+    (("sample", "hubbl", "-o", "x.tif"), 2, "hubble"),
+    (("sample", "synthetic", "-o", "x.jpg", "--size", "64x64"), 2, "x.jpg"),
+    (("sample", "synthetic", "-o", "x.tif", "--dtype", "complex64"), 2, "complex64"),
+    (("sample", "synthetic", "-o", "x.tif", "--dtype", "nonsense"), 2, "nonsense"),
+    (("picture", "absent.tif", "-o", "x.png"), 1, "absent.tif"),
+    (("picture", "a.tif", "-o", "x.png", "--max-px", "0"), 2, "max-px"),
+]
+
+
+@pytest.mark.parametrize(("words", "expected", "message"), BAD, ids=[" ".join(case[0]) for case in BAD])
+def test_bad_input_ends_in_a_message(folder, call, words, expected, message):
+    before = {path.name for path in folder.iterdir()}
+    code, out, err = call(*words)
+    assert out == ""
+    assert message in err
+    assert code == expected
+    assert {path.name for path in folder.iterdir()} == before
+
+
+def test_the_module_is_a_command(folder):
+    """A process of its own: what the shell sees."""
+    command = [sys.executable, "-m", "tileconv"]
+    done = subprocess.run([*command, "check", "p.yaml"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "p.yaml: fine, 2 stages\n", "")
+    done = subprocess.run([*command, "run", "p.yaml", "-i", "gone.tif"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: ")
+
+
+def test_a_reader_that_leaves_early(folder):
+    """``tileconv schema | head -1``: no traceback."""
+    command = [sys.executable, "-m", "tileconv", "schema"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        err = process.stderr.read()
+    assert "Traceback" not in err
+
+
+def test_help_is_quick_to_import():
+    """``--help`` imports none of the numerical libraries."""
+    text = "import sys; from tileconv import cli; print([m for m in ('numpy', 'dask', 'numba') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,189 @@
+"""Every example of pipelines/ on a crop of a real photograph, beside what scipy.ndimage makes of it in float64."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from oracles import convolution, operators
+
+import tileconv
+from tileconv.samples.real import PHOTOGRAPHS, photograph
+from tileconv.spec import load_spec
+
+FOLDER = Path(__file__).parents[1] / "pipelines"
+FILES = sorted(FOLDER.glob("*.yaml"))
+HALF_A_STEP = 0.5 + 1e-3
+"""Rounding to whole numbers, and a float32 error on the other side of a half."""
+
+SMEAR = np.loadtxt(FOLDER / "psf.csv", delimiter=",")
+RELIEF = [[-2, -1, 0], [-1, 0, 1], [0, 1, 2]]
+GENTLE = {"sigma": 1.5, "amount": 1.2, "threshold": 3}
+
+ANSWERS = {
+    "moving_average": ("moon", "nearest", [("box", {"size": 5})], 1e-4),
+    "gaussian": ("moon", "reflect", [("gaussian", {"sigma": 2})], HALF_A_STEP),
+    "edges": (
+        "hubble",
+        "reflect",
+        [("gaussian", {"sigma": 2}), ("sobel", {}), ("unsharp", {"sigma": 1, "amount": 0.6})],
+        1e-2,
+    ),
+    "vertical_edges": ("brick", "mirror", [("edge", {"component": "x"})], 1e-4),
+    "sharpen": ("cat", "reflect", [("sharpen", {}), ("clip", {"range": [0, 255]})], 0),
+    "unsharp_slide": (
+        "immunohistochemistry",
+        "reflect",
+        [("unsharp", GENTLE), ("clip", {"range": [0, 255]})],
+        HALF_A_STEP,
+    ),
+    "spots": (
+        "hubble",
+        "reflect",
+        [("laplacian_of_gaussian", {"sigma": 2}), ("rescale", {"gain": -1}), ("clip", {"range": [0, 1e6]})],
+        1e-3,
+    ),
+    "difference_of_gaussians": (
+        "retina",
+        "reflect",
+        [("difference_of_gaussians", {"low_sigma": 2, "high_sigma": 10})],
+        1e-3,
+    ),
+    "emboss": (
+        "coins",
+        "reflect",
+        [("correlate", {"kernel": RELIEF, "offset": 128}), ("clip", {"range": [0, 255]})],
+        0,
+    ),
+    "own_psf": ("camera", "reflect", [("convolve", {"kernel": SMEAR, "normalize": True})], 1e-3),
+    "sky_background": ("hubble", "mirror", [("clip", {"range": [0, 40]}), ("disk", {"radius": 30})], 1e-4),
+}
+"""Per example: photograph, border, stages for the oracle, and the largest difference. The others have tests of their
+own below."""
+OTHERS = {"nodata", "z_stack"}
+
+
+def crop(name, folder, size=(90, 110)):
+    """Write a crop of the photograph *name*, off its middle, as a TIFF; return its path and its pixels."""
+    pixels = photograph(name)
+    top, left = (n // 3 for n in pixels.shape[-2:])
+    part = pixels[..., top : top + size[0], left : left + size[1]]
+    path = folder / f"{name}.tif"
+    stored = np.moveaxis(part, 0, -1) if part.ndim == 3 else part
+    tifffile.imwrite(path, stored, tile=(64, 64), photometric="rgb" if part.ndim == 3 else "minisblack")
+    return path, part
+
+
+def made(name, source, folder):
+    """Run the example on *source*; return its report and its pixels."""
+    spec = load_spec(FOLDER / f"{name}.yaml", input_path=str(source), output_path=str(folder / "out.ome.zarr"))
+    report = tileconv.run(spec)
+    return report, zarr.open_group(report.output, mode="r")["0"][...]
+
+
+def answer(pixels, border, stages):
+    planes = pixels if pixels.ndim == 3 else pixels[None]
+    out = []
+    for plane in planes.astype(np.float64):
+        for name, parameters in stages:
+            plane = operators.apply(name, plane, border, **parameters)
+        out.append(plane)
+    return np.reshape(out, pixels.shape)
+
+
+def test_every_example_is_tested_and_there_are_enough():
+    assert {path.stem for path in FILES} == set(ANSWERS) | OTHERS
+    assert len(FILES) >= 8
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_result_is_that_of_another_library(name, tmp_path):
+    sample, border, stages, tolerance = ANSWERS[name]
+    source, pixels = crop(sample, tmp_path)
+    _, result = made(name, source, tmp_path)
+    expected = answer(pixels, border, stages)
+    assert np.ptp(expected) > 10  # an empty crop would prove nothing
+    np.testing.assert_allclose(result, expected, rtol=0, atol=tolerance)
+
+
+def test_clipped_pixels_are_counted(tmp_path):
+    source, pixels = crop("coins", tmp_path)
+    report, _ = made("emboss", source, tmp_path)
+    exact = convolution.correlate_exact(pixels, np.array(RELIEF)) + 128
+    assert report.counts.clipped == np.count_nonzero((exact < 0) | (exact > 255)) > 0
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".csv"])
+def test_another_point_spread_function(suffix, tmp_path, monkeypatch):
+    weights = np.array([[0.0, 1.0, 2.0, 0.5], [3.0, 5.0, 1.0, 0.0]])
+    file = tmp_path / f"mine{suffix}"
+    if suffix == ".npy":
+        np.save(file, weights)
+    else:
+        np.savetxt(file, weights, delimiter=",")
+    monkeypatch.setenv("PSF", str(file))
+    source, pixels = crop("camera", tmp_path)
+    _, result = made("own_psf", source, tmp_path)
+    np.testing.assert_allclose(result, convolution.convolve(pixels, weights) / weights.sum(), rtol=0, atol=1e-3)
+
+
+def test_holes_grow_by_the_halo_and_the_rest_is_untouched(tmp_path, monkeypatch):
+    source, pixels = crop("coins", tmp_path)
+    holes = np.zeros(pixels.shape, bool)
+    holes[30:40, 50:53] = holes[0, 0] = True
+    raster = np.where(holes, -9999, pixels.astype(np.int16))
+    tifffile.imwrite(source, raster)
+    monkeypatch.delenv("NODATA", raising=False)
+    report, result = made("nodata", source, tmp_path)
+    assert report.counts.missing == holes.sum()
+    reached = np.zeros_like(holes)
+    for y, x in zip(*holes.nonzero(), strict=True):
+        reached[max(0, y - 5) : y + 6, max(0, x - 5) : x + 6] = True
+    assert np.array_equal(np.isnan(result), reached)
+    stages = [("gaussian", {"sigma": 1}), ("sobel", {}), ("rescale", {"gain": 0.125})]
+    np.testing.assert_allclose(result[~reached], answer(pixels, "nearest", stages)[~reached], rtol=0, atol=1e-3)
+
+
+def test_a_stack_is_smoothed_across_its_planes(tmp_path):
+    _, pixels = crop("hubble", tmp_path)
+    source = tmp_path / "stack.tif"
+    stack = np.concatenate([pixels, pixels[::-1]])  # six planes, all different from their neighbours but two
+    tifffile.imwrite(source, stack, photometric="minisblack")
+    _, result = made("z_stack", source, tmp_path)
+    expected = stack.astype(np.float64)
+    for axis, sigma, border in ((0, 0.7, "nearest"), (1, 2, "reflect"), (2, 2, "reflect")):
+        bell = np.exp(-0.5 * (np.arange(-int(4 * sigma + 0.5), int(4 * sigma + 0.5) + 1) / sigma) ** 2)
+        shape = [1, 1, 1]
+        shape[axis] = -1
+        expected = convolution.correlate(expected, (bell / bell.sum()).reshape(shape), border)
+    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_example_says_how_to_run_it_and_what_to_look_at(path):
+    comment = path.read_text("utf-8").split("\nversion:")[0]
+    assert all(line.startswith("#") for line in comment.splitlines())
+    assert f"tileconv run pipelines/{path.name} -i " in comment
+    assert "# Look at: " in comment
+    for sample in re.findall(r"tileconv sample (\w+) ", comment):
+        assert sample in PHOTOGRAPHS
+
+
+def test_the_command_in_a_comment_works(tmp_path):
+    source, pixels = crop("moon", tmp_path)
+    command = [sys.executable, "-m", "tileconv", "run", "pipelines/moving_average.yaml", "-i", str(source)]
+    done = subprocess.run(
+        [*command, "-o", str(tmp_path / "average.ome.zarr")],
+        cwd=FOLDER.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert str(tmp_path / "average.ome.zarr") in done.stdout
+    result = zarr.open_group(tmp_path / "average.ome.zarr", mode="r")["0"]
+    assert result.shape == pixels.shape

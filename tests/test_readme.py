@@ -1,0 +1,129 @@
+"""README, docs and set-up say what is so: their examples run word for word, their links lead somewhere."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+from oracles import operators
+
+from tileconv.api import run
+from tileconv.kernels.registry import OPERATORS
+from tileconv.samples import write_sample
+from tileconv.samples.real import photograph
+
+ROOT = Path(__file__).parents[1]
+DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def blocks(text, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+
+
+def anchors(text):
+    return {
+        re.sub(r"[^\w\- ]", "", line.lstrip("# ").lower()).replace(" ", "-")
+        for line in re.findall(r"^#+ .*", text, re.M)
+    }
+
+
+def name(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_the_pipeline_of_the_readme_runs_and_is_the_demo(tmp_path):
+    (spec,) = blocks(README, "yaml")
+    (tmp_path / "edges.yaml").write_text(spec, encoding="utf-8")
+    write_sample("hubble", tmp_path / "hubble.tif")
+    report = run(tmp_path / "edges.yaml")
+    assert report.output == tmp_path / "edges.ome.zarr"
+    made = zarr.open_group(report.output, mode="r")["0"]
+    assert made.dtype == np.float32
+    red = operators.apply("gaussian", photograph("hubble")[0], sigma=2)
+    red = operators.apply("unsharp", operators.apply("sobel", red), sigma=1, amount=0.6)
+    np.testing.assert_allclose(made[0], red, rtol=0, atol=1e-2)
+    demo = (ROOT / "pipelines" / "edges.yaml").read_text("utf-8")
+    assert demo.endswith(spec)
+
+
+@pytest.mark.parametrize("path", DOCS, ids=name)
+def test_python_examples_run(path, tmp_path):
+    """All examples of a page together, top to bottom, as a reader would type them."""
+    code = "\n".join(blocks(path.read_text("utf-8"), "python"))
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_readme_has_python_to_run():
+    assert "assert (mine == tiled).all()" in "".join(blocks(README, "python"))
+
+
+@pytest.mark.parametrize("path", DOCS, ids=name)
+def test_links_lead_somewhere(path):
+    text = path.read_text("utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith(("http://", "https://")):
+            continue
+        file, _, anchor = target.partition("#")
+        place = (path.parent / file).resolve() if file else path
+        assert place.exists(), target
+        assert place.is_relative_to(ROOT), target
+        if anchor:
+            assert anchor in anchors(place.read_text("utf-8")), target
+
+
+def test_every_page_of_docs_is_reached_from_the_readme():
+    linked = {target.split("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", README)}
+    pages = {name(p) for p in DOCS if p.parent != ROOT and p.parent.name != "decisions"}
+    assert pages <= linked
+    assert "docs/decisions" in linked
+
+
+def test_the_commands_of_the_readme_exist():
+    done = subprocess.run([sys.executable, "-m", "tileconv", "--help"], capture_output=True, text=True, check=True)
+    for command in set(re.findall(r"`?tileconv (\w+)", "\n".join(blocks(README, "sh")))):
+        assert re.search(rf"\b{command}\b", done.stdout), command
+    make = (ROOT / "Makefile").read_text("utf-8")
+    for target in re.findall(r"^make (\S+)", "\n".join(blocks(README, "sh")), re.M):
+        assert re.search(rf"^{target}:", make, re.M), target
+
+
+def test_the_readme_counts_the_examples():
+    numbers = {12: "twelve", 13: "thirteen", 14: "fourteen", 15: "fifteen", 16: "sixteen"}
+    assert numbers[len(list((ROOT / "pipelines").glob("*.yaml")))] in README
+
+
+def test_every_operator_has_a_row_of_docs():
+    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "operators.md").read_text("utf-8"), re.M)
+    assert sorted(rows) == sorted(OPERATORS)
+
+
+def test_lowest_versions_are_the_lower_bounds():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    wanted = project["dependencies"] + extras["sample"] + extras["test"]
+    bounds = dict(re.fullmatch(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)", r).groups() for r in wanted if "[sample]" not in r)
+    lines = (ROOT / "tests" / "lowest.txt").read_text("utf-8").splitlines()
+    lowest = dict(line.split("==") for line in lines if not line.startswith("#"))
+    assert set(lowest) == set(bounds)
+    for package, version in bounds.items():
+        assert lowest[package] == version or lowest[package].startswith(f"{version}."), package
+        assert set(lowest[package].removeprefix(version)) <= set(".0"), package
+
+
+def test_the_picture_is_small():
+    assert (ROOT / "docs" / "images" / "edges.png").stat().st_size < 400_000
