@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.boxes import Box
+from tileconv.graph.allocator import keep_freed_memory
 from tileconv.graph.work import Counts, needed, space, with_space, work
 from tileconv.planning.model import Pass
 from tileconv.sinks.zarr import ZarrSink
@@ -45,6 +46,7 @@ class Job:
         TileconvError
             If the tile cannot be read, made or written; the message names it.
         """
+        keep_freed_memory()
         began = time.perf_counter()
         box = needed(self.work, tile)
         made, counts = work(self.work, read(self.source, self.work, box), box, tile)

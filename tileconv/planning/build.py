@@ -19,6 +19,8 @@ from tileconv.spec.model import PipelineSpec, RunSpec
 
 OVERLAP_TASKS, TASK_NS = 11.5, 4e5
 """Dask tasks per tile of ``map_overlap`` (measured at tile 2048), and what a task costs the scheduler."""
+NEAR = 1.1
+"""How much more than the cheapest tile a smaller one may cost; it takes less memory, and less is lost with it."""
 MIB = 2**20
 
 
@@ -87,8 +89,12 @@ def _tiled(work: Pass, run: RunSpec, budget: Budget) -> Pass:
         if budget.peak(memory[tile]) > budget.limit:
             raise _too_large(budget, memory[tile], [t.tile for t in fitting], work.info)
     elif fitting:
-        tile = min(fitting, key=lambda t: (_balanced(t, budget.workers), t.tile))
-        why = f"cheapest of {len(fitting)} sizes that fit, at {tile.ns_per_pixel:.1f} ns per pixel"
+        least = min(_balanced(t, budget.workers) for t in fitting)
+        near = [t for t in fitting if _balanced(t, budget.workers) <= NEAR * least]
+        tile = min(near, key=lambda t: total(memory[t]))
+        why = (
+            f"of {len(fitting)} sizes that fit, the smallest near the least cost, {tile.ns_per_pixel:.1f} ns per pixel"
+        )
     else:
         raise _too_large(budget, min(memory.values(), key=total), [], work.info)
     method, why_method = _method(run, tile)
