@@ -167,6 +167,8 @@ def picture(
     from tileconv.report.picture import write_picture
     from tileconv.sources.open import open_source
 
+    if png.suffix.lower() != ".png":
+        _refuse(f"a picture ends in .png, found {png.name}")
     write_picture(open_source(image), png, max_px=max_px)
     print_(str(png))
 

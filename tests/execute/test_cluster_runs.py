@@ -5,6 +5,7 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 import strategies
 import yaml
@@ -99,6 +100,17 @@ def test_an_error_of_the_source_arrives_unchanged(tmp_path, cluster, image):
     path.write_bytes(path.read_bytes()[:-9000])
     with pytest.raises(SourceError, match=r"cut\.tif"):
         run(tiled(CHAIN, 64, run={"executor": cluster}), path, tmp_path)
+    assert not complete(tmp_path / "out.zarr")
+
+
+def test_an_error_in_the_first_of_two_passes(tmp_path, cluster):
+    """Other workers may still be writing the intermediate store; it goes, and the error stays the tile's."""
+    image = strategies.pixels((400, 600), "float32", 0)
+    image[10, 300] = np.nan
+    source = write_tiff(tmp_path / "a.tif", image, tile=64)
+    with pytest.raises(TileError, match="1 missing pixels"):
+        run(tiled(TWO, 64, missing={"rule": "error"}, run={"executor": cluster}), source, tmp_path)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.tif", "out.zarr"]
     assert not complete(tmp_path / "out.zarr")
 
 

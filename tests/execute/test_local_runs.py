@@ -99,7 +99,17 @@ def test_none_is_left_after_failure_in_the_last_pass(tmp_path, source, method):
     assert not complete(tmp_path / "out.zarr")
 
 
-def test_none_is_left_after_failure_in_the_first_pass(tmp_path, image):
+@pytest.mark.parametrize("method", ["windows", "overlap"])
+def test_none_is_left_while_other_tiles_of_the_first_pass_are_written(tmp_path, method):
+    image = strategies.pixels((300, 600), "float32", 0)
+    image[10, 300] = np.nan
+    source = write_tiff(tmp_path / "a.tif", image, tile=64)
+    with pytest.raises(TileError, match="1 missing pixels"):
+        run(tiled(TWO, 64, missing={"rule": "error"}, run={"halo_method": method, "workers": 4}), source, tmp_path)
+    assert names(tmp_path) == ["a.tif", "out.zarr"]
+
+
+def test_none_is_left_when_the_input_is_damaged(tmp_path, image):
     path = tmp_path / "a.tif"
     write_tiff(path, image, tile=64)
     path.write_bytes(path.read_bytes()[:-9000])

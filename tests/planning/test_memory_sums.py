@@ -31,7 +31,7 @@ def test_one_stage_by_hand():
     assert held["tile in the output's type"] == 4 * out
     assert held["extended by the border"] == 4 * wide
     assert held["sums"] == 4 * out
-    assert held["output of 0 correlate"] == 4 * out
+    assert "output of 0 correlate" not in held  # the sums are the output
     assert job.tile_bytes == sum(held.values())
 
 

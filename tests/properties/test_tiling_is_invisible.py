@@ -34,6 +34,7 @@ CHAINS = {
     "fft": ("float32", [FFT], {}),
     "fft in the middle": ("uint16", [SOBEL, WIDE, UNSHARP], {}),
     "fft wraps": ("uint16", [FFT, WIDE], {"border": "wrap"}),
+    "fft among zeros": ("float32", [FFT | {"extent": "full"}, FFT], {"border": {"rule": "constant", "value": 0}}),
     "fft of whole numbers": ("uint8", [{"op": "correlate", "kernel": WHOLE, "engine": "fft"}, SOBEL], {}),
     "full then valid": ("uint8", [OWN | {"extent": "full", "border": "nearest"}, SOBEL | {"extent": "valid"}], {}),
     "valid fft then full": ("int16", [WIDE | {"extent": "valid"}, FFT | {"extent": "full"}], {"border": "mirror"}),
@@ -159,7 +160,7 @@ def chains(draw):
     for stage in draw(st.lists(ONES, min_size=1, max_size=4)):
         words = {"border": draw(st.sampled_from(strategies.RULES))}
         if words["border"] == "constant":
-            words["border"] = {"rule": "constant", "value": draw(st.integers(-5, 300))}
+            words["border"] = {"rule": "constant", "value": draw(st.sampled_from((0, -5, 300)))}
         if stage["op"] != "rescale":
             words["extent"] = draw(st.sampled_from(("same", "same", "full")))
         stages.append(stage | words)
@@ -183,12 +184,13 @@ def test_any_chain_any_tile_any_chunks(stages, image, data):
     st.sampled_from(strategies.RULES),
     st.sampled_from(("same", "full")),
     st.sampled_from(("auto", "direct", "fft")),
+    st.sampled_from((0.0, 5.0)),
 )
-def test_arrays(image, data, border, extent, engine):
+def test_arrays(image, data, border, extent, engine, cval):
     """``tile`` and the chunks of a Dask array change no byte of what ``tileconv.convolve`` returns."""
     kernel = data.draw(strategies.kernels(image.ndim, longest=7, whole=False))
     kernel[(0,) * image.ndim] = 0.5  # not whole: exact int64 has no FFT
-    options = {"border": border, "extent": extent, "engine": engine, "cval": 5.0, "axes": tuple(range(image.ndim))}
+    options = {"border": border, "extent": extent, "engine": engine, "cval": cval, "axes": tuple(range(image.ndim))}
     whole = tileconv.convolve(image, kernel, **options)
     tile = [data.draw(st.integers(1, 12)) for _ in image.shape]
     assert digest(tileconv.convolve(image, kernel, tile=tile, **options)) == digest(whole)

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from tileconv.boxes import Box, Halo
 from tileconv.engines.direct import direct, direct_where
 from tileconv.engines.separable import touched
+from tileconv.engines.values import FLOAT64
 
 Array = NDArray[Any]
 
@@ -140,7 +141,15 @@ def _spectrum(weights: bytes, shape: tuple[int, ...], grid: Blocks) -> NDArray[n
 
 
 def fft(
-    block: Array, have: Box, want: Box, weights: Array, halo: Halo, grid: Blocks, *, exact: bool
+    block: Array,
+    have: Box,
+    want: Box,
+    weights: Array,
+    halo: Halo,
+    grid: Blocks,
+    *,
+    exact: bool,
+    dtype: np.dtype[Any] = FLOAT64,
 ) -> tuple[Array, int]:
     """Return the sums under *weights* at the pixels of *want*, and how many blocks fell back to direct sums.
 
@@ -153,13 +162,15 @@ def fft(
         float64, axes (z, y, x), and the pixels that they reach before and after.
     exact
         Whether pixels and weights are whole numbers whose sums the bound keeps within a quarter: they are rounded.
+    dtype
+        Type of the result; the sums are rounded to it once.
 
     Returns
     -------
     tuple[Array, int]
-        float64 of the shape of *want*. Pixels whose kernel rectangle holds NaN are NaN; infinities are summed directly.
+        The sums, in the shape of *want*: NaN where the kernel's rectangle holds NaN; infinities are summed directly.
     """
-    out = np.empty(want.shape)
+    out = np.empty(want.shape, dtype)
     fallbacks = 0
     ends = [grid.cover(axis, want.start[axis], want.stop[axis]) for axis in range(3)]
     for start in product(*(range(a, b, s) for (a, b), s in zip(ends, grid.step, strict=True))):

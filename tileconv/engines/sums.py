@@ -50,8 +50,8 @@ def kernel_sums(choice: Choice, block: Array, have: Box, out: Box, domain: Box) 
     if choice.sums.guarded:
         _refuse_overflow(choice, pixels, out)
     if choice.engine == "fft":
-        made, fallbacks = fft(pixels, have_needed, out, choice.weights, choice.halo, choice.grid, exact=exact)
-        return made.astype(choice.sums.accumulate, copy=False), fallbacks
+        grid, dtype = choice.grid, choice.sums.accumulate
+        return fft(pixels, have_needed, out, choice.weights, choice.halo, grid, exact=exact, dtype=dtype)
     if choice.engine == "direct":
         return direct(pixels, choice.weights), 0
     made = separable(pixels, choice.terms)

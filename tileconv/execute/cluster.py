@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 WINDOW = 4
 """Tiles in flight per worker thread: enough to keep it busy, few enough to keep scheduler and client small."""
-WORKERS_WITHIN_S = 60
+CONNECT_WITHIN_S, WORKERS_WITHIN_S = 5, 60
 
 
 def run_cluster(job: Job, executor: str, workers: int, progress: Progress) -> Iterator[Receipt]:
@@ -100,7 +100,7 @@ def _client(executor: str, workers: int) -> Iterator[Client]:
             yield client
         return
     try:
-        client = Client(executor, timeout=10)
+        client = Client(executor, timeout=CONNECT_WITHIN_S)
     except (OSError, ValueError, TimeoutError) as error:
         fix = "Start it with dask scheduler, or use run.executor: processes."
         raise ClusterError("cannot reach the Dask scheduler", where=executor, why=str(error), fix=fix) from error

@@ -12,6 +12,7 @@ from pathlib import Path
 from tileconv.engines.choose import Choice
 from tileconv.engines.direct import LOADABLE
 from tileconv.engines.values import Dtype, Values
+from tileconv.kernels.operations import Linear, Unsharp
 from tileconv.planning.stages import Stage
 
 BASE_BYTES = 280 * 2**20
@@ -87,21 +88,23 @@ def peak_bytes(process: int, tile: int, workers: int, executor: str) -> int:
 
 
 def _stage_bytes(stage: Stage, have: int, want: int, out: int) -> tuple[Bytes, ...]:
+    made = stage.values_out.dtype
     sums = sum(c.sums.accumulate.itemsize for c in stage.choices)
-    cast = sum(stage.values_out.dtype.itemsize for c in stage.choices if c.sums.accumulate != stage.values_out.dtype)
+    cast = sum(made.itemsize for c in stage.choices if c.sums.accumulate != made)
+    copies = {Linear: 0, Unsharp: 2}.get(type(stage.operation), 1)  # a linear stage's sums are its output
     return (
         Bytes(f"input of {stage.name}", have * stage.values_in.dtype.itemsize),
         Bytes("extended by the border", want * stage.padded.dtype.itemsize if stage.choices else 0),
         Bytes("sums", out * (sums + cast)),
-        Bytes("engine's own", max((_scratch(c, stage.padded, want, out) for c in stage.choices), default=0)),
-        Bytes(f"output of {stage.name}", out * stage.values_out.dtype.itemsize),
+        Bytes("engine's own", max((_scratch(c, stage.padded, want) for c in stage.choices), default=0)),
+        Bytes(f"output of {stage.name}", copies * out * made.itemsize),
     )
 
 
-def _scratch(choice: Choice, values: Values, want: int, out: int) -> int:
+def _scratch(choice: Choice, values: Values, want: int) -> int:
     """Return what an engine holds beside its input and its sums."""
     if choice.engine == "fft":
-        return FFT_COPIES * 8 * math.prod(choice.grid.length) + 8 * out
+        return FFT_COPIES * 8 * math.prod(choice.grid.length)
     size = choice.sums.accumulate.itemsize
     copied = want * size if values.dtype.name not in LOADABLE[choice.sums.accumulate] else 0
     deep = want * size if choice.engine == "separable" and choice.shape[0] > 1 else 0
