@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import dask.array as da
 import numpy as np
 from dask.threaded import get
 from numpy.typing import ArrayLike, NDArray
@@ -35,7 +35,10 @@ from tileconv.sources.open import open_source
 from tileconv.spec import PipelineSpec, StageSpec, load_spec, spec_from_mapping
 
 Array = NDArray[Any]
-Image = ArrayLike | da.Array
+if TYPE_CHECKING:  # dask.array takes half a second to import, which a run over files does without
+    import dask.array as da
+
+    Image = ArrayLike | da.Array
 
 
 def apply(
@@ -95,7 +98,7 @@ def apply(
         If the arguments do not fit together or the image; also when the last of three axes or more is 3 or 4 wide
         and neither *axes* nor *channel_axis* says whether that is colour.
     """
-    lazy = isinstance(image, da.Array)
+    lazy = _is_lazy(image)
     array: Any = image if lazy else np.asarray(image)
     made = as_operation(operation)
     count = made.kernels[0].weights.ndim if made.kernels else min(2, array.ndim)
@@ -124,7 +127,7 @@ def apply(
     for job in passes:
         array = overlap(array, job) if lazy else _in_memory(array, job)
     array = array.reshape(*lead, *array.shape[array.ndim - count :])
-    return (da if lazy else np).moveaxis(array, range(array.ndim - count, array.ndim), moved)
+    return np.moveaxis(array, range(array.ndim - count, array.ndim), moved)
 
 
 def convolve(image: Image, kernel: ArrayLike, *, flip: bool = True, **options: Any) -> Any:
@@ -265,6 +268,12 @@ def _spec(pipeline: str | Path | Mapping[str, Any] | PipelineSpec) -> PipelineSp
     return load_spec(pipeline) if isinstance(pipeline, str | Path) else spec_from_mapping(pipeline)
 
 
+def _is_lazy(image: object) -> bool:
+    """Return whether *image* is a Dask array, without importing Dask for those that are not."""
+    arrays = sys.modules.get("dask.array")
+    return arrays is not None and isinstance(image, arrays.Array)
+
+
 def _axes(
     ndim: int, shape: tuple[int, ...], count: int, axes: Sequence[int] | None, channel_axis: int | None
 ) -> list[int]:
@@ -287,8 +296,7 @@ def _axes(
 
 def _moved(array: Any, axes: Sequence[int]) -> tuple[Any, tuple[int, ...]]:
     """Return *array* with *axes* last and the others as one before them, and the shape of those others."""
-    library = da if isinstance(array, da.Array) else np
-    array = library.moveaxis(array, axes, range(array.ndim - len(axes), array.ndim))
+    array = np.moveaxis(array, axes, range(array.ndim - len(axes), array.ndim))
     lead = array.shape[: array.ndim - len(axes)]
     return array.reshape(-1, *array.shape[len(lead) :]) if lead else array, lead
 

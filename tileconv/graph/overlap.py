@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, pairwise, product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +17,9 @@ from tileconv.planning.model import Pass
 from tileconv.planning.regions import spans
 from tileconv.planning.stages import SPACE
 from tileconv.sources.source import Source
+
+if TYPE_CHECKING:  # imported where it is used: a run by windows does without
+    import dask.array as da
 
 Array = NDArray[Any]
 Chunks = tuple[tuple[int, ...], ...]
@@ -52,6 +54,8 @@ def receipts_by_rows(job: Job) -> Iterator[da.Array]:
 
 def as_dask(source: Source, chunks: Chunks) -> da.Array:
     """Return *source* as a lazy array that reads a box per chunk."""
+    import dask.array as da
+
     array: da.Array = da.from_array(_Readable(source), chunks=chunks, name=False, asarray=False, fancy=False)
     return array
 
@@ -79,9 +83,8 @@ def _mapped(
         return finish(*work(job, block, Box(tuple(low), tuple(high), axes), box), box)
 
     pixels = tuple(tuple(b - a for a, b in t) for t in tiles)
-    result: da.Array = da.map_overlap(
+    result: da.Array = array.map_overlap(
         tile,
-        array,
         depth={i: d[0] if wraps[i] else d for i, d in depth.items()},
         boundary={i: "periodic" if wraps[i] else "none" for i in depth},
         trim=False,
