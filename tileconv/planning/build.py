@@ -14,7 +14,7 @@ from tileconv.images import ImageInfo
 from tileconv.planning.layout import lay_out
 from tileconv.planning.memory import BASE_BYTES, Bytes, available_bytes, peak_bytes, spectra_bytes, tile_bytes, total
 from tileconv.planning.model import Missing, Pass, Plan
-from tileconv.planning.tiles import READ_NS, Tiling, candidates, tiling
+from tileconv.planning.tiles import DECODE_NS, READ_NS, Tiling, candidates, tiling
 from tileconv.spec.model import PipelineSpec, RunSpec
 
 OVERLAP_TASKS, TASK_NS = 11.5, 4e5
@@ -80,12 +80,12 @@ class Budget:
 def _tiled(work: Pass, run: RunSpec, budget: Budget) -> Pass:
     """Return *work* with the tile that is cheapest of those that fit, or the one asked for."""
     options = [tiling(work.stages, work.source, work.image, t) for t in candidates(work)]
-    memory = {t: _memory(work, t, run, budget.workers) for t in options}
+    memory = {t: _memory(work, t, _method(work, t, run)[0], budget.workers) for t in options}
     fitting = [t for t in options if budget.peak(memory[t]) <= budget.limit]
     if run.tile is not None:
         tile = tiling(work.stages, work.source, work.image, _asked(run.tile, options[0].tile, work.info))
         why = "run.tile"
-        memory[tile] = _memory(work, tile, run, budget.workers)
+        memory[tile] = _memory(work, tile, _method(work, tile, run)[0], budget.workers)
         if budget.peak(memory[tile]) > budget.limit:
             raise _too_large(budget, memory[tile], [t.tile for t in fitting], work.info)
     elif fitting:
@@ -97,7 +97,7 @@ def _tiled(work: Pass, run: RunSpec, budget: Budget) -> Pass:
         )
     else:
         raise _too_large(budget, min(memory.values(), key=total), [], work.info)
-    method, why_method = _method(run, tile)
+    method, why_method = _method(work, tile, run)
     return replace(
         work,
         grid=TileGrid(work.image, tile.tile),
@@ -112,12 +112,12 @@ def _tiled(work: Pass, run: RunSpec, budget: Budget) -> Pass:
     )
 
 
-def _memory(work: Pass, tile: Tiling, run: RunSpec, workers: int) -> tuple[Bytes, ...]:
+def _memory(work: Pass, tile: Tiling, method: str, workers: int) -> tuple[Bytes, ...]:
     decoded = _bytes(work.source, work.source.dtype) if work.source.compressed else 0
     encoded = _bytes(work.info, work.info.dtype)
     types = work.source.dtype, work.block.dtype, work.info.dtype
     parts = tile_bytes(work.stages, tile.sizes, *types, decoded, encoded)
-    if run.halo_method != "overlap":
+    if method != "overlap":
         return parts
     row = 3 * work.image.shape[-1] * tile.tile[-2] * tile.sizes.lead * work.source.dtype.itemsize
     return (*parts, Bytes("three rows of tiles that overlap", row // workers))
@@ -163,14 +163,17 @@ def _too_large(budget: Budget, parts: tuple[Bytes, ...], fitting: list[tuple[int
     )
 
 
-def _method(run: RunSpec, tile: Tiling) -> tuple[str, str]:
+def _method(work: Pass, tile: Tiling, run: RunSpec) -> tuple[str, str]:
+    """Return how halos are had, and why: reading them twice, or exchanging them between Dask's chunks.
+
+    The exchange goes row by row of tiles, so that a chunk is read for its own row and for both beside it.
+    """
     if run.halo_method != "auto":
         return run.halo_method, "run.halo_method"
-    area = 1
-    for size in tile.tile:
-        area *= size
-    windows = READ_NS * tile.read_amplification
-    overlap = READ_NS + OVERLAP_TASKS * TASK_NS / area
+    read = READ_NS + (DECODE_NS if work.source.compressed else 0.0)
+    rows = -(-work.image.shape[-2] // tile.tile[-2])
+    windows = read * tile.read_amplification
+    overlap = read * min(rows, 3) + OVERLAP_TASKS * TASK_NS / math.prod(tile.tile)
     reason = f"reading halos twice costs {windows:.2f} ns per pixel, exchanging them {overlap:.2f} ns"
     return ("windows" if windows <= overlap else "overlap"), reason
 
