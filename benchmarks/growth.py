@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +46,7 @@ class Figure:
 
 def growth(sizes: Sizes, folder: Path, rounds: int) -> Iterator[Figure]:
     """Yield the chain at a quarter, once and four times the pixels, kernels of growing size, and one worker."""
-    sides = (sizes.side // 2, sizes.side, 2 * sizes.side)
+    sides = (sizes.side // 2, sizes.side, 2 * sizes.side)[: 2 if sizes.tiny else 3]
     every = range(rounds)
     chains = {side: [_run(sizes, folder, side, CHAIN) for _ in every] for side in sides}
     for side in sides:

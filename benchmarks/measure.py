@@ -10,7 +10,8 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -107,41 +108,49 @@ def remove(path: Path) -> None:
 
 def difference(ours: Path, theirs: Path) -> float:
     """Return the largest difference of two results on squares of their common interior, over our largest pixel."""
-    first, second = Result(ours), Result(theirs)
+    with _opened(ours) as first, _opened(theirs) as second:
+        return _difference(first, second)
+
+
+def _difference(first: _Result, second: _Result) -> float:
     sides = [min(a, b) for a, b in zip(first.shape[-2:], second.shape[-2:], strict=True)]
+    margins = [MARGIN if n > 3 * MARGIN else 0 for n in sides]
     rng = np.random.default_rng(0)
     largest, worst = 0.0, 0.0
     for _ in range(WINDOWS):
-        margins = [MARGIN if n > 3 * MARGIN else 0 for n in sides]
         starts = [int(rng.integers(m, max(m + 1, n - m - WINDOW))) for n, m in zip(sides, margins, strict=True)]
         window = tuple(slice(a, min(a + WINDOW, n - m)) for a, n, m in zip(starts, sides, margins, strict=True))
-        a, b = (np.asarray(result[..., *window], np.float64) for result in (first, second))
+        a, b = (np.asarray(result[window], np.float64) for result in (first, second))
         if not np.isfinite(b).all():
             return float("inf")
         largest, worst = max(largest, float(np.abs(a).max())), max(worst, float(np.abs(a - b).max()))
     return worst / largest
 
 
-class Result:
-    """A result of any kind as an array with axes (..., y, x) of which windows can be read."""
+class _Result:
+    """A result of any kind as an array with axes (..., y, x) of which windows (y, x) can be read."""
 
-    def __init__(self, path: Path) -> None:
-        self.array: Any
-        if path.suffix == ".npy":
-            self.array = np.atleast_2d(np.load(path, mmap_mode="r"))
-        elif path.suffix == ".tif":
-            self.array = zarr.open_array(tifffile.imread(path, aszarr=True), mode="r")
-        else:
-            found = zarr.open(path, mode="r")
-            self.array = found["0"] if isinstance(found, zarr.Group) else found
-        shape = tuple(self.array.shape)
-        self.last = len(shape) == 3 and shape[-1] == 3
-        self.shape = (3, *shape[:2]) if self.last else shape
+    def __init__(self, array: Any) -> None:
+        self.array = array
+        self.colour_last = len(array.shape) == 3 and array.shape[-1] == 3
+        self.shape = (3, *array.shape[:2]) if self.colour_last else tuple(array.shape)
 
-    def __getitem__(self, window: Any) -> NDArray[Any]:
-        if self.last:
-            return np.moveaxis(np.asarray(self.array[window[1:]]), -1, 0)
-        return np.asarray(self.array[window])
+    def __getitem__(self, window: tuple[slice, ...]) -> NDArray[Any]:
+        if self.colour_last:
+            return np.moveaxis(np.asarray(self.array[window]), -1, 0)
+        return np.asarray(self.array[(..., *window)])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_Result]:
+    if path.suffix == ".npy":
+        yield _Result(np.atleast_2d(np.load(path, mmap_mode="r")))
+    elif path.suffix == ".tif":
+        with tifffile.TiffFile(path) as file, file.aszarr() as store:
+            yield _Result(zarr.open_array(store, mode="r"))
+    else:
+        found: Any = zarr.open(path, mode="r")
+        yield _Result(found["0"] if isinstance(found, zarr.Group) else found)
 
 
 def machine() -> dict[str, Any]:
