@@ -5,13 +5,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import scipy.fft
 import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles import convolution
 
 from tileconv.boxes import Box, Halo
-from tileconv.engines.fft import ERROR_CONSTANT, TOLERANCE, Blocks, blocks, error_bound, fft
+from tileconv.engines.fft import ERROR_CONSTANT, TOLERANCE, Blocks, _fast, blocks, error_bound, fft
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -212,3 +213,7 @@ def test_grids_fit_their_kernel(kernel, image):
         first, last = grid.cover(axis, begin + 1, begin + 2)
         assert first <= begin + 1 < begin + 2 <= last
         assert (first - begin) % step == 0 == (last - begin) % step
+
+
+def test_fast_lengths_are_scipys():
+    assert [_fast(n) for n in range(1, 5000)] == [scipy.fft.next_fast_len(n, real=True) for n in range(1, 5000)]

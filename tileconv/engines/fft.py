@@ -22,7 +22,6 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from tileconv.boxes import Box, Halo
@@ -114,7 +113,16 @@ def _replaced(sizes: tuple[int, ...], axes: tuple[int, ...], values: Sequence[in
 
 
 def _fast(points: int) -> int:
-    return int(scipy.fft.next_fast_len(points, real=True))
+    """Return the next length with no prime factor above 5, as ``scipy.fft.next_fast_len(points, real=True)`` does."""
+    best = 1 << (points - 1).bit_length()
+    fives = 1
+    while fives < best:
+        threes = fives
+        while threes < best:
+            best = min(best, threes << max(0, (-(-points // threes) - 1).bit_length()))
+            threes *= 3
+        fives *= 5
+    return best
 
 
 def block_cost(points: int, area: int) -> float:
@@ -134,6 +142,8 @@ def error_bound(points: int, image_norm: float, kernel_norm: float) -> float:
 @lru_cache(maxsize=CACHED_SPECTRA)
 def _spectrum(weights: bytes, shape: tuple[int, ...], grid: Blocks) -> NDArray[np.complex128]:
     """Return the transform of the weights, turned round because a transform convolves."""
+    import scipy.fft  # here and below: plans weigh this engine always, and use it seldom
+
     turned = np.frombuffer(weights, np.float64).reshape(shape)[::-1, ::-1, ::-1]
     padded = np.zeros([n if axis in grid.transformed else 1 for axis, n in enumerate(grid.length)])
     padded[tuple(slice(k) for k in shape)] = turned
@@ -187,6 +197,8 @@ def _one_block(
     pixels: Array, read: Box, made: Box, weights: Array, halo: Halo, grid: Blocks, *, exact: bool
 ) -> tuple[Array, bool]:
     """Return the sums of one block of the canonical grid, and whether they were summed directly."""
+    import scipy.fft
+
     outer = made.grow(halo) if grid.zeros_around is None else read
     shift = [
         k - 1 - (a - (m - h)) for k, a, m, h in zip(weights.shape, outer.start, made.start, halo.before, strict=True)
