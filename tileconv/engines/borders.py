@@ -125,7 +125,9 @@ def extend(
             if not _holds(block.dtype, border.value):
                 raise GeometryError(f"pixels of type {block.dtype} cannot hold the border value {border.value:g}")
             constants[axis] = border.value
-    _gather(block.view(bits), maps[0], maps[1], maps[2], constants.view(bits), out.view(bits))
+    first = max(want.start[2], domain.start[2]) - want.start[2]
+    last = max(first, min(want.stop[2], domain.stop[2]) - want.start[2])  # between them, columns follow each other
+    _gather(block.view(bits), maps[0], maps[1], maps[2], first, last, constants.view(bits), out.view(bits))
     return out
 
 
@@ -157,17 +159,30 @@ def _holds(dtype: np.dtype[Any], value: float) -> bool:
 
 
 @njit(nogil=True, cache=True)
-def _gather(block: Any, planes: Any, rows: Any, columns: Any, constants: Any, out: Any) -> None:  # pragma: no cover
+def _gather(
+    block: Any, planes: Any, rows: Any, columns: Any, first: int, last: int, constants: Any, out: Any
+) -> None:  # pragma: no cover - compiled
     for z in range(planes.size):
         for y in range(rows.size):
             made = out[z, y]
             if planes[z] < 0 or rows[y] < 0:
                 made[:] = constants[1] if rows[y] < 0 else constants[0]
-            else:
-                pixels = block[planes[z], rows[y]]
-                for x in range(columns.size):
-                    if columns[x] >= 0:  # a block without columns has no pixel to read
-                        made[x] = pixels[columns[x]]
-            for x in range(columns.size):
-                if columns[x] < 0:
-                    made[x] = constants[2]
+                _pick(made, made, columns, 0, columns.size, constants[2], True)
+                continue
+            pixels = block[planes[z], rows[y]]
+            if last > first:
+                made[first:last] = pixels[columns[first] : columns[first] + last - first]
+            _pick(made, pixels, columns, 0, min(first, columns.size), constants[2], False)
+            _pick(made, pixels, columns, last, columns.size, constants[2], False)
+
+
+@njit(nogil=True, cache=True)
+def _pick(
+    made: Any, pixels: Any, columns: Any, start: int, stop: int, constant: Any, filled: bool
+) -> None:  # pragma: no cover - compiled
+    """Fill ``made[start:stop]`` from the pixels that *columns* name; only with the constant where it is *filled*."""
+    for x in range(start, stop):
+        if columns[x] < 0:
+            made[x] = constant
+        elif not filled:
+            made[x] = pixels[columns[x]]
