@@ -100,6 +100,8 @@ def apply(
     """
     lazy = _is_lazy(image)
     array: Any = image if lazy else np.asarray(image)
+    if array.dtype.kind == "b":
+        array = array.astype(np.uint8)
     made = as_operation(operation)
     count = made.kernels[0].weights.ndim if made.kernels else min(2, array.ndim)
     moved = _axes(array.ndim, array.shape, count, axes, channel_axis)

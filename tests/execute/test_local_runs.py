@@ -145,8 +145,8 @@ def test_another_store_is_not_mistaken_for_an_intermediate_one(tmp_path, source)
 
 def test_interrupted_in_the_middle(tmp_path):
     """Ctrl-C once the first chunk is there: exit code 130, a line and no traceback, and no finished image."""
-    image = strategies.pixels((2048, 2048), "uint8", 0)
-    kernel = np.random.default_rng(0).standard_normal((61, 61)).tolist()
+    image = strategies.pixels((4096, 4096), "uint8", 0)
+    kernel = np.random.default_rng(0).standard_normal((101, 101)).tolist()  # many seconds, of which few pass
     spec = pipeline(
         [{"op": "convolve", "kernel": kernel, "engine": "direct"}, {"op": "gaussian", "sigma": 1, "border": "wrap"}],
         input_={"path": write_tiff(tmp_path / "a.tif", image, tile=256)},

@@ -69,7 +69,7 @@ def _pointwise(operation: Rescale | Absolute | Clip, made: Array, out: Values) -
     return made
 
 
-@njit(nogil=True, fastmath={"contract"}, cache=True)
+@njit(nogil=True, cache=True)
 def _magnitude(parts: tuple[Array, ...], row: Array, out: Array) -> None:  # pragma: no cover - compiled
     """Sum squares in *row*, whose type is wide enough for them, and write the root."""
     real = row.dtype.type
@@ -82,7 +82,7 @@ def _magnitude(parts: tuple[Array, ...], row: Array, out: Array) -> None:  # pra
                 out[z, y, x] = real(math.sqrt(row[x]))
 
 
-@njit(nogil=True, fastmath={"contract"}, cache=True)
+@njit(nogil=True, cache=True)
 def add_squares(pixels: Array, row: Array) -> None:  # pragma: no cover - compiled
     """Add the squares of *pixels* to *row*."""
     real = row.dtype.type
@@ -91,7 +91,7 @@ def add_squares(pixels: Array, row: Array) -> None:  # pragma: no cover - compil
         row[x] += value * value
 
 
-@njit(nogil=True, fastmath={"contract"}, cache=True)
+@njit(nogil=True, cache=True)
 def _unsharp(pixels: Array, blurred: Array, amount: Any, threshold: Any, out: Array) -> None:  # pragma: no cover
     for z in range(out.shape[0]):
         for y in range(out.shape[1]):

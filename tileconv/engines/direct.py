@@ -1,8 +1,8 @@
 """The direct engine: every weight times every pixel, in one fixed order.
 
 An output pixel sees the same operations in the same order wherever it falls in a block, because the loops run over
-weights outside and over pixels inside. ``fastmath`` is limited to contraction: a product and a sum become one
-rounding, in the vector body and in the remainder alike. That is why the bytes do not depend on tiles.
+weights outside and over pixels inside, and every operation rounds as IEEE 754 says: no ``fastmath``. That is why the
+bytes do not depend on tiles (docs/decisions/005-no-contraction.md).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Array = NDArray[Any]
 # Loops over slices, because Numba vectorises them; one pass over a row for every four weights, and one for the rest.
 
 
-@njit(nogil=True, fastmath={"contract"}, cache=True)
+@njit(nogil=True, cache=True)
 def add_along(pixels: Array, line: Array, row: Array) -> None:  # pragma: no cover - compiled
     """Add ``line[k] * pixels[x + k]`` to ``row[x]``, k ascending."""
     real = line.dtype.type
@@ -40,7 +40,7 @@ def add_along(pixels: Array, line: Array, row: Array) -> None:  # pragma: no cov
         add_one(pixels[k : k + width], line[k:], row)
 
 
-@njit(nogil=True, fastmath={"contract"}, cache=True)
+@njit(nogil=True, cache=True)
 def add_three(p: Array, q: Array, r: Array, weights: Array, row: Array) -> None:  # pragma: no cover - compiled
     """Add three weighted rows to *row*."""
     real = weights.dtype.type
@@ -49,7 +49,7 @@ def add_three(p: Array, q: Array, r: Array, weights: Array, row: Array) -> None:
         row[x] = ((row[x] + a * real(p[x])) + b * real(q[x])) + c * real(r[x])
 
 
-@njit(nogil=True, fastmath={"contract"}, cache=True)
+@njit(nogil=True, cache=True)
 def add_two(p: Array, q: Array, weights: Array, row: Array) -> None:  # pragma: no cover - compiled
     """Add two weighted rows to *row*."""
     real = weights.dtype.type
@@ -58,7 +58,7 @@ def add_two(p: Array, q: Array, weights: Array, row: Array) -> None:  # pragma: 
         row[x] = (row[x] + a * real(p[x])) + b * real(q[x])
 
 
-@njit(nogil=True, fastmath={"contract"}, cache=True)
+@njit(nogil=True, cache=True)
 def add_one(p: Array, weights: Array, row: Array) -> None:  # pragma: no cover - compiled
     """Add one weighted row to *row*."""
     real = weights.dtype.type
@@ -67,7 +67,7 @@ def add_one(p: Array, weights: Array, row: Array) -> None:  # pragma: no cover -
         row[x] += a * real(p[x])
 
 
-@njit(nogil=True, fastmath={"contract"}, cache=True)
+@njit(nogil=True, cache=True)
 def _direct(block: Array, weights: Array, out: Array) -> None:  # pragma: no cover - compiled
     for z in range(out.shape[0]):
         for y in range(out.shape[1]):
@@ -78,7 +78,7 @@ def _direct(block: Array, weights: Array, out: Array) -> None:  # pragma: no cov
                     add_along(block[z + i, y + j], weights[i, j], row)
 
 
-@njit(nogil=True, fastmath={"contract"}, cache=True)
+@njit(nogil=True, cache=True)
 def _direct_where(block: Array, weights: Array, where: Array, out: Array) -> None:  # pragma: no cover - compiled
     real = weights.dtype.type
     for z, y, x in np.argwhere(where):

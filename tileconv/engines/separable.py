@@ -17,7 +17,7 @@ from tileconv.engines.direct import add_along, add_one, add_three, add_two, fitt
 Array = NDArray[Any]
 
 
-@njit(nogil=True, fastmath={"contract"}, cache=True)
+@njit(nogil=True, cache=True)
 def _add_rows(rows: Array, first: int, column: Array, row: Array) -> None:  # pragma: no cover - compiled
     """Add ``column[k] * rows[(first + k) % len(rows)]`` to *row*, k ascending."""
     count = rows.shape[0]
@@ -39,7 +39,7 @@ def _add_rows(rows: Array, first: int, column: Array, row: Array) -> None:  # pr
         add_one(rows[last % count], column[k:], row)
 
 
-@njit(nogil=True, fastmath={"contract"}, cache=True)
+@njit(nogil=True, cache=True)
 def _planes(block: Array, column: Array, line: Array, ring: Array, out: Array) -> None:  # pragma: no cover - compiled
     """Add to every plane of *out* the plane of *block* summed along x under *line* and along y under *column*."""
     high = column.shape[0]
