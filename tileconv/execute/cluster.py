@@ -90,7 +90,7 @@ def _client(executor: str, workers: int) -> Iterator[Client]:
     from distributed import Client, LocalCluster
 
     if executor == "processes":
-        options = {"host": "127.0.0.1", "dashboard_address": None, "memory_limit": None, "silence_logs": 50}
+        options = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "memory_limit": None, "silence_logs": 50}
         # one thread per process; memory is ours to bound, by the plan
         with (
             dask.config.set({"distributed.worker.daemon": True}),
