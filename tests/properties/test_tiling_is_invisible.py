@@ -2,6 +2,7 @@
 
 import hashlib
 
+import dask.array as da
 import numpy as np
 import pytest
 import strategies
@@ -195,7 +196,7 @@ def test_arrays(image, data, border, extent, engine, cval):
     tile = [data.draw(st.integers(1, 12)) for _ in image.shape]
     assert digest(tileconv.convolve(image, kernel, tile=tile, **options)) == digest(whole)
     chunks = tuple(tuple(np.diff(data.draw(strategies.cuts(n))).tolist()) for n in image.shape)
-    lazy = tileconv.convolve(tileconv.api.da.from_array(image, chunks=chunks), kernel, **options)
+    lazy = tileconv.convolve(da.from_array(image, chunks=chunks), kernel, **options)
     assert lazy.shape == whole.shape
     assert digest(lazy.compute(scheduler="synchronous")) == digest(whole)
 
@@ -205,7 +206,7 @@ def test_arrays(image, data, border, extent, engine, cval):
 def test_chunks_smaller_than_a_wide_halo(data, border, engine):
     image = strategies.pixels((60, 70), "float32", 3)
     chunks = tuple(data.draw(st.integers(3, 12)) for _ in image.shape)
-    lazy = tileconv.gaussian(tileconv.api.da.from_array(image, chunks=chunks), 5, border=border, engine=engine)
+    lazy = tileconv.gaussian(da.from_array(image, chunks=chunks), 5, border=border, engine=engine)
     assert digest(lazy.compute(scheduler="synchronous")) == digest(
         tileconv.gaussian(image, 5, border=border, engine=engine)
     )
