@@ -48,7 +48,7 @@ def kernel_sums(choice: Choice, block: Array, have: Box, out: Box, domain: Box) 
     pixels = block[have_needed.within(have)]
     exact = choice.sums.exact
     if choice.sums.guarded:
-        _refuse_overflow(choice, pixels, out)
+        _refuse_overflow(choice, pixels)
     if choice.engine == "fft":
         grid, dtype = choice.grid, choice.sums.accumulate
         return fft(pixels, have_needed, out, choice.weights, choice.halo, grid, exact=exact, dtype=dtype)
@@ -60,13 +60,12 @@ def kernel_sums(choice: Choice, block: Array, have: Box, out: Box, domain: Box) 
     return made, 0
 
 
-def _refuse_overflow(choice: Choice, pixels: Array, out: Box) -> None:
+def _refuse_overflow(choice: Choice, pixels: Array) -> None:
     peak = max(int(pixels.max()), -int(pixels.min()))
     total = int(choice.kernel.absolute_sum)  # of whole numbers: exact up to 2**53, then rounded by less than its 2**-52
     if (total + (total >> 52)) * peak >= 2**63:
         raise TileError(
             f"sums under {choice.kernel} of pixels up to {peak:,} could leave int64",
-            where=f"tile {out}",
             fix="Set precision: float64 to sum them with rounding.",
         )
 

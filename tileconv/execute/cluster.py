@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from tileconv.boxes import Box
 from tileconv.errors import ClusterError, TileconvError
@@ -34,7 +35,7 @@ def run_cluster(job: Job, executor: str, workers: int, progress: Progress) -> It
     with _client(executor, workers) as client:
         receipts = _overlap(client, job) if job.work.method == "overlap" else _windows(client, job)
         for receipt in receipts:
-            progress.tile(receipt.pixels)
+            progress.tile(receipt.tile.size)
             yield receipt
 
 
@@ -42,12 +43,12 @@ def _windows(client: Client, job: Job) -> Iterator[Receipt]:
     from distributed import as_completed
 
     shared = client.scatter(job, broadcast=True, hash=False)
-    tiles = enumerate(job.work.grid)
+    tiles = iter(job.work.grid)
 
     def submit(count: int) -> list[Any]:
         return [
-            client.submit(_run, shared, number, box, pure=False, key=f"tile-{number}-{id(job)}")
-            for number, box in islice(tiles, count)
+            client.submit(_run, shared, tile, pure=False, key=f"tile {tile} {uuid4().hex}")
+            for tile in islice(tiles, count)
         ]
 
     pending = as_completed(submit(WINDOW * sum(client.nthreads().values())))
@@ -59,11 +60,12 @@ def _windows(client: Client, job: Job) -> Iterator[Receipt]:
 
 def _overlap(client: Client, job: Job) -> Iterator[Receipt]:
     for row in receipts_by_rows(job):
-        yield from _result(client.compute(row)).ravel()
+        for receipts in _result(client.compute(row)).ravel():
+            yield from receipts
 
 
-def _run(job: Job, number: int, box: Box) -> Receipt:
-    return job.run(number, box)
+def _run(job: Job, tile: Box) -> Receipt:
+    return job.run(tile)
 
 
 def _result(future: Any) -> Any:

@@ -25,23 +25,24 @@ def run_threads(job: Job, workers: int, progress: Progress) -> Iterator[Receipt]
         if job.work.method == "overlap":
             yield from _rows(job, pool, progress)
             return
-        tiles = enumerate(job.work.grid)
+        tiles = iter(job.work.grid)
         while batch := list(islice(tiles, BATCH * workers)):
             yield from _batch(job, batch, pool, progress)
 
 
 def _rows(job: Job, pool: ThreadPoolExecutor, progress: Progress) -> Iterator[Receipt]:
     for row in receipts_by_rows(job):
-        for receipt in row.compute(scheduler="threads", pool=pool).ravel():
-            progress.tile(receipt.pixels)
-            yield receipt
+        for receipts in row.compute(scheduler="threads", pool=pool).ravel():
+            for receipt in receipts:
+                progress.tile(receipt.tile.size)
+                yield receipt
 
 
-def _batch(job: Job, batch: list[tuple[int, Box]], pool: ThreadPoolExecutor, progress: Progress) -> list[Receipt]:
-    graph = {("tile", number): (job.run, number, box) for number, box in batch}
+def _batch(job: Job, batch: list[Box], pool: ThreadPoolExecutor, progress: Progress) -> list[Receipt]:
+    graph = {("tile", number): (job.run, tile) for number, tile in enumerate(batch)}
 
     def done(_key: Any, value: Any, *_: Any) -> None:
-        progress.tile(value.pixels)
+        progress.tile(value.tile.size)
 
     with Callback(posttask=done):
         receipts: list[Receipt] = get(graph, list(graph), pool=pool)

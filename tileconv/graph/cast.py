@@ -13,7 +13,7 @@ from tileconv.errors import TileError
 Array = NDArray[Any]
 
 
-def cast(pixels: Array, dtype: np.dtype[Any], *, overflow: str = "clip", where: str = "") -> tuple[Array, int]:
+def cast(pixels: Array, dtype: np.dtype[Any], *, overflow: str = "clip") -> tuple[Array, int]:
     """Return *pixels* as *dtype* and how many were clipped to its range.
 
     Raises
@@ -40,7 +40,6 @@ def cast(pixels: Array, dtype: np.dtype[Any], *, overflow: str = "clip", where: 
         if absent:
             raise TileError(
                 f"{absent:,} pixels are NaN, and {dtype} has no NaN",
-                where=where,
                 fix="Choose output.dtype: float32, or missing: {rule: fill, value: 0}.",
             )
     else:
@@ -51,7 +50,6 @@ def cast(pixels: Array, dtype: np.dtype[Any], *, overflow: str = "clip", where: 
     if clipped and overflow == "error":
         raise TileError(
             f"{clipped:,} pixels do not fit {dtype} under overflow: error",
-            where=where,
             fix="Choose a wider output.dtype, or a rescale stage, or overflow: clip, which counts them.",
         )
     return made, clipped

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tileconv.boxes import Box
+from tileconv.boxes import Box, TileGrid
+from tileconv.graph.allocator import keep_freed_memory
 from tileconv.graph.windows import Job
 from tileconv.graph.work import Counts, work
 from tileconv.planning.model import Pass
@@ -35,17 +36,22 @@ def overlap(array: da.Array, job: Pass) -> da.Array:
 
 
 def receipts_by_rows(job: Job) -> Iterator[da.Array]:
-    """Yield, for every row of tiles of *job*, a lazy array that writes them and holds a receipt for each.
+    """Yield, for every row of tiles of *job*, a lazy array that writes them and holds lists of their receipts.
 
     A row at a time keeps the graph and the pixels in flight small; the chunks beside a row are read again for the next.
-    Where the halo is larger than a tile, tiles that lie side by side are written as one.
+    Where the halo is larger than a tile, tiles that lie side by side are made together.
     """
     cuts = [_cuts(job.work, i) for i in range(len(job.work.info.axes))]
     array = as_dask(job.source, tuple(tuple(b - a for a, b in pairwise(c)) for c in cuts))
 
     def store(made: Array, counts: Counts, box: Box) -> Array:
-        receipt = job.store(0, box, made, counts, time.perf_counter())
-        return np.array([receipt], object).reshape((1,) * made.ndim)
+        keep_freed_memory()
+        receipts = np.empty((1,) * made.ndim, object)
+        receipts.flat[0] = []
+        for tile in TileGrid(box, job.work.grid.tile):
+            receipts.flat[0].append(job.store(tile, made[tile.within(box)], counts, time.perf_counter()))
+            counts = Counts()  # what was noticed is counted once
+        return receipts
 
     receipts = _mapped(array, job.work, store, np.dtype(object))
     for index in product(*map(range, receipts.numblocks[:-1])):

@@ -24,8 +24,7 @@ Array = NDArray[Any]
 class Receipt:
     """What a worker sends back for a finished tile: no pixels, under 1 KiB."""
 
-    number: int
-    pixels: int
+    tile: Box
     seconds: float
     counts: Counts
 
@@ -38,7 +37,7 @@ class Job:
     source: Source
     sink: ZarrSink
 
-    def run(self, number: int, tile: Box) -> Receipt:
+    def run(self, tile: Box) -> Receipt:
         """Read, make and write one tile.
 
         Raises
@@ -50,12 +49,12 @@ class Job:
         began = time.perf_counter()
         box = needed(self.work, tile)
         made, counts = work(self.work, read(self.source, self.work, box), box, tile)
-        return self.store(number, tile, made, counts, began)
+        return self.store(tile, made, counts, began)
 
-    def store(self, number: int, tile: Box, made: Array, counts: Counts, began: float) -> Receipt:
+    def store(self, tile: Box, made: Array, counts: Counts, began: float) -> Receipt:
         """Write a finished tile and return its receipt."""
         self.sink.write(tile.shift([-a for a in self.work.image.start]), made)
-        return Receipt(number, tile.size, time.perf_counter() - began, counts)
+        return Receipt(tile, time.perf_counter() - began, counts)
 
 
 def read(source: Source, job: Pass, box: Box) -> Array:

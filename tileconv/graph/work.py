@@ -70,7 +70,10 @@ def work(job: Pass, block: Array, have: Box, tile: Box) -> tuple[Array, Counts]:
         for volume, pixels in zip(volumes, _volumes(block, have, tile), strict=True):
             for first, last in pieces(out.start[1], out.stop[1], job.strip):
                 strip = Box((out.start[0], first, out.start[2]), (out.stop[0], last, out.stop[2]))
-                counts += _strip(job, pixels, space(have), strip, volume[strip.within(out)])
+                try:
+                    counts += _strip(job, pixels, space(have), strip, volume[strip.within(out)])
+                except TileError as error:
+                    raise TileError(error.problem, where=f"tile {tile}", why=error.why, fix=error.fix) from error
     return made, counts
 
 
@@ -83,7 +86,7 @@ def _strip(job: Pass, block: Array, have: Box, out: Box, made: Array) -> Counts:
     for stage, step in zip(job.stages, steps, strict=True):
         pixels, fell = _run(stage, pixels, step.have, step.want, step.out)
         fallbacks += fell
-    made[...], clipped = cast(pixels, job.info.dtype, overflow=job.overflow, where=f"tile {out}")
+    made[...], clipped = cast(pixels, job.info.dtype, overflow=job.overflow)
     return Counts(clipped, missing, fallbacks)
 
 
@@ -128,7 +131,6 @@ def _mark(job: Pass, pixels: Array, have: Box, tile: Box) -> tuple[Array, int]:
     if count and missing.rule == "error":
         raise TileError(
             f"{count:,} missing pixels under missing: {{rule: error}}",
-            where=f"tile {tile}",
             fix="Choose rule propagate or fill, or repair the input.",
         )
     made = pixels.astype(dtype)

@@ -125,10 +125,7 @@ def _memory(work: Pass, tile: Tiling, method: str, workers: int) -> tuple[Bytes,
 
 def _bytes(info: ImageInfo, dtype: Dtype) -> int:
     """Return the bytes of one stored chunk."""
-    count = dtype.itemsize
-    for size in info.chunks:
-        count *= size
-    return count
+    return math.prod(info.chunks) * dtype.itemsize
 
 
 def _balanced(tile: Tiling, workers: int) -> float:
@@ -150,7 +147,10 @@ def _asked(asked: Mapping[str, int], default: tuple[int, ...], info: ImageInfo) 
 
 
 def _too_large(budget: Budget, parts: tuple[Bytes, ...], fitting: list[tuple[int, ...]], info: ImageInfo) -> PlanError:
-    fix = "Allow more memory, use fewer workers, or make output.chunks smaller."
+    alone = budget.peak(())
+    fix = f"Allow more memory: without any tile the run takes {alone / MIB:,.0f} MiB."
+    if alone < budget.limit:
+        fix = "Allow more memory, use fewer workers, or make output.chunks smaller."
     if fitting:
         sides = ", ".join(f"{a}: {n}" for a, n in zip(info.axes, max(fitting, key=math.prod), strict=True))
         fix = f"The largest tile that fits is {sides}."
@@ -158,7 +158,7 @@ def _too_large(budget: Budget, parts: tuple[Bytes, ...], fitting: list[tuple[int
     tile, process = total(parts) / MIB, budget.process_bytes / MIB
     return PlanError(
         f"the run would take {asked:,.0f} MiB, and may take {allowed:,.0f} MiB",
-        why=f"each of {budget.workers} workers takes {tile:,.0f} MiB for a tile, and a process {process:,.0f} MiB",
+        why=f"each of {budget.workers} workers takes {tile:,.1f} MiB for a tile, and a process {process:,.0f} MiB",
         fix=fix,
     )
 
