@@ -30,8 +30,8 @@ def test_axes_are_known_ordered_and_one_each(axes):
     ("changes", "message"),
     [
         ({"chunks": (16, 16)}, "one per axis"),
-        ({"scale": (1.0, 1.0)}, "one scale and one unit per axis"),
-        ({"units": ("micrometer",)}, "one scale and one unit per axis"),
+        ({"scale": (1.0, 1.0)}, "one scale, unit and origin per axis"),
+        ({"units": ("micrometer",)}, "one scale, unit and origin per axis"),
     ],
 )
 def test_one_of_each_per_axis(changes, message):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,8 @@ class ImageInfo:
         Pixels per stored chunk along each axis: what one read must decode at least.
     scale
         Size of a pixel along each axis, in ``units``; 1.0 where unknown.
+    origin
+        Where the first pixel lies along each axis, in ``units``; 0.0 where unknown.
     units
         Name of the unit per axis (``micrometer``, ``second``), or ``""`` where unknown.
     nodata
@@ -46,7 +48,8 @@ class ImageInfo:
     nodata: float | None = None
     channels: tuple[str, ...] = ()
     compressed: bool = False
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    origin: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.shape)
@@ -56,8 +59,10 @@ class ImageInfo:
             )
         object.__setattr__(self, "scale", self.scale or (1.0,) * count)
         object.__setattr__(self, "units", self.units or ("",) * count)
-        if not len(self.scale) == len(self.units) == count:
-            raise GeometryError(f"an image needs one scale and one unit per axis, found {self.scale} and {self.units}")
+        object.__setattr__(self, "origin", self.origin or (0.0,) * count)
+        if not len(self.scale) == len(self.units) == len(self.origin) == count:
+            found = f"{self.scale}, {self.units} and {self.origin}"
+            raise GeometryError(f"an image needs one scale, unit and origin per axis, found {found}")
 
     @property
     def box(self) -> Box:

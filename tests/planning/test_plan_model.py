@@ -156,7 +156,7 @@ def test_full_and_valid_move_the_origin():
     kernel = {"op": "correlate", "kernel": [[1, 2, 3, 4]]}  # reaches 2 to the left and 1 to the right
     made = {e: plan_of(pipeline([kernel | {"extent": e}]), IMAGE) for e in ("same", "full", "valid")}
     assert {e: p.info.shape for e, p in made.items()} == {"same": (300, 400), "full": (300, 403), "valid": (300, 397)}
-    assert {e: p.translation for e, p in made.items()} == {"same": (0, 0), "full": (0, -1), "valid": (0, 2)}
+    assert {e: p.info.origin for e, p in made.items()} == {"same": (0, 0), "full": (0, -1), "valid": (0, 2)}
 
 
 def test_what_cannot_be_done_is_refused():

@@ -151,7 +151,7 @@ def test_the_store_looks_complete_only_after_finish(tmp_path):
     sink.create()
     fill(sink, image_of(sink), (16, 48))
     assert dict(zarr.open_group(sink.path, mode="r").attrs) == {"tileconv": {"complete": False}}
-    sink.finish({"spec": "abc"}, translation=(2, 0))
+    sink.finish({"spec": "abc"})
     attributes = dict(zarr.open_group(sink.path, mode="r").attrs)
     assert attributes["tileconv"] == {"complete": True, "spec": "abc"}
     assert attributes["ome"]["multiscales"][0]["name"] == "out"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import sys
 import time
@@ -38,6 +39,8 @@ class Report:
         Stored chunks that the input lacks, read as fill value.
     peak_bytes, predicted_bytes
         Peak memory of this process as the system counts it, and what the plan predicted for the whole run.
+    notes
+        What a reader of the numbers should know of the input.
     """
 
     output: Path
@@ -51,6 +54,7 @@ class Report:
     peak_bytes: int
     predicted_bytes: int
     fingerprint: str
+    notes: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""
@@ -87,7 +91,7 @@ def run_plan(plan: Plan, source: Source, *, overwrite: bool = False, progress: P
         for sink in sinks[:-1]:
             if sink.path.exists():
                 sink.remove()
-    sinks[-1].finish(_provenance(plan, source, counts), translation=plan.translation)
+    sinks[-1].finish(_provenance(plan, source, counts), window=_window(plan))
     seconds = time.perf_counter() - began
     return Report(
         output,
@@ -101,7 +105,16 @@ def run_plan(plan: Plan, source: Source, *, overwrite: bool = False, progress: P
         peak_bytes(),
         plan.peak_bytes,
         plan.fingerprint(),
+        source.info.notes,
     )
+
+
+def _window(plan: Plan) -> tuple[float, float] | None:
+    """Return the range that the output's pixels cannot leave, for viewers; None where nothing bounds them."""
+    stages = plan.passes[-1].stages
+    if not stages or plan.info.dtype.kind != "f" or not math.isfinite(stages[-1].values_out.peak):
+        return None
+    return stages[-1].values_out.low, stages[-1].values_out.high
 
 
 def _sink(plan: Plan, output: Path, number: int) -> ZarrSink:
@@ -128,6 +141,7 @@ def _provenance(plan: Plan, source: Source, counts: Counts) -> dict[str, Any]:
         "engines": {s.name: [c.engine for c in s.choices] for p in plan.passes for s in p.stages},
         "counts": asdict(counts),
         "libraries": {name: version(name) for name in ("dask", "numba", "numpy", "scipy", "zarr")},
+        "channels": plan.info.channels,
         "python": sys.version.split()[0],
     }
 

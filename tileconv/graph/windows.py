@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.boxes import Box
+from tileconv.errors import TileError
 from tileconv.graph.allocator import keep_freed_memory
 from tileconv.graph.work import Counts, needed, space, with_space, work
 from tileconv.planning.model import Pass
@@ -48,7 +49,11 @@ class Job:
         keep_freed_memory()
         began = time.perf_counter()
         box = needed(self.work, tile)
-        made, counts = work(self.work, read(self.source, self.work, box), box, tile)
+        try:
+            made, counts = work(self.work, read(self.source, self.work, box), box, tile)
+        except TileError as error:
+            where = f"{self.source.where}, {error.where}"
+            raise TileError(error.problem, where=where, why=error.why, fix=error.fix) from error
         return self.store(tile, made, counts, began)
 
     def store(self, tile: Box, made: Array, counts: Counts, began: float) -> Receipt:

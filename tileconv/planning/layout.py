@@ -52,6 +52,8 @@ def lay_out(
         before = passes[-1].info if passes else source
         info = _written(before, stages, kind, chunks)
         image = _image_box(info, stages)
+        moved = zip(source.origin, image.start, source.scale, strict=True)
+        info = replace(info, origin=tuple(at + pixels * size for at, pixels, size in moved))
         passes.append(
             Pass(
                 stages=stages,

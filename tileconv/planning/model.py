@@ -99,12 +99,6 @@ class Plan:
         """The image that the run makes."""
         return self.passes[-1].info
 
-    @property
-    def translation(self) -> tuple[float, ...]:
-        """Where the output's first pixel lies in the input's, per axis, in the units of the pixel size."""
-        last = self.passes[-1]
-        return tuple(a * s for a, s in zip(last.image.start, last.info.scale, strict=True))
-
     def fingerprint(self) -> str:
         """Return a digest of all that determines the pixels but the input's own: stages, weights, types and engines.
 

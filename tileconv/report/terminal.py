@@ -67,9 +67,10 @@ def summary(report: Report) -> str:
     shape = " x ".join(map(str, report.shape))
     lines = [
         f"{report.output}",
-        f"{shape} {report.dtype} in {report.tiles:,} tiles, {report.seconds:.1f} s, "
-        f"{report.megapixels_per_second:,.0f} Mpx/s, peak memory {size_text(report.peak_bytes)} "
-        f"(predicted {size_text(report.predicted_bytes)})",
+        f"{shape} {report.dtype} in {report.tiles:,} tile{'s' * (report.tiles != 1)}, {report.seconds:.1f} s, "
+        f"{report.megapixels_per_second:,.3g} Mpx/s, peak memory of this process {size_text(report.peak_bytes)} "
+        f"(predicted for the run {size_text(report.predicted_bytes)})",
+        *report.notes,
     ]
     if report.counts.clipped:
         lines.append(f"{report.counts.clipped:,} pixels were clipped to the range of {report.dtype}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import cycle
 
 import numpy as np
@@ -14,17 +13,13 @@ _TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 _COLOURS = ("FF0000", "00FF00", "0000FF", "FFFF00", "FF00FF", "00FFFF")
 
 
-def ome_attributes(
-    info: ImageInfo, *, translation: Sequence[float], name: str, window: tuple[float, float] | None = None
-) -> dict[str, object]:
+def ome_attributes(info: ImageInfo, *, name: str, window: tuple[float, float] | None = None) -> dict[str, object]:
     """Return the value of the ``ome`` attribute for a group whose array ``0`` is *info*.
 
     Parameters
     ----------
     info
         The image as stored.
-    translation
-        Where its first pixel lies from the first pixel of the input, in pixels per axis.
     name
         Name of the image, for viewers.
     window
@@ -40,7 +35,7 @@ def ome_attributes(
     Examples
     --------
     >>> info = ImageInfo((4, 5), "yx", np.dtype("u1"), (4, 5), scale=(0.5, 0.5), units=("micrometer",) * 2)
-    >>> ome_attributes(info, translation=(2, 0), name="cells")["multiscales"][0]["datasets"][0]["path"]
+    >>> ome_attributes(info, name="cells")["multiscales"][0]["datasets"][0]["path"]
     '0'
     """
     if sum(_TYPES[axis] == "space" for axis in info.axes) < 2:
@@ -50,9 +45,8 @@ def ome_attributes(
         for axis, unit in zip(info.axes, info.units, strict=True)
     ]
     transforms: list[dict[str, object]] = [{"type": "scale", "scale": list(map(float, info.scale))}]
-    if any(translation):
-        shift = [float(p * s) for p, s in zip(translation, info.scale, strict=True)]
-        transforms.append({"type": "translation", "translation": shift})
+    if any(info.origin):
+        transforms.append({"type": "translation", "translation": list(map(float, info.origin))})
     level = {"path": "0", "coordinateTransformations": transforms}
     ome: dict[str, object] = {
         "version": "0.5",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ class ZarrSink:
             not suit OME-Zarr; or if the file system refuses.
         """
         if not self.plain:
-            self._ome((), None)  # refuses now what finish would refuse after the work
+            self._ome(None)  # refuses now what finish would refuse after the work
         with sink_errors(self.path):
             self._clear(overwrite=overwrite)
             marker: dict[str, Any] = {MARKER: {"complete": False}}
@@ -120,21 +120,15 @@ class ZarrSink:
         with replacing(self.array_path.joinpath("c", *map(str, index))) as temporary:
             temporary.write_bytes(encoded)
 
-    def finish(
-        self,
-        provenance: Mapping[str, object],
-        *,
-        translation: Sequence[float] = (),
-        window: tuple[float, float] | None = None,
-    ) -> None:
+    def finish(self, provenance: Mapping[str, object], *, window: tuple[float, float] | None = None) -> None:
         """Make the store a complete image: write the ``ome`` attribute, and *provenance* under ``tileconv``.
 
         Parameters
         ----------
         provenance
             Where the pixels come from; JSON values.
-        translation, window
-            As ``ome_attributes`` takes them; no translation means none along any axis.
+        window
+            As ``ome_attributes`` takes it.
 
         Raises
         ------
@@ -148,7 +142,7 @@ class ZarrSink:
                 raise SinkError(f"{expected - found} of {expected} chunks were never written", where=str(self.path))
             attributes: dict[str, Any] = {MARKER: {**provenance, "complete": True}}
             if not self.plain:
-                attributes["ome"] = self._ome(translation, window)
+                attributes["ome"] = self._ome(window)
             zarr.open(LocalStore(self.path), mode="r+", zarr_format=3).update_attributes(attributes)
 
     def remove(self) -> None:
@@ -164,10 +158,9 @@ class ZarrSink:
             if self.path.exists():
                 self.path.resolve().rmdir()
 
-    def _ome(self, translation: Sequence[float], window: tuple[float, float] | None) -> dict[str, object]:
-        shift = translation or (0,) * len(self.info.axes)
+    def _ome(self, window: tuple[float, float] | None) -> dict[str, object]:
         name = self.path.name.removesuffix(".zarr").removesuffix(".ome")
-        return ome_attributes(self.info, translation=shift, name=name, window=window)
+        return ome_attributes(self.info, name=name, window=window)
 
     def _check(self, box: Box, array: NDArray[np.generic]) -> None:
         if not self.info.box.contains(box):
@@ -191,8 +184,10 @@ class ZarrSink:
         if MARKER not in ours.get("attributes", {}):
             raise SinkError("exists and was not made by tileconv", where=where, fix=another)
         if not overwrite:
+            unfinished = ours["attributes"][MARKER].get("complete") is False
+            problem = "already exists" + ", left by a run that did not finish" * unfinished
             fix = "Choose another output path, or allow replacing it with --overwrite."
-            raise SinkError("already exists", where=where, fix=fix)
+            raise SinkError(problem, where=where, fix=fix)
         inside = [entry for entry in self.path.iterdir() if entry != metadata]
         foreign = [e.name for e in inside if not (e.name.isdigit() or e.name == "c" or e.suffix == ".partial")]
         if foreign:

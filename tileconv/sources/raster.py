@@ -1,4 +1,4 @@
-"""``.npy`` arrays by memory map, PNG and JPEG decoded whole."""
+"""``.npy`` arrays row by row, PNG and JPEG decoded whole."""
 
 from __future__ import annotations
 
@@ -14,83 +14,73 @@ from tileconv.boxes import Box, default_axes
 from tileconv.errors import SourceError
 from tileconv.images import ImageInfo
 from tileconv.sources.axes import map_axes
-from tileconv.sources.cache import OPEN_FILES, Cache
+from tileconv.sources.cache import Cache
 from tileconv.sources.source import Pixels, check_unchanged, fingerprint_of, pixel_type, reading
 
 PIXEL_LIMIT = 178_956_970
 """Rows times columns of the largest PNG or JPEG that is decoded: the size at which Pillow suspects an attack."""
 
-_MAPS: Cache[Pixels] = Cache(OPEN_FILES)
 _DECODED: Cache[Pixels] = Cache(2)
 _DECODING = threading.Lock()
 
 
-class _WholeFile:
-    """What ``.npy`` and pictures share: one array, in the file's own order of axes, that windows are copied from."""
+class NpySource:
+    """A ``.npy`` file, read row by row; its axes are the last of ``tczyx`` unless *axes* names them.
+
+    Never mapped into memory: pages of a map count as memory of the process until the system takes them back.
+    """
 
     cache_bytes = 0
 
-    def __init__(self, path: Path, axes: str | None) -> None:
+    def __init__(self, path: Path, *, axes: str | None = None) -> None:
         self._path, self.where = path, str(path)
         self.fingerprint = fingerprint_of(path)
-        self._axes = axes
-
-    def _describe(self, array_shape: tuple[int, ...], found: str, dtype: np.dtype[np.generic], *notes: str) -> None:
-        self._map, guessed = map_axes(found, array_shape, self._axes, self.where)
-        shape = self._map.of_file(array_shape)
-        whole = isinstance(self, PictureSource)
+        with reading(self.where, "opening as .npy"):
+            mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # checks the header, and the file's length
+        if not 2 <= mapped.ndim <= 5:
+            raise SourceError(f"expected 2 to 5 axes, found shape {mapped.shape}", where=self.where)
+        guess = () if axes or mapped.ndim == 2 else (f"the file names no axes: {default_axes(mapped.ndim)} is assumed",)
+        self._map, guessed = map_axes(default_axes(mapped.ndim), mapped.shape, axes, self.where)
+        self._dtype, self._offset = mapped.dtype, int(mapped.offset)
+        self._turned = not mapped.flags.c_contiguous  # Fortran order: the same bytes with the axes the other way round
+        self._shape = mapped.shape[::-1] if self._turned else mapped.shape
+        shape = self._map.of_file(mapped.shape)
         row = tuple(n if axis == "x" else 1 for n, axis in zip(shape, self._map.axes, strict=True))
         self.info = ImageInfo(
-            shape,
-            self._map.axes,
-            pixel_type(dtype, self.where),
-            shape if whole else row,
-            compressed=whole,
-            notes=(*notes, *guessed),
+            shape, self._map.axes, pixel_type(mapped.dtype, self.where), row, notes=(*guess, *guessed)
         )
-
-    def _array(self) -> Pixels:
-        raise NotImplementedError
 
     def read(self, box: Box) -> Pixels:
         """Return the pixels of *box*; see ``Source.read``."""
         check_unchanged(self._path, self.fingerprint)
-        part = self._map.canonical(self._array()[self._map.window(box)])
-        return np.array(part, self.info.dtype, order="C")
+        window = self._map.window(box)
+        stored = window[::-1] if self._turned else window
+        block = np.empty([s.stop - s.start for s in stored], self._dtype)
+        with reading(self.where, "reading"), self._path.open("rb", buffering=0) as file:
+            for index in np.ndindex(block.shape[:-1]):
+                at = [s.start + i for s, i in zip(stored[:-1], index, strict=True)]
+                first = int(np.ravel_multi_index((*at, stored[-1].start), self._shape))
+                file.seek(self._offset + first * self._dtype.itemsize)
+                row = block[index]
+                if file.readinto(row.view(np.uint8).data) != row.nbytes:
+                    raise SourceError("the file ends too soon", where=self.where, fix="Copy the file again.")
+        part = self._map.canonical(block.T if self._turned else block)
+        return np.ascontiguousarray(part, self.info.dtype)
 
     def missing_chunks_total(self) -> tuple[int, int]:
         """Nothing is missing: the file is one chunk."""
         return 0, 1
 
 
-class NpySource(_WholeFile):
-    """A ``.npy`` file, mapped into memory; its axes are the last of ``tczyx`` unless *axes* names them."""
-
-    def __init__(self, path: Path, *, axes: str | None = None) -> None:
-        super().__init__(path, axes)
-        array = self._array()
-        if not 2 <= array.ndim <= 5:
-            raise SourceError(f"expected 2 to 5 axes, found shape {array.shape}", where=self.where)
-        guess = () if axes or array.ndim == 2 else (f"the file names no axes: {default_axes(array.ndim)} is assumed",)
-        self._describe(array.shape, default_axes(array.ndim), array.dtype, *guess)
-
-    def _array(self) -> Pixels:
-        def load() -> Pixels:
-            with reading(self.where, "opening as .npy"):
-                mapped: Pixels = np.load(self._path, mmap_mode="r", allow_pickle=False)
-                return mapped
-
-        return _MAPS.get((self._path, self.fingerprint["mtime_ns"], self.fingerprint["size"]), load)
-
-
-class PictureSource(_WholeFile):
+class PictureSource:
     """A PNG or JPEG file of at most *pixel_limit* pixels: gray or RGB, with alpha or without; decoded whole, once.
 
     A palette is applied. PNG of 16 bits keeps them.
     """
 
     def __init__(self, path: Path, *, axes: str | None = None, pixel_limit: int = PIXEL_LIMIT) -> None:
-        super().__init__(path, axes)
+        self._path, self.where = path, str(path)
+        self.fingerprint = fingerprint_of(path)
         with reading(self.where, "opening as a picture"), _DECODING, warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path, formats=("PNG", "JPEG")) as picture:
@@ -120,9 +110,21 @@ class PictureSource(_WholeFile):
         notes = [f"the palette is applied: pixels are {self._palette}"] if self._palette else []
         if turned != 1:
             notes.append(f"the orientation tag {turned} is ignored; rows and columns are taken as stored")
-        self._describe(shape, "yxc"[: len(shape)], np.dtype(np.uint16 if self._deep else np.uint8), *notes)
-        self._shape = shape
+        self._map, guessed = map_axes("yxc"[: len(shape)], shape, axes, self.where)
+        self._shape, whole = shape, self._map.of_file(shape)
+        dtype = np.dtype(np.uint16 if self._deep else np.uint8)
+        self.info = ImageInfo(whole, self._map.axes, dtype, whole, compressed=True, notes=(*notes, *guessed))
         self.cache_bytes = self.info.nbytes
+
+    def read(self, box: Box) -> Pixels:
+        """Return the pixels of *box*; see ``Source.read``."""
+        check_unchanged(self._path, self.fingerprint)
+        part = self._map.canonical(self._array()[self._map.window(box)])
+        return np.array(part, self.info.dtype, order="C")
+
+    def missing_chunks_total(self) -> tuple[int, int]:
+        """Nothing is missing: the file is one chunk."""
+        return 0, 1
 
     def _array(self) -> Pixels:
         key = (self._path, self.fingerprint["mtime_ns"], self.fingerprint["size"])

@@ -92,6 +92,7 @@ class ZarrSource:
             described.channels if "c" in self._map.axes else (),
             compressed,
             (*described.notes, *guessed),
+            self._map.of_file(described.origin) if described.origin else (),
         )
         self.cache_bytes = CHUNKS.limit if self.info.compressed else 0
 

@@ -92,6 +92,7 @@ class Described:
 
     axes: list[str]
     scale: list[float] = field(default_factory=list)
+    origin: list[float] = field(default_factory=list)
     units: list[str] = field(default_factory=list)
     channels: tuple[str, ...] = ()
     nodata: float | None = None
@@ -120,6 +121,9 @@ def find_array(path: Path, series: int, level: int) -> tuple[Path, Mapping[str, 
         return _below(path, dataset["path"]), {**attributes, "series": series, "level": level}
     if "bioformats2raw.layout" in attributes:
         return find_array(_below(path, str(series)), 0, level)
+    if dict(attributes.get("tileconv", {})).get("complete") is False:
+        fix = "Run it again, with --overwrite."
+        raise SourceError("is the result of a run that did not finish", where=where, fix=fix)
     arrays = [name for name, array in node.arrays() if array.ndim >= 2]
     if len(arrays) != 1 or series or level:
         raise SourceError(
@@ -171,12 +175,16 @@ def _describe_ome(array: Any, ome: Mapping[str, Any]) -> Described:
         raise SourceError(f"the OME metadata names {len(named)} axes, the array has {array.ndim}")
     described = Described([str(a["name"]) for a in named], units=[str(a.get("unit") or "") for a in named])
     steps = [*image["datasets"][ome["level"]].get("coordinateTransformations", ())]
-    steps += image.get("coordinateTransformations", ())
-    scales = [step["scale"] for step in steps if step.get("type") == "scale"]
-    if any(len(scale) != array.ndim for scale in scales):
-        raise SourceError(f"expected a scale of {array.ndim} numbers in the OME metadata, found {scales}")
-    if scales:
-        described.scale = [float(n) for n in np.prod(np.array(scales, float), axis=0)]
+    for step in (*steps, *image.get("coordinateTransformations", ())):
+        numbers = step.get(step.get("type"), ())  # a scale or a translation; the first steps apply first
+        if numbers and len(numbers) != array.ndim:
+            raise SourceError(f"expected a {step['type']} of {array.ndim} numbers in the OME metadata, found {numbers}")
+        scale, origin = described.scale or [1.0] * array.ndim, described.origin or [0.0] * array.ndim
+        if step.get("type") == "scale":
+            described.scale = [float(s * n) for s, n in zip(scale, numbers, strict=True)]
+            described.origin = [float(o * n) for o, n in zip(origin, numbers, strict=True)]
+        elif step.get("type") == "translation":
+            described.origin = [float(o + n) for o, n in zip(origin, numbers, strict=True)]
     labels = tuple(str(channel.get("label", "")) for channel in ome.get("omero", {}).get("channels", ()))
     count = sum(n for a, n in zip(described.axes, array.shape, strict=True) if a == "c")
     described.channels = labels if any(labels) and len(labels) == count else ()
