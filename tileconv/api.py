@@ -103,7 +103,7 @@ def apply(
     if array.dtype.kind == "b":
         array = array.astype(np.uint8)
     made = as_operation(operation)
-    count = made.kernels[0].weights.ndim if made.kernels else min(2, array.ndim)
+    count = len(made.kernels[0].shape) if made.kernels else min(2, array.ndim)
     moved = _axes(array.ndim, array.shape, count, axes, channel_axis)
     array, lead = _moved(array, moved)
     if array.size == 0:

@@ -101,7 +101,7 @@ def choose(
     PlanError
         If the engine asked for may not be used; the message says why, and which may.
     """
-    shape, halo = (1,) * (3 - kernel.weights.ndim) + kernel.shape, in_space(kernel.halo)
+    shape, halo = (1,) * (3 - len(kernel.shape)) + kernel.shape, in_space(kernel.halo)
     how = sums(kernel, values, precision)
     grid = blocks(shape, image.shape, image.start, zeros_around)
     candidates = (

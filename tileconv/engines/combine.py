@@ -140,8 +140,7 @@ def _range(choice: Choice, values: Values) -> tuple[float, float]:
     if math.isinf(values.peak):
         return -math.inf, math.inf
     kernel = choice.kernel
-    positive = float(kernel.weights[kernel.weights > 0].sum())
-    negative = float(kernel.weights[kernel.weights < 0].sum())
+    positive, negative = kernel.signed_sums
     ends = (
         (positive * values.low + negative * values.high) / kernel.divide_by,
         (positive * values.high + negative * values.low) / kernel.divide_by,

@@ -33,12 +33,12 @@ class Kernel:
 
     Attributes
     ----------
-    weights
-        1 to 3 axes; int64 when every weight is a whole number, else float64; read-only, finite.
     anchor
         The index of the weight that lies on the output pixel.
     divide_by
         What the sum is divided by, so that a box of whole numbers stays exact until the division.
+    dense, given_terms
+        The weights as a grid, or as outer products: one of them is given, and ``weights`` and ``terms`` make the other.
 
     Examples
     --------
@@ -48,9 +48,9 @@ class Kernel:
     (array([2, 1]), (0,))
     """
 
-    weights: Weights
     anchor: tuple[int, ...]
     divide_by: float = 1.0
+    dense: Weights | None = None
     given_terms: tuple[Term, ...] = ()
 
     @classmethod
@@ -73,20 +73,28 @@ class Kernel:
         if flip:
             array = np.flip(array)
             anchor = tuple(n - 1 - a for n, a in zip(array.shape, anchor, strict=True))
-        return cls(_frozen(array), anchor, float(divide_by))
+        return cls(anchor, float(divide_by), _frozen(array))
 
     @classmethod
     def separable(cls, *terms: Sequence[ArrayLike], divide_by: float = 1.0) -> Kernel:
         """Return the sum of the outer products of *terms*, one 1-D factor per axis, all terms of one shape."""
         factors = tuple(tuple(_frozen(checked_weights(f)) for f in term) for term in terms)
-        check_size([f.size for f in factors[0]])
+        shape = [f.size for f in factors[0]]
+        check_size(shape)
+        if len(factors) == 1 and math.prod(float(np.abs(f).max()) for f in factors[0]) < 2**53:
+            return cls(tuple(n // 2 for n in shape), float(divide_by), None, factors)
         kernel = cls.of(sum(_outer(term) for term in factors), divide_by=divide_by)
-        return cls(kernel.weights, kernel.anchor, kernel.divide_by, factors)
+        return cls(kernel.anchor, kernel.divide_by, kernel.dense, factors)
+
+    @cached_property
+    def weights(self) -> Weights:
+        """The grid of weights: 1 to 3 axes; int64 when every weight is a whole number, else float64; read-only."""
+        return _frozen(checked_weights(_outer(self.given_terms[0]))) if self.dense is None else self.dense
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Weights along each axis."""
-        return self.weights.shape
+        return tuple(f.size for f in self.given_terms[0]) if self.dense is None else self.dense.shape
 
     @property
     def halo(self) -> Halo:
@@ -96,22 +104,36 @@ class Kernel:
     @property
     def integral(self) -> bool:
         """Whether every weight is a whole number, so that whole-number images have exact sums."""
-        return self.weights.dtype.kind == "i"
+        return all(part.dtype.kind == "i" for part in self._parts)
+
+    @property
+    def _parts(self) -> Term:
+        """Arrays whose outer product the weights are: the grid alone, or the factors of the only term."""
+        return self.given_terms[0] if self.dense is None else (self.dense,)
 
     @cached_property
     def total(self) -> float:
         """Sum of the weights after the division: what a constant image of ones becomes."""
-        return math.fsum(self.weights.flat) / self.divide_by
+        return math.prod(math.fsum(part.flat) for part in self._parts) / self.divide_by
 
     @cached_property
     def absolute_sum(self) -> float:
         """Sum of the absolute weights before the division: the most by which a sum exceeds the largest pixel."""
-        return float(np.abs(self.weights).sum(dtype=np.float64))
+        return math.prod(float(np.abs(part).sum(dtype=np.float64)) for part in self._parts)
 
     @cached_property
     def norm(self) -> float:
         """Euclidean norm of the weights before the division."""
-        return math.sqrt(float(np.square(self.weights, dtype=np.float64).sum()))
+        return math.prod(math.sqrt(float(np.square(part, dtype=np.float64).sum())) for part in self._parts)
+
+    @cached_property
+    def signed_sums(self) -> tuple[float, float]:
+        """Sum of the positive and sum of the negative weights, before the division."""
+        positive, negative = 1.0, 0.0
+        for part in self._parts:
+            above, below = float(part[part > 0].sum()), float(part[part < 0].sum())
+            positive, negative = positive * above + negative * below, positive * below + negative * above
+        return positive, negative
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
@@ -128,7 +150,7 @@ class Kernel:
     def digest(self) -> str:
         """SHA-256 of all that decides a sum to the last bit: weights, anchor, divisor and terms."""
         digest = hashlib.sha256(f"{self.shape} {self.anchor} {self.divide_by!r} {len(self.terms)}".encode())
-        for array in (self.weights, *(factor for term in self.terms for factor in term)):
+        for array in (*self._parts, *(factor for term in self.terms for factor in term)):
             digest.update(array.dtype.str.encode() + array.tobytes())
         return digest.hexdigest()
 

@@ -12,7 +12,7 @@ from tileconv.engines.values import Dtype
 from tileconv.errors import PlanError
 from tileconv.images import ImageInfo
 from tileconv.planning.layout import lay_out
-from tileconv.planning.memory import BASE_BYTES, Bytes, available_bytes, peak_bytes, spectra_bytes, tile_bytes, total
+from tileconv.planning.memory import BASE_BYTES, Bytes, available_bytes, kernel_bytes, peak_bytes, tile_bytes, total
 from tileconv.planning.model import Missing, Pass, Plan
 from tileconv.planning.tiles import DECODE_NS, READ_NS, Tiling, candidates, tiling
 from tileconv.spec.model import PipelineSpec, RunSpec
@@ -58,7 +58,7 @@ def make_plan(spec: PipelineSpec, source: ImageInfo, *, cache_bytes: int = 0) ->
     limit, why_limit = _limit(spec.run)
     tiled = []
     for work in passes:
-        budget = Budget(limit, workers, spec.run.executor, BASE_BYTES + cache_bytes + spectra_bytes(work.stages))
+        budget = Budget(limit, workers, spec.run.executor, BASE_BYTES + cache_bytes + kernel_bytes(work.stages))
         tiled.append(_tiled(work, spec.run, budget))
     return Plan(spec, source, tuple(tiled), workers, why_workers, limit, why_limit)
 

@@ -111,9 +111,15 @@ def _scratch(choice: Choice, values: Values, want: int) -> int:
     return copied + deep
 
 
-def spectra_bytes(stages: Sequence[Stage]) -> int:
-    """Return what the transformed kernels take in one process."""
-    return sum(16 * (c.grid.points // 2 + 1) for s in stages for c in s.choices if c.engine == "fft")
+def kernel_bytes(stages: Sequence[Stage]) -> int:
+    """Return what kernels take in one process: grids of weights where an engine wants them, and their transforms."""
+    count = 0
+    for choice in (c for s in stages for c in s.choices):
+        if choice.engine != "separable" or choice.kernel.dense is not None:
+            count += 3 * 8 * math.prod(choice.shape)  # as given, as checked, in the type of the sums
+        if choice.engine == "fft":
+            count += 16 * (choice.grid.points // 2 + 1)
+    return count
 
 
 def available_bytes() -> int:
