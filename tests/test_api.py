@@ -149,7 +149,7 @@ def test_missing_pixels():
         ({"precision": "half"}, "precision must be one of"),
         ({"axes": (0,)}, "the kernel has 2 axes"),
         ({"axes": (0, 0)}, "the kernel has 2 axes"),
-        ({"axes": (0, 5)}, "the kernel has 2 axes"),
+        ({"axes": (0, 5)}, "axes must lie between -2 and 1, found 5"),
         ({"nodata": 3}, "needs missing="),
         ({"missing": "renormalise"}, "missing must be one of"),
         ({"missing": {"rule": "fill"}}, "a value with the rule fill alone"),
@@ -213,3 +213,57 @@ def test_whole_pipelines_refused(tmp_path):
         tileconv.run(pipeline([], input_={"path": str(tmp_path / "absent.tif")}))
     with pytest.raises(SpecError, match="cannot read the file"):
         tileconv.run(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "message"),
+    [
+        (IMAGE, {"tile": 0}, "tile must be one size"),
+        (IMAGE, {"tile": 7.5}, "tile must be a whole number"),
+        (IMAGE, {"axes": "yx"}, "axes must be a whole number"),
+        (IMAGE, {"axes": (0.0, 1.0)}, "axes must be a whole number"),
+        (IMAGE, {"axes": ()}, "found none"),
+        (IMAGE, {"axes": -1}, "the kernel has 2 axes, and the image 2"),
+        (IMAGE, {"dtype": "bool"}, "dtype must be one of"),
+        (IMAGE, {"border": {"x": "wrap"}}, "border must be one of"),
+        (IMAGE, {"missing": 3}, "missing must be a rule or a mapping"),
+        (np.ones((6, 7, 8)), {"channel_axis": 7}, "channel_axis must lie between"),
+        (np.ones((6, 7, 8)), {"channel_axis": -1, "axes": (1, 2)}, "is channel_axis and among axes"),
+        ([[1, 2], [3]], {}, "must have the same length"),
+        (np.array([["a"]]), {}, "expected integers or floats"),
+        (np.ones(9), {}, "the kernel has 2 axes, and the image 1"),
+        (5.0, {}, "expected one axis or more"),
+        (np.ones((0, 4)), {}, "expected one axis or more"),
+        (da.ones((9, 9), chunks=3)[da.ones(9, chunks=3) > 0], {}, "compute_chunk_sizes"),
+        (np.ma.masked_array(IMAGE, IMAGE > 0), {}, "pixels are masked"),
+    ],
+    ids=str,
+)
+def test_arguments_of_a_wrong_kind_are_refused(image, options, message):
+    with pytest.raises(PlanError, match=message):
+        tileconv.convolve(image, KERNEL, **options)
+
+
+@pytest.mark.parametrize("sigma", [(1, 2), "2", None])
+def test_parameters_of_a_wrong_kind_are_refused(sigma):
+    with pytest.raises(KernelError, match="sigma"):
+        tileconv.gaussian(IMAGE, sigma)
+
+
+def test_operators_act_on_the_only_axis_of_a_line():
+    line = np.arange(20.0) ** 2
+    np.testing.assert_allclose(tileconv.gaussian(line, 1), tileconv.gaussian(line, 1, axes=0), rtol=0)
+    assert tileconv.box(line, size=3)[5] == pytest.approx(line[4:7].mean())
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_masked_pixels_are_missing_ones(dtype):
+    data = np.full((9, 9), 7, dtype)
+    data[4, 4] = 200
+    mask = data == 200
+    spread = tileconv.box(np.ma.masked_array(data, mask), size=3, missing="propagate")
+    assert np.isnan(spread).sum() == 9
+    filled = tileconv.box(np.ma.masked_array(data, mask), size=3, missing={"rule": "fill", "value": 7})
+    assert (np.abs(filled - 7) < 1e-5).all()
+    with pytest.raises(TileError, match="1 missing pixels"):
+        tileconv.box(np.ma.masked_array(data, mask), size=3, missing="error")

@@ -181,7 +181,7 @@ BAD = [
     (("plan", "p.yaml", "--set", "run.memory=10MiB"), 2, "may take 10 MiB"),
     (("plan", "p.yaml", "--set", "stages.0.over=zyx"), 2, "the stages act on"),
     (("plan", "p.yaml", "--set", "run.executor=magic"), 2, "run.executor"),
-    (("run", "p.yaml", "-o", "a.tif"), 1, "a.tif"),
+    (("run", "p.yaml", "-o", "a.tif"), 2, "a.tif"),
     (("run", "p.yaml", "-o", "/proc/no/o.zarr"), 1, "cannot write"),
     (("run",), 2, "Missing argument"),
     (("run", "p.yaml", "--fast"), 2, "No such option"),

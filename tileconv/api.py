@@ -7,16 +7,16 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
 from dask.threaded import get
 from numpy.typing import ArrayLike, NDArray
 
+from tileconv.arguments import as_array, check_image, choice, kernel_axes, missing_rule, operator_axes, tile_sizes
 from tileconv.boxes import Box
 from tileconv.engines.borders import ALIASES, RULES, Border
 from tileconv.engines.choose import ENGINES
-from tileconv.errors import PlanError
 from tileconv.execute.progress import Progress
 from tileconv.execute.run import Report, run_plan
 from tileconv.graph.overlap import overlap
@@ -28,11 +28,13 @@ from tileconv.kernels.operations import Linear, Operation, as_operation
 from tileconv.kernels.registry import OPERATORS
 from tileconv.planning.arrays import array_passes
 from tileconv.planning.build import make_plan
-from tileconv.planning.model import Missing, Pass, Plan
+from tileconv.planning.model import Pass, Plan
 from tileconv.planning.stages import SPACE
 from tileconv.sources.memory import MemorySource
 from tileconv.sources.open import open_source
+from tileconv.sources.source import Source
 from tileconv.spec import PipelineSpec, StageSpec, load_spec, spec_from_mapping
+from tileconv.spec.model import Dtype
 
 Array = NDArray[Any]
 if TYPE_CHECKING:  # dask.array takes half a second to import, which a run over files does without
@@ -51,7 +53,7 @@ def apply(
     engine: str = "auto",
     precision: str = "auto",
     tile: int | Sequence[int] | None = None,
-    axes: Sequence[int] | None = None,
+    axes: int | Sequence[int] | None = None,
     channel_axis: int | None = None,
     nodata: float | None = None,
     missing: str | Mapping[str, Any] | None = None,
@@ -99,32 +101,33 @@ def apply(
         and neither *axes* nor *channel_axis* says whether that is colour.
     """
     lazy = _is_lazy(image)
-    array: Any = image if lazy else np.asarray(image)
+    rule_of_missing = missing_rule(missing, nodata)
+    array: Any = image if lazy else as_array(image, rule_of_missing)
+    check_image(array)
     if array.dtype.kind == "b":
         array = array.astype(np.uint8)
     made = as_operation(operation)
     count = len(made.kernels[0].shape) if made.kernels else min(2, array.ndim)
-    moved = _axes(array.ndim, array.shape, count, axes, channel_axis)
+    moved = kernel_axes(array.shape, count, axes, channel_axis)
     array, lead = _moved(array, moved)
-    if array.size == 0:
-        raise PlanError(f"the image of shape {np.shape(image)} has no pixels")
-    info = ImageInfo(array.shape, "t" * bool(lead) + SPACE[-count:], _dtype(array.dtype), (1,) * array.ndim)
-    rule = _choice("border", border or ("reflect" if extent == "same" else "constant"), RULES, ALIASES)
+    native = np.dtype(array.dtype).newbyteorder("=")
+    info = ImageInfo(array.shape, "t" * bool(lead) + SPACE[-count:], native, (1,) * array.ndim)
+    rule = choice("border", border or ("reflect" if extent == "same" else "constant"), RULES, ALIASES)
     stage = StageSpec(
         op="apply",
         operation=made,
         over=cast("Any", SPACE[-count:]),
         border=dict.fromkeys(SPACE, Border(cast("Any", rule), float(cval))),
-        extent=cast("Any", _choice("extent", extent, ("same", "full", "valid"))),
-        engine=cast("Any", _choice("engine", engine, ("auto", *ENGINES))),
+        extent=cast("Any", choice("extent", extent, ("same", "full", "valid"))),
+        engine=cast("Any", choice("engine", engine, ("auto", *ENGINES))),
     )
     passes = array_passes(
         [stage],
         info,
-        precision=cast("Any", _choice("precision", precision, ("auto", "float32", "float64"))),
-        missing=_missing(missing, nodata),
-        dtype=dtype,
-        tile=None if tile is None else (tile,) * count if isinstance(tile, int) else tuple(tile),
+        precision=cast("Any", choice("precision", precision, ("auto", "float32", "float64"))),
+        missing=rule_of_missing,
+        dtype=choice("dtype", dtype, get_args(Dtype)),
+        tile=None if tile is None else tile_sizes(tile, count),
     )
     for job in passes:
         array = overlap(array, job) if lazy else _in_memory(array, job)
@@ -183,8 +186,8 @@ def _operator(name: str) -> Callable[..., Any]:
     @functools.wraps(make)
     def on_image(image: Image, *args: Any, **keywords: Any) -> Any:
         chosen = {k: v for k, v in keywords.items() if k in options}
-        axes = chosen.get("axes")
-        words = {"axes": SPACE[-len(axes) :]} if axes is not None else {}
+        count = operator_axes(np.ndim(image), chosen.get("axes"))
+        words = {} if count == 2 else {"axes": SPACE[-count:]}
         rest = {k: v for k, v in keywords.items() if k not in options}
         return apply(image, as_operation(make(*args, **rest, **words)), **chosen)
 
@@ -221,15 +224,7 @@ def plan(pipeline: str | Path | Mapping[str, Any] | PipelineSpec) -> Plan:
     SpecError, SourceError, PlanError
         If the pipeline is wrong, the input cannot be opened, or the job cannot be done as asked.
     """
-    spec = _spec(pipeline)
-    source = open_source(
-        spec.input.path,
-        series=spec.input.series,
-        level=spec.input.level,
-        axes=spec.input.axes,
-        missing_chunks=spec.input.missing_chunks,
-    )
-    return make_plan(spec, source.info, cache_bytes=source.cache_bytes)
+    return _planned(pipeline)[0]
 
 
 def run(
@@ -252,48 +247,26 @@ def run(
     TileconvError
         What went wrong; an output that is not whole has no metadata of an image.
     """
-    spec = _spec(pipeline)
-    source = open_source(
-        spec.input.path,
-        series=spec.input.series,
-        level=spec.input.level,
-        axes=spec.input.axes,
-        missing_chunks=spec.input.missing_chunks,
-    )
-    made = make_plan(spec, source.info, cache_bytes=source.cache_bytes)
-    return run_plan(made, source, overwrite=overwrite, progress=progress)
+    return run_plan(*_planned(pipeline), overwrite=overwrite, progress=progress)
 
 
-def _spec(pipeline: str | Path | Mapping[str, Any] | PipelineSpec) -> PipelineSpec:
+def _planned(pipeline: str | Path | Mapping[str, Any] | PipelineSpec) -> tuple[Plan, Source]:
+    """Return the plan of a pipeline, and its source opened."""
     if isinstance(pipeline, PipelineSpec):
-        return pipeline
-    return load_spec(pipeline) if isinstance(pipeline, str | Path) else spec_from_mapping(pipeline)
+        spec = pipeline
+    else:
+        spec = load_spec(pipeline) if isinstance(pipeline, str | Path) else spec_from_mapping(pipeline)
+    file = spec.input
+    source = open_source(
+        file.path, series=file.series, level=file.level, axes=file.axes, missing_chunks=file.missing_chunks
+    )
+    return make_plan(spec, source.info, cache_bytes=source.cache_bytes), source
 
 
 def _is_lazy(image: object) -> bool:
     """Return whether *image* is a Dask array, without importing Dask for those that are not."""
     arrays = sys.modules.get("dask.array")
     return arrays is not None and isinstance(image, arrays.Array)
-
-
-def _axes(
-    ndim: int, shape: tuple[int, ...], count: int, axes: Sequence[int] | None, channel_axis: int | None
-) -> list[int]:
-    """Return the axes that the kernel runs over, as numbers from 0."""
-    if axes is None:
-        if channel_axis is None and ndim > count and ndim >= 3 and shape[-1] in {3, 4}:
-            raise PlanError(
-                f"the last axis of {shape} is {shape[-1]} wide and may be colour",
-                why="a kernel must not mix colours",
-                fix="Say channel_axis=-1 if it is, or axes=(-2, -1) if it is not.",
-            )
-        free = [i for i in range(ndim) if channel_axis is None or i != channel_axis % ndim]
-        axes = free[-count:]
-    if len(axes) != count or not all(-ndim <= a < ndim for a in axes) or len({a % ndim for a in axes}) != count:
-        raise PlanError(
-            f"the kernel has {count} axes, and axes {tuple(axes)} do not name as many of the image's {ndim}"
-        )
-    return [a % ndim for a in axes]
 
 
 def _moved(array: Any, axes: Sequence[int]) -> tuple[Any, tuple[int, ...]]:
@@ -318,32 +291,3 @@ def _in_memory(array: Array, job: Pass) -> Array:
     else:
         get(graph, list(graph))
     return out
-
-
-def _missing(missing: str | Mapping[str, Any] | None, nodata: float | None) -> Missing | None:
-    if missing is None:
-        if nodata is not None:
-            raise PlanError(f"nodata={nodata} needs missing=", fix="Say missing='propagate', 'error' or a fill.")
-        return None
-    words: dict[str, Any] = {"rule": missing} if isinstance(missing, str) else dict(missing)
-    rule = _choice("missing", words.pop("rule", None), ("propagate", "fill", "error"))
-    value = words.pop("value", None)
-    if words or (rule == "fill") != (value is not None):
-        raise PlanError(
-            "missing takes a rule, and a value with the rule fill alone", fix="{'rule': 'fill', 'value': 0}"
-        )
-    return Missing(rule, nodata, value)
-
-
-def _choice(name: str, value: Any, allowed: Sequence[str], other: Mapping[str, str] | None = None) -> str:
-    if value not in allowed:
-        hint = f"Its name here is {other[value]!r}." if other and value in other else ""
-        raise PlanError(f"{name} must be one of {', '.join(allowed)}, found {value!r}", fix=hint)
-    return str(value)
-
-
-def _dtype(dtype: Any) -> np.dtype[Any]:
-    if dtype.kind not in "buif" or dtype.itemsize > 8:
-        raise PlanError(f"expected integers or floats of at most 64 bits, found {dtype}")
-    native: np.dtype[Any] = np.dtype(dtype).newbyteorder("=")
-    return native

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tileconv.errors import SpecError, TileconvError
 
@@ -89,7 +90,8 @@ def ops(as_json: Json = False) -> None:
         return
     table = Table("operator", "parameters", "what it does", box=None, pad_edge=False)
     for record in records:
-        table.add_row(record["name"], "\n".join(map(_parameter, record["parameters"])), record["summary"])
+        parameters = Text("\n".join(map(_parameter, record["parameters"])))
+        table.add_row(record["name"], parameters, Text(record["summary"].replace("*", "").replace("`", "")))
     Console().print(table, highlight=False)
 
 
@@ -122,6 +124,8 @@ def sample(
     target = output or path
     if target is None:
         _refuse(f"expected the file to write, as in: tileconv sample {name} -o {name}.tif")
+    if target.suffix == "" and output is None:
+        _refuse(f"expected one of {', '.join(sample_names())}, or a file to write, found {target}")
     with TerminalProgress(Console(stderr=True)) as bar:
 
         def progress(done: int, of: int) -> None:

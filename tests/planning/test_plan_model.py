@@ -167,3 +167,9 @@ def test_what_cannot_be_done_is_refused():
     own = {"op": "correlate", "kernel": np.eye(9).tolist(), "engine": "separable", "id": "blur"}
     with pytest.raises(PlanError, match="stage blur: engine separable cannot be used"):
         plan_of(pipeline([own]), IMAGE)
+
+
+@pytest.mark.parametrize("name", ["o.tif", "o.PNG", "o.ome.tiff", "o.npy"])
+def test_an_output_named_as_another_format_is_refused(name):
+    with pytest.raises(PlanError, match="OME-Zarr store, and its name says otherwise"):
+        plan_of(pipeline([STAGE], output={"path": name}), IMAGE)

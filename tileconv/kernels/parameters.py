@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Annotated, Literal, TypeVar
 
 from annotated_types import Ge, Gt
@@ -41,7 +42,7 @@ def per_axis(value: Number | Mapping[str, Number], axes: str, name: str, *, abov
         values = tuple(value[axis] for axis in axes)
     else:
         values = (value,) * len(axes)
-    if not all(v > above and v < float("inf") for v in values):
+    if not all(isinstance(v, Real) and v > above and v < float("inf") for v in values):
         raise KernelError(f"{name} must be above {above} and finite, found {value}")
     return values
 

@@ -30,8 +30,12 @@ def _lines(plan: Plan) -> Iterator[RenderableType]:
     yield Text(f"output   {plan.spec.output.path}")
     yield Text(f"         {image_text(plan.info)}")
     free = free_bytes(Path(plan.spec.output.path))
-    short = " - not enough if nothing compresses" if free < plan.info.nbytes else ""
-    yield Text(f"disk     {size_text(plan.info.nbytes)} before compression, {size_text(free)} free{short}")
+    between = sum(p.info.nbytes for p in plan.passes[:-1])
+    needed = f"{size_text(plan.info.nbytes)} before compression"
+    if between:
+        needed += f" and {size_text(between)} of intermediate results beside it"
+    short = " - not enough if nothing compresses" if free < plan.info.nbytes + between else ""
+    yield Text(f"disk     {needed}, {size_text(free)} free{short}")
     yield Text(f"workers  {plan.workers} {plan.spec.run.executor} ({plan.why_workers})")
     yield Text(
         f"memory   {size_text(plan.peak_bytes)} predicted peak, "
