@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.errors import KernelError
-from tileconv.kernels.kernel import Kernel, check_size
-from tileconv.kernels.parameters import Lengths, Positive, Sizes, per_axis, sizes_per_axis
+from tileconv.kernels.kernel import Kernel, check_lengths, check_size
+from tileconv.kernels.parameters import Lengths, Positive, Sizes, number, per_axis, sizes_per_axis
 
 
 def box(size: Sizes = 3, *, axes: str = "yx") -> Kernel:
@@ -22,7 +22,7 @@ def box(size: Sizes = 3, *, axes: str = "yx") -> Kernel:
     Kernel(3x3, sum=1)
     """
     sizes = sizes_per_axis(size, axes)
-    check_size(sizes)
+    check_lengths(sizes)
     return Kernel.separable([np.ones(n, np.int64) for n in sizes], divide_by=math.prod(sizes))
 
 
@@ -60,7 +60,7 @@ def disk(radius: Lengths, *, axes: str = "yx") -> Kernel:
            [0, 1, 0]])
     """
     radii = per_axis(radius, axes, "radius", above=0.0)
-    check_size([2 * r + 1 for r in radii])
+    check_size([2 * int(r) + 1 for r in radii])
     grids = np.ogrid[tuple(slice(-int(r), int(r) + 1) for r in radii)]
     squares = [(g / r) ** 2 for g, r in zip(grids, radii, strict=True)]
     inside = reduce(np.add, squares) <= 1 + ON_THE_RIM
@@ -76,13 +76,14 @@ def bells(sigma: Lengths | None, size: Sizes | None, truncate: float, axes: str)
     if size is None:
         if sigma is None:
             raise KernelError("expected sigma or size, found neither", fix="Give sigma in pixels, as in sigma: 2.")
+        truncate = number(truncate, "truncate")
         if not 0 < truncate < math.inf:
             raise KernelError(f"truncate must be above 0 and finite, found {truncate}")
         sigmas = per_axis(sigma, axes, "sigma", above=0.0)
-        check_size([2 * truncate * s for s in sigmas])
+        check_lengths([2 * float(np.floor(truncate * s + 0.5)) + 1 for s in sigmas])
         return [_bell(s, int(truncate * s + 0.5)) for s in sigmas]
     sizes = sizes_per_axis(size, axes)
-    check_size(sizes)
+    check_lengths(sizes)
     if any(n % 2 == 0 for n in sizes):
         raise KernelError(f"the size of a Gaussian must be odd, found {size}", why="a bell has a middle")
     bare = tuple(max((n - 1) / 4, 0.25) for n in sizes)

@@ -19,7 +19,9 @@ Term = tuple[Weights, ...]
 """One outer product: a 1-D factor for every axis of the kernel."""
 
 MAX_WEIGHTS = 16_777_216
-"""Most weights of one kernel: 4096 x 4096, where even the FFT wants more memory than a tile should."""
+"""Most weights of one grid: 4096 x 4096, where even the FFT wants more memory than a tile should."""
+MAX_LENGTH = 1_000_000
+"""Most weights along one axis of a kernel that is an outer product, which needs no grid."""
 MAX_TERMS = 4
 """Most outer products worth trying; a disk of radius 12 needs 9 and no longer pays (measured, see docs/engines.md)."""
 REMAINDER = 8 * float(np.finfo(np.float64).eps)
@@ -80,15 +82,21 @@ class Kernel:
         """Return the sum of the outer products of *terms*, one 1-D factor per axis, all terms of one shape."""
         factors = tuple(tuple(_frozen(checked_weights(f)) for f in term) for term in terms)
         shape = [f.size for f in factors[0]]
-        check_size(shape)
+        check_lengths(shape)
         if len(factors) == 1 and math.prod(float(np.abs(f).max()) for f in factors[0]) < 2**53:
             return cls(tuple(n // 2 for n in shape), float(divide_by), None, factors)
+        check_size(shape)
         kernel = cls.of(sum(_outer(term) for term in factors), divide_by=divide_by)
         return cls(kernel.anchor, kernel.divide_by, kernel.dense, factors)
 
     @cached_property
     def weights(self) -> Weights:
-        """The grid of weights: 1 to 3 axes; int64 when every weight is a whole number, else float64; read-only."""
+        """The grid of weights: 1 to 3 axes; int64 when every weight is a whole number, else float64; read-only.
+
+        A kernel given as one outer product makes it when it is first asked for; KernelError if it would be too large.
+        """
+        if self.dense is None:
+            check_size(self.shape)
         return _frozen(checked_weights(_outer(self.given_terms[0]))) if self.dense is None else self.dense
 
     @property
@@ -131,7 +139,7 @@ class Kernel:
         """Sum of the positive and sum of the negative weights, before the division."""
         positive, negative = 1.0, 0.0
         for part in self._parts:
-            above, below = float(part[part > 0].sum()), float(part[part < 0].sum())
+            above, below = (float(part[side].sum(dtype=np.float64)) for side in (part > 0, part < 0))
             positive, negative = positive * above + negative * below, positive * below + negative * above
         return positive, negative
 
@@ -183,12 +191,23 @@ def checked_weights(weights: ArrayLike) -> Weights:
 
 def check_size(sizes: Sequence[float]) -> None:
     """Refuse a grid of more than ``MAX_WEIGHTS`` weights before any is made; KernelError."""
-    count = math.prod(sizes)
-    if not count <= MAX_WEIGHTS:
-        shape = " x ".join(f"{n:,.0f}" for n in sizes)
+    if not math.prod(sizes) <= MAX_WEIGHTS:
         raise KernelError(
-            f"a kernel has at most {MAX_WEIGHTS:,} weights, found {shape}", fix="Make the kernel smaller."
+            f"a kernel has at most {MAX_WEIGHTS:,} weights, found {_shape(sizes)}", fix="Make the kernel smaller."
         )
+
+
+def check_lengths(sizes: Sequence[float]) -> None:
+    """Refuse an outer product of more than ``MAX_LENGTH`` weights along an axis before any is made; KernelError."""
+    if not max(sizes) <= MAX_LENGTH:
+        raise KernelError(
+            f"a kernel has at most {MAX_LENGTH:,} weights along an axis, found {_shape(sizes)}",
+            fix="Make the kernel smaller.",
+        )
+
+
+def _shape(sizes: Sequence[float]) -> str:
+    return " x ".join(f"{n:,.0f}" for n in sizes)
 
 
 def _frozen(array: Weights) -> Weights:

@@ -38,8 +38,8 @@ def make_plan(spec: PipelineSpec, source: ImageInfo, *, cache_bytes: int = 0) ->
     Raises
     ------
     PlanError
-        If the job cannot be done as asked: an output named as another format, axes that are not there, missing pixels without a rule, a tile or a memory
-        limit that does not fit, an engine that may not be used.
+        If the job cannot be done as asked: an output named as another format, axes that are not there, missing pixels
+        without a rule, a tile or a memory limit that does not fit, an engine that may not be used.
     """
     if Path(spec.output.path).suffix.lower() in OTHER_FORMATS:
         fix = f"Name it {Path(spec.output.path).stem}.ome.zarr."
