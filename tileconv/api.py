@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,10 +14,21 @@ import numpy as np
 from dask.threaded import get
 from numpy.typing import ArrayLike, NDArray
 
-from tileconv.arguments import as_array, check_image, choice, kernel_axes, missing_rule, operator_axes, tile_sizes
+from tileconv.arguments import (
+    as_array,
+    check_image,
+    choice,
+    constant,
+    kernel_axes,
+    missing_rule,
+    operator_axes,
+    tile_sizes,
+    type_name,
+)
 from tileconv.boxes import Box
 from tileconv.engines.borders import ALIASES, RULES, Border
 from tileconv.engines.choose import ENGINES
+from tileconv.errors import PlanError
 from tileconv.execute.progress import Progress
 from tileconv.execute.run import Report, run_plan
 from tileconv.graph.overlap import overlap
@@ -28,6 +40,7 @@ from tileconv.kernels.operations import Linear, Operation, as_operation
 from tileconv.kernels.registry import OPERATORS
 from tileconv.planning.arrays import array_passes
 from tileconv.planning.build import make_plan
+from tileconv.planning.memory import available_bytes
 from tileconv.planning.model import Pass, Plan
 from tileconv.planning.stages import SPACE
 from tileconv.sources.memory import MemorySource
@@ -107,17 +120,20 @@ def apply(
     if array.dtype.kind == "b":
         array = array.astype(np.uint8)
     made = as_operation(operation)
-    count = len(made.kernels[0].shape) if made.kernels else min(2, array.ndim)
+    count = len(made.kernels[0].shape) if made.kernels else operator_axes(array.ndim, axes, channel_axis)
     moved = kernel_axes(array.shape, count, axes, channel_axis)
     array, lead = _moved(array, moved)
     native = np.dtype(array.dtype).newbyteorder("=")
     info = ImageInfo(array.shape, "t" * bool(lead) + SPACE[-count:], native, (1,) * array.ndim)
     rule = choice("border", border or ("reflect" if extent == "same" else "constant"), RULES, ALIASES)
+    kind = type_name(dtype, get_args(Dtype))
+    if kind == "input" and isinstance(image, np.ma.MaskedArray):  # whose missing pixels may need another type
+        kind = "uint8" if image.dtype.kind == "b" else image.dtype.name
     stage = StageSpec(
         op="apply",
         operation=made,
         over=cast("Any", SPACE[-count:]),
-        border=dict.fromkeys(SPACE, Border(cast("Any", rule), float(cval))),
+        border=dict.fromkeys(SPACE, Border(cast("Any", rule), constant(cval))),
         extent=cast("Any", choice("extent", extent, ("same", "full", "valid"))),
         engine=cast("Any", choice("engine", engine, ("auto", *ENGINES))),
     )
@@ -126,10 +142,12 @@ def apply(
         info,
         precision=cast("Any", choice("precision", precision, ("auto", "float32", "float64"))),
         missing=rule_of_missing,
-        dtype=choice("dtype", dtype, get_args(Dtype)),
+        dtype=kind,
         tile=None if tile is None else tile_sizes(tile, count),
     )
     for job in passes:
+        if not lazy:
+            _check_memory(job)
         array = overlap(array, job) if lazy else _in_memory(array, job)
     array = array.reshape(*lead, *array.shape[array.ndim - count :])
     return np.moveaxis(array, range(array.ndim - count, array.ndim), moved)
@@ -186,7 +204,9 @@ def _operator(name: str) -> Callable[..., Any]:
     @functools.wraps(make)
     def on_image(image: Image, *args: Any, **keywords: Any) -> Any:
         chosen = {k: v for k, v in keywords.items() if k in options}
-        count = operator_axes(np.ndim(image), chosen.get("axes"))
+        if not (_is_lazy(image) or isinstance(image, np.ndarray)):
+            image = as_array(image, None)
+        count = operator_axes(cast("Any", image).ndim, chosen.get("axes"), chosen.get("channel_axis"))
         words = {} if count == 2 else {"axes": SPACE[-count:]}
         rest = {k: v for k, v in keywords.items() if k not in options}
         return apply(image, as_operation(make(*args, **rest, **words)), **chosen)
@@ -274,6 +294,26 @@ def _moved(array: Any, axes: Sequence[int]) -> tuple[Any, tuple[int, ...]]:
     array = np.moveaxis(array, axes, range(array.ndim - len(axes), array.ndim))
     lead = array.shape[: array.ndim - len(axes)]
     return array.reshape(-1, *array.shape[len(lead) :]) if lead else array, lead
+
+
+SMALL = 2**28
+"""Bytes that a halo may take before anyone asks what the machine has free."""
+
+
+def _check_memory(job: Pass) -> None:
+    """Refuse a kernel whose halo around a tile's smallest part does not fit in memory; PlanError."""
+    for stage in job.stages:
+        halo = stage.halo
+        tile = (1,) * (3 - len(job.grid.tile)) + job.grid.tile[-3:]
+        part = (tile[0] if "z" in job.info.axes else 1, job.strip if "y" in job.info.axes else 1, tile[2])
+        pixels = math.prod(a + n + b for a, n, b in zip(halo.before, part, halo.after, strict=True))
+        if (needed_bytes := pixels * stage.padded.dtype.itemsize) > SMALL and needed_bytes > available_bytes():
+            size = " x ".join(f"{a + b + 1:,}" for a, b in zip(halo.before, halo.after, strict=True) if a + b)
+            raise PlanError(
+                f"pixels with the halo of a kernel of {size} take {needed_bytes / 2**20:,.0f} MiB",
+                why="that is more than is free",
+                fix="Use a smaller kernel, or smaller tiles.",
+            )
 
 
 def _in_memory(array: Array, job: Pass) -> Array:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tileconv.engines.values import working_dtype
+from tileconv.engines.values import Values, working_dtype
 from tileconv.errors import PlanError
 from tileconv.planning.model import Missing
 
 
 def as_array(image: Any, missing: Missing | None) -> NDArray[Any]:
-    """Return *image* as an array; masked pixels are missing ones, and become NaN for the rule to act on.
+    """Return *image* as an array; masked pixels are missing ones: filled under that rule, else NaN to act on.
 
     Raises
     ------
@@ -24,33 +27,46 @@ def as_array(image: Any, missing: Missing | None) -> NDArray[Any]:
     """
     try:
         array: Any = np.asanyarray(image)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise PlanError(
             "the rows of the image must have the same length", fix="Give a rectangle of numbers."
         ) from error
-    if not isinstance(array, np.ma.MaskedArray):
+    if not isinstance(array, np.ma.MaskedArray) or array.dtype.kind not in "buif":
         return np.asarray(array)
     if not np.ma.is_masked(array):
         return np.asarray(array.data)
     if missing is None:
         fix = "Say missing='propagate', 'error' or {'rule': 'fill', 'value': 0}."
         raise PlanError(f"{int(array.mask.sum()):,} pixels are masked, and nothing says what becomes of them", fix=fix)
-    filled: NDArray[Any] = np.ma.filled(array.astype(working_dtype(array.dtype, "auto")), np.nan)
+    value = math.nan if missing.value is None else float(missing.value)
+    values = Values.of(array.dtype)
+    stays = not values.whole or (value.is_integer() and values.low <= value <= values.high and value < 2.0**63)
+    filled: NDArray[Any] = np.ma.filled(array if stays else array.astype(working_dtype(array.dtype, "auto")), value)
     return filled
 
 
 def check_image(array: Any) -> None:
     """Refuse an array that is no image of numbers: PlanError."""
     if array.dtype.kind not in "buif" or array.dtype.itemsize > 8:
-        raise PlanError(f"expected integers or floats of at most 64 bits, found {array.dtype}")
+        fix = "Convert it first, as with astype('float32')."
+        raise PlanError(f"expected integers or floats of at most 64 bits, found {array.dtype}", fix=fix)
+    if isinstance(getattr(array, "_meta", None), np.ma.MaskedArray):
+        fix = "Fill them first, as with dask.array.ma.filled(image, numpy.nan)."
+        raise PlanError("a Dask array of masked arrays would lose its masks", fix=fix)
     if array.ndim == 0 or not all(n > 0 for n in array.shape):  # Dask writes NaN for lengths that it does not know
-        fix = "Call compute_chunk_sizes() on it first." if any(n != n for n in array.shape) else ""
+        unknown = any(n != n for n in array.shape)
+        fix = "Call compute_chunk_sizes() on it first." if unknown else "Give an array of 1 axis or more."
         raise PlanError(f"expected one axis or more with pixels along each, found shape {array.shape}", fix=fix)
 
 
-def operator_axes(ndim: int, axes: Any) -> int:
-    """Return over how many axes an operator acts: as many as *axes* names, else two, or the only one."""
-    return min(2, max(1, ndim)) if axes is None else len(_numbers(axes, "axes"))
+def operator_axes(ndim: int, axes: Any, channel_axis: Any) -> int:
+    """Return over how many axes an operator acts: as many as *axes* names, else two, or the only one; PlanError."""
+    if axes is None:
+        return max(1, min(2, ndim - (channel_axis is not None)))
+    count = len(_numbers(axes, "axes"))
+    if count > 3:
+        raise PlanError(f"axes must name 1 to 3 axes, found {axes}", why="kernels have no more")
+    return count
 
 
 def kernel_axes(shape: tuple[int, ...], count: int, axes: Any, channel_axis: Any) -> list[int]:
@@ -96,12 +112,14 @@ def missing_rule(missing: Any, nodata: float | None) -> Missing | None:
         if nodata is not None:
             raise PlanError(f"nodata={nodata} needs missing=", fix="Say missing='propagate', 'error' or a fill.")
         return None
+    if nodata is not None and not _is_number(nodata):
+        raise PlanError(f"nodata must be a number, found {nodata!r}")
     if not isinstance(missing, str | Mapping):
         raise PlanError(f"missing must be a rule or a mapping, found {missing!r}", fix="Say missing='propagate'.")
     words: dict[str, Any] = {"rule": missing} if isinstance(missing, str) else dict(missing)
     rule = choice("missing", words.pop("rule", None), ("propagate", "fill", "error"))
     value = words.pop("value", None)
-    if words or (rule == "fill") != isinstance(value, int | float):
+    if words or (value is not None) != (rule == "fill") or (rule == "fill" and not _is_finite(value)):
         fix = "Say missing={'rule': 'fill', 'value': 0}."
         raise PlanError("missing takes a rule, and a value with the rule fill alone", fix=fix)
     return Missing(rule, nodata, value)
@@ -110,9 +128,35 @@ def missing_rule(missing: Any, nodata: float | None) -> Missing | None:
 def choice(name: str, value: Any, allowed: Sequence[str], other: Mapping[str, str] | None = None) -> str:
     """Return *value*, which must be one of *allowed*; PlanError, with our name for what *other* libraries call it."""
     if not isinstance(value, str) or value not in allowed:
+        if name == "border" and isinstance(value, Mapping | Sequence) and not isinstance(value, str):
+            fix = "Give one rule for all axes; a pipeline takes one per axis."
+            raise PlanError(f"border must be one of {', '.join(allowed)}, found {value!r}", fix=fix)
         hint = f"Its name here is {other[value]!r}." if other and isinstance(value, str) and value in other else ""
         raise PlanError(f"{name} must be one of {', '.join(allowed)}, found {value!r}", fix=hint)
     return value
+
+
+def constant(cval: Any) -> float:
+    """Return the value of a constant border; PlanError if it is no finite number."""
+    if not _is_finite(cval):
+        raise PlanError(f"cval must be a finite number, found {cval!r}")
+    return float(cval)
+
+
+def type_name(dtype: Any, allowed: Sequence[str]) -> str:
+    """Return the name of a result's type, given as a name or as NumPy's type; PlanError if there is no such result."""
+    if isinstance(dtype, type | np.dtype):
+        with suppress(TypeError):
+            dtype = np.dtype(dtype).name
+    return choice("dtype", dtype, allowed)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _is_finite(value: Any) -> bool:
+    return _is_number(value) and math.isfinite(value)
 
 
 def _axis(axis: int, ndim: int, name: str) -> int:

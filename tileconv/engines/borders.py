@@ -34,6 +34,10 @@ ALIASES: dict[str, Rule] = {
     "periodic": "wrap",
     "circular": "wrap",
     "zero": "constant",
+    "zeros": "constant",
+    "grid-wrap": "wrap",
+    "grid-mirror": "reflect",
+    "grid-constant": "constant",
 }
 """What other libraries call our rules, for hints in messages."""
 

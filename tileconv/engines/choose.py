@@ -18,7 +18,7 @@ from tileconv.engines import cost
 from tileconv.engines.fft import Blocks, blocks, error_bound
 from tileconv.engines.values import EXACT, INT64, Precision, Sums, Values, sums, working_dtype
 from tileconv.errors import PlanError
-from tileconv.kernels.kernel import Kernel
+from tileconv.kernels.kernel import MAX_WEIGHTS, Kernel
 
 EngineName = Literal["direct", "separable", "fft"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
@@ -133,6 +133,8 @@ def in_space(halo: Halo) -> Halo:
 
 def _direct(kernel: Kernel, shape: tuple[int, ...], how: Sums) -> Candidate:
     count = math.prod(shape)
+    if count > MAX_WEIGHTS:
+        return _no_grid("direct", kernel)
     bound = _rounding(how) * (count + 2) * _gain(kernel)
     return Candidate("direct", cost.direct_ns(shape, how.accumulate), bound)
 
@@ -152,6 +154,8 @@ def _separable(kernel: Kernel, shape: tuple[int, ...], how: Sums, values: Values
 
 
 def _fft(kernel: Kernel, how: Sums, values: Values, precision: Precision, grid: Blocks) -> Candidate:
+    if math.prod(kernel.shape) > MAX_WEIGHTS:
+        return _no_grid("fft", kernel)
     ns = cost.fft_ns(grid)
     bound = error_bound(grid.points, math.sqrt(grid.points), kernel.norm)
     if how.exact:
@@ -164,6 +168,11 @@ def _fft(kernel: Kernel, how: Sums, values: Values, precision: Precision, grid: 
         return Candidate("fft", ns, 0.0)
     rounding = float(np.finfo(working_dtype(values.dtype, precision)).eps)
     return Candidate("fft", ns, (2 * bound + rounding * kernel.absolute_sum) / abs(kernel.divide_by))
+
+
+def _no_grid(engine: EngineName, kernel: Kernel) -> Candidate:
+    refused = f"it needs the {'x'.join(map(str, kernel.shape))} weights as a grid, of at most {MAX_WEIGHTS:,}"
+    return Candidate(engine, math.inf, math.inf, refused)
 
 
 def _rounding(how: Sums) -> float:

@@ -61,9 +61,11 @@ def _divided(sums: Array, choice: Choice, out: Values) -> Array:
 
 def _pointwise(operation: Rescale | Absolute | Clip, made: Array, out: Values) -> Array:
     if isinstance(operation, Absolute):
+        if made.dtype == INT64:  # the lowest has no positive in the type: it becomes the highest
+            np.maximum(made, -np.iinfo(INT64).max, out=made)
         return np.abs(made, out=made)
     if isinstance(operation, Clip):
-        return np.clip(made, out.dtype.type(out.low), out.dtype.type(out.high), out=made)
+        return np.clip(made, _held(out.low, out.dtype), _held(out.high, out.dtype), out=made)
     made *= out.dtype.type(operation.gain)
     made += out.dtype.type(operation.offset)
     return made
@@ -119,6 +121,8 @@ def outcome(operation: Operation, values: Values, choices: tuple[Choice, ...], p
     if isinstance(operation, Unsharp):
         swing = abs(operation.amount) * (high - low if math.isfinite(high - low) else math.inf)
         return Values(work, whole=False, low=low - swing, high=high + swing)
+    if values.dtype == INT64 and _stays_int64(operation, whole=whole):
+        return _in_int64(operation, values)
     if isinstance(operation, Absolute):
         peak, least = values.peak, (0.0 if low <= 0 <= high else min(abs(low), abs(high)))
         return held(least, peak, whole=whole, work=work)
@@ -129,6 +133,30 @@ def outcome(operation: Operation, values: Values, choices: tuple[Choice, ...], p
     ends += [v + operation.offset for v in ends[2:]]
     whole = whole and operation.gain.is_integer() and operation.offset.is_integer()
     return held(min(ends), max(ends), whole=whole, work=work)
+
+
+def _stays_int64(operation: Operation, *, whole: bool) -> bool:
+    """Return whether int64 pixels of any size stay whole and in int64."""
+    if isinstance(operation, Clip):
+        return whole and all(end.is_integer() or math.isinf(end) for end in (operation.low, operation.high))
+    return whole and (isinstance(operation, Absolute) or operation == Rescale(1.0, 0.0))
+
+
+def _in_int64(operation: Operation, values: Values) -> Values:
+    low, high = values.low, values.high
+    if isinstance(operation, Absolute):
+        low, high = (0.0 if low <= 0 <= high else min(abs(low), abs(high))), values.peak
+    elif isinstance(operation, Clip):
+        low, high = _limited(low, operation), _limited(high, operation)
+    return Values(INT64, whole=True, low=low, high=high)
+
+
+def _held(value: float, dtype: np.dtype[Any]) -> Any:
+    """Return *value* in *dtype*, of an integer type at most its highest: 2**63 stands for int64's."""
+    if dtype.kind == "f":
+        return dtype.type(value)
+    limits = np.iinfo(dtype)
+    return dtype.type(min(max(int(value), limits.min), limits.max))
 
 
 def _limited(value: float, operation: Clip) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from tileconv.errors import KernelError
 from tileconv.kernels.kernel import MAX_WEIGHTS, Kernel, Weights, check_size, checked_weights
 from tileconv.kernels.operations import Linear
-from tileconv.kernels.parameters import WeightsOrFile
+from tileconv.kernels.parameters import WeightsOrFile, number
 
 
 def convolve(
@@ -45,6 +45,7 @@ def _own(kernel: WeightsOrFile, axes: str, normalize: bool, divide_by: float, of
     weights = load_weights(Path(kernel)) if isinstance(kernel, str) else checked_weights(kernel)
     if weights.ndim != len(axes):
         raise KernelError(f"the kernel needs one axis for each of {', '.join(axes)}, found shape {weights.shape}")
+    divide_by = number(divide_by, "divide_by")
     if normalize:
         if divide_by != 1.0:
             raise KernelError("give normalize or divide_by, not both", why="both divide the weights")
@@ -56,9 +57,10 @@ def _own(kernel: WeightsOrFile, axes: str, normalize: bool, divide_by: float, of
                 why="that would divide by zero",
                 fix="Remove normalize: an edge kernel needs none.",
             )
+    offset = number(offset, "offset")
     if not np.isfinite(offset):
         raise KernelError(f"offset must be finite, found {offset}")
-    return Linear(Kernel.of(weights, flip=flip, divide_by=divide_by), float(offset))
+    return Linear(Kernel.of(weights, flip=flip, divide_by=divide_by), offset)
 
 
 def load_weights(path: Path) -> Weights:

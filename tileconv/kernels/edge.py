@@ -97,7 +97,7 @@ def _gradient(
 ) -> Kernel | Magnitude:
     if component == "magnitude":
         return Magnitude(tuple(_derivative(a, smooth, axes, slope, divide_by) for a in axes))
-    if component not in axes:
+    if component not in tuple(axes):
         raise KernelError(f"component must be one of {', '.join(axes)} or magnitude, found {component}")
     return _derivative(component, smooth, axes, slope, divide_by)
 

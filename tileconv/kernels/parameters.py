@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from numbers import Real
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt
 
@@ -25,31 +26,38 @@ WeightsOrFile = Annotated[
 ]
 """A nested list of numbers, or the path of a ``.npy`` or ``.csv`` file."""
 
-Number = TypeVar("Number", int, float)
+
+def number(value: object, name: str, *, fix: str = "") -> float:
+    """Return *value* as a float; KernelError if it is no real number."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise KernelError(f"{name} must be a number, found {value!r}", fix=fix)
+    return float(value)
 
 
-def per_axis(value: Number | Mapping[str, Number], axes: str, name: str, *, above: Number) -> tuple[Number, ...]:
+def per_axis(value: float | Mapping[str, float], axes: str, name: str, *, above: float) -> tuple[float, ...]:
     """Return one value per letter of *axes*, each > *above*.
 
     Raises
     ------
     KernelError
-        If a mapping does not name exactly *axes*, or a value is not above the limit.
+        If a mapping does not name exactly *axes*, or a value is no number above the limit.
     """
     if isinstance(value, Mapping):
         if set(value) != set(axes):
-            raise KernelError(f"{name} must name the axes {', '.join(axes)}, found {', '.join(value) or 'none'}")
-        values = tuple(value[axis] for axis in axes)
+            found = ", ".join(map(str, value)) or "none"
+            raise KernelError(f"{name} must name the axes {', '.join(axes)}, found {found}")
+        values = tuple(number(value[axis], name) for axis in axes)
     else:
-        values = (value,) * len(axes)
-    if not all(isinstance(v, Real) and v > above and v < float("inf") for v in values):
-        raise KernelError(f"{name} must be above {above} and finite, found {value}")
+        each = ", ".join(f"{axis!r}: {n}" for n, axis in enumerate(axes, start=1))
+        values = (number(value, name, fix=f"For one per axis, name them: {name}={{{each}}}."),) * len(axes)
+    if not all(above < v < math.inf for v in values):
+        raise KernelError(f"{name} must be above {above:g} and finite, found {value}")
     return values
 
 
 def sizes_per_axis(size: Sizes, axes: str) -> tuple[int, ...]:
     """Return one whole number of pixels >= 1 per letter of *axes*; KernelError otherwise."""
-    values = per_axis(size, axes, "size", above=0)
-    if any(v != int(v) for v in values):
+    values = per_axis(size, axes, "size", above=0.0)
+    if not all(v.is_integer() for v in values):
         raise KernelError(f"size must be a whole number of pixels, found {size}")
     return tuple(int(v) for v in values)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from tileconv.errors import KernelError
 from tileconv.kernels.operations import Absolute, Clip, Rescale
-from tileconv.kernels.parameters import Range
+from tileconv.kernels.parameters import Range, number
 
 
 def rescale(gain: float = 1.0, offset: float = 0.0, *, axes: str = "yx") -> Rescale:  # noqa: ARG001 every operator takes axes
     """Return *gain* times the image plus *offset*."""
+    gain, offset = number(gain, "gain"), number(offset, "offset")
     if not (math.isfinite(gain) and math.isfinite(offset)):
         raise KernelError(f"gain and offset must be finite, found {gain} and {offset}")
-    return Rescale(float(gain), float(offset))
+    return Rescale(gain, offset)
 
 
 def absolute(*, axes: str = "yx") -> Absolute:  # noqa: ARG001 every operator takes axes
@@ -23,6 +25,9 @@ def absolute(*, axes: str = "yx") -> Absolute:  # noqa: ARG001 every operator ta
 
 def clip(range: Range, *, axes: str = "yx") -> Clip:  # noqa: ARG001 the spec's word; every operator takes axes
     """Limit values to *range*, ``[low, high]``."""
-    if len(range) != 2 or not range[0] <= range[1]:
+    if not isinstance(range, Iterable) or isinstance(range, str):
+        raise KernelError(f"range must be [low, high], found {range!r}")
+    ends = [number(end, "an end of range") for end in range]
+    if len(ends) != 2 or not ends[0] <= ends[1]:
         raise KernelError(f"range must be [low, high] with low <= high, found {list(range)}")
-    return Clip(float(range[0]), float(range[1]))
+    return Clip(*ends)

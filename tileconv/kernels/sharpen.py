@@ -10,7 +10,7 @@ from tileconv.errors import KernelError
 from tileconv.kernels.blur import bells
 from tileconv.kernels.kernel import Kernel
 from tileconv.kernels.operations import Unsharp
-from tileconv.kernels.parameters import Lengths, NotNegative, Positive
+from tileconv.kernels.parameters import Lengths, NotNegative, Positive, number
 
 
 def sharpen(*, axes: str = "yx") -> Kernel:
@@ -31,6 +31,7 @@ def unsharp(
     sigma: Lengths, *, amount: float = 1.0, threshold: NotNegative = 0.0, truncate: Positive = 4.0, axes: str = "yx"
 ) -> Unsharp:
     """Unsharp mask: ``image + amount * (image - gaussian(image))`` where the difference reaches *threshold*."""
+    amount, threshold = number(amount, "amount"), number(threshold, "threshold")
     if not (math.isfinite(amount) and 0 <= threshold < math.inf):
         raise KernelError(f"amount must be finite and threshold >= 0 and finite, found {amount} and {threshold}")
-    return Unsharp(Kernel.separable(bells(sigma, None, truncate, axes)), float(amount), float(threshold))
+    return Unsharp(Kernel.separable(bells(sigma, None, truncate, axes)), amount, threshold)
