@@ -128,6 +128,8 @@ def test_ops(call):
     listed = json.loads(call("ops", "--json")[1])
     assert {"gaussian", "unsharp", "convolve"} <= {record["name"] for record in listed}
     assert all(record["name"] in out for record in listed)
+    assert not set(out) & {"*", "`"}
+    assert "[low, high]" in " ".join(out.split())
 
 
 def test_schema(call):
@@ -191,6 +193,7 @@ BAD = [
     (("sample", "x.tif", "--size", "10x10", "--shape", "10,10"), 2, "not both"),
     (("sample", "x.tif", "--size", "0x10"), 2, "expected two numbers"),
     (("sample", "hubbl", "-o", "x.tif"), 2, "hubble"),
+    (("sample", "nope"), 2, "hubble"),
     (("sample", "synthetic", "-o", "x.jpg", "--size", "64x64"), 2, "x.jpg"),
     (("sample", "synthetic", "-o", "x.tif", "--dtype", "complex64"), 2, "complex64"),
     (("sample", "synthetic", "-o", "x.tif", "--dtype", "nonsense"), 2, "nonsense"),

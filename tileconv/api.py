@@ -310,8 +310,7 @@ def _check_memory(job: Pass) -> None:
         if (needed_bytes := pixels * stage.padded.dtype.itemsize) > SMALL and needed_bytes > available_bytes():
             size = " x ".join(f"{a + b + 1:,}" for a, b in zip(halo.before, halo.after, strict=True) if a + b)
             raise PlanError(
-                f"pixels with the halo of a kernel of {size} take {needed_bytes / 2**20:,.0f} MiB",
-                why="that is more than is free",
+                f"pixels with the halo of a kernel of {size} take {needed_bytes / 2**20:,.0f} MiB, more than is free",
                 fix="Use a smaller kernel, or smaller tiles.",
             )
 
