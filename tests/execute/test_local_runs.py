@@ -15,6 +15,8 @@ import tileconv
 from tileconv.errors import SinkError, SourceError, TileError
 from tileconv.execute import local
 from tileconv.execute.run import Report, peak_bytes
+from tileconv.images import ImageInfo
+from tileconv.sinks.zarr import ZarrSink
 
 TWO = [{"op": "sobel", "component": "x"}, {"op": "gaussian", "sigma": 1, "border": "wrap"}]
 """Two passes: the second wraps."""
@@ -179,3 +181,42 @@ def test_it_can_be_run_again_after_an_interruption(tmp_path, source, monkeypatch
     assert names(tmp_path) == ["a.tif", "o.zarr"]
     tileconv.run(tiled(TWO, 64, **words), overwrite=True)
     assert stored(tmp_path / "o.zarr").shape == (130, 150)
+
+
+@pytest.mark.parametrize(("extent", "shift"), [("full", -3), ("same", 0), ("valid", 3)])
+def test_where_the_first_pixel_lies(tmp_path, extent, shift):
+    """In units of the pixel's size, from where the input's own first pixel lies, over two passes."""
+    given = ImageInfo(
+        (12, 20, 30), "zyx", np.dtype("u1"), (4, 20, 30), (1.5, 0.5, 0.25), ("micrometer",) * 3, origin=(10.0, 0, -7)
+    )
+    sink = ZarrSink(tmp_path / "a.zarr", given)
+    sink.create()
+    sink.write(given.box, np.ones(given.shape, np.uint8))
+    sink.finish({})
+    ends = [{"op": "box", "size": n, "over": "zyx", "extent": extent} for n in (3, 5)]
+    _, report = run(tiled([ends[0] | {"border": "wrap"}, ends[1] | {"border": "wrap"}], 16), sink.path, tmp_path)
+    (level,) = zarr.open_group(report.output, mode="r").attrs["ome"]["multiscales"][0]["datasets"]
+    size, at = level["coordinateTransformations"]
+    assert size["scale"] == [1.5, 0.5, 0.25]
+    assert at["translation"] == [10 + 1.5 * shift, 0.5 * shift, -7 + 0.25 * shift]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "stages", "shown"),
+    [("uint8", [], (0, 255)), ("uint8", [{"op": "box", "size": 3}], (0, 255)), ("float32", [], None)],
+)
+def test_channel_names_of_float_results(tmp_path, dtype, stages, shown):
+    """Viewers get them where the range of the pixels is known; the provenance has them always."""
+    names = ("DAPI", "GFP", "RFP")
+    sink = ZarrSink(tmp_path / "a.zarr", ImageInfo((3, 20, 30), "cyx", np.dtype(dtype), (3, 20, 30), channels=names))
+    sink.create()
+    sink.write(sink.info.box, np.ones((3, 20, 30), dtype))
+    sink.finish({}, window=(0, 1))
+    _, report = run(pipeline(stages, output={"dtype": "float32"}), sink.path, tmp_path)
+    attributes = zarr.open_group(report.output, mode="r").attrs
+    assert attributes["tileconv"]["channels"] == list(names)
+    found = attributes["ome"].get("omero")
+    assert (found is None) == (shown is None)
+    if shown is not None:
+        assert [channel["label"] for channel in found["channels"]] == list(names)
+        assert {(c["window"]["min"], c["window"]["max"]) for c in found["channels"]} == {shown}

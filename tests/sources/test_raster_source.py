@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import struct
+import subprocess
+import sys
 import zlib
 
 import imagecodecs
@@ -41,6 +43,34 @@ def test_npy(tmp_path, dtype, order):
     assert_reads(turned, np.moveaxis(expected, 0, -1))
 
 
+PEAK = """
+import sys
+from tileconv.boxes import Box
+from tileconv.execute.run import peak_bytes
+from tileconv.sources.open import open_source
+source, (rows, columns) = open_source(sys.argv[1]), (8192, 8192)
+source.read(Box((0, 0), (1, 1)))
+before = peak_bytes()
+for start in range(0, rows, 1024):
+    source.read(Box((start, 0), (start + 1024, 1024)))
+    source.read(Box((0, start), (1024, start + 1024)))
+print(peak_bytes() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory of a process of its own is Linux's to tell")
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_npy_leaves_no_memory_behind(tmp_path, order):
+    """256 MiB (a sparse file) read in windows of 4 MiB: the pages of a memory map would stay in the process."""
+    path = tmp_path / "a.npy"
+    with path.open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": order == "F", "shape": (8192, 8192)}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.truncate(file.tell() + 4 * 8192 * 8192)
+    found = subprocess.run([sys.executable, "-c", PEAK, str(path)], check=True, capture_output=True, text=True)
+    assert int(found.stdout) < 24 * 2**20
+
+
 def test_npy_that_lies(tmp_path):
     path = tmp_path / "a.npy"
     np.save(path, noise((20, 30), "u2"))
@@ -75,6 +105,7 @@ def test_png(tmp_path, channels, dtype):
     source = open_source(path)
     assert_reads(source, image[..., 0] if channels == 1 else np.moveaxis(image, -1, 0))
     assert source.cache_bytes == image.nbytes
+    assert source.info.notes == (("the alpha sample is filtered like a colour",) if channels in (2, 4) else ())
 
 
 def test_png_of_one_bit_and_of_a_palette(tmp_path):

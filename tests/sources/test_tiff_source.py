@@ -242,3 +242,37 @@ def test_open_files_are_few(tmp_path):
         assert [int(s.read(s.info.box)[0, 0]) for s in sources] == list(range(40))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("code", [33550, 33922, 34735])
+def test_georeferencing_is_noted_as_lost(tmp_path, code):
+    values = (1, 1, 0, 1) if code == 34735 else (0.5, 0.5, 0.0, 1.0, 2.0, 0.0)
+    tag = (code, "H" if code == 34735 else "d", len(values), values, True)
+    image = noise((64, 96), "u1")
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:  # a pyramid, whose second level does not repeat the tag
+        file.write(image, tile=(32, 32), extratags=[tag], subifds=1, metadata=None)
+        file.write(image[::2, ::2], tile=(32, 32), subfiletype=1, metadata=None)
+    for level in (0, 1):
+        notes = open_source(tmp_path / "a.tif", level=level).info.notes
+        assert notes == ("georeferencing tags are not carried to the output",)
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [
+        ((), ()),
+        (("unassalpha",), ("the alpha sample is filtered like a colour",)),
+        (("assocalpha",), ("the alpha sample is filtered like a colour",)),
+        (("unspecified", "unspecified"), ("extra samples, which are filtered like colours: 2",)),
+        (
+            ("unassalpha", "unspecified"),
+            ("the alpha sample is filtered like a colour", "extra samples, which are filtered like colours: 1"),
+        ),
+    ],
+)
+def test_samples_beside_the_colours_are_noted(tmp_path, extra, expected):
+    image = noise((20, 30, 3 + len(extra)), "u1")
+    tifffile.imwrite(tmp_path / "a.tif", image, photometric="rgb", planarconfig="contig", extrasamples=extra or None)
+    source = open_source(tmp_path / "a.tif")
+    assert source.info.notes == expected
+    assert_reads(source, np.moveaxis(image, -1, 0))

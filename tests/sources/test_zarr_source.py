@@ -15,6 +15,8 @@ from zarr.codecs import ShardingCodec
 
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
+from tileconv.images import ImageInfo
+from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.open import open_source
 
 STORES = {
@@ -98,9 +100,10 @@ def test_ome_zarr_levels_and_metadata(tmp_path, version):
         array = group.create_array(str(level), shape=part.shape, chunks=(1, 1, 16, 16), dtype=part.dtype, **names)
         array[...] = part
         scale = [1, 2.0, 0.25 * 2**level, 0.5 * 2**level]
-        datasets.append({"path": str(level), "coordinateTransformations": [{"type": "scale", "scale": scale}]})
+        steps = [{"type": "scale", "scale": scale}, {"type": "translation", "translation": [0, -3.0, 0.5 * level, 7.0]}]
+        datasets.append({"path": str(level), "coordinateTransformations": steps})
     axes = [{"name": "c", "type": "channel"}, *({"name": a, "type": "space", "unit": "micrometer"} for a in "zyx")]
-    overall = [{"type": "scale", "scale": [1, 1, 2, 2]}]
+    overall = [{"type": "scale", "scale": [1, 1, 2, 2]}, {"type": "translation", "translation": [0, 10, 0, 0.25]}]
     multiscales = [
         {"version": version, "axes": axes, "datasets": datasets, "coordinateTransformations": overall},
     ]
@@ -108,11 +111,13 @@ def test_ome_zarr_levels_and_metadata(tmp_path, version):
     group.attrs.update({"ome": {"version": "0.5", **ome}} if v3 else ome)
     source = open_source(tmp_path / "a")
     assert (source.info.axes, source.info.scale) == ("czyx", (1.0, 2.0, 0.5, 1.0))
+    assert source.info.origin == (0.0, 7.0, 0.0, 14.25)
     assert source.info.units == ("", "micrometer", "micrometer", "micrometer")
     assert source.info.channels == ("red", "green")
     assert_reads(source, image)
     small = open_source(tmp_path / "a", level=1)
     assert small.info.scale == (1.0, 2.0, 1.0, 2.0)
+    assert small.info.origin == (0.0, 7.0, 1.0, 14.25)
     assert_reads(small, image[..., ::2, ::2])
     assert open_source(tmp_path / "a", axes="tzyx").info.axes == "tzyx"
     with pytest.raises(SourceError, match="level of 0 to 1, found 2"):
@@ -214,3 +219,16 @@ def test_threads_and_pickle(tmp_path):
     with ThreadPoolExecutor(16) as pool:
         for box, block in zip(tasks, pool.map(source.read, tasks), strict=True):
             np.testing.assert_array_equal(block, image[box.start[0] : box.stop[0], box.start[1] : box.stop[1]])
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_unfinished_results_of_ours_are_refused_wherever_they_are_opened(tmp_path, plain):
+    sink = ZarrSink(tmp_path / "a", ImageInfo((20, 30), "yx", np.dtype("u1"), (20, 30)), plain=plain)
+    sink.create()
+    sink.write(sink.info.box, np.ones((20, 30), np.uint8))
+    for path in {sink.path, sink.array_path}:
+        with pytest.raises(SourceError, match=r"did not finish.*--overwrite"):
+            open_source(path)
+    sink.finish({})
+    for path in {sink.path, sink.array_path}:
+        assert_reads(open_source(path), np.ones((20, 30), np.uint8))

@@ -85,6 +85,8 @@ def run_plan(plan: Plan, source: Source, *, overwrite: bool = False, progress: P
             for receipt in _receipts(plan, Job(work, before, sink), progress):
                 counts += receipt.counts
                 tiles += 1
+            if sink.plain:
+                sink.finish({})  # a source refuses what is not whole
             if number:
                 sinks[number - 1].remove()
     finally:
@@ -111,17 +113,23 @@ def run_plan(plan: Plan, source: Source, *, overwrite: bool = False, progress: P
 
 def _window(plan: Plan) -> tuple[float, float] | None:
     """Return the range that the output's pixels cannot leave, for viewers; None where nothing bounds them."""
-    stages = plan.passes[-1].stages
-    if not stages or plan.info.dtype.kind != "f" or not math.isfinite(stages[-1].values_out.peak):
+    last = plan.passes[-1]
+    values = last.stages[-1].values_out if last.stages else last.block
+    if plan.info.dtype.kind != "f" or not math.isfinite(values.peak):
         return None
-    return stages[-1].values_out.low, stages[-1].values_out.high
+    return values.low, values.high
 
 
 def _sink(plan: Plan, output: Path, number: int) -> ZarrSink:
     """Return where pass *number* writes: the output, or a bare array beside it."""
     if number == len(plan.passes) - 1:
         return ZarrSink(output, plan.info)
-    return ZarrSink(output.with_name(f"{output.name}.pass{number}"), plan.passes[number].info, plain=True)
+    return ZarrSink(intermediate_path(output, number), plan.passes[number].info, plain=True)
+
+
+def intermediate_path(output: Path, number: int) -> Path:
+    """Return the folder beside *output* in which pass *number* leaves its result for the next."""
+    return output.with_name(f"{output.name}.pass{number}")
 
 
 def _receipts(plan: Plan, job: Job, progress: Progress) -> Iterator[Receipt]:

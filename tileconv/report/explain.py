@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tileconv.execute.run import intermediate_path
 from tileconv.images import ImageInfo
 from tileconv.planning.memory import total
 from tileconv.planning.model import Pass, Plan
@@ -29,11 +30,13 @@ def _lines(plan: Plan) -> Iterator[RenderableType]:
         yield Text(f"         {note}")
     yield Text(f"output   {plan.spec.output.path}")
     yield Text(f"         {image_text(plan.info)}")
-    free = free_bytes(Path(plan.spec.output.path))
+    output = Path(plan.spec.output.path)
+    free = free_bytes(output)
     between = sum(p.info.nbytes for p in plan.passes[:-1])
     needed = f"{size_text(plan.info.nbytes)} before compression"
     if between:
-        needed += f" and {size_text(between)} of intermediate results beside it"
+        names = ", ".join(intermediate_path(output, number).name for number in range(len(plan.passes) - 1))
+        needed += f" and {size_text(between)} beside it while it runs ({names})"
     short = " - not enough if nothing compresses" if free < plan.info.nbytes + between else ""
     yield Text(f"disk     {needed}, {size_text(free)} free{short}")
     yield Text(f"workers  {plan.workers} {plan.spec.run.executor} ({plan.why_workers})")
@@ -49,7 +52,7 @@ def _lines(plan: Plan) -> Iterator[RenderableType]:
 
 def _pass(plan: Plan, work: Pass) -> Iterator[str]:
     tile = " ".join(f"{a}={n}" for a, n in zip(work.info.axes, work.grid.tile, strict=True))
-    yield f"tile     {tile}, {len(work.grid):,} tiles: {work.why_tile}"
+    yield f"tile     {tile}, {tiles_text(len(work.grid))}: {work.why_tile}"
     yield f"halos    by {work.method}: {work.why_method}"
     read = work.read_amplification * work.source.nbytes
     times = f"{work.read_amplification:.3f} times the input"
@@ -107,6 +110,30 @@ def image_text(info: ImageInfo) -> str:
     shape = " ".join(f"{a}={n}" for a, n in zip(info.axes, info.shape, strict=True))
     chunks = " x ".join(map(str, info.chunks))
     return f"{shape}, {info.dtype}, {size_text(info.nbytes)}, chunks {chunks}{', compressed' * info.compressed}"
+
+
+def tiles_text(count: int) -> str:
+    """Return a number of tiles in words.
+
+    Examples
+    --------
+    >>> tiles_text(1), tiles_text(1200)
+    ('1 tile', '1,200 tiles')
+    """
+    return f"{count:,} tile{'s' * (count != 1)}"
+
+
+def rate_text(megapixels_per_second: float) -> str:
+    """Return a rate to at least two significant digits, without an exponent.
+
+    Examples
+    --------
+    >>> rate_text(1234.5), rate_text(2.34), rate_text(0.00456)
+    ('1,234 Mpx/s', '2.3 Mpx/s', '0.0046 Mpx/s')
+    """
+    small = 0 < megapixels_per_second < 10
+    digits = 1 - math.floor(math.log10(megapixels_per_second)) if small else 0
+    return f"{megapixels_per_second:,.{digits}f} Mpx/s"
 
 
 def size_text(count: float) -> str:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tileconv.execute.run import Report
-from tileconv.report.explain import size_text
+from tileconv.report.explain import rate_text, size_text, tiles_text
 
 EVERY_S = 10.0
 """Seconds between two lines where there is no terminal."""
@@ -55,11 +55,12 @@ class TerminalProgress:
         now = time.monotonic()
         rate = self._done_pixels / 1e6 / max(1e-9, now - self._began)
         if self._bar:
-            self._bar.update(self._bar.task_ids[0], completed=self._done_tiles, rate=f"{rate:,.0f} Mpx/s")
+            self._bar.update(self._bar.task_ids[0], completed=self._done_tiles, rate=rate_text(rate))
         elif now - self._said >= EVERY_S:
             self._said = now
             left = (self._pixels - self._done_pixels) / 1e6 / max(1e-9, rate)
-            self._console.print(f"{self._done_tiles:,} of {self._tiles:,} tiles, {rate:,.0f} Mpx/s, {left:,.0f} s left")
+            done = f"{self._done_tiles:,} of {tiles_text(self._tiles)}"
+            self._console.print(f"{done}, {rate_text(rate)}, {left:,.0f} s left")
 
 
 def summary(report: Report) -> str:
@@ -67,8 +68,8 @@ def summary(report: Report) -> str:
     shape = " x ".join(map(str, report.shape))
     lines = [
         f"{report.output}",
-        f"{shape} {report.dtype} in {report.tiles:,} tile{'s' * (report.tiles != 1)}, {report.seconds:.1f} s, "
-        f"{report.megapixels_per_second:,.3g} Mpx/s, peak memory of this process {size_text(report.peak_bytes)} "
+        f"{shape} {report.dtype} in {tiles_text(report.tiles)}, {report.seconds:.1f} s, "
+        f"{rate_text(report.megapixels_per_second)}, peak memory of this process {size_text(report.peak_bytes)} "
         f"(predicted for the run {size_text(report.predicted_bytes)})",
         *report.notes,
     ]

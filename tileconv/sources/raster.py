@@ -108,6 +108,8 @@ class PictureSource:
             raise SourceError(f"expected gray, RGB or a palette, found mode {mode}", where=self.where)
         shape = (size[1], size[0]) if channels == 1 else (size[1], size[0], channels)
         notes = [f"the palette is applied: pixels are {self._palette}"] if self._palette else []
+        if channels in (2, 4):
+            notes.append("the alpha sample is filtered like a colour")
         if turned != 1:
             notes.append(f"the orientation tag {turned} is ignored; rows and columns are taken as stored")
         self._map, guessed = map_axes("yxc"[: len(shape)], shape, axes, self.where)

@@ -27,6 +27,10 @@ CALL_BYTES = 2**14
 BAND_BYTES = 2**20
 """Bytes of uncompressed rows that are read at once, so that a read needs little memory beside its result."""
 
+_GEOREFERENCING = (33550, 33922, 34264, 34735, 34736, 34737)
+"""Tags of GeoTIFF: size of a pixel, tie points, transformation, and the keys of the reference system."""
+_ALPHA = (1, 2)
+"""Kinds of extra samples: alpha that the colours are multiplied by, and alpha that they are not."""
 _SENSELESS = {3: "indices into a palette", 32803: "a colour filter array"}
 
 
@@ -76,6 +80,8 @@ class TiffSource:
             base, found = find_series(file, series, level, self.where)
             layout = lay_out(file, found, self.where)
             notes = [*said, *_remarks(found.keyframe, found.kind, layout, self.where)]
+            if any(code in base.keyframe.tags for code in _GEOREFERENCING):  # which overviews do not repeat
+                notes.append("georeferencing tags are not carried to the output")
             nodata, more = nodata_of(found.keyframe)
             scale, units, channels = pixel_size(file, base, series)
             shrunk = {
@@ -247,6 +253,11 @@ def _remarks(page: Any, kind: str, layout: Layout, where: str) -> list[str]:
     turned = page.tags.get(274)
     if turned is not None and int(turned.value) != 1:
         notes.append(f"the orientation tag {int(turned.value)} is ignored; rows and columns are taken as stored")
+    kinds = [int(kind) for kind in page.extrasamples]
+    if set(kinds) & set(_ALPHA):
+        notes.append("the alpha sample is filtered like a colour")
+    if others := sum(kind not in _ALPHA for kind in kinds):
+        notes.append(f"extra samples, which are filtered like colours: {others}")
     if not layout.plain and layout.offsets.shape[1] == 1 and layout.page[2] > 1:
         often = "once per tile" if prod(layout.segment) * layout.dtype.itemsize > CHUNKS.limit else "once"
         notes.append(

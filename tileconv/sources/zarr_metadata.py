@@ -112,6 +112,10 @@ def find_array(path: Path, series: int, level: int) -> tuple[Path, Mapping[str, 
     if isinstance(node, zarr.Array):
         if series or level:
             raise SourceError(f"the folder is one array, found series {series}, level {level}", where=where)
+        group = path.parent / "zarr.json"
+        around = json.loads(group.read_text("utf-8")).get("attributes", {}) if group.is_file() else {}
+        _refuse_unfinished(node.attrs.asdict(), where)
+        _refuse_unfinished(around, where)
         return path, None
     attributes: dict[str, Any] = dict(node.attrs)
     attributes = {**attributes, **attributes.get("ome", {})}
@@ -121,9 +125,7 @@ def find_array(path: Path, series: int, level: int) -> tuple[Path, Mapping[str, 
         return _below(path, dataset["path"]), {**attributes, "series": series, "level": level}
     if "bioformats2raw.layout" in attributes:
         return find_array(_below(path, str(series)), 0, level)
-    if dict(attributes.get("tileconv", {})).get("complete") is False:
-        fix = "Run it again, with --overwrite."
-        raise SourceError("is the result of a run that did not finish", where=where, fix=fix)
+    _refuse_unfinished(attributes, where)
     arrays = [name for name, array in node.arrays() if array.ndim >= 2]
     if len(arrays) != 1 or series or level:
         raise SourceError(
@@ -133,6 +135,14 @@ def find_array(path: Path, series: int, level: int) -> tuple[Path, Mapping[str, 
             fix="Give the folder of one array, with series and level 0.",
         )
     return _below(path, arrays[0]), None
+
+
+def _refuse_unfinished(attributes: Mapping[str, Any], where: str) -> None:
+    """Raise SourceError when the ``tileconv`` attribute says that not every chunk was written."""
+    mark = attributes.get("tileconv")
+    if isinstance(mark, Mapping) and mark.get("complete") is False:
+        fix = "Run it again, with --overwrite."
+        raise SourceError("is the result of a run that did not finish", where=where, fix=fix)
 
 
 def _one(items: Sequence[Any], number: int, word: str, where: str) -> Any:

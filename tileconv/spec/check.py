@@ -32,6 +32,11 @@ STAGE = {name: field for name, field in fields_of(StageSpec).items() if name not
 BORDER = {"rule": Field(fields_of(Border)["rule"].form), "value": fields_of(Border)["value"]}
 
 RESERVED_STAGE_KEYS = ("from", "channels", "mask", "dtype", "missing", "input")
+OTHER_FORMATS = frozenset(
+    (".bmp", ".btf", ".csv", ".gif", ".h5", ".hdf5", ".jp2", ".jpeg", ".jpg", ".nc", ".npy", ".npz", ".png", ".tf8",
+     ".tif", ".tiff", ".webp", ".yaml", ".yml", ".zip")
+)  # fmt: skip
+"""Suffixes that an output must not have: what is written is a folder."""
 FOREIGN: dict[str, dict[str, str]] = {
     "": {"nan": "missing: {rule: ...}", "nodata": "input: {nodata: ...}", "steps": "stages", "mode": "border",
          "boundary": "border", "memory": "run: {memory: ...}", "workers": "run: {workers: ...}"},
@@ -89,10 +94,18 @@ def _section(reader: Reader, node: Node, cls: type, name: str) -> Any:
     values = reader.section(node, fields_of(cls), name, foreign=FOREIGN.get(name), reserved=reserved)
     if cls is MissingSpec and "rule" in values:
         _value_belongs(reader, node, name, values, "fill", needed=True)
+    if cls is OutputSpec and Path(values.get("path", "")).suffix.lower() in OTHER_FORMATS:
+        _other_format(reader, cast("MapNode", node).items["path"], Path(values["path"]))
     for sizes in {"chunks", "tile"} & set(values):
         given = values[sizes] if isinstance(values[sizes], Mapping) else dict.fromkeys("yx", values[sizes])
         values[sizes] = None if values[sizes] == "auto" else (fields_of(cls)[sizes].default or {}) | given
     return cls(**values) if len(reader.problems) == before else None
+
+
+def _other_format(reader: Reader, node: Node, path: Path) -> None:
+    stem = path.stem.removesuffix(".ome")
+    message = f"expected the name of an OME-Zarr store, found the suffix {path.suffix}"
+    reader.problem(node.place, "output.path", message, f"write {stem}.ome.zarr")
 
 
 def _value_belongs(reader: Reader, node: Node, key: str, values: Mapping[str, Any], rule: str, *, needed: bool) -> None:
