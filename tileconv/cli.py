@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -217,14 +218,23 @@ def _refuse(message: str) -> NoReturn:
 
 def main() -> None:
     """Run the command line; an error of ours becomes its message and its exit code, never a traceback."""
+    pressed: list[int] = []
+
+    def on_interrupt(number: int, _frame: object) -> None:
+        pressed.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, on_interrupt)
     try:
         app(standalone_mode=True)
     except TileconvError as error:
         sys.stderr.write(f"{error}\n" if isinstance(error, SpecError) else f"error: {error}\n")
         raise SystemExit(error.exit_code) from None
-    except SystemExit as end:
-        if end.code == INTERRUPTED:  # what typer makes of Ctrl-C, without a word
-            sys.stderr.write("interrupted; the output is not whole\n")
-        raise
     except BrokenPipeError:
         raise SystemExit(1) from None
+    except (SystemExit, RuntimeError) as end:
+        # typer makes a SystemExit of Ctrl-C, without a word; a lock of Python's that it hits comes out as RuntimeError
+        if not pressed:
+            raise
+        sys.stderr.write("interrupted; the output is not whole\n")
+        raise SystemExit(INTERRUPTED) from end
