@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from tileconv.boxes import TileGrid
 from tileconv.engines.values import Dtype
@@ -20,8 +19,6 @@ from tileconv.spec.model import PipelineSpec, RunSpec
 
 OVERLAP_TASKS, TASK_NS = 11.5, 4e5
 """Dask tasks per tile of ``map_overlap`` (measured at tile 2048), and what a task costs the scheduler."""
-OTHER_FORMATS = frozenset((".csv", ".h5", ".jpeg", ".jpg", ".npy", ".png", ".tif", ".tiff", ".yaml", ".yml", ".zip"))
-"""Suffixes that an output must not have: what is written is a folder."""
 NEAR = 1.1
 """How much more than the cheapest tile a smaller one may cost; it takes less memory, and less is lost with it."""
 MIB = 2**20
@@ -38,12 +35,9 @@ def make_plan(spec: PipelineSpec, source: ImageInfo, *, cache_bytes: int = 0) ->
     Raises
     ------
     PlanError
-        If the job cannot be done as asked: an output named as another format, axes that are not there, missing pixels
-        without a rule, a tile or a memory limit that does not fit, an engine that may not be used.
+        If the job cannot be done as asked: axes that are not there, missing pixels without a rule, a tile or a memory
+        limit that does not fit, an engine that may not be used.
     """
-    if Path(spec.output.path).suffix.lower() in OTHER_FORMATS:
-        fix = f"Name it {Path(spec.output.path).stem}.ome.zarr."
-        raise PlanError("the output is an OME-Zarr store, and its name says otherwise", where=spec.output.path, fix=fix)
     needed = dict.fromkeys("".join(["yx", *(stage.over for stage in spec.stages)]))
     if not set(needed) <= set(source.axes):
         raise PlanError(
