@@ -1,6 +1,6 @@
 """What a run does, counted exactly: tasks, bytes read twice, decoded segments and operations; no clock.
 
-    python -m benchmarks.counts --folder /tmp/counts [--side 4096] [--tile 1024]
+    python -m benchmarks.counts --folder FOLDER [--side 4096] [--tile 1024]
 
 The same on every machine, so a test holds the numbers.
 """

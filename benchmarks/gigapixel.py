@@ -1,6 +1,6 @@
 """A chain of blur, edges and sharpening over a gigapixel image under 1 GiB, checked at random spots.
 
-    python benchmarks/gigapixel.py --folder /tmp/gigapixel [--size 32768] [--memory 1GiB] [--spots 4] [--seed 0]
+    python benchmarks/gigapixel.py --folder FOLDER [--size 32768] [--memory 1GiB] [--spots 4] [--seed 0]
 
 The image is written once and kept. The run is a process of its own, so that its peak memory is that of one run. Every
 spot is compared with scipy.ndimage in float64 on a window around it that is wider than all halos together.

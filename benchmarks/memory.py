@@ -1,6 +1,6 @@
 """Predicted beside measured peak memory, every run in a process of its own.
 
-    python benchmarks/memory.py --folder /tmp/memory [--size 8192]
+    python benchmarks/memory.py --folder FOLDER [--size 8192]
 
 Prints a row per pipeline, pixel type and tile, and the range of predicted / measured. The promise is 1 to 1.5 for runs
 above 500 MiB; below that the libraries themselves are most of a process.

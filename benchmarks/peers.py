@@ -1,6 +1,6 @@
 """tileconv beside its peers: the same work on the same files, in turn, every run a process of its own.
 
-    python -m benchmarks.peers --folder /tmp/peers [--rounds 5] [--only chain,copy] [--size 16384] [--tiny]
+    python -m benchmarks.peers --folder FOLDER [--rounds 5] [--only chain,copy] [--size 16384] [--tiny]
                                [--json peers.json] [--table peers.md]
 
 What is measured:
