@@ -17,7 +17,6 @@ def test_what_follows_from_shape_and_type():
     assert info().nbytes == 3 * 40 * 50 * 2
     assert info().scale == (1.0, 1.0, 1.0)
     assert info().units == ("", "", "")
-    assert info(scale=(1.0, 0.5, 0.5)).with_dtype(np.dtype("f4")) == info(scale=(1.0, 0.5, 0.5), dtype=np.dtype("f4"))
 
 
 @pytest.mark.parametrize("axes", ["yxc", "cy", "cyxt", "cyy", "abc", ""])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,3 @@ class ImageInfo:
     def nbytes(self) -> int:
         """Bytes of all pixels, decoded."""
         return self.box.size * self.dtype.itemsize
-
-    def with_dtype(self, dtype: np.dtype[Any]) -> ImageInfo:
-        """Return the same image with another pixel type."""
-        return replace(self, dtype=dtype)
