@@ -15,24 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
-from numcodecs import Zstd
 from numpy.typing import NDArray
-from zarr.codecs import ZstdCodec
-from zarr.storage import LocalStore
 
 from tileconv.boxes import Box, TileGrid
 from tileconv.errors import GeometryError, SinkError
 from tileconv.images import ImageInfo
+from tileconv.sinks.encoding import array_metadata, encode, group_metadata
 from tileconv.sinks.files import check_tile, replacing, sink_errors
 from tileconv.sinks.ome import ome_attributes
 
 MARKER = "tileconv"
 """The attribute that marks a store as ours and holds where its pixels come from."""
-
-LEVEL = 1
-_CODEC = ZstdCodec(level=LEVEL, checksum=True)
-_ENCODER = Zstd(level=LEVEL, checksum=True)
 
 
 @dataclass(frozen=True)
@@ -75,17 +68,8 @@ class ZarrSink:
             self._clear(overwrite=overwrite)
             marker: dict[str, Any] = {MARKER: {"complete": False}}
             if not self.plain:
-                zarr.create_group(LocalStore(self.path), zarr_format=3, attributes=marker)
-            zarr.create_array(
-                LocalStore(self.array_path),
-                shape=self.info.shape,
-                dtype=self.info.dtype,
-                chunks=self.info.chunks,
-                compressors=_CODEC,
-                fill_value=0,
-                dimension_names=tuple(self.info.axes),
-                attributes=marker if self.plain else None,
-            )
+                _write_metadata(self.path, group_metadata(marker))
+            _write_metadata(self.array_path, array_metadata(self.info, marker if self.plain else {}))
 
     def write(self, box: Box, array: NDArray[np.generic]) -> None:
         """Write the pixels of *box*; safe from many threads and processes at once when no two boxes overlap.
@@ -106,16 +90,12 @@ class ZarrSink:
                 self._write_chunk(chunk, array[chunk.within(box)])
 
     def _write_chunk(self, box: Box, pixels: NDArray[np.generic]) -> None:
-        """Encode one chunk as the store's metadata says and put it in its place in one step.
-
-        By hand, because zarr's own path copies every chunk several times and took as long again as the codec (measured:
-        docs/performance.md). Readers are zarr's; tests hold the two together.
-        """
+        """Encode one chunk and put it in its place in one step."""
         if pixels.shape != self.info.chunks:
             whole = np.zeros(self.info.chunks, pixels.dtype)
             whole[tuple(map(slice, pixels.shape))] = pixels
             pixels = whole
-        encoded = _ENCODER.encode(np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<")))
+        encoded = encode(pixels)
         index = (a // n for a, n in zip(box.start, self.info.chunks, strict=True))
         with replacing(self.array_path.joinpath("c", *map(str, index))) as temporary:
             temporary.write_bytes(encoded)
@@ -143,7 +123,7 @@ class ZarrSink:
             attributes: dict[str, Any] = {MARKER: {**provenance, "complete": True}}
             if not self.plain:
                 attributes["ome"] = self._ome(window)
-            zarr.open(LocalStore(self.path), mode="r+", zarr_format=3).update_attributes(attributes)
+            _write_metadata(self.path, {**_metadata(self.path / "zarr.json"), "attributes": attributes})
 
     def remove(self) -> None:
         """Delete the store, which tileconv must have made.
@@ -192,11 +172,15 @@ class ZarrSink:
         foreign = [e.name for e in inside if not (e.name.isdigit() or e.name == "c" or e.suffix == ".partial")]
         if foreign:
             raise SinkError(f"holds {foreign[0]!r}, which tileconv did not write", where=where, fix=another)
-        with replacing(metadata) as temporary:
-            temporary.write_text(json.dumps({**ours, "attributes": {MARKER: {"complete": False}}}))
+        _write_metadata(self.path, {**ours, "attributes": {MARKER: {"complete": False}}})
         for entry in inside:
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
         metadata.unlink()
+
+
+def _write_metadata(folder: Path, metadata: Mapping[str, object]) -> None:
+    with replacing(folder / "zarr.json") as temporary:
+        temporary.write_text(json.dumps(metadata, indent=2))
 
 
 def _metadata(file: Path) -> dict[str, Any]:

@@ -6,10 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from tileconv.errors import SourceError
-from tileconv.sources.raster import NpySource, PictureSource
 from tileconv.sources.source import Source, reading
-from tileconv.sources.tiff import TiffSource
-from tileconv.sources.zarr import ZarrSource
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PICTURE_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
@@ -54,13 +51,19 @@ def open_source(
                 where=where,
                 fix="Give the folder of the image itself.",
             )
+        from tileconv.sources.zarr import ZarrSource  # zarr and tifffile: a fifth and a tenth of a second
+
         return ZarrSource(path, series=series, level=level, axes=axes, missing_chunks=missing_chunks)
     if not path.is_file():
         raise SourceError(f"expected {EXPECTED}, found a device or a pipe", where=where)
     with reading(where, "opening"), path.open("rb") as file:
         magic = file.read(8)
     if magic.startswith(TIFF_MAGIC):
+        from tileconv.sources.tiff import TiffSource
+
         return TiffSource(path, series=series, level=level, axes=axes, missing_chunks=missing_chunks)
+    from tileconv.sources.raster import NpySource, PictureSource
+
     kind = PictureSource if magic.startswith(PICTURE_MAGIC) else NpySource if magic.startswith(b"\x93NUMPY") else None
     if kind is None:
         raise SourceError(f"expected {EXPECTED}, found a file that begins with {magic!r}", where=where)
