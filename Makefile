@@ -1,6 +1,7 @@
 # make demo         set up, run the main job on a real photograph, say where the result lies
 # make test         set up, run the tests (TILECONV_PROFILE=quick|ci|long chooses how many examples)
 # make lint         ruff, mypy --strict, import-linter
+# make bench        tileconv beside its peers, and exact counts, into bench/ (an hour and 12 GB of disk; BENCH="--only chain")
 # make test-lowest  the tests on the oldest libraries that pyproject.toml allows
 #
 # Everything made lies in this folder: the virtual environment in $(VENV), the demo in demo/.
@@ -15,7 +16,7 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TILECONV = $(BIN)/tileconv
 
-.PHONY: demo test test-long test-lowest lint clean
+.PHONY: demo test test-long test-lowest lint bench clean
 .DELETE_ON_ERROR:
 
 demo: demo/edges.png demo/hubble.png
@@ -35,11 +36,16 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks.counts --folder bench
+	$(BIN)/python -m benchmarks.peers --folder bench --json bench/peers.json --table bench/peers.md $(BENCH)
+	@echo "table       bench/peers.md"
+
 test-lowest: .venv-lowest/.lowest
 	.venv-lowest/bin/python -m pytest -n 2
 
 clean:
-	rm -rf .venv .venv-* demo
+	rm -rf .venv .venv-* demo bench
 
 # A stamp in the environment says what was installed; it is older than pyproject.toml when that has changed.
 
@@ -54,6 +60,10 @@ $(VENV)/.sample: pyproject.toml | $(VENV)/.made
 
 $(VENV)/.test: pyproject.toml | $(VENV)/.made
 	$(PIP) -e '.[test]'
+	@touch $@ $(VENV)/.sample
+
+$(VENV)/.bench: pyproject.toml | $(VENV)/.made
+	$(PIP) -e '.[bench]'
 	@touch $@ $(VENV)/.sample
 
 .venv-lowest/.lowest: pyproject.toml tests/lowest.txt
