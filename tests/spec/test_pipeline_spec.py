@@ -92,7 +92,7 @@ def test_every_key_is_read(full: PipelineSpec, tmp_path: Path) -> None:
     assert full.missing is not None
     assert (full.missing.rule, full.missing.value, full.precision) == ("fill", 0.0, "float64")
     assert (full.output.dtype, full.output.overflow) == ("uint16", "error")
-    assert full.output.chunks == {"y": 1024, "x": 512, "z": 1}
+    assert full.output.chunks == {"x": 512, "z": 1}
     assert (full.run.memory, full.run.workers, full.run.tile) == (1_500_000_000, 2, {"y": 256, "x": 256})
     assert (full.run.executor, full.run.halo_method) == ("tcp://host:8786", "windows")
 
@@ -101,7 +101,7 @@ def test_defaults() -> None:
     spec = spec_from_mapping(MINIMAL)
     assert (spec.stages, spec.missing, spec.precision) == ((), None, "auto")
     assert spec.border == dict.fromkeys("zyx", Border("reflect"))
-    assert (spec.output.dtype, spec.output.chunks, spec.output.overflow) == ("auto", {"y": 1024, "x": 1024}, "clip")
+    assert (spec.output.dtype, spec.output.chunks, spec.output.overflow) == ("auto", None, "clip")
     assert (spec.run.memory, spec.run.workers, spec.run.tile, spec.run.executor) == (None, None, None, "threads")
     assert (spec.input.nodata, spec.input.axes, spec.input.missing_chunks) == (None, None, "report")
 

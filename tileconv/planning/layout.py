@@ -15,6 +15,9 @@ from tileconv.planning.passes import split
 from tileconv.planning.stages import SPACE, Stage, make_stages
 from tileconv.spec.model import StageSpec
 
+CHUNK, WASTE = 1024, 1.125
+"""Pixels per chunk along y and x, and how much longer than the image its chunks may be together."""
+
 
 def lay_out(
     specs: Sequence[StageSpec],
@@ -23,7 +26,7 @@ def lay_out(
     missing: Missing | None,
     precision: Precision,
     dtype: str,
-    chunks: Mapping[str, int],
+    chunks: Mapping[str, int] | None,
     overflow: str,
 ) -> list[Pass]:
     """Return the passes of *specs* on an image like *source*, each as one tile.
@@ -33,7 +36,7 @@ def lay_out(
     dtype
         As ``output.dtype`` in a spec.
     chunks
-        Pixels per chunk of what is written, per axis; 1 along the others.
+        Pixels per chunk of what is written, along some axes; the others are left to ``chunk_side``.
 
     Raises
     ------
@@ -101,13 +104,32 @@ def output_dtype(asked: str, source: Dtype, values: Values, *, computed: bool) -
     return values.dtype
 
 
-def _written(source: ImageInfo, stages: Sequence[Stage], dtype: Dtype, chunks: Mapping[str, int]) -> ImageInfo:
+def chunk_side(axis: str, size: int) -> int:
+    """Return the pixels per chunk along an axis of *size* pixels that the spec leaves open.
+
+    1 along all but y and x. There 1024, but chunks of one length where these would reach far beyond the image: what a
+    chunk has outside is encoded and stored as well.
+
+    Examples
+    --------
+    >>> chunk_side("y", 16384), chunk_side("y", 1104), chunk_side("y", 700), chunk_side("c", 3)
+    (1024, 552, 700, 1)
+    """
+    if axis not in "yx":
+        return 1
+    count = -(-size // CHUNK)
+    even = -(-size // count)
+    return CHUNK if size > CHUNK and count * CHUNK <= WASTE * size else even
+
+
+def _written(source: ImageInfo, stages: Sequence[Stage], dtype: Dtype, chunks: Mapping[str, int] | None) -> ImageInfo:
     """Return what a pass of *stages* writes: the source's axes and pixel size with its own shape, type and chunks."""
     shape = list(source.shape)
     for axis, name in enumerate(SPACE):
         if stages and name in source.axes:
             shape[source.axes.index(name)] = stages[-1].domain_out.shape[axis]
-    sizes = tuple(min(chunks.get(a, 1), n) for a, n in zip(source.axes, shape, strict=True))
+    sides = {a: chunk_side(a, n) for a, n in zip(source.axes, shape, strict=True)} | dict(chunks or {})
+    sizes = tuple(min(sides[a], n) for a, n in zip(source.axes, shape, strict=True))
     return replace(source, shape=tuple(shape), dtype=dtype, chunks=sizes, nodata=None, compressed=False, notes=())
 
 

@@ -16,8 +16,8 @@ from tileconv.planning.stages import SPACE, Stage
 
 READ_NS, DECODE_NS, TILE_NS = 0.7, 4.0, 2e6
 """Copying a pixel out of the page cache, decoding a compressed one, and what a tile costs whatever its size."""
-STRIP_PX = 2**18
-"""Pixels made at once: 1 MiB of float32, which stays in the L2 cache (measured: docs/performance.md)."""
+STRIP_PX = 2**19
+"""Pixels made at once: fewer leave the processor to Python, more leave the L2 cache (measured: docs/performance.md)."""
 
 
 @dataclass(frozen=True)

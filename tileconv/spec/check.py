@@ -98,7 +98,7 @@ def _section(reader: Reader, node: Node, cls: type, name: str) -> Any:
         _other_format(reader, cast("MapNode", node).items["path"], Path(values["path"]))
     for sizes in {"chunks", "tile"} & set(values):
         given = values[sizes] if isinstance(values[sizes], Mapping) else dict.fromkeys("yx", values[sizes])
-        values[sizes] = None if values[sizes] == "auto" else (fields_of(cls)[sizes].default or {}) | given
+        values[sizes] = None if values[sizes] == "auto" else given
     return cls(**values) if len(reader.problems) == before else None
 
 

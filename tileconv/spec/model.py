@@ -20,7 +20,7 @@ Dtype = Literal[
     "auto", "input", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64"
 ]
 PixelsPerAxis = Count | Mapping[Axis, Count]
-TileSize = Literal["auto"] | PixelsPerAxis
+SizePerAxis = Literal["auto"] | PixelsPerAxis
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,11 @@ class StageSpec:
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """The OME-Zarr store to write; ``path`` is absolute, or a URL."""
+    """The OME-Zarr store to write; ``path`` is absolute, or a URL. Chunks of None are left to the plan."""
 
     path: Annotated[str, "OME-Zarr store to write, relative to the spec."]
     dtype: Annotated[Dtype, "Pixel type; auto keeps every value, input keeps the input's type."] = "auto"
-    chunks: Annotated[Mapping[str, int], Written(PixelsPerAxis), "Pixels per chunk along each axis."] = field(
-        default_factory=lambda: {"y": 1024, "x": 1024}
-    )
+    chunks: Annotated[Mapping[str, int] | None, Written(SizePerAxis), "Pixels per chunk along each axis."] = None
     overflow: Annotated[
         Literal["clip", "error"], "Whether values outside an integer type are clipped and counted, or refused."
     ] = "clip"
@@ -82,7 +80,7 @@ class RunSpec:
 
     memory: Annotated[int | None, Written(Memory), "Memory of the whole run, in bytes or with a unit."] = None
     workers: Annotated[int | None, Written(Workers), "Threads or processes."] = None
-    tile: Annotated[Mapping[str, int] | None, Written(TileSize), "Pixels per tile along each axis."] = None
+    tile: Annotated[Mapping[str, int] | None, Written(SizePerAxis), "Pixels per tile along each axis."] = None
     executor: Annotated[str, Written(Executor), "Where tiles are computed."] = "threads"
     halo_method: Annotated[
         Literal["auto", "overlap", "windows"], "Whether halos come from neighbouring chunks or from the read."
