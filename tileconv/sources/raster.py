@@ -1,9 +1,10 @@
-"""``.npy`` arrays row by row, PNG and JPEG decoded whole."""
+"""``.npy`` arrays run by run, PNG and JPEG decoded whole."""
 
 from __future__ import annotations
 
 import threading
 import warnings
+from itertools import zip_longest
 from pathlib import Path
 
 import imagecodecs
@@ -15,17 +16,22 @@ from tileconv.errors import SourceError
 from tileconv.images import ImageInfo
 from tileconv.sources.axes import map_axes
 from tileconv.sources.cache import Cache
-from tileconv.sources.source import Pixels, check_unchanged, fingerprint_of, pixel_type, reading
+from tileconv.sources.source import CHUNK_LIMIT_BYTES, Pixels, check_unchanged, fingerprint_of, pixel_type, reading
 
 PIXEL_LIMIT = 178_956_970
 """Rows times columns of the largest PNG or JPEG that is decoded: the size at which Pillow suspects an attack."""
+
+MOST_PER_BYTE = 1032
+"""Bytes of pixels that one byte of deflate holds at most, and more pixels than one of JPEG does."""
+HEADER_LIMIT = 10_000
+"""Bytes of the header of a ``.npy`` file; NumPy parses no longer one."""
 
 _DECODED: Cache[Pixels] = Cache(2)
 _DECODING = threading.Lock()
 
 
 class NpySource:
-    """A ``.npy`` file, read row by row; its axes are the last of ``tczyx`` unless *axes* names them.
+    """A ``.npy`` file, read run by run; its axes are the last of ``tczyx`` unless *axes* names them.
 
     Never mapped into memory: pages of a map count as memory of the process until the system takes them back.
     """
@@ -35,7 +41,12 @@ class NpySource:
     def __init__(self, path: Path, *, axes: str | None = None) -> None:
         self._path, self.where = path, str(path)
         self.fingerprint = fingerprint_of(path)
-        with reading(self.where, "opening as .npy"):
+        with reading(self.where, "opening as .npy"), _DECODING, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy's advice on files that Python 2 wrote
+            with path.open("rb") as file:
+                head = file.read(12)
+            if head[6] > 1 and int.from_bytes(head[8:], "little") > HEADER_LIMIT:
+                raise SourceError(f"the header is longer than {HEADER_LIMIT} bytes")
             mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # checks the header, and the file's length
         if not 2 <= mapped.ndim <= 5:
             raise SourceError(f"expected 2 to 5 axes, found shape {mapped.shape}", where=self.where)
@@ -56,13 +67,15 @@ class NpySource:
         window = self._map.window(box)
         stored = window[::-1] if self._turned else window
         block = np.empty([s.stop - s.start for s in stored], self._dtype)
-        with reading(self.where, "reading"), self._path.open("rb", buffering=0) as file:
-            for index in np.ndindex(block.shape[:-1]):
-                at = [s.start + i for s, i in zip(stored[:-1], index, strict=True)]
-                first = int(np.ravel_multi_index((*at, stored[-1].start), self._shape))
-                file.seek(self._offset + first * self._dtype.itemsize)
-                row = block[index]
-                if file.readinto(row.view(np.uint8).data) != row.nbytes:
+        axis = block.ndim - 1
+        while axis > 0 and block.shape[axis] == self._shape[axis]:  # whole rows, or planes, lie behind one another
+            axis -= 1
+        with reading(self.where, "reading"), self._path.open("rb") as file:
+            for index in np.ndindex(block.shape[:axis]):
+                at = [s.start + i for s, i in zip_longest(stored, index, fillvalue=0)]
+                file.seek(self._offset + int(np.ravel_multi_index(at, self._shape)) * self._dtype.itemsize)
+                run = block[index].reshape(-1)
+                if file.readinto(run.view(np.uint8).data) != run.nbytes:
                     raise SourceError("the file ends too soon", where=self.where, fix="Copy the file again.")
         part = self._map.canonical(block.T if self._turned else block)
         return np.ascontiguousarray(part, self.info.dtype)
@@ -75,14 +88,15 @@ class NpySource:
 class PictureSource:
     """A PNG or JPEG file of at most *pixel_limit* pixels: gray or RGB, with alpha or without; decoded whole, once.
 
-    A palette is applied. PNG of 16 bits keeps them.
+    A palette is applied. PNG of 16 bits keeps them; of fewer than 8 bits and of a palette it is decoded twice, by
+    libpng for its checks and by Pillow.
     """
 
     def __init__(self, path: Path, *, axes: str | None = None, pixel_limit: int = PIXEL_LIMIT) -> None:
         self._path, self.where = path, str(path)
         self.fingerprint = fingerprint_of(path)
         with reading(self.where, "opening as a picture"), _DECODING, warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")  # of many pixels, and of damaged EXIF
             with Image.open(path, formats=("PNG", "JPEG")) as picture:
                 size, mode = picture.size, picture.mode
                 # Pillow decodes a whole PNG to look for tags behind the pixels
@@ -92,7 +106,9 @@ class PictureSource:
                     self._palette = "RGBA" if mode == "PA" or "transparency" in picture.info else "RGB"
         with path.open("rb") as file:
             header = file.read(26)
-        self._deep = header[:4] == b"\x89PNG" and header[24] == 16
+        self._png = header[:4] == b"\x89PNG"
+        self._deep = self._png and header[24] == 16
+        self._packed = self._png and (self._palette is not None or header[24] < 8)
         if size[0] * size[1] > pixel_limit:
             raise SourceError(
                 f"the picture has {size[0]} x {size[1]} px, the limit is {pixel_limit} px",
@@ -117,6 +133,14 @@ class PictureSource:
         dtype = np.dtype(np.uint16 if self._deep else np.uint8)
         self.info = ImageInfo(whole, self._map.axes, dtype, whole, compressed=True, notes=(*notes, *guessed))
         self.cache_bytes = self.info.nbytes
+        held = MOST_PER_BYTE * int(self.fingerprint["size"])
+        if self.info.nbytes > CHUNK_LIMIT_BYTES or size[0] * size[1] // 8 > held:
+            raise SourceError(
+                f"the picture has {size[0]} x {size[1]} px of {self.info.nbytes} bytes, the limit is "
+                f"{CHUNK_LIMIT_BYTES}, and a file of {self.fingerprint['size']} bytes holds at most {held}",
+                where=self.where,
+                fix="It is damaged, or is to be converted to a tiled TIFF.",
+            )
 
     def read(self, box: Box) -> Pixels:
         """Return the pixels of *box*; see ``Source.read``."""
@@ -135,11 +159,12 @@ class PictureSource:
 
     def _decode(self) -> Pixels:
         with reading(self.where, "decoding"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")  # of many pixels, and of damaged EXIF
             pixels: Pixels
-            if self._deep:
+            if self._png:
+                # Pillow takes rows that are not there as zeros; libpng refuses them
                 pixels = imagecodecs.png_decode(self._path.read_bytes())
-            else:
+            if not self._png or self._packed:
                 with Image.open(self._path, formats=("PNG", "JPEG")) as picture:
                     pixels = np.asarray(picture.convert(self._palette) if self._palette else picture)
         if pixels.shape != self._shape:
