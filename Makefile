@@ -1,5 +1,6 @@
 # make demo         set up, run the main job on a real photograph, say where the result lies
 # make test         set up, run the tests (TILECONV_PROFILE=quick|ci|long chooses how many examples)
+# make test-long    the tests with 5,000 examples each, both fuzzers with 100,000 inputs, all mutations: some hours
 # make lint         ruff, mypy --strict, import-linter
 # make bench        tileconv beside its peers, and exact counts, into bench/ (an hour and 12 GB of disk; BENCH="--only chain")
 # make test-lowest  the tests on the oldest libraries that pyproject.toml allows
@@ -8,6 +9,7 @@
 # PYTHON=/path/to/python chooses the interpreter of a new environment.
 
 VENV ?= .venv
+INPUTS ?= 100000
 SUPPORTED = import sys, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
 	if $$p -c '$(SUPPORTED)' 2>/dev/null; then command -v $$p; break; fi; done)
@@ -29,6 +31,9 @@ test: $(VENV)/.test
 
 test-long: $(VENV)/.test
 	TILECONV_PROFILE=long $(BIN)/python -m pytest -n 2
+	$(BIN)/python -m tests.fuzz.spec --inputs $(INPUTS)
+	$(BIN)/python -m tests.fuzz.tiff --inputs $(INPUTS)
+	$(BIN)/python -m tests.mutation
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -24,11 +24,24 @@ def load(name):
 
 
 def test_engines_prints_measured_beside_modelled(capsys):
-    assert load("engines").main(["--side", "48", "--repeats", "1", "--kernels", "2"]) == 0
+    assert load("engines").main(["--sides", "48", "--repeats", "1", "--kernels", "2", "--far", "1e9"]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
-    engines = {row[-3] for row in rows if row[-1].replace(".", "").isdecimal()}
+    engines = {row[row.index("48") + 1] for row in rows if "48" in row}
     assert {"direct", "separable", "fft"} <= engines
     assert sum(row[0].endswith(":") and "median" in row for row in rows) == 3
+    assert rows[-1][:3] == ["auto", "is", "within"]
+    assert rows[-1][-2:] == ["6", "cases"]
+
+
+def test_engines_names_the_cases_in_which_auto_is_far_from_the_best():
+    engines = load("engines")
+    cases = [("a", 1.0, 1.1), ("b", 1.0, 1.2), ("c", 3.0, 1.0)]
+    rows = [engines.Row(k, "uint8", 9, "direct", False, best, 1.0) for k, best, _ in cases]
+    rows += [engines.Row(k, "uint8", 9, "fft", True, auto, 1.0) for k, _, auto in cases]
+    assert list(engines.verdict(rows)) == [
+        "auto took fft, direct is faster by 20%: b, uint8, tile 9",
+        "auto is within 15% of the best engine in 67% of 3 cases",
+    ]
 
 
 def test_memory_prints_the_ratio_of_every_run(tmp_path, capsys):

@@ -68,10 +68,13 @@ def test_run_json(folder, call):
 
 def test_overwrite(folder, call):
     call("run", "p.yaml")
-    code, out, err = call("run", "p.yaml")
-    assert (code, out) == (1, "")
-    assert err.startswith(f"error: {folder / 'o.zarr'}: already exists")
+    code, out, err = call("run", "p.yaml", "--set", "stages.blur.sigma=3")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {folder / 'o.zarr'}: sigma of stage blur was 1")
     assert "--overwrite" in err
+    code, out, err = call("run", "p.yaml")
+    assert (code, err) == (0, "")
+    assert "already complete" in out
     assert call("run", "p.yaml", "--overwrite")[0] == 0
 
 

@@ -37,8 +37,8 @@ def test_a_pickle_changes_nothing(cls, protocol):
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_exit_codes(cls):
-    refused = {"SpecError", "KernelError", "PlanError"}
-    assert cls.exit_code == (2 if cls.__name__ in refused else 1)
+    refused = dict.fromkeys(("SpecError", "KernelError", "PlanError", "ResumeError"), 2)
+    assert cls.exit_code == (refused | {"UnfinishedError": 3}).get(cls.__name__, 1)
 
 
 @pytest.mark.parametrize(

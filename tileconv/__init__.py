@@ -30,12 +30,14 @@ _FUNCTIONS = {
     "laplacian_of_gaussian",
     "plan",
     "prewitt",
+    "rerun",
     "rescale",
     "run",
     "scharr",
     "sharpen",
     "sobel",
     "unsharp",
+    "verify",
 }
 
 __all__ = sorted(_FUNCTIONS | {"errors", "kernels"})

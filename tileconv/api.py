@@ -30,7 +30,11 @@ from tileconv.engines.borders import ALIASES, RULES, Border
 from tileconv.engines.choose import ENGINES
 from tileconv.errors import PlanError
 from tileconv.execute.progress import Progress
+from tileconv.execute.recompute import verify as verify
+from tileconv.execute.rerun import planned
+from tileconv.execute.rerun import rerun as rerun
 from tileconv.execute.run import Report, run_plan
+from tileconv.graph.allocator import keep_freed_memory
 from tileconv.graph.overlap import overlap
 from tileconv.graph.windows import read
 from tileconv.graph.work import needed, work
@@ -39,12 +43,10 @@ from tileconv.kernels import Kernel
 from tileconv.kernels.operations import Linear, Operation, as_operation
 from tileconv.kernels.registry import OPERATORS
 from tileconv.planning.arrays import array_passes
-from tileconv.planning.build import make_plan
 from tileconv.planning.memory import available_bytes
 from tileconv.planning.model import Pass, Plan
 from tileconv.planning.stages import SPACE
 from tileconv.sources.memory import MemorySource
-from tileconv.sources.open import open_source
 from tileconv.sources.source import Source
 from tileconv.spec import PipelineSpec, StageSpec, load_spec, spec_from_mapping
 from tileconv.spec.model import Dtype
@@ -251,14 +253,22 @@ def run(
     pipeline: str | Path | Mapping[str, Any] | PipelineSpec,
     *,
     overwrite: bool = False,
+    keep_going: bool = False,
+    repair: bool = False,
     progress: Progress | None = None,
 ) -> Report:
     """Run a pipeline, a YAML file's path or a mapping, and return a report.
+
+    An output that a run of the same pipeline left unfinished is gone on with; one that is complete is left as it is.
 
     Parameters
     ----------
     overwrite
         Whether an output that tileconv made before is replaced.
+    keep_going
+        Whether the other tiles are made when one fails.
+    repair
+        Whether the output is verified first, and what is damaged made again.
     progress
         Hears of every tile.
 
@@ -267,20 +277,15 @@ def run(
     TileconvError
         What went wrong; an output that is not whole has no metadata of an image.
     """
-    return run_plan(*_planned(pipeline), overwrite=overwrite, progress=progress)
+    plan, source = _planned(pipeline)
+    return run_plan(plan, source, overwrite=overwrite, keep_going=keep_going, repair=repair, progress=progress)
 
 
 def _planned(pipeline: str | Path | Mapping[str, Any] | PipelineSpec) -> tuple[Plan, Source]:
     """Return the plan of a pipeline, and its source opened."""
     if isinstance(pipeline, PipelineSpec):
-        spec = pipeline
-    else:
-        spec = load_spec(pipeline) if isinstance(pipeline, str | Path) else spec_from_mapping(pipeline)
-    file = spec.input
-    source = open_source(
-        file.path, series=file.series, level=file.level, axes=file.axes, missing_chunks=file.missing_chunks
-    )
-    return make_plan(spec, source.info, cache_bytes=source.cache_bytes), source
+        return planned(pipeline)
+    return planned(load_spec(pipeline) if isinstance(pipeline, str | Path) else spec_from_mapping(pipeline))
 
 
 def _is_lazy(image: object) -> bool:
@@ -317,12 +322,16 @@ def _check_memory(job: Pass) -> None:
 
 def _in_memory(array: Array, job: Pass) -> Array:
     """Run one pass over a NumPy array, tile by tile on all processors."""
-    source = MemorySource(array, job.info.axes)
+    keep_freed_memory()
+    source = MemorySource(array, job.info.axes, copies=not array.flags.behaved)  # others would be compiled for apart
     out = np.empty(job.info.shape, job.info.dtype)
 
     def tile(box: Box) -> None:
-        have = needed(job, box)
-        out[box.within(job.image)] = work(job, read(source, job, have), have, box)[0]
+        have, part = needed(job, box), out[box.within(job.image)]
+        made = part if part.flags.c_contiguous else np.empty(part.shape, part.dtype)
+        work(job, read(source, job, have), have, box, made)
+        if made is not part:
+            part[...] = made
 
     graph = {("tile", number): (tile, box) for number, box in enumerate(job.grid)}
     if len(graph) == 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -13,9 +14,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tileconv.errors import SpecError, TileconvError
+from tileconv.errors import Interrupted, SpecError, TileconvError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tileconv.execute.run import Report
     from tileconv.spec import PipelineSpec
 
 app = typer.Typer(
@@ -48,16 +52,84 @@ def run(
     input_: Input = None,
     output: Output = None,
     overwrite: Overwrite = False,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="Make the other tiles when one fails.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Verify the output first; make what is damaged again.")] = (
+        False
+    ),
     as_json: Json = False,
 ) -> None:
-    """Run a pipeline and print where the result lies."""
+    """Run a pipeline, or what is left of an unfinished run, and print where the result lies."""
     from tileconv import api
+
+    if repair and overwrite:
+        _refuse("give --repair or --overwrite, not both")
+    loaded = _load(spec, set_, input_, output)
+    _report(partial(api.run, loaded, overwrite=overwrite, keep_going=keep_going, repair=repair), as_json=as_json)
+
+
+@app.command()
+def rerun(
+    made: Annotated[Path, typer.Argument(metavar="OUT", help="A finished output; its run folder is not needed.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where; by default OUT.rerun.ome.zarr beside it.")
+    ] = None,
+    input_: Annotated[Path | None, typer.Option("--input", "-i", help="Where the input lies now.")] = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Make a result once more, from the provenance that it carries."""
+    from tileconv import api
+
+    def note(text: str) -> None:
+        sys.stderr.write(f"note: {text}\n")
+
+    _report(partial(api.rerun, made, output, input_path=input_, overwrite=overwrite, note=note), as_json=as_json)
+
+
+def _report(work: Callable[..., Report], *, as_json: bool) -> None:
+    """Do *work* with progress on stderr, and print its report; an interruption becomes its text and exit code."""
     from tileconv.report.terminal import TerminalProgress, summary
 
-    loaded = _load(spec, set_, input_, output)
-    with TerminalProgress(Console(stderr=True)) as progress:
-        report = api.run(loaded, overwrite=overwrite, progress=progress)
+    try:
+        with TerminalProgress(Console(stderr=True)) as progress:
+            report = work(progress=progress)
+    except Interrupted as end:
+        sys.stderr.write(f"{end}\n")
+        raise typer.Exit(INTERRUPTED) from None
     print_(_json(report.as_json()) if as_json else summary(report))
+
+
+@app.command()
+def verify(
+    output: Annotated[Path, typer.Argument(help="The output of a run, beside its run folder.")],
+    recompute: Annotated[
+        str, typer.Option(metavar="SHARE", help="Also make a sample again and compare: 1%, or a number of boxes.")
+    ] = "",
+    seed: Annotated[int, typer.Option(help="Another number, another sample.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Compare an output with what was written: exit code 0 when it is whole, 4 when anything differs."""
+    from tileconv import api
+    from tileconv.report.terminal import TerminalProgress, verification_text
+
+    with TerminalProgress(Console(stderr=True)) as progress:
+        found = api.verify(output, recompute=recompute, seed=seed, progress=progress)
+    print_(_json(found.as_json()) if as_json else verification_text(found))
+    raise typer.Exit(found.exit_code)
+
+
+@app.command()
+def status(output: Annotated[Path, typer.Argument(help="The output of a run.")], as_json: Json = False) -> None:
+    """Tell how far a run is: exit code 0 when its output is complete, 3 when it is not."""
+    from tileconv.execute.status import status as status_of
+    from tileconv.report.terminal import status_lines
+
+    found = status_of(output)
+    if as_json:
+        print_(_json(found.as_json()))
+    else:
+        Console(soft_wrap=not sys.stdout.isatty()).print(status_lines(found), highlight=False)
+    raise typer.Exit(found.exit_code)
 
 
 @app.command()
@@ -225,10 +297,12 @@ def main() -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, on_interrupt)
+    signal.signal(signal.SIGTERM, on_interrupt)
     try:
         app(standalone_mode=True)
     except TileconvError as error:
         sys.stderr.write(f"{error}\n" if isinstance(error, SpecError) else f"error: {error}\n")
+        sys.stderr.writelines(f"{note}\n" for note in getattr(error, "__notes__", ()))
         raise SystemExit(error.exit_code) from None
     except BrokenPipeError:
         raise SystemExit(1) from None

@@ -6,9 +6,11 @@ TileconvError
 ├── GeometryError    boxes that do not fit together; a caller's mistake
 ├── SourceError      the input is missing, damaged, unsupported or over a limit
 ├── PlanError        the job cannot be done as asked; nothing has run yet
+├── ResumeError      the output was begun by a run that differs; nothing has run yet
 ├── TileError        one tile failed while it ran; carries its box
 ├── ClusterError     the Dask cluster cannot be reached, or lost the work
-└── SinkError        the output cannot be written, or already exists
+├── SinkError        the output cannot be written, or already exists
+└── UnfinishedError  some tiles failed, the others are done; the same command goes on
 
 Each error keeps its parts as attributes, makes its text from them in one place and survives a pickle round trip, so
 that it crosses from a worker to the client unchanged.
@@ -83,6 +85,12 @@ class PlanError(TileconvError, ValueError):
     exit_code = 2
 
 
+class ResumeError(TileconvError):
+    """The output was begun by a run that differs from this one; the first difference is named."""
+
+    exit_code = 2
+
+
 class TileError(TileconvError):
     """One tile failed while it ran; ``where`` names its box and file."""
 
@@ -93,6 +101,16 @@ class ClusterError(TileconvError):
 
 class SinkError(TileconvError):
     """The output cannot be written, or already exists."""
+
+
+class UnfinishedError(TileconvError):
+    """Some tiles failed and the others are done; the same command goes on with those that are left."""
+
+    exit_code = 3
+
+
+class Interrupted(KeyboardInterrupt):
+    """The user stopped a run; the text says how far it came, and that the same command goes on."""
 
 
 @dataclass(frozen=True)

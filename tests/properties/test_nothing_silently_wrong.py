@@ -1,5 +1,7 @@
 """Nothing is silently wrong: what is clipped is counted; what is missing, damaged or does not fit is told."""
 
+import shutil
+
 import numpy as np
 import pytest
 import strategies
@@ -12,7 +14,7 @@ from oracles.nan import touched
 from properties.runs_help import complete, pipeline, run, stored, tiled, windows, write_tiff, write_zarr
 
 import tileconv
-from tileconv.errors import PlanError, SinkError, SourceError, TileError
+from tileconv.errors import PlanError, ResumeError, SinkError, SourceError, TileError
 
 BOX = {"op": "box", "size": 3}
 BAD = {"op": "correlate", "kernel": [[1, -3, 1]]}
@@ -190,6 +192,9 @@ def test_an_output_is_replaced_only_on_request(tmp_path, image):
     source = write_tiff(tmp_path / "a.tif", image, tile=64)
     spec = pipeline([BOX], input_={"path": source}, output={"path": str(tmp_path / "o.zarr")})
     tileconv.run(spec)
+    with pytest.raises(ResumeError, match="precision was auto"):
+        tileconv.run(spec | {"precision": "float64"})
+    shutil.rmtree(tmp_path / "o.zarr.tileconv")
     with pytest.raises(SinkError, match="already exists"):
         tileconv.run(spec)
     foreign = tmp_path / "f.zarr"

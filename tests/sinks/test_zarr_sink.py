@@ -111,6 +111,29 @@ def test_every_flipped_bit_is_noticed(tmp_path, dtype):
             zarr.open_array(sink.array_path, mode="r")[:]
 
 
+def test_the_digest_of_a_tile_is_that_of_its_stored_bytes(tmp_path):
+    sink = sink_of(tmp_path / "out.zarr")
+    sink.create()
+    image = image_of(sink)
+    told = {box: sink.write(box, image[box.within(sink.info.box)]) for box in TileGrid(sink.info.box, (32, 32))}
+    assert len(set(told.values())) == len(told) == 4
+    assert {box: sink.stored_digest(box) for box in told} == told
+    chunk = sink.array_path / "c" / "1" / "1"  # in the first tile
+    good = chunk.read_bytes()
+    first, *others = told
+    for bad in (good[:-1], good + b"\0", bytes([good[0] ^ 1]) + good[1:], good[:-1] + bytes([good[-1] ^ 128])):
+        chunk.write_bytes(bad)
+        assert sink.stored_digest(first) != told[first]
+    assert {box: sink.stored_digest(box) for box in others} == {box: told[box] for box in others}
+    assert sink.lacks(first) == ""
+    chunk.write_bytes(b"")
+    assert sink.lacks(first) == "0/c/1/1"
+    chunk.unlink()
+    assert sink.lacks(first) == "0/c/1/1"
+    with pytest.raises(SinkError, match="chunk 0/c/1/1 is missing"):
+        sink.stored_digest(first)
+
+
 def write_part(sink, boxes):
     image = image_of(sink)
     with ThreadPoolExecutor(4) as pool:

@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tileconv.boxes import Box, Halo
-from tileconv.engines.cost import Costs
+from tileconv.engines.cost import Costs, direct_work
 from tileconv.engines.direct import direct
-from tileconv.engines.fft import block_cost, blocks, fft
+from tileconv.engines.fft import fft
+from tileconv.engines.grid import Blocks, block_cost, blocks
 from tileconv.engines.separable import separable
+from tileconv.engines.values import FLOAT32
 
 ROWS, COLUMNS = 192, 2048
 """Pixels made at once, as in a strip of a tile."""
@@ -28,16 +30,19 @@ Point = tuple[float, float]
 def calibrate(progress: Callable[[str], object] = lambda _: None) -> Costs:
     """Return constants measured now on one core; takes a few seconds.
 
-    *progress* hears what is being measured. Each time is the least of ``ROUNDS``, which a busy machine disturbs little.
+    *progress* hears what is being measured. Each time is the least processor time of ``ROUNDS``, which a busy machine
+    disturbs little.
     """
     found: dict[str, Any] = {}
     for name, dtype, pixels in (("narrow", np.float32, np.uint16), ("wide", np.float64, np.float64)):
         progress(f"direct, {name}")
-        found[f"direct_{name}"] = _line([(k * k, direct_ns(k, dtype, pixels)) for k in (3, 5, 9, 13)])
+        found[f"direct_{name}"] = _line([(direct_work((k, k)), direct_ns(k, dtype, pixels)) for k in (3, 5, 9, 13)])
         progress(f"separable, {name}")
         found[f"separable_{name}"] = _line([(1 + 2 * k, separable_ns(k, dtype, pixels)) for k in (3, 5, 9, 17, 33)])
-    progress("fft")
-    found["fft"] = float(np.median([fft_ns(k) / _units(k) for k in (9, 33, 65, 129)]))
+    for name, narrow in (("narrow", True), ("wide", False)):
+        progress(f"fft, {name}")
+        units = [fft_ns(k, narrow=narrow) / block_cost(_grid(k, narrow=narrow)) for k in (9, 33, 65, 129)]
+        found[f"fft_{name}"] = round(float(np.median(units)), 4)
     names = ("numba", "numpy", "scipy")
     versions = ", ".join([f"python {platform.python_version()}", *(f"{n} {version(n)}" for n in names)])
     return Costs(datetime.now(UTC).date().isoformat(), f"{versions}, {platform.machine()}", **found)
@@ -58,20 +63,19 @@ def separable_ns(size: int, accumulate: DTypeLike, pixels: DTypeLike) -> float:
     return _least(lambda: separable(block, ((one, line, line),))) / (ROWS * COLUMNS)
 
 
-def fft_ns(size: int) -> float:
+def fft_ns(size: int, *, narrow: bool) -> float:
     """Return nanoseconds per output pixel of a *size* x *size* kernel under the FFT engine, in whole blocks."""
     weights = _numbers((1, size, size), np.float64)
-    grid = blocks(weights.shape, (1, 2**15, 2**15))
+    grid = _grid(size, narrow=narrow)
     made = Box((0, 0, 0), (1, 2 * grid.step[1], 2 * grid.step[2]))
     halo = Halo((0, size // 2, size // 2), (0, size - 1 - size // 2, size - 1 - size // 2))
     have = made.grow(halo)
     block = _numbers(have.shape, np.float32)
-    return _least(lambda: fft(block, have, made, weights, halo, grid, exact=False)) / made.size
+    return _least(lambda: fft(block, have, made, weights, halo, grid, exact=False, dtype=FLOAT32)) / made.size
 
 
-def _units(size: int) -> float:
-    grid = blocks((1, size, size), (1, 2**15, 2**15))
-    return block_cost(grid.points, grid.area)
+def _grid(size: int, *, narrow: bool) -> Blocks:
+    return blocks((1, size, size), (1, 2**15, 2**15), narrow=narrow)
 
 
 def _numbers(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
@@ -82,9 +86,9 @@ def _least(work: Callable[[], object]) -> float:
     work()  # compile, and fill the caches
     times = []
     for _ in range(ROUNDS):
-        began = time.perf_counter()
+        began = time.thread_time()
         work()
-        times.append(time.perf_counter() - began)
+        times.append(time.thread_time() - began)
     return min(times) * 1e9
 
 
@@ -93,6 +97,8 @@ def _line(points: Sequence[Point]) -> tuple[float, float]:
     sizes, times = np.array(points).T
     rows = np.stack([1 / times, sizes / times], axis=1)
     offset, slope = np.linalg.lstsq(rows, np.ones(len(points)), rcond=None)[0]
+    if slope < 0:  # noise: of so few pixels, or a very busy machine
+        return round(float(np.mean(times)), 4), 0.0
     if offset < 0:
         return 0.0, float(np.mean(times / sizes))
     return round(float(offset), 4), round(float(slope), 5)

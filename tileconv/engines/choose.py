@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from tileconv.boxes import Box, Halo
 from tileconv.engines import cost
-from tileconv.engines.fft import Blocks, blocks, error_bound
-from tileconv.engines.values import EXACT, INT64, Precision, Sums, Values, sums, working_dtype
+from tileconv.engines.grid import Blocks, blocks, direct_bound, error_bound
+from tileconv.engines.values import EXACT, FLOAT32, INT64, Precision, Sums, Values, sums, working_dtype
 from tileconv.errors import PlanError
 from tileconv.kernels.kernel import MAX_WEIGHTS, Kernel
 
@@ -24,6 +24,8 @@ EngineName = Literal["direct", "separable", "fft"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 EXACT_MARGIN = 0.25
 """The FFT's sums of whole numbers are rounded, so its error must stay well below a half."""
+NARROW_GAIN = 1e-10, 1e10
+"""Sums of absolute weights for which float32 transforms are weighed: others could leave the range of float32."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def choose(
     """
     shape, halo = (1,) * (3 - len(kernel.shape)) + kernel.shape, in_space(kernel.halo)
     how = sums(kernel, values, precision)
-    grid = blocks(shape, image.shape, image.start, zeros_around)
+    grid = _grid(kernel, shape, how, image, zeros_around)
     candidates = (
         _direct(kernel, shape, how),
         _separable(kernel, shape, how, values),
@@ -122,7 +124,27 @@ def choose(
     else:
         best = min(allowed, key=lambda c: c.ns_per_pixel)
         why = "cheapest of those allowed" if len(allowed) > 1 else "the only one allowed"
+    if best.engine == "fft" and grid.narrow:
+        why += "; transforms in float32"
     return Choice(kernel, shape, halo, how, best.engine, why, candidates, grid)
+
+
+def _grid(kernel: Kernel, shape: tuple[int, ...], how: Sums, image: Box, zeros_around: Box | None) -> Blocks:
+    """Return the FFT's grid: its transforms are in float32 where that promises no less than direct float32 sums do."""
+    if how.accumulate == FLOAT32 and not how.exact and NARROW_GAIN[0] < _gain(kernel) < NARROW_GAIN[1]:
+        grid = blocks(shape, image.shape, image.start, zeros_around, narrow=True)
+        if _narrow_bound(kernel, grid) <= direct_bound(math.prod(shape), kernel.absolute_sum):
+            return grid
+    return blocks(shape, image.shape, image.start, zeros_around)
+
+
+def _narrow_bound(kernel: Kernel, grid: Blocks) -> float:
+    """Return how wrong float32 transforms may be for pixels up to 1, before the sums are divided.
+
+    Taking the mean off makes no block's norm larger; it and the sum that puts it back each round once.
+    """
+    rounding = float(np.finfo(FLOAT32).eps) * kernel.absolute_sum
+    return error_bound(grid.points, math.sqrt(grid.points), kernel.norm, narrow=True) + 2 * rounding
 
 
 def in_space(halo: Halo) -> Halo:
@@ -166,6 +188,8 @@ def _fft(kernel: Kernel, how: Sums, values: Values, precision: Precision, grid: 
             refused = f"its error bound {bound * spread:.2g} could round whole-number sums wrongly"
             return Candidate("fft", ns, bound, refused)
         return Candidate("fft", ns, 0.0)
+    if grid.narrow:
+        return Candidate("fft", ns, _narrow_bound(kernel, grid) / abs(kernel.divide_by))
     rounding = float(np.finfo(working_dtype(values.dtype, precision)).eps)
     return Candidate("fft", ns, (2 * bound + rounding * kernel.absolute_sum) / abs(kernel.divide_by))
 

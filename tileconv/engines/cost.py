@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tileconv.engines.fft import Blocks, block_cost
+from tileconv.engines.grid import Blocks, block_cost
 from tileconv.errors import PlanError
 
 SHIPPED = Path(__file__).with_name("costs.json")
@@ -29,7 +29,7 @@ class Costs:
 
     A pair is the cost of an output pixel whatever the kernel, and of one multiplication (direct: per weight; separable:
     per weight of an axis, and the pixel once per outer product). ``narrow`` sums are held in 4 bytes, ``wide`` in 8.
-    ``fft`` is one unit of ``fft.block_cost``.
+    ``fft_narrow`` and ``fft_wide`` are one unit of ``grid.block_cost`` for transforms in float32 and in float64.
     """
 
     measured: str
@@ -38,7 +38,8 @@ class Costs:
     direct_wide: tuple[float, float]
     separable_narrow: tuple[float, float]
     separable_wide: tuple[float, float]
-    fft: float
+    fft_narrow: float
+    fft_wide: float
 
     def write(self, path: Path) -> None:
         """Write the constants as JSON."""
@@ -48,7 +49,11 @@ class Costs:
 
 def own_costs() -> Path:
     """Return where this machine's constants lie, if there are any."""
-    folder = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return _costs_below(os.environ.get("XDG_CONFIG_HOME") or "~/.config", os.environ.get("HOME"))
+
+
+@lru_cache(maxsize=8)
+def _costs_below(folder: str, _home: str | None) -> Path:
     return Path(folder).expanduser() / "tileconv" / "costs.json"
 
 
@@ -76,7 +81,7 @@ def _read(value: Any, name: str) -> Any:
     numbers = [float(v) for v in (value if isinstance(value, list) else [value])]
     if not all(math.isfinite(v) and v >= 0 for v in numbers):
         raise ValueError(f"{name} must be finite and not below 0, found {value}")
-    return tuple(numbers) if name != "fft" else numbers[0]
+    return numbers[0] if name.startswith("fft") else tuple(numbers)
 
 
 def costs() -> Costs:
@@ -88,7 +93,12 @@ def costs() -> Costs:
 def direct_ns(shape: tuple[int, ...], accumulate: np.dtype[Any]) -> float:
     """Return the cost of the direct engine for a kernel of *shape*."""
     pixel, tap = costs().direct_narrow if accumulate.itemsize == 4 else costs().direct_wide
-    return pixel + tap * math.prod(shape)
+    return pixel + tap * direct_work(shape)
+
+
+def direct_work(shape: tuple[int, ...]) -> int:
+    """Return the multiplications that its time goes with: a row of one weight costs as much as one of four."""
+    return math.prod(shape[:-1]) * max(4, shape[-1])
 
 
 def separable_ns(shape: tuple[int, ...], terms: int, accumulate: np.dtype[Any]) -> float:
@@ -98,5 +108,5 @@ def separable_ns(shape: tuple[int, ...], terms: int, accumulate: np.dtype[Any]) 
 
 
 def fft_ns(grid: Blocks) -> float:
-    """Return the cost of the FFT engine on its canonical grid; it always runs in float64."""
-    return costs().fft * block_cost(grid.points, grid.area)
+    """Return the cost of the FFT engine on its canonical grid."""
+    return (costs().fft_narrow if grid.narrow else costs().fft_wide) * block_cost(grid)

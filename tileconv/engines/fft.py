@@ -1,153 +1,89 @@
-"""The FFT engine: overlap-save in blocks on a grid that is anchored at the output's origin.
-
-    image      |0--------------------------------------------->
-    blocks     |-- step --|-- step --|-- step --|               outputs of one transform each
-    transform |............|                                    reads step + kernel - 1 pixels
-
-The grid comes from kernel and image, never from the tile, so that every pixel comes from the same transform of the same
-numbers whatever the tiling. The price: a tile needs every block that it touches, whole. Pixels farther outside the
-image than the kernel reaches count as the block's mean, which cannot touch a result.
+"""The FFT engine: overlap-save in blocks of the canonical grid (``engines/grid.py``).
 
 Method: overlap-save (Oppenheim and Schafer 2010, Discrete-Time Signal Processing, section 8.7). The mean of each block
 is taken off before the transform and put back as ``mean * sum(weights)``, which keeps bright flat fields accurate.
+Pixels farther outside the image than the kernel reaches count as the block's mean, which cannot touch a result.
+
+A plan says whether transforms run in float64 or, where the bound of ``choose`` allows, in float32. A block whose pixels
+would make too much of the rounding goes from float32 to float64, and from float64 to direct sums; that is decided by
+the block's own pixels, which are the same in every tiling.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from itertools import product
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from tileconv.boxes import Box, Halo
-from tileconv.engines.direct import direct, direct_where
+from tileconv.engines.direct import LOADABLE, direct, direct_where, loadable
+from tileconv.engines.grid import Blocks, direct_bound, error_bound
 from tileconv.engines.separable import touched
-from tileconv.engines.values import FLOAT64
+from tileconv.engines.values import FLOAT32, FLOAT64
 
 Array = NDArray[Any]
 
-ERROR_CONSTANT = 1.0
-"""c of the bound ``c eps log2(N) |x|_2 |k|_2``. Measured 2026-11 over transforms of 64 to 2**20 points: at most 0.25
-(tests/engines/test_fft.py holds it); 1.0 leaves a factor of four."""
 TOLERANCE = 2.0**-20
 """A block is summed directly when its bound exceeds this share of ``sum |k|`` times the typical step to a neighbour."""
+SAFE = 1e-15, 1e18
+"""Norms of a block between which float32 neither overflows nor loses digits to numbers too small for it."""
 CACHED_SPECTRA = 12
-BATCH = 16
-"""Rows (or planes) that share one call where the kernel has one weight along an axis."""
-L2_BITS = 18
-"""log2 of the points that still fit the L2 cache (2 MiB of float64); each doubling costs 0.3 more per point."""
+LANES = 512
+"""Sums over a block that grow side by side."""
+SAMPLED = 4096
+"""Pixels of a block, at least, that say what its typical pixel is."""
 
 
 @dataclass(frozen=True)
-class Blocks:
-    """Sizes of the canonical grid, axes (z, y, x).
+class _Kernel:
+    """The weights of one call, with what every block wants to know of them."""
 
-    ``length`` points go into one transform and ``step = length - kernel + 1`` come out of it; ``origin`` is where the
-    first block of outputs begins. Where there are only zeros outside the box ``zeros_around``, one block may be the
-    whole output: what a transform wraps round is zero, so that ``length`` need only hold the image and the kernel.
-    """
+    weights: Array
+    halo: Halo
+    grid: Blocks
+    exact: bool
 
-    length: tuple[int, ...]
-    step: tuple[int, ...]
-    transformed: tuple[int, ...]
-    origin: tuple[int, ...] = (0, 0, 0)
-    zeros_around: Box | None = None
+    @cached_property
+    def sum(self) -> float:
+        return float(self.weights.sum())
 
-    @property
-    def points(self) -> int:
-        """Points of one transform, batches left out."""
-        return math.prod(self.length[axis] for axis in self.transformed)
+    @cached_property
+    def gain(self) -> float:
+        return float(np.abs(self.weights).sum())
 
-    @property
-    def area(self) -> int:
-        """Output pixels of one transform, batches left out."""
-        return math.prod(self.step[axis] for axis in self.transformed)
+    @cached_property
+    def norm(self) -> float:
+        return _norm(self.weights)
 
-    def cover(self, axis: int, start: int, stop: int) -> tuple[int, int]:
-        """Return the interval *start* to *stop* along *axis* grown to whole blocks."""
-        origin, step = self.origin[axis], self.step[axis]
-        return origin + (start - origin) // step * step, origin - (origin - stop) // step * step
+    @cached_property
+    def spectrum(self) -> Array:
+        return _spectrum(self.weights.tobytes(), self.weights.shape, self.grid.length, self.grid.transformed, self.type)
 
+    @cached_property
+    def type(self) -> np.dtype[Any]:
+        return FLOAT32 if self.grid.narrow else FLOAT64
 
-@lru_cache(maxsize=256)
-def blocks(
-    kernel: tuple[int, ...],
-    image: tuple[int, ...],
-    origin: tuple[int, ...] = (0, 0, 0),
-    zeros_around: Box | None = None,
-) -> Blocks:
-    """Return the cheapest grid for a *kernel* shape on an output of shape *image* that begins at *origin* (z, y, x).
-
-    The cost is ``block_cost`` over fast lengths per axis; an output smaller than a block gets a block of its own size.
-    An axis along which the kernel has one weight is cut every ``BATCH`` rows.
-    """
-    transformed = tuple(axis for axis, k in enumerate(kernel) if k > 1) or (2,)
-    batch = tuple(min(BATCH, n) for n in image)
-    grids = []
-    for lengths in product(*(_lengths(kernel[axis], image[axis]) for axis in transformed)):
-        length = _replaced(batch, transformed, lengths)
-        step = tuple(n - k + 1 for n, k in zip(length, kernel, strict=True))
-        grids.append(Blocks(length, step, transformed, origin))
-    if zeros_around is not None:
-        whole = [_fast(zeros_around.shape[axis] + kernel[axis] - 1) for axis in transformed]
-        step = _replaced(batch, transformed, [image[axis] for axis in transformed])
-        grids.append(Blocks(_replaced(batch, transformed, whole), step, transformed, origin, zeros_around))
-    return min(grids, key=lambda grid: (block_cost(grid.points, grid.area), grid.length))
-
-
-def _lengths(kernel: int, image: int) -> list[int]:
-    """Return transform lengths worth weighing along one axis."""
-    whole = _fast(image + kernel - 1)
-    multiples = [_fast(math.ceil(kernel * factor)) for factor in (1.25, 1.5, 2, 3, 4, 6, 8)]
-    return sorted({min(n, whole) for n in (*multiples, 64, 128, 256, 512, 1024, 4096) if n > kernel} or {whole})
-
-
-def _replaced(sizes: tuple[int, ...], axes: tuple[int, ...], values: Sequence[int]) -> tuple[int, ...]:
-    changed = dict(zip(axes, values, strict=True))
-    return tuple(changed.get(axis, size) for axis, size in enumerate(sizes))
-
-
-def _fast(points: int) -> int:
-    """Return the next length with no prime factor above 5, as ``scipy.fft.next_fast_len(points, real=True)`` does."""
-    best = 1 << (points - 1).bit_length()
-    fives = 1
-    while fives < best:
-        threes = fives
-        while threes < best:
-            best = min(best, threes << max(0, (-(-points // threes) - 1).bit_length()))
-            threes *= 3
-        fives *= 5
-    return best
-
-
-def block_cost(points: int, area: int) -> float:
-    """Return the work per output pixel, in an arbitrary unit, of a transform of *points* that gives *area* pixels.
-
-    ``N log2 N``, a part for every point, more beyond the L2 cache, and a fixed part.
-    """
-    bits = math.log2(points)
-    return (points * (bits + 8) * (1 + 0.3 * max(0.0, bits - L2_BITS)) + 5000) / area
-
-
-def error_bound(points: int, image_norm: float, kernel_norm: float) -> float:
-    """Return ``c eps log2(N) |x|_2 |k|_2``: no pixel from a float64 transform of N *points* is wrong by more."""
-    return float(ERROR_CONSTANT * np.finfo(np.float64).eps * math.log2(points) * image_norm * kernel_norm)
+    @cached_property
+    def in_float64(self) -> _Kernel:
+        return replace(self, grid=replace(self.grid, narrow=False))
 
 
 @lru_cache(maxsize=CACHED_SPECTRA)
-def _spectrum(weights: bytes, shape: tuple[int, ...], grid: Blocks) -> NDArray[np.complex128]:
+def _spectrum(
+    weights: bytes, shape: tuple[int, ...], length: tuple[int, ...], axes: tuple[int, ...], real: np.dtype[Any]
+) -> Array:
     """Return the transform of the weights, turned round because a transform convolves."""
     import scipy.fft  # here and below: plans weigh this engine always, and use it seldom
 
     turned = np.frombuffer(weights, np.float64).reshape(shape)[::-1, ::-1, ::-1]
-    padded = np.zeros([n if axis in grid.transformed else 1 for axis, n in enumerate(grid.length)])
-    padded[tuple(slice(k) for k in shape)] = turned
-    return scipy.fft.rfftn(padded, axes=grid.transformed, workers=1)
+    made = scipy.fft.rfftn(turned, s=[length[axis] for axis in axes], axes=axes, workers=1)
+    return made.astype(np.result_type(real, np.complex64), copy=False)
 
 
 def fft(
@@ -181,71 +117,83 @@ def fft(
         The sums, in the shape of *want*: NaN where the kernel's rectangle holds NaN; infinities are summed directly.
     """
     out = np.empty(want.shape, dtype)
+    kernel = _Kernel(weights, halo, grid, exact)
     fallbacks = 0
     ends = [grid.cover(axis, want.start[axis], want.stop[axis]) for axis in range(3)]
     for start in product(*(range(a, b, s) for (a, b), s in zip(ends, grid.step, strict=True))):
         made = Box(start, tuple(a + s for a, s in zip(start, grid.step, strict=True)), want.axes)
-        read = made.grow(halo).intersect(have)
-        sums, fell_back = _one_block(block[read.within(have)], read, made, weights, halo, grid, exact=exact)
-        fallbacks += fell_back
         part = made.intersect(want)
-        out[part.within(want)] = sums[part.within(made)]
+        fallbacks += _one_block(block, have, made, kernel, part, out[part.within(want)])
     return out, fallbacks
 
 
-def _one_block(
-    pixels: Array, read: Box, made: Box, weights: Array, halo: Halo, grid: Blocks, *, exact: bool
-) -> tuple[Array, bool]:
-    """Return the sums of one block of the canonical grid, and whether they were summed directly."""
+def _one_block(block: Array, have: Box, made: Box, kernel: _Kernel, part: Box, out: Array) -> bool:
+    """Write the pixels of *part* that the block *made* of the canonical grid gives; return whether by direct sums."""
+    grid, around = kernel.grid, made.grow(kernel.halo)
+    read = around.intersect(have)
+    outer = around if grid.zeros_around is None else read
+    pixels = block[read.within(have)]
+    loaded, corner = block, tuple(a - b for a, b in zip(read.start, have.start, strict=True))
+    if not block.flags.c_contiguous or block.dtype.name not in LOADABLE[FLOAT64]:
+        loaded, corner = loadable(pixels, FLOAT64), (0, 0, 0)
+    total = _total(loaded, corner, read.shape)
+    values = None if math.isfinite(total) else pixels.astype(np.float64)
+    if values is not None:
+        if grid.narrow:
+            return _one_block(block, have, made, kernel.in_float64, part, out)
+        pixels, corner = np.where(np.isfinite(values), values, 0.0), (0, 0, 0)
+        loaded = pixels
+        total = _total(loaded, corner, read.shape)
+    whole = kernel.exact or block.dtype.kind in "iu"
+    mean = 0.0 if grid.zeros_around else _mean(total / max(1, read.size), whole=whole, real=kernel.type)
+    # what lies outside the pixels read stays zero, the mean; pixels of NaN or infinity are zeros of the block
+    centred = (np.empty if outer.shape == read.shape else np.zeros)(outer.shape, kernel.type)
+    with np.errstate(over="ignore"):  # pixels beyond float32 make the norm infinite
+        norm = math.sqrt(_centre(loaded, corner, kernel.type.type(mean), centred[read.within(outer)]))
+    if values is not None:
+        centred[read.within(outer)][~np.isfinite(values)] = 0.0
+        norm = _norm(centred)
+    if not kernel.exact and _imprecise(pixels, norm, kernel):
+        if grid.narrow:
+            return _one_block(block, have, made, kernel.in_float64, part, out)
+        exactly = pixels if values is None else values
+        out[...] = direct(_padded(exactly, read, around), kernel.weights)[part.within(made)]
+        return True
+    # entry p of the circular convolution is the sum whose last pixel is p of the transform
+    shift = [k - 1 - (a - b) for k, a, b in zip(kernel.weights.shape, outer.start, around.start, strict=True)]
+    back = _convolved(centred, kernel, [slice(a, a + n) for a, n in zip(shift, made.shape, strict=True)])
+    back = back[part.within(made)]
+    if kernel.exact:
+        out[...] = np.rint(back + mean * kernel.sum) + 0.0  # which has no negative zero
+        return False
+    np.add(back, kernel.type.type(mean * kernel.sum), out=out, casting="same_kind")
+    if values is not None:
+        _mark(out, values, read, around, part.within(made), kernel.weights)
+    return False
+
+
+def _convolved(centred: Array, kernel: _Kernel, wanted: list[slice]) -> Array:
+    """Return the *wanted* part of the circular convolution of *centred*, zeros added, with the turned weights."""
     import scipy.fft
 
-    outer = made.grow(halo) if grid.zeros_around is None else read
-    shift = [
-        k - 1 - (a - (m - h)) for k, a, m, h in zip(weights.shape, outer.start, made.start, halo.before, strict=True)
-    ]
-    values = pixels.astype(np.float64)
-    finite = np.isfinite(values)
-    clean = exact or bool(finite.all())
-    kept = values if clean else np.where(finite, values, 0.0)
-    mean = 0.0 if grid.zeros_around else _mean(kept, exact=exact)
-    centred = np.zeros(outer.shape)
-    inner = read.within(outer)
-    centred[inner] = kept - mean if clean else np.where(finite, kept - mean, 0.0)
-    if not exact and _imprecise(kept, centred, weights, grid):
-        padded = np.zeros(made.grow(halo).shape)
-        padded[read.within(made.grow(halo))] = values
-        return direct(padded, weights), True
-    spectrum = _spectrum(weights.tobytes(), weights.shape, grid)
+    grid = kernel.grid
     lengths = [grid.length[axis] for axis in grid.transformed]
-    transform = scipy.fft.rfftn(centred, s=lengths, axes=grid.transformed, workers=1)
-    transform *= spectrum
-    back = scipy.fft.irfftn(transform, s=lengths, axes=grid.transformed, workers=1)
-    sums = back[tuple(slice(a, a + s) for a, s in zip(shift, grid.step, strict=True))]
-    sums = sums + mean * float(weights.sum())
-    if exact:
-        return np.rint(sums) + 0.0, False
-    if not clean:
-        _mark(sums, values, read, made.grow(halo), weights)
-    return sums, False
-
-
-def _mean(values: Array, *, exact: bool) -> float:
-    mean = float(values.mean()) if values.size else 0.0
-    return round(mean) if exact else mean
-
-
-def _imprecise(values: Array, centred: Array, weights: Array, grid: Blocks) -> bool:
-    """Return whether a few huge pixels would drown the rest in rounding.
-
-    The rest is judged by the median step between unequal neighbours: a mean or a deviation would be the huge pixels'.
-    """
-    with np.errstate(over="ignore"):
-        norm = _norm(centred)
-        steps = np.abs(np.diff(values[:, ::8], axis=2 if values.shape[2] > 1 else 1))
-    steps = steps[steps > 0]
-    typical = float(np.median(steps)) if steps.size else 0.0
-    bound = error_bound(grid.points, norm, _norm(weights))
-    return bound > TOLERANCE * float(np.abs(weights).sum()) * typical > 0 or not math.isfinite(bound)
+    *first, last = grid.transformed
+    if grid.zeros_around is not None and not first and centred.size == centred.shape[last]:
+        # pixels and weights of one line in one call: SciPy transforms two lines in the time of one
+        lines = np.zeros((2, lengths[0]), kernel.type)
+        lines[0, : centred.size], lines[1, : kernel.weights.size] = centred.ravel(), kernel.weights.ravel()[::-1]
+        transforms = scipy.fft.rfft(lines, workers=1)
+        transform = np.multiply(transforms[0], transforms[1], out=transforms[0])
+        transform = transform.reshape([-1 if axis == last else 1 for axis in range(3)])
+    else:
+        transform = scipy.fft.rfftn(centred, s=lengths, axes=grid.transformed, workers=1)
+        transform *= kernel.spectrum
+    for axis in first:  # the inverse, one axis at a time: rows that nobody wants are not transformed further
+        transform = scipy.fft.ifft(transform, axis=axis, overwrite_x=True, workers=1)
+        transform = transform[tuple(wanted[axis] if a == axis else slice(None) for a in range(3))]
+    line = scipy.fft.irfft(transform, grid.length[last], axis=last, workers=1)
+    return np.asarray(line[tuple(slice(None) if axis in first else wanted[axis] for axis in range(3))])
 
 
 def _norm(values: Array) -> float:
@@ -253,14 +201,93 @@ def _norm(values: Array) -> float:
     return math.sqrt(float(np.einsum("zyx,zyx->", values, values)))
 
 
-def _mark(sums: Array, values: Array, read: Box, outer: Box, weights: Array) -> None:
-    """Put into *sums* what NaN and infinity make of every pixel whose kernel rectangle touches one."""
-    strange = np.zeros(outer.shape, np.uint8)
-    strange[read.within(outer)] = ~np.isfinite(values)
+def _mean(mean: float, *, whole: bool, real: np.dtype[Any]) -> float:
+    """Return *mean* as *real* holds it, and so that whole numbers less it are whole."""
+    with np.errstate(over="ignore"):
+        return float(round(mean)) if whole else float(real.type(mean))
+
+
+def _imprecise(pixels: Array, norm: float, kernel: _Kernel) -> bool:
+    """Return whether a few huge pixels would drown the rest in rounding.
+
+    float32 is judged by the typical pixel: the bound must not exceed that of direct sums of such pixels. float64 is
+    judged by the typical step between unequal neighbours. Medians: a mean or a deviation would be the huge pixels'.
+    """
+    bound = error_bound(kernel.grid.points, norm, kernel.norm, narrow=kernel.grid.narrow)
+    if not math.isfinite(bound):
+        return True
+    axis = 2 if pixels.shape[2] > 1 else 1
+    rows = pixels[:, ::8] if axis == 2 else pixels.swapaxes(1, 2)
+    every = (rows.size // SAMPLED) | 1  # odd: fewer patterns repeat so
+    these, those = (rows[..., n::every].astype(np.float64) for n in (0, 1))
+    if kernel.grid.narrow:
+        typical = _median(np.abs(these))
+        outside = norm != 0 and not SAFE[0] < norm < SAFE[1]
+        return outside or bound > direct_bound(kernel.weights.size, kernel.gain) * typical
+    with np.errstate(over="ignore"):
+        typical = _median(np.abs(those - these[..., : those.shape[-1]]))
+    return bound > TOLERANCE * kernel.gain * typical > 0
+
+
+def _median(sizes: Array) -> float:
+    """Return the median of those that are not zero, or 0."""
+    sizes = sizes[sizes > 0]
+    return float(np.partition(sizes, sizes.size // 2)[sizes.size // 2]) if sizes.size else 0.0
+
+
+def _padded(pixels: Array, read: Box, around: Box) -> Array:
+    """Return *pixels* with zeros up to *around*, in float64."""
+    padded = np.zeros(around.shape)
+    padded[read.within(around)] = pixels
+    return padded
+
+
+def _mark(out: Array, values: Array, read: Box, around: Box, part: tuple[slice, ...], weights: Array) -> None:
+    """Put into *out* what NaN and infinity make of every pixel whose kernel rectangle touches one."""
+    strange = np.zeros(around.shape, np.uint8)
+    strange[read.within(around)] = ~np.isfinite(values)
     near = touched(strange, weights.shape)
     if np.isinf(values).any():
-        padded = np.zeros(outer.shape)
-        padded[read.within(outer)] = values
-        direct_where(padded, weights, near, sums)
+        sums = np.zeros(near.shape)
+        direct_where(_padded(values, read, around), weights, near, sums)
+        out[near[part]] = sums[part][near[part]]
     else:
-        sums[near] = np.nan
+        out[near[part]] = np.nan
+
+
+@njit(nogil=True, cache=True)
+def _total(block: Array, corner: Any, shape: Any) -> float:  # pragma: no cover - compiled
+    """Return the sum of the pixels of *shape* from *corner* on; many sums at once vectorise in a fixed order."""
+    sums = np.zeros(LANES)
+    for z in range(corner[0], corner[0] + shape[0]):
+        for y in range(corner[1], corner[1] + shape[1]):
+            row = block[z, y, corner[2] : corner[2] + shape[2]]
+            for first in range(0, shape[2], LANES):
+                part = row[first : first + LANES]
+                for x in range(part.shape[0]):
+                    sums[x] += part[x]
+    total = 0.0
+    for x in range(LANES):
+        total += sums[x]
+    return total
+
+
+@njit(nogil=True, cache=True)
+def _centre(block: Array, corner: Any, mean: Any, out: Array) -> float:  # pragma: no cover - compiled
+    """Write the pixels from *corner* on less *mean* into *out*; return the sum of their squares."""
+    real = out.dtype.type
+    squares = np.zeros(LANES)
+    made = np.empty(LANES, out.dtype)
+    for z in range(out.shape[0]):
+        for y in range(out.shape[1]):
+            row = block[corner[0] + z, corner[1] + y, corner[2] : corner[2] + out.shape[2]]
+            for first in range(0, out.shape[2], LANES):
+                part = row[first : first + LANES]
+                for x in range(part.shape[0]):
+                    made[x] = real(part[x]) - mean
+                    squares[x] += np.float64(made[x]) * np.float64(made[x])
+                out[z, y, first : first + LANES] = made[: part.shape[0]]
+    total = 0.0
+    for x in range(LANES):
+        total += squares[x]
+    return total

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from tileconv.boxes import Box
 from tileconv.errors import ClusterError, TileconvError
-from tileconv.execute.progress import Progress
+from tileconv.execute.outcome import Failure, Heard, Outcome, attempt
 from tileconv.graph.overlap import receipts_by_rows
-from tileconv.graph.windows import Job, Receipt
+from tileconv.graph.windows import Job
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -20,55 +25,90 @@ if TYPE_CHECKING:
 WINDOW = 4
 """Tiles in flight per worker thread: enough to keep it busy, few enough to keep scheduler and client small."""
 CONNECT_WITHIN_S, WORKERS_WITHIN_S = 5, 60
+GRACE_S = 10
+"""How long tiles in flight may take after an interruption; those that take longer are made again by the next run."""
 
 
-def run_cluster(job: Job, executor: str, workers: int, progress: Progress) -> Iterator[Receipt]:
-    """Yield the receipt of every tile of *job* as it is done, on *executor*: ``processes`` or a scheduler's address.
+def run_cluster(
+    job: Job, tiles: Iterable[Box], executor: str, workers: int, stop: threading.Event, heard: Heard, *, rows: bool
+) -> None:
+    """Make *tiles* on *executor*, ``processes`` or a scheduler's address, and tell *heard* of each as it is done.
+
+    Once *stop* is set no new tile begins; those in flight are finished and heard of, if they take ``GRACE_S`` at most.
+
+    Parameters
+    ----------
+    rows
+        Make all tiles of *job* with halos exchanged, row by row; *stop* is looked at between rows.
 
     Raises
     ------
     ClusterError
-        If the scheduler cannot be reached, has no workers, or a tile killed those that tried it.
-    TileconvError
-        What a tile raised, unchanged.
+        If the scheduler cannot be reached, is lost, or has no workers.
     """
     with _client(executor, workers) as client:
-        receipts = _overlap(client, job) if job.work.method == "overlap" else _windows(client, job)
-        for receipt in receipts:
-            progress.tile(receipt.tile.size)
-            yield receipt
+        if rows:
+            _overlap(client, job, stop, heard)
+        else:
+            _windows(client, job, iter(tiles), stop, heard)
 
 
-def _windows(client: Client, job: Job) -> Iterator[Receipt]:
-    from distributed import as_completed
-
+def _windows(client: Client, job: Job, tiles: Iterator[Box], stop: threading.Event, heard: Heard) -> None:
     shared = client.scatter(job, broadcast=True, hash=False)
-    tiles = iter(job.work.grid)
+    finished: SimpleQueue[Any] = SimpleQueue()
+    flying: dict[Any, Box] = {}
 
-    def submit(count: int) -> list[Any]:
-        return [
-            client.submit(_run, shared, tile, pure=False, key=f"tile {tile} {uuid4().hex}")
-            for tile in islice(tiles, count)
-        ]
+    def submit(count: int) -> None:
+        for tile in islice(tiles, count):
+            future = client.submit(attempt, shared, tile, pure=False, key=f"tile {tile} {uuid4().hex}")
+            flying[future.key] = tile
+            future.add_done_callback(finished.put)
 
-    pending = as_completed(submit(WINDOW * sum(client.nthreads().values())))
-    for future in pending:
-        yield _result(future)
-        for more in submit(1):
-            pending.add(more)
+    submit(WINDOW * sum(client.nthreads().values()))
+    patience = math.inf
+    while flying:
+        if stop.is_set() and patience == math.inf:
+            patience = time.monotonic() + GRACE_S
+        try:
+            future = finished.get(timeout=0.5)
+        except Empty:
+            if time.monotonic() > patience:
+                return
+            continue
+        try:
+            heard(_outcome(future, flying.pop(future.key)))
+        except ClusterError:
+            if stop.is_set():  # the signal reached the workers as well
+                return
+            raise
+        if not stop.is_set():
+            submit(1)
 
 
-def _overlap(client: Client, job: Job) -> Iterator[Receipt]:
+def _overlap(client: Client, job: Job, stop: threading.Event, heard: Heard) -> None:
     for row in receipts_by_rows(job):
+        if stop.is_set():
+            return
         for receipts in _result(client.compute(row)).ravel():
-            yield from receipts
+            for receipt in receipts:
+                heard(receipt)
 
 
-def _run(job: Job, tile: Box) -> Receipt:
-    return job.run(tile)
+def _outcome(future: Any, tile: Box) -> Outcome:
+    """Return what became of *tile*; that it ended its workers is a failure of this tile."""
+    try:
+        outcome: Outcome = _result(future)
+    except PoisonError as error:
+        return Failure(tile, error)
+    return outcome
+
+
+class PoisonError(ClusterError):
+    """A tile ended every worker that tried it."""
 
 
 def _result(future: Any) -> Any:
+    from distributed import CancelledError
     from distributed.scheduler import KilledWorker
 
     try:
@@ -76,13 +116,29 @@ def _result(future: Any) -> Any:
     except TileconvError:
         raise
     except KilledWorker as error:
-        raise ClusterError(
+        raise PoisonError(
             f"{error.task} ended {error.allowed_failures + 1} workers",
             why="they died while they ran it, most often for want of memory",
             fix="Use smaller tiles (run.tile) or fewer threads per worker.",
         ) from error
     except ModuleNotFoundError as error:
         raise ClusterError(f"a worker lacks {error.name}", fix="Install the same tileconv there as here.") from error
+    except CancelledError as error:
+        raise ClusterError("the connection to the scheduler was lost", why=str(error)) from error
+
+
+def _started(make: Callable[..., Any], **options: Any) -> Any:
+    """Return what *make* starts; its processes ignore Ctrl-C, which a terminal sends to them as well.
+
+    A process inherits what its parent ignores, so this one ignores it too for the moment.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return make(**options)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return make(**options)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
@@ -96,7 +152,7 @@ def _client(executor: str, workers: int) -> Iterator[Client]:
         # one thread per process; memory is ours to bound, by the plan
         with (
             dask.config.set({"distributed.worker.daemon": True}),
-            LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, **options) as cluster,
+            _started(LocalCluster, n_workers=workers, threads_per_worker=1, processes=True, **options) as cluster,
             Client(cluster) as client,
         ):
             yield client

@@ -2,48 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from threading import Event
 from typing import Any
 
+import numpy as np
 from dask.callbacks import Callback
 from dask.threaded import get
 
 from tileconv.boxes import Box
-from tileconv.execute.progress import Progress
+from tileconv.execute.outcome import Heard, Outcome, attempt
 from tileconv.graph.overlap import receipts_by_rows
-from tileconv.graph.windows import Job, Receipt
+from tileconv.graph.windows import Job
 
 BATCH = 256
 """Tiles per worker in one graph: a plan of a million tiles needs no graph of a million tasks."""
 
 
-def run_threads(job: Job, workers: int, progress: Progress) -> Iterator[Receipt]:
-    """Yield the receipt of every tile of *job*; *progress* hears of each as soon as it is done."""
-    with ThreadPoolExecutor(workers) as pool:  # leaving it waits for the tiles in flight: an error may remove the store
-        if job.work.method == "overlap":
-            yield from _rows(job, pool, progress)
-            return
-        tiles = iter(job.work.grid)
-        while batch := list(islice(tiles, BATCH * workers)):
-            yield from _batch(job, batch, pool, progress)
+def run_threads(job: Job, tiles: Iterable[Box], workers: int, stop: Event, heard: Heard) -> None:
+    """Make *tiles* and tell *heard* of each, in this thread, as soon as it is done.
+
+    Once *stop* is set no new tile begins; those in flight are finished and heard of.
+    """
+
+    def unless_stopped(tile: Box) -> Outcome | None:
+        return None if stop.is_set() else attempt(job, tile)
+
+    def done(_key: Any, outcome: Any, *_: Any) -> None:
+        if outcome is not None:
+            heard(outcome)
+
+    waiting = iter(tiles)
+    with ThreadPoolExecutor(workers) as pool:  # leaving it waits for the tiles in flight
+        while not stop.is_set() and (batch := list(islice(waiting, BATCH * workers))):
+            graph = {("tile", number): (unless_stopped, tile) for number, tile in enumerate(batch)}
+            with Callback(posttask=done):
+                get(graph, list(graph), pool=pool)
 
 
-def _rows(job: Job, pool: ThreadPoolExecutor, progress: Progress) -> Iterator[Receipt]:
-    for row in receipts_by_rows(job):
-        for receipts in row.compute(scheduler="threads", pool=pool).ravel():
-            for receipt in receipts:
-                progress.tile(receipt.tile.size)
-                yield receipt
+def run_rows(job: Job, workers: int, stop: Event, heard: Heard) -> None:
+    """Make all tiles of *job* with halos exchanged, row by row; *stop* is looked at between rows."""
+    with ThreadPoolExecutor(workers) as pool:
+        for row in receipts_by_rows(job):
+            if stop.is_set():
+                return
+            told: set[Box] = set()
 
+            def done(_key: Any, made: Any, *_: Any, told: set[Box] = told) -> None:
+                """Hear of receipts as they come; a task's result may pass through another task."""
+                if not (isinstance(made, np.ndarray) and made.dtype.kind == "O"):
+                    return
+                for receipt in (r for part in made.ravel() if isinstance(part, list) for r in part):
+                    if receipt.tile not in told:
+                        told.add(receipt.tile)
+                        heard(receipt)
 
-def _batch(job: Job, batch: list[Box], pool: ThreadPoolExecutor, progress: Progress) -> list[Receipt]:
-    graph = {("tile", number): (job.run, tile) for number, tile in enumerate(batch)}
-
-    def done(_key: Any, value: Any, *_: Any) -> None:
-        progress.tile(value.tile.size)
-
-    with Callback(posttask=done):
-        receipts: list[Receipt] = get(graph, list(graph), pool=pool)
-    return receipts
+            with Callback(posttask=done):
+                row.compute(scheduler="threads", pool=pool)

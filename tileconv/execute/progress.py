@@ -9,7 +9,10 @@ class Progress(Protocol):
     """Hears of a run's beginning and of every tile."""
 
     def begin(self, tiles: int, pixels: int) -> None:
-        """Take the number of tiles and output pixels of all passes together."""
+        """Take the number of tiles to make, and of their pixels, in all passes together."""
+
+    def resumed(self, text: str) -> None:
+        """Take how many tiles are kept and made, and why; only a run that goes on says so."""
 
     def tile(self, pixels: int) -> None:
         """Count one finished tile."""
@@ -19,6 +22,9 @@ class Silent:
     """Says nothing."""
 
     def begin(self, tiles: int, pixels: int) -> None:
+        """Ignore it."""
+
+    def resumed(self, text: str) -> None:
         """Ignore it."""
 
     def tile(self, pixels: int) -> None:

@@ -1,4 +1,4 @@
-"""A plan to a finished store: passes in order, tiles in parallel, metadata last."""
+"""A plan to a finished store: what is left of its passes in order, tiles in parallel, metadata last."""
 
 from __future__ import annotations
 
@@ -6,23 +6,33 @@ import math
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tileconv.errors import Interrupted, UnfinishedError
+from tileconv.execute.begin import Begun, begin, refuse_outputs
 from tileconv.execute.cluster import run_cluster
-from tileconv.execute.local import run_threads
+from tileconv.execute.folder import RunFolder
+from tileconv.execute.journal import Journal
+from tileconv.execute.ledger import Ledger
+from tileconv.execute.local import run_rows, run_threads
 from tileconv.execute.progress import Progress, Silent
-from tileconv.graph.windows import Job, Receipt
+from tileconv.execute.provenance import provenance
+from tileconv.execute.repair import mark_damaged
+from tileconv.execute.resume import reads, tile_at
+from tileconv.execute.stop import on_signals
+from tileconv.execute.verify import facts_of
+from tileconv.graph.windows import Job
 from tileconv.graph.work import Counts
 from tileconv.planning.model import Plan
-from tileconv.sinks.files import refuse_same
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.open import open_source
 from tileconv.sources.source import Source
-from tileconv.spec.model import as_mapping
+
+NAMED = 5
+"""How many failed tiles a message names."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +43,14 @@ class Report:
     ----------
     output
         The store that was made.
+    tiles, kept
+        Tiles that this run made, and tiles that earlier runs of the same command had made.
+    why
+        How many tiles were kept and made and for what reasons, where there was something to keep; else empty.
     counts
         Pixels that were clipped to the output's type and pixels that were missing, in the last and the first pass.
+    damages
+        What a repair found damaged, and mended.
     missing_chunks
         Stored chunks that the input lacks, read as fill value.
     peak_bytes, predicted_bytes
@@ -55,60 +71,167 @@ class Report:
     predicted_bytes: int
     fingerprint: str
     notes: tuple[str, ...]
+    kept: int = 0
+    why: str = ""
+    damages: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""
         return asdict(self) | {"output": str(self.output)}
 
 
-def run_plan(plan: Plan, source: Source, *, overwrite: bool = False, progress: Progress | None = None) -> Report:
-    """Carry out *plan* on *source* and return what was done.
+def run_plan(
+    plan: Plan,
+    source: Source,
+    *,
+    overwrite: bool = False,
+    keep_going: bool = False,
+    repair: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Carry out *plan* on *source*, or what an earlier run left of it, and return what was done.
+
+    Parameters
+    ----------
+    overwrite
+        Whether to begin anew, and replace an output that tileconv made before.
+    keep_going
+        Whether the other tiles are made when one fails.
+    repair
+        Whether the output is verified first, and what is damaged made again. A repair that was begun and not done is
+        gone on with in any case.
 
     Raises
     ------
+    Interrupted
+        If SIGINT or SIGTERM stopped the run.
+    UnfinishedError
+        If tiles failed and *keep_going* was set.
     TileconvError
         What went wrong, with the tile or file. The output then has no ``ome`` metadata and does not pass for an image.
     """
     began = time.perf_counter()
     progress = progress or Silent()
-    output = Path(plan.spec.output.path)
-    refuse_same(output, Path(source.where))
+    folder = RunFolder(Path(plan.spec.output.path))
+    refuse_outputs(plan, source)
     missing_chunks, _ = source.missing_chunks_total()
-    sinks = [_sink(plan, output, number) for number in range(len(plan.passes))]
-    for sink in sinks:
-        sink.create(overwrite=overwrite or sink.plain)
-    progress.begin(sum(len(p.grid) for p in plan.passes), sum(p.grid.image.size for p in plan.passes))
-    counts, tiles = Counts(), 0
-    try:
-        for number, (work, sink) in enumerate(zip(plan.passes, sinks, strict=True)):
-            before = source if number == 0 else open_source(str(sinks[number - 1].path), axes=work.source.axes)
-            for receipt in _receipts(plan, Job(work, before, sink), progress):
-                counts += receipt.counts
-                tiles += 1
-            if sink.plain:
-                sink.finish({})  # a source refuses what is not whole
-            if number:
-                sinks[number - 1].remove()
-    finally:
-        for sink in sinks[:-1]:
-            if sink.path.exists():
-                sink.remove()
-    sinks[-1].finish(_provenance(plan, source, counts), window=_window(plan))
+    with folder.locked(), on_signals() as stop:
+        mending = repair or (folder.repairing() and not overwrite)
+        found = mark_damaged(plan, source, folder, progress).damages if mending else ()
+        begun = begin(plan, source, folder, overwrite=overwrite)
+        with Journal(folder.journal) as journal:
+            ledger = Ledger(begun.plan, journal, begun.history, progress, stop, keep_going)
+            if any(begun.todo.left) or not begun.sinks[-1].complete():
+                folder.unset_done()
+                _make(begun, source, ledger, overwrite=overwrite)
+        for sink in begun.sinks[:-1]:
+            sink.remove()
+        if not folder.done():
+            folder.unset_repairing()
+            folder.set_done(facts_of(folder, begun.sinks[-1], plan.fingerprint()))
     seconds = time.perf_counter() - began
     return Report(
-        output,
+        folder.output,
         plan.info.shape,
         str(plan.info.dtype),
-        tiles,
+        ledger.made,
         seconds,
-        plan.info.box.size / 1e6 / seconds,
-        counts,
+        ledger.pixels / 1e6 / seconds,
+        begun.history.counts(),
         missing_chunks,
         peak_bytes(),
-        plan.peak_bytes,
+        begun.plan.peak_bytes,
         plan.fingerprint(),
         source.info.notes,
+        begun.todo.kept,
+        str(begun.todo) if begun.resumed else "",
+        tuple(map(str, found)),
     )
+
+
+def _make(begun: Begun, source: Source, ledger: Ledger, *, overwrite: bool) -> None:
+    """Make the tiles that are left, pass by pass, and finish the output."""
+    plan, sinks, left = begun.plan, begun.sinks, begun.todo.left
+    ledger.begin()
+    boxes = [[tile_at(work.grid, n) for n in numbers] for work, numbers in zip(plan.passes, left, strict=True)]
+    ledger.progress.begin(sum(map(len, boxes)), sum(box.size for tiles in boxes for box in tiles))
+    if begun.resumed:
+        ledger.progress.resumed(str(begun.todo))
+    _prepare(begun)
+    for number, (work, sink) in enumerate(zip(plan.passes, sinks, strict=True)):
+        if left[number]:
+            before = source if number == 0 else _between(sinks[number - 1], work.source.axes)
+            ledger.number = number
+            _tiles(plan, Job(work, before, sink), _possible(begun, ledger, number), ledger, whole=not begun.resumed)
+            _check(ledger, overwrite=overwrite)
+        if sink.plain and left[number]:
+            sink.finish({}) if sink.whole() else sink.finish_part()
+    if ledger.failures:
+        raise _unfinished(ledger, overwrite=overwrite)
+    sinks[-1].finish(provenance(plan, source, begun.history.counts()), window=_window(plan))
+
+
+def _prepare(begun: Begun) -> None:
+    """Make the stores that tiles are written to, or mark those that are there as not whole."""
+    for sink, left in zip(begun.sinks, begun.todo.left, strict=True):
+        if not sink.holds_array():
+            if left:
+                sink.create(overwrite=True)
+            continue
+        sink.tidy()
+        if left or not sink.plain:
+            sink.unfinish()
+
+
+def _possible(begun: Begun, ledger: Ledger, number: int) -> Sequence[int]:
+    """Return the tiles of pass *number* that are left and need no tile that failed."""
+    left, plan = begun.todo.left[number], begun.plan
+    failed = {tile for at, tile in ledger.failures if at == number - 1}
+    if not failed:
+        return left
+    work, before = plan.passes[number], plan.passes[number - 1].grid
+    possible = [tile for tile in left if failed.isdisjoint(reads(work, tile_at(work.grid, tile), before))]
+    lost = set(left) - set(possible)
+    ledger.left_out |= {(number, tile) for tile in lost}
+    return possible
+
+
+def _between(sink: ZarrSink, axes: str) -> Source:
+    """Open what a pass wrote for the next; a chunk that is not there must never read as zeros."""
+    return open_source(str(sink.path), axes=axes, missing_chunks="error")
+
+
+def _tiles(plan: Plan, job: Job, numbers: Sequence[int], ledger: Ledger, *, whole: bool) -> None:
+    """Make tiles of one pass where the plan says; halos are exchanged only where all tiles are made at once."""
+    tiles = (tile_at(job.work.grid, number) for number in numbers)
+    rows = job.work.method == "overlap" and whole and not ledger.keep_going
+    executor = plan.spec.run.executor
+    if executor != "threads":
+        run_cluster(job, tiles, executor, plan.workers, ledger.stop, ledger.hear, rows=rows)
+    elif rows:
+        run_rows(job, plan.workers, ledger.stop, ledger.hear)
+    else:
+        run_threads(job, tiles, plan.workers, ledger.stop, ledger.hear)
+
+
+def _check(ledger: Ledger, *, overwrite: bool) -> None:
+    """Raise what ended a pass before its end: a signal, or a failed tile."""
+    if ledger.stop.signalled:
+        raise Interrupted(f"interrupted: {ledger.how_far(overwrite=overwrite)}")
+    if ledger.stop.is_set():
+        error = list(ledger.failures.values())[-1 if ledger.keep_going else 0]  # the one that stopped it
+        error.add_note(ledger.how_far(overwrite=overwrite))
+        raise error
+
+
+def _unfinished(ledger: Ledger, *, overwrite: bool) -> UnfinishedError:
+    count = len(ledger.failures)
+    named = "; ".join(str(error) for error in list(ledger.failures.values())[:NAMED])
+    more = f"; and {count - NAMED:,} more, which tileconv status lists" * (count > NAMED)
+    out = f", {len(ledger.left_out):,} need them" * bool(ledger.left_out)
+    fix = f"Mend the cause: {ledger.how_far(overwrite=overwrite)}."
+    where = ledger.plan.spec.output.path
+    return UnfinishedError(f"{count:,} tiles failed{out}: {named}{more}", where=where, fix=fix)
 
 
 def _window(plan: Plan) -> tuple[float, float] | None:
@@ -118,40 +241,6 @@ def _window(plan: Plan) -> tuple[float, float] | None:
     if plan.info.dtype.kind != "f" or not math.isfinite(values.peak):
         return None
     return values.low, values.high
-
-
-def _sink(plan: Plan, output: Path, number: int) -> ZarrSink:
-    """Return where pass *number* writes: the output, or a bare array beside it."""
-    if number == len(plan.passes) - 1:
-        return ZarrSink(output, plan.info)
-    return ZarrSink(intermediate_path(output, number), plan.passes[number].info, plain=True)
-
-
-def intermediate_path(output: Path, number: int) -> Path:
-    """Return the folder beside *output* in which pass *number* leaves its result for the next."""
-    return output.with_name(f"{output.name}.pass{number}")
-
-
-def _receipts(plan: Plan, job: Job, progress: Progress) -> Iterator[Receipt]:
-    executor = plan.spec.run.executor
-    if executor == "threads":
-        return run_threads(job, plan.workers, progress)
-    return run_cluster(job, executor, plan.workers, progress)
-
-
-def _provenance(plan: Plan, source: Source, counts: Counts) -> dict[str, Any]:
-    """Return what made the output: enough to make it again."""
-    return {
-        "version": version("tileconv"),
-        "fingerprint": plan.fingerprint(),
-        "spec": as_mapping(plan.spec),
-        "input": source.fingerprint,
-        "engines": {s.name: [c.engine for c in s.choices] for p in plan.passes for s in p.stages},
-        "counts": asdict(counts),
-        "libraries": {name: version(name) for name in ("dask", "numba", "numpy", "scipy", "zarr")},
-        "channels": plan.info.channels,
-        "python": sys.version.split()[0],
-    }
 
 
 def peak_bytes() -> int:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from tileconv.boxes import Box, TileGrid
 from tileconv.graph.allocator import keep_freed_memory
 from tileconv.graph.windows import Job
-from tileconv.graph.work import Counts, work
+from tileconv.graph.work import work
 from tileconv.planning.model import Pass
 from tileconv.planning.regions import spans
 from tileconv.planning.stages import SPACE
+from tileconv.retry import retrying
 from tileconv.sources.source import Source
 
 if TYPE_CHECKING:  # imported where it is used: a run by windows does without
@@ -32,25 +33,25 @@ def overlap(array: da.Array, job: Pass) -> da.Array:
     Chunks that are smaller than the halo are merged first, by an explicit rechunk. The result's chunks are the
     input's; with ``full`` and ``valid`` the outer ones grow or shrink.
     """
-    return _mapped(array, job, lambda made, _counts, _box: made, job.info.dtype)
+    return _mapped(array, job, lambda block, have, box: work(job, block, have, box)[0], job.info.dtype)
 
 
 def receipts_by_rows(job: Job) -> Iterator[da.Array]:
     """Yield, for every row of tiles of *job*, a lazy array that writes them and holds lists of their receipts.
 
     A row at a time keeps the graph and the pixels in flight small; the chunks beside a row are read again for the next.
-    Where the halo is larger than a tile, tiles that lie side by side are made together.
+    Where the halo is larger than a tile, tiles that lie side by side are made by one task, one after the other.
     """
     cuts = [_cuts(job.work, i) for i in range(len(job.work.info.axes))]
     array = as_dask(job.source, tuple(tuple(b - a for a, b in pairwise(c)) for c in cuts))
 
-    def store(made: Array, counts: Counts, box: Box) -> Array:
+    def store(block: Array, have: Box, box: Box) -> Array:
         keep_freed_memory()
-        receipts = np.empty((1,) * made.ndim, object)
+        receipts = np.empty((1,) * block.ndim, object)
         receipts.flat[0] = []
         for tile in TileGrid(box, job.work.grid.tile):
-            receipts.flat[0].append(job.store(tile, made[tile.within(box)], counts, time.perf_counter()))
-            counts = Counts()  # what was noticed is counted once
+            began = time.perf_counter()
+            receipts.flat[0].append(job.store(tile, *work(job.work, block, have, tile), began))
         return receipts
 
     receipts = _mapped(array, job.work, store, np.dtype(object))
@@ -66,10 +67,8 @@ def as_dask(source: Source, chunks: Chunks) -> da.Array:
     return array
 
 
-def _mapped(
-    array: da.Array, job: Pass, finish: Callable[[Array, Counts, Box], Array], dtype: np.dtype[Any]
-) -> da.Array:
-    """Return ``finish(tile, counts, box)`` of every chunk of *array*, each with the halo that it needs."""
+def _mapped(array: da.Array, job: Pass, make: Callable[[Array, Box, Box], Array], dtype: np.dtype[Any]) -> da.Array:
+    """Return ``make(block, have, box)`` for every chunk of *array*: *block* holds *have*, *box* with its halo."""
     axes = job.info.axes
     array = array.rechunk(tuple(_merged(c, job, i) for i, c in enumerate(array.chunks)))
     tiles = tuple(_tiles(c, job, i) for i, c in enumerate(array.chunks))
@@ -86,7 +85,7 @@ def _mapped(
             high.append(starts[i][number + 1] + (0 if last else depth[i][1]))
         bounds = [tiles[i][number] for i, number in enumerate(block_id)]
         box = Box(tuple(a for a, _ in bounds), tuple(b for _, b in bounds), axes)
-        return finish(*work(job, block, Box(tuple(low), tuple(high), axes), box), box)
+        return make(block, Box(tuple(low), tuple(high), axes), box)
 
     pixels = tuple(tuple(b - a for a, b in t) for t in tiles)
     result: da.Array = array.map_overlap(
@@ -111,7 +110,8 @@ class _Readable:
 
     def __getitem__(self, index: tuple[slice, ...]) -> Array:
         ranges = [s.indices(n) for s, n in zip(index, self.shape, strict=True)]
-        return self.source.read(Box(tuple(r[0] for r in ranges), tuple(r[1] for r in ranges), self.source.info.axes))
+        box = Box(tuple(r[0] for r in ranges), tuple(r[1] for r in ranges), self.source.info.axes)
+        return retrying(lambda: self.source.read(box))
 
 
 def _space_axis(job: Pass, i: int) -> int:

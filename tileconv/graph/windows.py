@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -15,6 +16,7 @@ from tileconv.errors import TileError
 from tileconv.graph.allocator import keep_freed_memory
 from tileconv.graph.work import Counts, needed, space, with_space, work
 from tileconv.planning.model import Pass
+from tileconv.retry import retrying
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.source import Source
 
@@ -23,11 +25,12 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Receipt:
-    """What a worker sends back for a finished tile: no pixels, under 1 KiB."""
+    """What a worker sends back for a finished tile: no pixels, under 1 KiB; ``digest`` is of what the sink stored."""
 
     tile: Box
     seconds: float
     counts: Counts
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,8 @@ class Job:
 
     def store(self, tile: Box, made: Array, counts: Counts, began: float) -> Receipt:
         """Write a finished tile and return its receipt."""
-        self.sink.write(tile.shift([-a for a in self.work.image.start]), made)
-        return Receipt(tile, time.perf_counter() - began, counts)
+        digest = self.sink.write(tile.shift([-a for a in self.work.image.start]), made)
+        return Receipt(tile, time.perf_counter() - began, counts, digest)
 
 
 def read(source: Source, job: Pass, box: Box) -> Array:
@@ -68,14 +71,15 @@ def read(source: Source, job: Pass, box: Box) -> Array:
     inside = domain.contains(inner)
     shift = with_space(Box((0,) * len(box.axes), (0,) * len(box.axes), box.axes), Box(domain.start, domain.start)).start
     if inside:
-        return source.read(box.shift([-s for s in shift]))
+        return retrying(lambda: source.read(box.shift([-s for s in shift])))
     out = np.empty(box.shape, source.info.dtype)
     along = [_pieces(inner.start[a], inner.stop[a], domain.start[a], domain.shape[a]) for a in range(3)]
     for piece in product(*along):
         part = Box(tuple(p[0] for p in piece), tuple(p[1] for p in piece))
         real = part.shift([p[2] for p in piece])
         target = with_space(box, part).within(box)
-        out[target] = source.read(with_space(box, real).shift([-s for s in shift]))
+        stored = with_space(box, real).shift([-s for s in shift])
+        out[target] = retrying(partial(source.read, stored))
     return out
 
 

@@ -40,7 +40,7 @@ class Counts:
         return Counts(self.clipped + other.clipped, self.missing + other.missing, self.fallbacks + other.fallbacks)
 
 
-def work(job: Pass, block: Array, have: Box, tile: Box) -> tuple[Array, Counts]:
+def work(job: Pass, block: Array, have: Box, tile: Box, made: Array | None = None) -> tuple[Array, Counts]:
     """Run every stage of *job* on *block*, which holds the pixels of *have*, and return the pixels of *tile*.
 
     Parameters
@@ -49,6 +49,8 @@ def work(job: Pass, block: Array, have: Box, tile: Box) -> tuple[Array, Counts]:
         All axes of the image; at least ``needed(job, tile)``, whose ``wrap`` positions count on beyond the image.
     have, tile
         Boxes in the coordinates of the run, all axes of the image.
+    made
+        A contiguous array of the output's type to write the tile into; a new one by default.
 
     Returns
     -------
@@ -60,7 +62,7 @@ def work(job: Pass, block: Array, have: Box, tile: Box) -> tuple[Array, Counts]:
     TileError
         If a pixel is missing and the rule is ``error``, or does not fit the output's type and overflow is ``error``.
     """
-    made = np.empty(tile.shape, job.info.dtype)
+    made = np.empty(tile.shape, job.info.dtype) if made is None else made
     if tile.size == 0:
         return made, Counts()
     out = space(tile)

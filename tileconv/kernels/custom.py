@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from tileconv.errors import KernelError
-from tileconv.kernels.kernel import MAX_WEIGHTS, Kernel, Weights, check_size, checked_weights
+from tileconv.kernels.kernel import Kernel, Weights, check_size, checked_weights
 from tileconv.kernels.operations import Linear
 from tileconv.kernels.parameters import WeightsOrFile, number
+
+CSV_LIMIT_BYTES, CSV_LIMIT_WEIGHTS = 2**25, 2**20
+"""The largest kernel that is read as text: every number takes 60 bytes on the way."""
+HEADER_LIMIT = 10_000
+"""Bytes of the header of a ``.npy`` file; NumPy parses no longer one."""
 
 
 def convolve(
@@ -75,25 +81,35 @@ def load_weights(path: Path) -> Weights:
     kind = path.suffix.lower()
     if kind not in {".npy", ".csv"}:
         raise KernelError(f"a kernel file ends in .npy or .csv, found '{path.name}'", where=where)
-    if not path.is_file():
-        raise KernelError("no such file", where=where, fix="Check the path of the kernel.")
     try:
+        if not path.is_file():
+            raise KernelError("no such file", fix="Check the path of the kernel.")
         return checked_weights(_csv(path) if kind == ".csv" else _npy(path))
     except KernelError as error:
         raise KernelError(error.problem, where=where, why=error.why, fix=error.fix) from None
     except Exception as error:  # NumPy reads headers with Python's own parser, which fails in many ways
-        raise KernelError(f"cannot read the kernel: {error}", where=where) from error
+        raise KernelError(f"cannot read the kernel: {str(error)[:500]}", where=where) from error
 
 
 def _csv(path: Path) -> ArrayLike:
     size = path.stat().st_size
-    if size > MAX_WEIGHTS * 32:
-        raise KernelError(f"a kernel has at most {MAX_WEIGHTS:,} weights, found a file of {size:,} bytes")
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    return [[float(number) for number in line.split(",")] for line in lines if line.strip()]
+    text = path.read_text(encoding="utf-8-sig") if size <= CSV_LIMIT_BYTES else ""
+    if size > CSV_LIMIT_BYTES or text.count(",") + text.count("\n") > CSV_LIMIT_WEIGHTS:
+        raise KernelError(
+            f"a kernel in .csv has at most {CSV_LIMIT_WEIGHTS:,} weights in {CSV_LIMIT_BYTES:,} bytes, "
+            f"found a file of {size:,} bytes",
+            fix="Store it as .npy.",
+        )
+    return [[float(number) for number in line.split(",")] for line in text.splitlines() if line.strip()]
 
 
 def _npy(path: Path) -> ArrayLike:
-    mapped = np.lib.format.open_memmap(path, mode="r")
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[:6] == np.lib.format.MAGIC_PREFIX and head[6] > 1 and int.from_bytes(head[8:], "little") > HEADER_LIMIT:
+        raise KernelError(f"the header of the file is longer than {HEADER_LIMIT:,} bytes")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy's advice on files that Python 2 wrote
+        mapped = np.lib.format.open_memmap(path, mode="r")
     check_size(mapped.shape)
     return mapped

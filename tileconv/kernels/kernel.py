@@ -223,6 +223,8 @@ def _outer(term: Term) -> Weights:
 
 def _cross_terms(weights: Weights) -> tuple[Term, ...]:
     """Return outer products that sum to *weights* within rounding, or ()."""
+    if weights.ndim == 1:
+        return ((weights,),) if weights.any() else ()
     residual: NDArray[np.float64] = weights.astype(np.float64)
     whole = weights.dtype.kind == "i"
     limit = 0.0 if whole else REMAINDER * float(np.abs(residual).sum())

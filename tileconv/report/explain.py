@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tileconv.execute.run import intermediate_path
+from tileconv.execute.resume import intermediate_path
 from tileconv.images import ImageInfo
 from tileconv.planning.memory import total
 from tileconv.planning.model import Pass, Plan

@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
 
 from tileconv.execute.run import Report
+from tileconv.execute.status import Status
+from tileconv.execute.verify import Verification
 from tileconv.report.explain import rate_text, size_text, tiles_text
 
 EVERY_S = 10.0
@@ -35,7 +39,10 @@ class TerminalProgress:
 
     def begin(self, tiles: int, pixels: int) -> None:
         """Take the number of tiles and output pixels of all passes together."""
-        self._tiles, self._pixels = tiles, pixels
+        if self._bar:
+            self._bar.stop()
+            self._bar = None
+        self._tiles, self._pixels, self._done_tiles, self._done_pixels = tiles, pixels, 0, 0
         self._began = self._said = time.monotonic()
         if self._console.is_terminal:
             columns = (
@@ -47,6 +54,10 @@ class TerminalProgress:
             self._bar = Progress(*columns, console=self._console, transient=True)
             self._bar.start()
             self._bar.add_task("tiles", total=tiles, rate="")
+
+    def resumed(self, text: str) -> None:
+        """Say how many tiles are kept and made, and why."""
+        self._console.print(f"going on: {text}", highlight=False)
 
     def tile(self, pixels: int) -> None:
         """Count one finished tile."""
@@ -66,11 +77,18 @@ class TerminalProgress:
 def summary(report: Report) -> str:
     """Return what a run did in a few lines."""
     shape = " x ".join(map(str, report.shape))
+    if report.damages:
+        found = "\n".join(f"found: {text}" for text in report.damages)
+        mended = f"{tiles_text(report.tiles)} made again, {report.kept:,} kept"
+        return f"{report.output}\n{found}\nrepaired in {report.seconds:.1f} s: {mended}"
+    if report.kept and not report.tiles:
+        return f"{report.output}\n{shape} {report.dtype}, already complete: 0 of {tiles_text(report.kept)} to make"
     lines = [
         f"{report.output}",
         f"{shape} {report.dtype} in {tiles_text(report.tiles)}, {report.seconds:.1f} s, "
         f"{rate_text(report.megapixels_per_second)}, peak memory of this process {size_text(report.peak_bytes)} "
         f"(predicted for the run {size_text(report.predicted_bytes)})",
+        *([report.why] if report.why else []),
         *report.notes,
     ]
     if report.counts.clipped:
@@ -82,3 +100,31 @@ def summary(report: Report) -> str:
     if report.counts.fallbacks:
         lines.append(f"{report.counts.fallbacks:,} FFT blocks were summed directly, to keep the error bound")
     return "\n".join(lines)
+
+
+def verification_text(found: Verification) -> str:
+    """Return every difference in a line of its own, and how much was compared."""
+    again = f", {found.recomputed:,} boxes made again" * bool(found.recomputed)
+    compared = f"{tiles_text(found.tiles)} compared{again}"
+    count = len(found.damages)
+    outcome = f"{count:,} difference{'s' * (count != 1)}" if count else "whole"
+    return "\n".join([*map(str, found.damages), *found.notes, f"{found.output}: {outcome}, {compared}"])
+
+
+def status_lines(status: Status) -> RenderableType:
+    """Return how far a run is as a table, with a line for each tile that failed."""
+    rate, left = status.tiles_per_second, status.seconds_left
+    rows = {
+        "output": status.output,
+        "state": status.state + (f", process {status.pid} on {status.host}" if status.pid else ""),
+        "done": f"{status.done:,} of {tiles_text(status.tiles)}",
+        "failed": f"{status.failed:,}",
+        "left": f"{status.left:,}" + (f", about {left:,.0f} s" if left is not None else ""),
+        "rate": f"{rate:,.2g} tiles/s" if rate else "unknown",
+        "journal": f"{status.runs:,} times begun, {status.unreadable_lines:,} lines unreadable",
+    }
+    table = Table.grid(padding=(0, 2))
+    for name, value in rows.items():
+        table.add_row(name, Text(value))
+    failures = (Text(f"failed   pass {f['pass'] + 1}, tile {f['tile']}: {f['error']}") for f in status.failures)
+    return Group(table, *failures)

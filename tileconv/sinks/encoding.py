@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from tileconv.images import ImageInfo
 
 LEVEL = 1
+CHECKSUM_BYTES = 4
 
 
 def array_metadata(info: ImageInfo, attributes: Mapping[str, object]) -> dict[str, Any]:
@@ -64,5 +65,14 @@ def encode(chunk: NDArray[Any]) -> bytes:
             pixels, level=LEVEL, compressor="lz4", shuffle="bitshuffle", typesize=pixels.itemsize, numthreads=1
         )
     )
-    checksum: int = google_crc32c.value(packed)
-    return packed + checksum.to_bytes(4, "little")
+    return packed + _checksum(packed)
+
+
+def intact(encoded: bytes) -> bool:
+    """Return whether the bytes of a chunk carry their own checksum."""
+    return len(encoded) > CHECKSUM_BYTES and _checksum(encoded[:-CHECKSUM_BYTES]) == encoded[-CHECKSUM_BYTES:]
+
+
+def _checksum(packed: bytes) -> bytes:
+    value: int = google_crc32c.value(packed)
+    return value.to_bytes(CHECKSUM_BYTES, "little")

@@ -92,7 +92,12 @@ def refuse_same(output: Path | str, input: Path | str) -> None:
     SinkError
         If writing *output* would destroy *input*.
     """
-    written, read = Path(output).resolve(), Path(input).resolve()
+    with sink_errors(Path(output)):
+        try:
+            written, read = Path(output).resolve(), Path(input).resolve()
+        except RuntimeError as error:  # what Python before 3.13 raises for links in a circle
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
+        written.exists()  # raises for a name that is too long
     if any(_same(written, part) for part in (read, *read.parents)):
         problem = "is the input" if _same(written, read) else f"holds the input {read}"
     elif any(_same(read, part) for part in written.parents):

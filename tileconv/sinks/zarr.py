@@ -7,25 +7,47 @@ there from the start and marks the store as one that tileconv may replace.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.boxes import Box, TileGrid
 from tileconv.errors import GeometryError, SinkError
 from tileconv.images import ImageInfo
-from tileconv.sinks.encoding import array_metadata, encode, group_metadata
+from tileconv.retry import retrying
+from tileconv.sinks.encoding import array_metadata, encode, group_metadata, intact
 from tileconv.sinks.files import check_tile, replacing, sink_errors
 from tileconv.sinks.ome import ome_attributes
 
 MARKER = "tileconv"
 """The attribute that marks a store as ours and holds where its pixels come from."""
+
+
+class Digest:
+    """What tells whether the bytes of some chunks are still those that were written: their CRC-32 and their number.
+
+    A chunk carries a CRC-32C of its own as well, so damage goes unnoticed only if it fits two unlike checksums.
+    """
+
+    def __init__(self) -> None:
+        self._crc = self._bytes = 0
+
+    def add(self, encoded: bytes) -> None:
+        """Take the next chunk."""
+        self._crc = imagecodecs.zlibng_crc32(encoded, self._crc)
+        self._bytes += len(encoded)
+
+    def __str__(self) -> str:
+        return f"{self._crc:08x}-{self._bytes:x}"
 
 
 @dataclass(frozen=True)
@@ -65,16 +87,15 @@ class ZarrSink:
         if not self.plain:
             self._ome(None)  # refuses now what finish would refuse after the work
         with sink_errors(self.path):
-            self._clear(overwrite=overwrite)
-            marker: dict[str, Any] = {MARKER: {"complete": False}}
-            if not self.plain:
-                _write_metadata(self.path, group_metadata(marker))
-            _write_metadata(self.array_path, array_metadata(self.info, marker if self.plain else {}))
+            self.check_free(overwrite=overwrite)
+            self._clear()
+        self.rebuild()
 
-    def write(self, box: Box, array: NDArray[np.generic]) -> None:
-        """Write the pixels of *box*; safe from many threads and processes at once when no two boxes overlap.
+    def write(self, box: Box, array: NDArray[np.generic]) -> str:
+        """Write the pixels of *box* and return the digest of what is stored for them.
 
-        Nothing is read back, so writing a box again simply replaces it.
+        Safe from many threads and processes at once when no two boxes overlap. Nothing is read back, so writing a box
+        again simply replaces it.
 
         Raises
         ------
@@ -86,19 +107,139 @@ class ZarrSink:
         self._check(box, array)
         with sink_errors(self.array_path):
             (self.array_path / "zarr.json").stat()  # raises if the store is gone; zarr.open would make it a TypeError
+            digest = Digest()
             for chunk in TileGrid(box, self.info.chunks):
-                self._write_chunk(chunk, array[chunk.within(box)])
+                digest.add(self._write_chunk(chunk, array[chunk.within(box)]))
+        return str(digest)
 
-    def _write_chunk(self, box: Box, pixels: NDArray[np.generic]) -> None:
-        """Encode one chunk and put it in its place in one step."""
+    def stored_digest(self, box: Box) -> str:
+        """Return the digest of what is stored for *box*, as ``write`` returned it if nothing has changed since.
+
+        Raises
+        ------
+        SinkError
+            If a chunk is missing or cannot be read; the message names it.
+        """
+        digest = Digest()
+        for file in self.chunk_files(box):
+            try:
+                digest.add(retrying(file.read_bytes))
+            except OSError as error:
+                chunk = file.relative_to(self.path).as_posix()
+                problem = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+                raise SinkError(f"chunk {chunk} {problem}", where=str(self.path)) from error
+        return str(digest)
+
+    def damaged_chunks(self, box: Box) -> dict[str, str]:
+        """Return what is wrong with chunks of *box* that are missing or lack their own checksum, by file."""
+        found = {}
+        for file in self.chunk_files(box):
+            name = file.relative_to(self.path).as_posix()
+            try:
+                if not intact(retrying(file.read_bytes)):
+                    found[name] = "is not what was written"
+            except FileNotFoundError:
+                found[name] = "is missing"
+            except OSError as error:
+                found[name] = f"cannot be read: {error.strerror}"
+        return found
+
+    def metadata_digests(self) -> dict[str, str]:
+        """Return a digest of every metadata file by its name; ``""`` for one that cannot be read."""
+        digests = {}
+        for file in dict.fromkeys((self.path / "zarr.json", self.array_path / "zarr.json")):
+            try:
+                digest = hashlib.sha256(retrying(file.read_bytes)).hexdigest()
+            except OSError:
+                digest = ""
+            digests[file.relative_to(self.path).as_posix()] = digest
+        return digests
+
+    def strays(self) -> Iterator[Path]:
+        """Yield files among the chunks that are no chunk of the array, and those that a killed process was writing."""
+        counts = TileGrid(self.info.box, self.info.chunks).counts
+        chunks = self.array_path / "c"
+        for file in self.path.rglob("*"):
+            if not file.is_dir() or file.is_symlink():
+                parts = file.relative_to(chunks).parts if file.is_relative_to(chunks) else None
+                if file.suffix == ".partial" or not (parts is None or _is_index(parts, counts)):
+                    yield file
+
+    def lacks(self, box: Box) -> str:
+        """Return the first chunk of *box* that has no file, or an empty one; ``""`` when all are there."""
+        for file in self.chunk_files(box):
+            try:
+                facts = file.stat()
+                there = stat.S_ISREG(facts.st_mode) and facts.st_size > 0
+            except OSError:
+                there = False
+            if not there:
+                return file.relative_to(self.path).as_posix()
+        return ""
+
+    def chunk_files(self, box: Box) -> Iterator[Path]:
+        """Yield the files of the chunks that *box* is made of, last axis fastest."""
+        for chunk in TileGrid(box, self.info.chunks):
+            index = (a // n for a, n in zip(chunk.start, self.info.chunks, strict=True))
+            yield self.array_path.joinpath("c", *map(str, index))
+
+    def _write_chunk(self, box: Box, pixels: NDArray[np.generic]) -> bytes:
+        """Encode one chunk, put it in its place in one step, and return its bytes."""
         if pixels.shape != self.info.chunks:
             whole = np.zeros(self.info.chunks, pixels.dtype)
             whole[tuple(map(slice, pixels.shape))] = pixels
             pixels = whole
         encoded = encode(pixels)
-        index = (a // n for a, n in zip(box.start, self.info.chunks, strict=True))
-        with replacing(self.array_path.joinpath("c", *map(str, index))) as temporary:
-            temporary.write_bytes(encoded)
+        (file,) = self.chunk_files(box)
+
+        def put() -> None:
+            with replacing(file) as temporary:
+                temporary.write_bytes(encoded)
+
+        retrying(put)
+        return encoded
+
+    def holds_array(self) -> bool:
+        """Return whether *path* is a store of ours whose array is as ``create`` makes it, complete or not."""
+        stored = _metadata(self.array_path / "zarr.json")
+        same = stored | {"attributes": {}} == json.loads(json.dumps(array_metadata(self.info, {})))
+        return same and MARKER in _metadata(self.path / "zarr.json").get("attributes", {})
+
+    def complete(self) -> bool:
+        """Return whether ``finish`` made the store a complete image."""
+        marker = _metadata(self.path / "zarr.json").get("attributes", {}).get(MARKER)
+        return isinstance(marker, dict) and marker.get("complete") is True
+
+    def whole(self) -> bool:
+        """Return whether as many chunks are there as belong there."""
+        return self._found() >= len(TileGrid(self.info.box, self.info.chunks))
+
+    def unfinish(self) -> None:
+        """Mark the store as not whole, before chunks of it are written anew; SinkError if the file system refuses."""
+        with sink_errors(self.path):
+            self._mark({MARKER: {"complete": False}})
+
+    def rebuild(self) -> None:
+        """Write the metadata anew, as ``create`` does, around the chunks that are there.
+
+        The caller knows that the store is ours. SinkError if the file system refuses.
+        """
+        marker: dict[str, Any] = {MARKER: {"complete": False}}
+        with sink_errors(self.path):
+            if not self.plain:
+                _write_metadata(self.path, group_metadata(marker))
+            _write_metadata(self.array_path, array_metadata(self.info, marker if self.plain else {}))
+
+    def finish_part(self) -> None:
+        """Let the next pass read an intermediate store of which only some chunks are there."""
+        with sink_errors(self.path):
+            self._mark({MARKER: {"part": True}})
+
+    def tidy(self) -> None:
+        """Remove files that a killed process was writing; SinkError if the file system refuses."""
+        with sink_errors(self.path):
+            for file in [*self.path.rglob("*.partial")]:
+                file.unlink(missing_ok=True)
 
     def finish(self, provenance: Mapping[str, object], *, window: tuple[float, float] | None = None) -> None:
         """Make the store a complete image: write the ``ome`` attribute, and *provenance* under ``tileconv``.
@@ -116,14 +257,13 @@ class ZarrSink:
             If chunks are missing, or the file system refuses.
         """
         with sink_errors(self.path):
-            expected = len(TileGrid(self.info.box, self.info.chunks))
-            found = sum(1 for _ in self._chunk_files())
+            expected, found = len(TileGrid(self.info.box, self.info.chunks)), self._found()
             if found < expected:
                 raise SinkError(f"{expected - found} of {expected} chunks were never written", where=str(self.path))
             attributes: dict[str, Any] = {MARKER: {**provenance, "complete": True}}
             if not self.plain:
                 attributes["ome"] = self._ome(window)
-            _write_metadata(self.path, {**_metadata(self.path / "zarr.json"), "attributes": attributes})
+            self._mark(attributes)
 
     def remove(self) -> None:
         """Delete the store, which tileconv must have made.
@@ -134,7 +274,8 @@ class ZarrSink:
             If anything in *path* is not ours, or the file system refuses.
         """
         with sink_errors(self.path):
-            self._clear(overwrite=True)
+            self.check_free(overwrite=True)
+            self._clear()
             if self.path.exists():
                 self.path.resolve().rmdir()
 
@@ -150,17 +291,31 @@ class ZarrSink:
             raise GeometryError(f"tile {box} is not a whole number of chunks of {self.info.chunks} pixels")
         check_tile(box, array, self.info)
 
-    def _chunk_files(self) -> Iterator[Path]:
-        files = (self.array_path / "c").rglob("*")
-        return (file for file in files if file.name.isdigit() and file.is_file())
+    def _found(self) -> int:
+        return sum(file.name.isdigit() and file.is_file() for file in (self.array_path / "c").rglob("*"))
 
-    def _clear(self, *, overwrite: bool) -> None:
-        """Empty the folder, or refuse; until the last file is gone it is marked as ours and unfinished."""
-        if not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
+    def _mark(self, attributes: Mapping[str, object]) -> None:
+        """Replace the store's attributes."""
+        _write_metadata(self.path, {**_metadata(self.path / "zarr.json"), "attributes": attributes})
+
+    def free(self) -> bool:
+        """Return whether *path* holds nothing, but perhaps metadata that a killed process was writing."""
+        if not self.path.is_dir():
+            return not self.path.exists()
+        return all(e.name.startswith(".zarr.json.") and e.suffix == ".partial" for e in self.path.iterdir())
+
+    def check_free(self, *, overwrite: bool) -> None:
+        """Refuse what ``create`` would not replace; changes nothing.
+
+        Raises
+        ------
+        SinkError
+            As ``create`` says.
+        """
+        if self.free():
             return
         where, another = str(self.path), "Choose another output path."
-        metadata = self.path / "zarr.json"
-        ours = _metadata(metadata)
+        ours = _metadata(self.path / "zarr.json")
         if MARKER not in ours.get("attributes", {}):
             raise SinkError("exists and was not made by tileconv", where=where, fix=another)
         if not overwrite:
@@ -168,19 +323,43 @@ class ZarrSink:
             problem = "already exists" + ", left by a run that did not finish" * unfinished
             fix = "Choose another output path, or allow replacing it with --overwrite."
             raise SinkError(problem, where=where, fix=fix)
-        inside = [entry for entry in self.path.iterdir() if entry != metadata]
+        self.check_names()
+
+    def check_names(self) -> None:
+        """Refuse a folder that holds what tileconv does not write; SinkError."""
+        if not self.path.is_dir():
+            return
+        inside = [entry for entry in self.path.iterdir() if entry.name != "zarr.json"]
         foreign = [e.name for e in inside if not (e.name.isdigit() or e.name == "c" or e.suffix == ".partial")]
         if foreign:
-            raise SinkError(f"holds {foreign[0]!r}, which tileconv did not write", where=where, fix=another)
-        _write_metadata(self.path, {**ours, "attributes": {MARKER: {"complete": False}}})
-        for entry in inside:
+            problem = f"holds {foreign[0]!r}, which tileconv did not write"
+            raise SinkError(problem, where=str(self.path), fix="Choose another output path.")
+
+    def _clear(self) -> None:
+        """Empty the folder; until the last file is gone it is marked as ours and unfinished."""
+        if not self.path.exists():
+            return
+        metadata = self.path / "zarr.json"
+        if metadata.exists():
+            self._mark({MARKER: {"complete": False}})
+        for entry in [entry for entry in self.path.iterdir() if entry != metadata]:
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-        metadata.unlink()
+        metadata.unlink(missing_ok=True)
+
+
+def _is_index(parts: Sequence[str], counts: Sequence[int]) -> bool:
+    """Return whether *parts* are the numbers of a chunk of a grid of *counts*, as they are written."""
+    numbers = [int(part) if part.isascii() and part.isdecimal() else -1 for part in parts]
+    written = [str(number) for number in numbers] == list(parts)
+    return written and len(parts) == len(counts) and all(0 <= i < n for i, n in zip(numbers, counts, strict=True))
 
 
 def _write_metadata(folder: Path, metadata: Mapping[str, object]) -> None:
-    with replacing(folder / "zarr.json") as temporary:
-        temporary.write_text(json.dumps(metadata, indent=2))
+    def put() -> None:
+        with replacing(folder / "zarr.json") as temporary:
+            temporary.write_text(json.dumps(metadata, indent=2))
+
+    retrying(put)
 
 
 def _metadata(file: Path) -> dict[str, Any]:

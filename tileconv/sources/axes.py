@@ -10,7 +10,7 @@ import numpy as np
 
 from tileconv.boxes import AXES, Box
 from tileconv.errors import SourceError
-from tileconv.sources.source import Pixels, Window
+from tileconv.sources.source import AXIS_LIMIT, Pixels, Window
 
 Item = TypeVar("Item")
 
@@ -103,4 +103,6 @@ def map_axes(
         )
     if 0 in shape:
         raise SourceError(f"the image has no pixels, its shape is {shape}", where=where)
+    if max(shape) > AXIS_LIMIT:
+        raise SourceError(f"an axis has at most {AXIS_LIMIT} pixels, found shape {shape}", where=where)
     return AxisMap(shape, axes, tuple(i for _, i in sorted(named))), notes

@@ -23,12 +23,14 @@ class MemorySource:
 
     cache_bytes = 0
 
-    def __init__(self, array: Pixels, axes: str | None = None, *, where: str = "array in memory") -> None:
+    def __init__(
+        self, array: Pixels, axes: str | None = None, *, where: str = "array in memory", copies: bool = True
+    ) -> None:
         self.where = where
         self.info = ImageInfo(
             array.shape, axes or default_axes(array.ndim), pixel_type(array.dtype, where), (1,) * array.ndim
         )
-        self._array = array
+        self._array, self._copies = array, copies
 
     @property
     def fingerprint(self) -> dict[str, str | int]:
@@ -37,8 +39,8 @@ class MemorySource:
         return {"size": self._array.nbytes, "mtime_ns": 0, "digest": digest}
 
     def read(self, box: Box) -> Pixels:
-        """Return a copy of the pixels of *box*."""
-        return self._array[box.within(self.info.box)].astype(self.info.dtype, order="C")
+        """Return the pixels of *box*: a copy, or where ``copies`` is off perhaps a view that nobody may write to."""
+        return self._array[box.within(self.info.box)].astype(self.info.dtype, order="C", copy=self._copies)
 
     def missing_chunks_total(self) -> tuple[int, int]:
         """Nothing is missing: the array is one chunk."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from tileconv.errors import SourceError
-from tileconv.sources.source import Source, reading
+from tileconv.sources.source import CHUNK_LIMIT_BYTES, Source, reading
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PICTURE_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
@@ -21,6 +21,7 @@ def open_source(
     level: int = 0,
     axes: str | None = None,
     missing_chunks: Literal["report", "error"] = "report",
+    max_chunk: int | None = None,
 ) -> Source:
     """Return the source that reads *path*.
 
@@ -34,6 +35,8 @@ def open_source(
         The name of every axis in the file's own order, letters of ``tczyx``, instead of what the file says.
     missing_chunks
         What reading a chunk that is not stored does: ``report`` gives the fill value, ``error`` a SourceError.
+    max_chunk
+        The most bytes that a chunk, tile, strip or picture may decode to; 1 GiB by default.
 
     Raises
     ------
@@ -41,10 +44,12 @@ def open_source(
         If the file is absent, damaged, of another kind or over a limit.
     """
     given, path = path, Path(path).expanduser().absolute()
-    where = str(path)
-    if not path.exists():
+    where, most = str(path), max_chunk or CHUNK_LIMIT_BYTES
+    with reading(where, "opening"):
+        found, folder, plain = path.exists(), path.is_dir(), path.is_file()
+    if not found:
         raise SourceError(f"expected {EXPECTED}, found nothing", where=where, fix=f"Check the path {str(given)!r}.")
-    if path.is_dir():
+    if folder:
         if not any((path / name).is_file() for name in ZARR_FILES):
             raise SourceError(
                 f"expected {EXPECTED}, found a folder without {', '.join(ZARR_FILES)}",
@@ -53,20 +58,20 @@ def open_source(
             )
         from tileconv.sources.zarr import ZarrSource  # zarr and tifffile: a fifth and a tenth of a second
 
-        return ZarrSource(path, series=series, level=level, axes=axes, missing_chunks=missing_chunks)
-    if not path.is_file():
+        return ZarrSource(path, series=series, level=level, axes=axes, missing_chunks=missing_chunks, max_chunk=most)
+    if not plain:
         raise SourceError(f"expected {EXPECTED}, found a device or a pipe", where=where)
     with reading(where, "opening"), path.open("rb") as file:
         magic = file.read(8)
     if magic.startswith(TIFF_MAGIC):
         from tileconv.sources.tiff import TiffSource
 
-        return TiffSource(path, series=series, level=level, axes=axes, missing_chunks=missing_chunks)
+        return TiffSource(path, series=series, level=level, axes=axes, missing_chunks=missing_chunks, max_chunk=most)
     from tileconv.sources.raster import NpySource, PictureSource
 
-    kind = PictureSource if magic.startswith(PICTURE_MAGIC) else NpySource if magic.startswith(b"\x93NUMPY") else None
-    if kind is None:
+    picture = magic.startswith(PICTURE_MAGIC)
+    if not picture and not magic.startswith(b"\x93NUMPY"):
         raise SourceError(f"expected {EXPECTED}, found a file that begins with {magic!r}", where=where)
     if series or level:
         raise SourceError(f"the file has one image only, found series {series}, level {level}", where=where)
-    return kind(path, axes=axes)
+    return PictureSource(path, axes=axes, max_chunk=most) if picture else NpySource(path, axes=axes)

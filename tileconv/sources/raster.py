@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import warnings
+import zlib
 from itertools import zip_longest
 from pathlib import Path
 
@@ -23,6 +25,8 @@ PIXEL_LIMIT = 178_956_970
 
 MOST_PER_BYTE = 1032
 """Bytes of pixels that one byte of deflate holds at most, and more pixels than one of JPEG does."""
+_ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+"""First row, first column, and the steps of both, of the seven passes of an interlaced PNG."""
 HEADER_LIMIT = 10_000
 """Bytes of the header of a ``.npy`` file; NumPy parses no longer one."""
 
@@ -67,12 +71,12 @@ class NpySource:
         window = self._map.window(box)
         stored = window[::-1] if self._turned else window
         block = np.empty([s.stop - s.start for s in stored], self._dtype)
-        axis = block.ndim - 1
+        starts, axis = [s.start for s in stored], block.ndim - 1
         while axis > 0 and block.shape[axis] == self._shape[axis]:  # whole rows, or planes, lie behind one another
             axis -= 1
         with reading(self.where, "reading"), self._path.open("rb") as file:
             for index in np.ndindex(block.shape[:axis]):
-                at = [s.start + i for s, i in zip_longest(stored, index, fillvalue=0)]
+                at = [first + i for first, i in zip_longest(starts, index, fillvalue=0)]
                 file.seek(self._offset + int(np.ravel_multi_index(at, self._shape)) * self._dtype.itemsize)
                 run = block[index].reshape(-1)
                 if file.readinto(run.view(np.uint8).data) != run.nbytes:
@@ -88,11 +92,12 @@ class NpySource:
 class PictureSource:
     """A PNG or JPEG file of at most *pixel_limit* pixels: gray or RGB, with alpha or without; decoded whole, once.
 
-    A palette is applied. PNG of 16 bits keeps them; of fewer than 8 bits and of a palette it is decoded twice, by
-    libpng for its checks and by Pillow.
+    A palette is applied. PNG of 16 bits keeps them.
     """
 
-    def __init__(self, path: Path, *, axes: str | None = None, pixel_limit: int = PIXEL_LIMIT) -> None:
+    def __init__(
+        self, path: Path, *, axes: str | None = None, pixel_limit: int = PIXEL_LIMIT, max_chunk: int = CHUNK_LIMIT_BYTES
+    ) -> None:
         self._path, self.where = path, str(path)
         self.fingerprint = fingerprint_of(path)
         with reading(self.where, "opening as a picture"), _DECODING, warnings.catch_warnings():
@@ -108,7 +113,6 @@ class PictureSource:
             header = file.read(26)
         self._png = header[:4] == b"\x89PNG"
         self._deep = self._png and header[24] == 16
-        self._packed = self._png and (self._palette is not None or header[24] < 8)
         if size[0] * size[1] > pixel_limit:
             raise SourceError(
                 f"the picture has {size[0]} x {size[1]} px, the limit is {pixel_limit} px",
@@ -134,12 +138,12 @@ class PictureSource:
         self.info = ImageInfo(whole, self._map.axes, dtype, whole, compressed=True, notes=(*notes, *guessed))
         self.cache_bytes = self.info.nbytes
         held = MOST_PER_BYTE * int(self.fingerprint["size"])
-        if self.info.nbytes > CHUNK_LIMIT_BYTES or size[0] * size[1] // 8 > held:
+        if self.info.nbytes > max_chunk or size[0] * size[1] // 8 > held:
             raise SourceError(
                 f"the picture has {size[0]} x {size[1]} px of {self.info.nbytes} bytes, the limit is "
-                f"{CHUNK_LIMIT_BYTES}, and a file of {self.fingerprint['size']} bytes holds at most {held}",
+                f"{max_chunk}, and a file of {self.fingerprint['size']} bytes holds at most {held}",
                 where=self.where,
-                fix="It is damaged, or is to be converted to a tiled TIFF.",
+                fix="If it is not damaged, raise run.max_chunk, or convert it to a tiled TIFF.",
             )
 
     def read(self, box: Box) -> Pixels:
@@ -162,11 +166,38 @@ class PictureSource:
             warnings.simplefilter("ignore")  # of many pixels, and of damaged EXIF
             pixels: Pixels
             if self._png:
-                # Pillow takes rows that are not there as zeros; libpng refuses them
+                _check_rows(self._path.read_bytes())
+            if self._deep:
                 pixels = imagecodecs.png_decode(self._path.read_bytes())
-            if not self._png or self._packed:
+            else:
                 with Image.open(self._path, formats=("PNG", "JPEG")) as picture:
                     pixels = np.asarray(picture.convert(self._palette) if self._palette else picture)
         if pixels.shape != self._shape:
             raise SourceError(f"expected shape {self._shape}, decoded to {pixels.shape}", where=self.where)
         return pixels
+
+
+def _check_rows(data: bytes) -> None:
+    """Refuse a PNG without its palette, or whose data ends before its last row: Pillow would make them up.
+
+    The data is inflated in small parts and thrown away (PNG, third edition, sections 7.2, 8.1 and 10).
+    """
+    columns, rows, bits, colour, _, _, interlaced = struct.unpack(">IIBBBBB", data[16:29])
+    per_pixel = bits * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    wanted = 0
+    for top, left, down, across in _ADAM7 if interlaced else ((0, 0, 1, 1),):
+        wide, tall = -(-(columns - left) // across), -(-(rows - top) // down)
+        wanted += max(tall, 0) * (1 + -(-wide * per_pixel // 8)) if wide > 0 else 0
+    stream, at, found, painted = zlib.decompressobj(), 8, 0, colour != 3
+    while at + 8 <= len(data) and found < wanted:
+        length, kind = struct.unpack(">I4s", data[at : at + 8])
+        painted |= kind == b"PLTE"
+        part = data[at + 8 : at + 8 + length] if kind == b"IDAT" else b""
+        while part and found < wanted:
+            found += len(stream.decompress(part, 2**20))
+            part = stream.unconsumed_tail
+        at += 12 + length
+    if not painted:
+        raise SourceError("its pixels are indices into a palette that is not there")
+    if found < wanted:
+        raise SourceError(f"its rows take {wanted} bytes, the file holds {found}")

@@ -22,6 +22,12 @@ Window = tuple[slice, ...]
 CHUNK_LIMIT_BYTES = 2**30
 """The largest decoded chunk that is read: a header that declares more is refused before anything is allocated."""
 
+LONGEST = 500
+"""Characters of a library's message that ours repeats; some of them quote the file."""
+
+AXIS_LIMIT = 2**31 - 1
+"""Pixels along one axis; what is longer is a lie, and would make lists of as many tiles."""
+
 HEADER_BYTES = 65536
 """How much of a file its digest covers."""
 
@@ -87,8 +93,12 @@ def reading(where: str, doing: str) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise SourceError("no such file", where=where, fix="Check the path.") from error
+    except OSError as error:
+        raise SourceError(f"{doing} failed: {type(error).__name__}: {str(error)[:LONGEST]}", where=where) from error
     except Exception as error:
-        raise SourceError(f"{doing} failed: {type(error).__name__}: {error}", where=where) from error
+        found = f"{type(error).__name__}: {str(error)[:LONGEST]}"
+        fix = "The file is damaged, or of a kind that is not supported."
+        raise SourceError(f"{doing} failed: {found}", where=where, fix=fix) from error
 
 
 def pixel_type(dtype: np.dtype[np.generic] | None, where: str) -> np.dtype[np.generic]:

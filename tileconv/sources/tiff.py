@@ -18,7 +18,17 @@ from tileconv.errors import SourceError
 from tileconv.images import ImageInfo
 from tileconv.sources.axes import AxisMap, map_axes
 from tileconv.sources.cache import CHUNKS, OPEN_FILES, Cache
-from tileconv.sources.source import Pixels, Window, cells, check_unchanged, fingerprint_of, pixel_type, reading
+from tileconv.sources.source import (
+    CHUNK_LIMIT_BYTES,
+    Pixels,
+    Window,
+    cells,
+    check_unchanged,
+    fingerprint_of,
+    pixel_type,
+    reading,
+)
+from tileconv.sources.tiff_guard import check_segment
 from tileconv.sources.tiff_layout import Layout, find_series, lay_out, open_tiff
 from tileconv.sources.tiff_metadata import nodata_of, pixel_size
 
@@ -52,6 +62,7 @@ class _Recipe:
     path: Path
     series: int
     level: int
+    max_chunk: int
 
 
 class TiffSource:
@@ -70,15 +81,16 @@ class TiffSource:
         level: int = 0,
         axes: str | None = None,
         missing_chunks: Literal["report", "error"] = "report",
+        max_chunk: int = CHUNK_LIMIT_BYTES,
     ) -> None:
         self.where = str(path)
         self.fingerprint = fingerprint_of(path)
-        self._recipe = _Recipe(path, series, level)
+        self._recipe = _Recipe(path, series, level, max_chunk)
         self._key = (self._recipe, *self.fingerprint.values())
         self._missing = missing_chunks
         with reading(self.where, "opening as TIFF"), open_tiff(path) as (file, said):
             base, found = find_series(file, series, level, self.where)
-            layout = lay_out(file, found, self.where)
+            layout = lay_out(file, found, self.where, max_chunk)
             notes = [*said, *_remarks(found.keyframe, found.kind, layout, self.where)]
             if any(code in base.keyframe.tags for code in _GEOREFERENCING):  # which overviews do not repeat
                 notes.append("georeferencing tags are not carried to the output")
@@ -134,9 +146,10 @@ class TiffSource:
         return self._absent
 
     def _open(self) -> _Opened:
-        path, series, level = self._recipe.path, self._recipe.series, self._recipe.level
-        with reading(self.where, "opening as TIFF"), open_tiff(path) as (file, _):
-            return _Opened(path, lay_out(file, find_series(file, series, level, self.where)[1], self.where))
+        one = self._recipe
+        with reading(self.where, "opening as TIFF"), open_tiff(one.path) as (file, _):
+            found = find_series(file, one.series, one.level, self.where)[1]
+            return _Opened(one.path, lay_out(file, found, self.where, one.max_chunk))
 
     def _read_plane(self, opened: _Opened, plane: int, area: Window, out: Pixels) -> None:
         """Fill *out*, rows by columns by samples, with the window *area* of one plane."""
@@ -201,9 +214,12 @@ class TiffSource:
             raise self._damaged(page, index, "its end is cut off")
         tables = layout.tables[page]
         try:
+            if layout.header is None:
+                check_segment(data, layout.segment)
             segment = layout.decode(data, index, jpegtables=tables, jpegheader=layout.header)[0]
         except Exception as error:
-            raise self._damaged(page, index, f"{type(error).__name__}: {error}") from error
+            found = str(error) if isinstance(error, SourceError) else f"{type(error).__name__}: {error}"
+            raise self._damaged(page, index, found) from error
         if not isinstance(segment, np.ndarray) or segment.ndim != 4 or segment.dtype != layout.dtype:
             raise self._damaged(page, index, f"expected {layout.dtype}, decoded to {getattr(segment, 'dtype', None)}")
         segment.flags.writeable = False

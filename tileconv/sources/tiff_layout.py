@@ -16,12 +16,14 @@ import tifffile
 from numpy.typing import NDArray
 
 from tileconv.errors import SourceError
-from tileconv.sources.source import CHUNK_LIMIT_BYTES
-from tileconv.sources.tiff_metadata import refuse_other_files
+from tileconv.sources.tiff_guard import check_pages
+from tileconv.sources.tiff_metadata import check_descriptions, check_ome
 
 SEGMENT_LIMIT = 2**26
 """Strips and tiles of one image; 2**26 tiles of 256 x 256 are 4 terapixels."""
 
+_FLOAT_PREDICTORS = (3, 34894, 34895)
+_FAX = (2, 3, 4)
 _PARSING = threading.Lock()
 
 
@@ -104,7 +106,8 @@ def open_tiff(path: Path) -> Iterator[tuple[Any, list[str]]]:
 
 def find_series(file: Any, series: int, level: int, where: str) -> tuple[Any, Any]:
     """Return series *series* and its pyramid level *level*, both as tifffile's objects."""
-    refuse_other_files(file, where)
+    check_pages(file, where)
+    check_ome(file, where)
     every = file.series() if callable(file.series) else file.series
     if not 0 <= series < len(every):
         raise SourceError(f"expected a series of 0 to {len(every) - 1}, found {series}", where=where)
@@ -114,11 +117,12 @@ def find_series(file: Any, series: int, level: int, where: str) -> tuple[Any, An
         raise SourceError(f"expected a level of 0 to {len(base.levels) - 1} ({shapes}), found {level}", where=where)
     if base.is_multifile:
         raise SourceError("the image is spread over several files, which is not supported", where=where)
+    check_descriptions(base, where)
     return base, base.levels[level]
 
 
-def lay_out(file: Any, found: Any, where: str) -> Layout:
-    """Return where the pixels of *found*, a tifffile series, lie.
+def lay_out(file: Any, found: Any, where: str, max_chunk: int) -> Layout:
+    """Return where the pixels of *found*, a tifffile series, lie, in segments that decode to *max_chunk* bytes at most.
 
     Raises
     ------
@@ -126,6 +130,7 @@ def lay_out(file: Any, found: Any, where: str) -> Layout:
         If the tags contradict each other or the file's size, or name an unsupported codec.
     """
     key = found.keyframe
+    _check_tags(key, where)
     samples, depth, rows, columns, inner = map(int, key.shaped)
     page = (samples, depth, rows, columns, inner)
     kept = [i for i, n in enumerate(found.shape) if n != 1 or found.axes[i] in "YX" or found.kind == "shaped"]
@@ -175,8 +180,19 @@ def lay_out(file: Any, found: Any, where: str) -> Layout:
         header=key.jpegheader,
     )
     _check_codec(key, where)
-    _check_segments(layout, file.filehandle.size, where)
+    _check_segments(layout, file.filehandle.size, max_chunk, where)
     return layout
+
+
+def _check_tags(key: Any, where: str) -> None:
+    """Refuse tags that contradict each other where tifffile would choose one of them."""
+    if 324 in key.tags and not key.is_tiled:
+        raise SourceError("the file has TileOffsets, but no TileWidth or TileLength", where=where)
+    if key.predictor in _FLOAT_PREDICTORS and (key.dtype is None or key.dtype.kind != "f"):
+        raise SourceError(f"predictor {int(key.predictor)} is for floats, the pixels are {key.dtype}", where=where)
+    if key.compression in _FAX and key.bitspersample != 1:  # the decoder makes zeros of such
+        problem = f"compression {int(key.compression)} is for pixels of 1 bit, these have {key.bitspersample}"
+        raise SourceError(problem, where=where)
 
 
 def _check_file_size(planes: int, plane_bytes: int, offset: int, size: int, where: str) -> None:
@@ -223,15 +239,15 @@ def _check_codec(key: Any, where: str) -> None:
         raise SourceError(f"cannot decode {codec} of {key.bitspersample} bits: {error}", where=where) from error
 
 
-def _check_segments(layout: Layout, size: int, where: str) -> None:
+def _check_segments(layout: Layout, size: int, max_chunk: int, where: str) -> None:
     decoded = prod(layout.segment) * layout.dtype.itemsize
     longest = size if layout.plain else 2 * decoded + 2**20
-    if not layout.plain and decoded > CHUNK_LIMIT_BYTES:
+    if not layout.plain and decoded > max_chunk:
         raise SourceError(
             f"a segment of {layout.segment[1]} x {layout.segment[2]} px decodes to {decoded} bytes, "
-            f"the limit is {CHUNK_LIMIT_BYTES}",
+            f"the limit is {max_chunk}",
             where=where,
-            fix="Write the image again in tiles.",
+            fix="Raise run.max_chunk, or write the image again in tiles.",
         )
     present = ~layout.missing
     if not present.any():

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from math import prod
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 
 from tileconv.errors import SourceError
+from tileconv.sources.tiff_guard import PAGE_LIMIT
 
 XML_LIMIT_BYTES = 64 * 2**20
 
@@ -19,10 +23,10 @@ LENGTHS = {
 """Unit symbols of OME-XML and ImageJ as the names that OME-Zarr uses."""
 
 
-def refuse_other_files(file: Any, where: str) -> None:
-    """Raise SourceError when OME-XML names another file for pixels, or declares entities.
+def check_ome(file: Any, where: str) -> None:
+    """Raise SourceError when OME-XML names another file for pixels, declares entities, or counts what cannot be.
 
-    tifffile would open such a file wherever the path leads.
+    tifffile would open such a file wherever the path leads, and makes lists as long as the numbers say.
     """
     if not file.is_ome:
         return
@@ -31,6 +35,7 @@ def refuse_other_files(file: Any, where: str) -> None:
         raise SourceError("the OME-XML is larger than 64 MiB or declares a document type", where=where)
     root = ElementTree.fromstring(text)  # noqa: S314 entities are refused above
     for element in root.iter():
+        _check_numbers(element, where)
         name = element.attrib.get("FileName")
         if not element.tag.endswith("UUID") or name is None:
             continue
@@ -41,6 +46,43 @@ def refuse_other_files(file: Any, where: str) -> None:
                 where=where,
                 fix="Write the image into one file, for example with bfconvert.",
             )
+
+
+def _check_numbers(element: ElementTree.Element, where: str) -> None:
+    """Refuse sizes and positions that are no counts, or over ``PAGE_LIMIT`` planes."""
+    kind, found = element.tag.rpartition("}")[2], element.attrib
+    planes: float
+    if kind == "Pixels":
+        order = found.get("DimensionOrder", "")
+        if sorted(order) != sorted("XYZCT") or not order.startswith("XY"):
+            raise SourceError(f"expected a DimensionOrder such as XYZCT, found {order[:20]!r}", where=where)
+        sizes = [_count(found, f"Size{axis}", where, least=1) for axis in "XYZCT"]
+        planes = prod(sizes[2:])
+    elif kind == "TiffData":
+        names = ("IFD", "PlaneCount", "NumPlanes", "FirstZ", "FirstC", "FirstT")
+        planes = sum(_count(found, name, where) for name in names if name in found)
+    elif kind.startswith("ModuloAlong") and "Start" in found:
+        step = float(found.get("Step", 1))
+        planes = (float(found["End"]) - float(found["Start"])) / step if step else np.inf
+    else:
+        return
+    if not planes <= PAGE_LIMIT:
+        raise SourceError(f"the OME-XML speaks of more than {PAGE_LIMIT} planes", where=where)
+
+
+def _count(found: Mapping[str, str], name: str, where: str, *, least: int = 0) -> int:
+    text = found.get(name, "")
+    if not text.isdecimal() or len(text) > 18 or int(text) < least:
+        raise SourceError(f"expected {name} from {least} in the OME-XML, found {text[:40]!r}", where=where)
+    return int(text)
+
+
+def check_descriptions(series: Any, where: str) -> None:
+    """Refuse a file of tifffile's own kind whose shape is not that of its pages; tifffile would give the first page."""
+    text = getattr(series.keyframe, "shaped_description", None)
+    shape = json.loads(text).get("shape") if text and text.startswith("{") else None
+    if shape is not None and prod(shape) != prod(series.shape):
+        raise SourceError(f"the description speaks of shape {shape}, the pages have {series.shape}", where=where)
 
 
 def nodata_of(page: Any) -> tuple[float | None, tuple[str, ...]]:
@@ -77,7 +119,8 @@ def _ome(file: Any, index: int) -> tuple[dict[str, float], dict[str, str], tuple
         images[index],
         {"x": "PhysicalSizeX", "y": "PhysicalSizeY", "z": "PhysicalSizeZ", "t": "TimeIncrement"},
     )
-    scale = {axis: float(pixels.attrib[key]) for axis, key in keys.items() if key in pixels.attrib}
+    sizes = {axis: _size(pixels.attrib.get(key)) for axis, key in keys.items()}
+    scale = {axis: size for axis, size in sizes.items() if size is not None}
     units = {
         axis: pixels.attrib.get(f"{keys[axis]}Unit", "s" if axis == "t" else "µm").replace("\\u00B5", "µ")
         for axis in scale
@@ -86,14 +129,24 @@ def _ome(file: Any, index: int) -> tuple[dict[str, float], dict[str, str], tuple
     return scale, {axis: LENGTHS.get(unit, unit) for axis, unit in units.items()}, tuple(names) if any(names) else ()
 
 
+def _size(text: Any) -> float | None:
+    """Return the size of a pixel without its sign, or None for what is none: words, 0, NaN, infinity."""
+    try:
+        size = abs(float(text))
+    except (TypeError, ValueError):
+        return None
+    return size if 0 < size < np.inf else None
+
+
 def _imagej(file: Any) -> tuple[dict[str, float], dict[str, str], tuple[str, ...]]:
     meta = file.imagej_metadata or {}
     unit = LENGTHS.get(str(meta.get("unit", "")), str(meta.get("unit", "")))
     scale, units, _ = _resolution(file.pages.first, None, unit) if unit not in ("", "pixel") else ({}, {}, ())
-    if scale and "spacing" in meta:
-        scale["z"], units["z"] = abs(float(meta["spacing"])), unit
-    if meta.get("finterval"):
-        scale["t"], units["t"] = float(meta["finterval"]), "second"
+    spacing, interval = _size(meta.get("spacing")), _size(meta.get("finterval"))
+    if scale and spacing:
+        scale["z"], units["z"] = spacing, unit
+    if interval:
+        scale["t"], units["t"] = interval, "second"
     return scale, units, ()
 
 
@@ -105,6 +158,7 @@ def _resolution(page: Any, only: int | None, unit: str) -> tuple[dict[str, float
     scale = {}
     for axis, code in (("x", 282), ("y", 283)):
         tag = page.tags.get(code)
-        if tag is not None and np.prod(tag.value) > 0:
-            scale[axis] = tag.value[1] / tag.value[0]
+        value = tag.value if tag is not None else ()
+        if isinstance(value, tuple) and len(value) == 2 and all(isinstance(n, int) and n > 0 for n in value):
+            scale[axis] = value[1] / value[0]
     return scale, dict.fromkeys(scale, unit), ()

@@ -27,6 +27,7 @@ from tileconv.sources.source import (
     pixel_type,
     reading,
 )
+from tileconv.sources.zarr_guard import CHUNK_FILES_LIMIT, check_chunk, check_plain
 from tileconv.sources.zarr_metadata import Keys, ShardIndex, describe, find_array
 
 _ARRAYS: Cache[Any] = Cache(OPEN_FILES)
@@ -48,10 +49,12 @@ class ZarrSource:
         level: int = 0,
         axes: str | None = None,
         missing_chunks: Literal["report", "error"] = "report",
+        max_chunk: int = CHUNK_LIMIT_BYTES,
     ) -> None:
         self.where = str(path)
         self._missing = missing_chunks
         with reading(self.where, "opening as Zarr"):
+            check_plain(path, self.where)
             self._path, found = find_array(path, series, level)
             array = zarr.open_array(self._path, mode="r")
             self._metadata = next(p for name in ("zarr.json", ".zarray") if (p := self._path / name).is_file())
@@ -66,13 +69,23 @@ class ZarrSource:
                 counts = tuple(s // c for s, c in zip(array.shards, array.chunks, strict=True))
                 self._shards = ShardIndex.of(self._metadata, counts)
             compressed = bool(array.compressors or array.filters or array.shards)
+            names = [type(codec).__name__.lower().removesuffix("codec") for codec in array.compressors]
+            names = [name for name in names if name != "crc32c"]  # which stands behind what it is the sum of
+            self._codec = names[0] if len(names) == 1 and not array.shards else ""
             dtype = pixel_type(array.dtype, self.where)
         self._map, guessed = map_axes(described.axes, shape, axes, self.where)
-        if prod(self._stored) * dtype.itemsize > CHUNK_LIMIT_BYTES:
+        if prod(self._stored) * dtype.itemsize > max_chunk:
             raise SourceError(
-                f"a chunk of {self._stored} pixels of {dtype} exceeds the limit of {CHUNK_LIMIT_BYTES} bytes",
+                f"a chunk of {self._stored} pixels of {dtype} exceeds the limit of {max_chunk} bytes",
                 where=self.where,
-                fix="Write the array again with smaller chunks.",
+                fix="Raise run.max_chunk, or write the array again with smaller chunks.",
+            )
+        self._chunk_bytes = prod(self._stored) * dtype.itemsize
+        if min(self._stored) < 1 or prod(self._counts()) > CHUNK_FILES_LIMIT:
+            raise SourceError(
+                f"expected at most {CHUNK_FILES_LIMIT} chunks of at least one pixel, found an array of {shape} in "
+                f"chunks of {self._stored}",
+                where=self.where,
             )
         absent, total = self.missing_chunks_total()
         if absent == total:
@@ -138,6 +151,8 @@ class ZarrSource:
         key = (self._path, self.fingerprint["mtime_ns"])
         where = " ".join(f"{s.start}:{s.stop}" for s in window)
         with reading(self.where, f"reading {where} of {self._path.name}"):
+            for index, _, _ in cells(window, self._stored):
+                check_chunk(self._path, self._keys.key(index), self._chunk_bytes, self._codec)
             array = _ARRAYS.get(key, lambda: zarr.open_array(self._path, mode="r"))
             pixels = np.asarray(array[window])
         expected = tuple(s.stop - s.start for s in window)
@@ -145,9 +160,12 @@ class ZarrSource:
             raise SourceError(f"expected shape {expected}, decoded to {pixels.shape}", where=self.where)
         return pixels
 
+    def _counts(self) -> tuple[int, ...]:
+        return tuple(-(-n // c) for n, c in zip(self._map.shape, self._stored, strict=True))
+
     def missing_chunks_total(self) -> tuple[int, int]:
         """Return how many chunks (shards, if there are any) have no file, by one listing, and how many belong there."""
-        counts = tuple(-(-n // c) for n, c in zip(self._map.shape, self._stored, strict=True))
+        counts = self._counts()
         found = sum(self._keys.index(key, counts) for key in _files(self._path))
         return prod(counts) - found, prod(counts)
 

@@ -195,6 +195,9 @@ def _describe_ome(array: Any, ome: Mapping[str, Any]) -> Described:
             described.origin = [float(o * n) for o, n in zip(origin, numbers, strict=True)]
         elif step.get("type") == "translation":
             described.origin = [float(o + n) for o, n in zip(origin, numbers, strict=True)]
+    if not all(0 < n < np.inf for n in described.scale) or not np.isfinite(described.origin).all():
+        described.notes.append(f"pixel size {described.scale} at {described.origin} is no size and is ignored")
+        described.scale, described.origin = [], []
     labels = tuple(str(channel.get("label", "")) for channel in ome.get("omero", {}).get("channels", ()))
     count = sum(n for a, n in zip(described.axes, array.shape, strict=True) if a == "c")
     described.channels = labels if any(labels) and len(labels) == count else ()

@@ -15,6 +15,9 @@ from tileconv.spec.operators import make_operation, operator_fields
 from tileconv.spec.reader import BAD, Reader, did_you_mean, join, per_axis_hint
 from tileconv.spec.text import ListNode, MapNode, Node, ScalarNode, kind_of
 
+MOST_PROBLEMS = 100
+"""Mistakes of one file that are listed."""
+
 OPTIONAL_NODE = Field(None, None)
 """A key whose value this module reads itself."""
 
@@ -67,7 +70,10 @@ def check(root: MapNode, name: str, folder: Path, problems: Sequence[Problem]) -
     for problem in (*problems, *reader.problems):
         first.setdefault((problem.line, problem.column, problem.key), problem)
     if first:
-        raise SpecError(name, tuple(first[place] for place in sorted(first, key=lambda place: place[:2])))
+        ordered = [first[place] for place in sorted(first, key=lambda place: place[:2])]
+        more = len(ordered) - MOST_PROBLEMS
+        ordered[MOST_PROBLEMS:] = [Problem("", f"and {more:,} more problems")] if more > 0 else []
+        raise SpecError(name, tuple(ordered))
     return cast("PipelineSpec", spec)
 
 

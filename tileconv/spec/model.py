@@ -82,6 +82,9 @@ class RunSpec:
     workers: Annotated[int | None, Written(Workers), "Threads or processes."] = None
     tile: Annotated[Mapping[str, int] | None, Written(SizePerAxis), "Pixels per tile along each axis."] = None
     executor: Annotated[str, Written(Executor), "Where tiles are computed."] = "threads"
+    max_chunk: Annotated[
+        int | None, Written(Memory), "Largest chunk, tile, strip or picture of the input, decoded; auto is 1GiB."
+    ] = None
     halo_method: Annotated[
         Literal["auto", "overlap", "windows"], "Whether halos come from neighbouring chunks or from the read."
     ] = "auto"

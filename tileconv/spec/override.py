@@ -22,14 +22,15 @@ def apply_overrides(root: MapNode, overrides: Sequence[str]) -> tuple[MapNode, l
         path, equals, text = override.partition("=")
         keys = path.strip().split(".")
         if not equals or not all(keys):
-            problems.append(Problem(origin, "expected KEY=VALUE", hint="write it as in --set stages.0.sigma=3"))
+            hint = "write it as in --set stages.0.sigma=3"
+            problems.append(problem_at(Place(), origin, "expected KEY=VALUE", hint))
             continue
         try:
             root = set_in(root, keys, compose_value(text.strip(), origin), origin)
         except LookupError as error:
-            problems.append(Problem(origin, str(error.args[0])))
+            problems.append(problem_at(Place(), origin, str(error.args[0])))
         except SpecError as error:
-            problems.extend(replace(problem, key=origin, hint="") for problem in error.problems)
+            problems.extend(problem_at(Place(), origin, problem.message) for problem in error.problems)
     return root, problems
 
 
@@ -118,7 +119,7 @@ def redirect(
             node = ScalarNode(str(output_path), False, Place(origin=origins["output"]))
             root = set_in(root, ("output", "path"), node, origins["output"])
     except LookupError as error:
-        return root, [Problem("", str(error.args[0]), hint="from the command line")]
+        return root, [problem_at(Place(), "", str(error.args[0]), "from the command line")]
     target, source = _path_of(root, "output"), _path_of(root, "input")
     if not target or not source:
         return root, []

@@ -24,6 +24,8 @@ MAX_SHOWN = 400
 
 VARIABLE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:(?P<kind>:-|:\?)(?P<rest>[^}]*))?\}")
 """``${VAR}``, ``${VAR:-default}``, ``${VAR:?message}``, and ``$${``, which stands for ``${`` itself."""
+BREAKS = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""Where YAML ends a line; ``str.splitlines`` ends one at control characters as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ class _Composer:
 
     def __init__(self, text: str, name: str, origin: str = "") -> None:
         self.text, self.name, self.origin = text, name, origin
-        self.lines = text.splitlines()
+        self.lines = BREAKS.split(text)
         self.problems: list[Problem] = []
         self.nodes = 0
 
@@ -147,7 +149,7 @@ class _Composer:
             self.events: Iterator[yaml.Event] = yaml.parse(self.text, Loader=yaml.SafeLoader)
             return self.document()
         except yaml.reader.ReaderError as error:
-            before = self.text[: error.position].splitlines() or [""]
+            before = BREAKS.split(self.text[: error.position])
             message = f"the character U+{ord(self.text[error.position]):04X} is not allowed"
             self.fail(self.spot(len(before) - 1, len(before[-1])), message, "save the file as plain UTF-8 text")
         except yaml.MarkedYAMLError as error:
@@ -216,7 +218,8 @@ class _Composer:
         if self.origin:
             return Place(origin=self.origin)
         source = self.lines[line] if line < len(self.lines) else ""
-        return Place(line + 1, column + 1, max(1, width), source if len(source) <= MAX_SHOWN else "")
+        shown = "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in source[: MAX_SHOWN + 1])
+        return Place(line + 1, column + 1, max(1, width), shown if len(shown) <= MAX_SHOWN else "")
 
     def fail(self, place: Place, message: str, hint: str = "") -> NoReturn:
         raise SpecError(self.name, (*self.problems, problem_at(place, "", message, hint))) from None

@@ -35,7 +35,7 @@ def parse_memory(text: str) -> int | None:
         return None
     found = re.fullmatch(_SIZE, text, re.ASCII)
     size = int(float(found[1]) * UNITS[found[2]]) if found and found[2] in UNITS else 0
-    if size < 1:
+    if not 1 <= size < 10**15:  # which 15 digits hold, so that what is written for provenance can be read again
         raise ValueError(text)
     return size
 

@@ -1,0 +1,83 @@
+"""Runs as real processes that are killed at a chosen length of their journal, and what they leave."""
+
+import hashlib
+import subprocess
+import sys
+import time
+
+import numpy as np
+import strategies
+import yaml
+from properties.runs_help import pipeline, write_tiff
+
+from tileconv.execute.journal import DONE, History
+
+ONE = [{"op": "gaussian", "sigma": 1}, {"op": "sobel"}]
+TWO = [{"op": "sobel", "component": "x"}, {"op": "gaussian", "sigma": 1, "border": "wrap"}]
+"""Two passes: the second wraps."""
+
+
+def write_spec(folder, stages, *, image=None, store="o.zarr", tile=16, **words):
+    """Write an image ``a.tif`` and a spec ``p.yaml`` with many small tiles; return the spec's path."""
+    if not (folder / "a.tif").exists():
+        write_tiff(folder / "a.tif", strategies.pixels((160, 176), "uint16", 0) if image is None else image, tile=32)
+    words["output"] = {"path": store, "chunks": tile} | words.get("output", {})
+    spec = pipeline(stages, input_={"path": "a.tif"}, **words)
+    spec["run"] |= {"tile": tile}
+    path = folder / "p.yaml"
+    path.write_text(yaml.safe_dump(spec))
+    return path
+
+
+def start(folder, *words):
+    """Start ``tileconv run p.yaml`` in *folder*."""
+    command = [sys.executable, "-m", "tileconv", "run", "p.yaml", *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder)
+
+
+def finish(folder, *words):
+    """Run the command to its end; return exit code, stdout and stderr."""
+    with start(folder, *words) as process:
+        out, err = process.communicate()
+    assert "Traceback" not in err, err
+    return process.returncode, out, err
+
+
+def history(folder, output="o.zarr"):
+    return History.of(folder / f"{output}.tileconv" / "journal")
+
+
+def done(folder, output="o.zarr"):
+    """Return how many tiles the journal holds as done."""
+    return sum(event.what == DONE for event in history(folder, output).last.values())
+
+
+def signalled(folder, number, lines):
+    """Run, and send signal *number* once the journal holds *lines* lines; return exit code, stdout and stderr."""
+    journal = folder / "o.zarr.tileconv" / "journal"
+    with start(folder) as process:
+        while process.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") >= lines):
+            time.sleep(0.002)  # leave the processor to the run
+        process.send_signal(number)
+        out, err = process.communicate()
+    return process.returncode, out, err
+
+
+def digest(path):
+    """Return a digest of every file below *path*, names and bytes."""
+    found = hashlib.sha256()
+    for file in sorted(p for p in path.rglob("*") if p.is_file()):
+        found.update(f"{file.relative_to(path)} {file.stat().st_size} ".encode() + file.read_bytes())
+    return found.hexdigest()
+
+
+def litter(folder):
+    """Return what a finished run must not leave."""
+    return sorted(p.name for p in folder.rglob("*") if p.suffix == ".partial" or ".pass" in p.name)
+
+
+def poisoned(shape=(160, 176), at=(40, 50)):
+    """Return a float image with one missing pixel."""
+    image = strategies.pixels(shape, "float32", 0)
+    image[at] = np.nan
+    return image

@@ -1,0 +1,80 @@
+"""Runs ``hostile_trial.py`` over files and judges what it reports."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from hostile_trial import digest
+
+TRIAL = Path(__file__).with_name("hostile_trial.py")
+TIMEOUT_S = 240
+"""For a whole batch; generous, because the machine may be busy. A file that hangs is what it is there for."""
+GROWTH_LIMIT = 300 * 2**20
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A file and what may become of it.
+
+    *truth* are the pixels that may be read, None if there are none; *must* is ``refuse``, ``read`` or ``either``.
+    """
+
+    name: str
+    path: Path
+    must: str = "either"
+    truth: np.ndarray | None = None
+    says: str = ""
+    options: dict = field(default_factory=dict)
+
+
+def run_trials(trials):
+    """Return what became of each file, by name."""
+    lines = [json.dumps({"name": t.name, "path": str(t.path), "options": t.options}) for t in trials]
+    done = subprocess.run(
+        [sys.executable, str(TRIAL)], input="\n".join(lines), capture_output=True, text=True, timeout=TIMEOUT_S
+    )
+    reports = [json.loads(line) for line in done.stdout.splitlines()]
+    last = next((r["begin"] for r in reversed(reports) if "begin" in r), "none")
+    assert done.returncode == 0, f"the process ended with {done.returncode} in {last}: {done.stderr[-3000:]}"
+    assert done.stderr == ""
+    return {report["name"]: report for report in reports if "name" in report}
+
+
+def verdict(trial, report):
+    """Return what is wrong with the report of one trial; nothing if it is fine."""
+    if report["leaks"]:
+        return f"leaks {report['leaks'][0]}"
+    if report["growth"] > GROWTH_LIMIT:
+        return f"took {report['growth'] / 2**20:.0f} MiB"
+    if "read" not in report:
+        if trial.must == "read":
+            return f"is refused: {report['error']}"
+        if len(report["error"]) > 2000 or not report["error"].strip():
+            return f"has a message of {len(report['error'])} characters"
+        return "" if trial.says in report["error"] else f"does not say {trial.says!r}: {report['error']}"
+    if trial.must == "refuse":
+        return "is read"
+    if trial.truth is None or report["read"] != digest(trial.truth):
+        return "reads as pixels that are not in it"
+    return ""
+
+
+def assert_trials(trials):
+    """Every file ends in one error of ours or in the right pixels; time is reported, memory is bounded."""
+    reports = run_trials(trials)
+    assert set(reports) == {trial.name for trial in trials}
+    wrong = {trial.name: said for trial in trials if (said := verdict(trial, reports[trial.name]))}
+    slowest = max(reports.values(), key=lambda r: r["seconds"])
+    largest = max(reports.values(), key=lambda r: r["growth"])
+    refused = sum(r["error"] is not None for r in reports.values())
+    sys.stdout.write(
+        f"{len(trials)} files, {refused} refused; slowest {slowest['name']} {slowest['seconds']:.2f} s; "
+        f"largest {largest['name']} {largest['growth'] / 2**20:.0f} MiB\n"
+    )
+    assert not wrong, "\n".join(f"{name} {said}" for name, said in wrong.items())
+    return reports

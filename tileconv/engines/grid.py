@@ -1,0 +1,163 @@
+"""The canonical grid of the FFT engine: which outputs one transform makes, of how many points, and how wrong it may be.
+
+    image      |0--------------------------------------------->
+    blocks     |-- step --|-- step --|-- step --|               outputs of one transform each
+    transform  |............|                                   step + kernel - 1 pixels, then zeros up to length
+
+The grid comes from kernel and image, never from the tile, so that every pixel comes from the same transform of the same
+numbers whatever the tiling. The price: a tile needs every block that it touches, whole. Steps that divide common tiles
+are therefore preferred.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+
+import numpy as np
+
+from tileconv.boxes import Box
+from tileconv.engines.values import FLOAT32, FLOAT64
+
+BATCH = 16
+"""Rows (or planes) that share one call where the kernel has one weight along an axis."""
+TYPICAL_TILE, TYPICAL_LINE = 2048, 2**17
+"""Sides of a tile, and of one of an image that is cut along one axis: it makes the blocks that it touches whole."""
+CACHE_BITS = 18
+"""log2 of the points that fit the L2 cache."""
+BEYOND_CACHE = {True: 0.13, False: 0.25}
+"""What each doubling beyond it costs more, by ``Blocks.narrow``."""
+PER_BLOCK = 350_000
+"""What a block costs whatever its size: some 70 microseconds of Python."""
+
+
+ERROR_CONSTANT = 1.0
+"""c of the bound ``c eps log2(N) |x|_2 |k|_2``. Measured 2026-11 over transforms of 64 to 2**20 points: at most 0.25
+(tests/engines/test_fft.py holds it); 1.0 leaves a factor of four."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Sizes of the canonical grid, axes (z, y, x).
+
+    ``length`` points go into one transform and ``step <= length - kernel + 1`` come out of it; ``origin`` is where the
+    first block of outputs begins. Where there are only zeros outside the box ``zeros_around``, one block may be the
+    whole output: what a transform wraps round is zero, so that ``length`` need only hold the image and the kernel.
+    ``narrow`` transforms run in float32.
+    """
+
+    length: tuple[int, ...]
+    step: tuple[int, ...]
+    transformed: tuple[int, ...]
+    origin: tuple[int, ...] = (0, 0, 0)
+    zeros_around: Box | None = None
+    narrow: bool = False
+
+    @property
+    def points(self) -> int:
+        """Points of one transform, batches left out."""
+        return math.prod(self.length[axis] for axis in self.transformed)
+
+    @property
+    def area(self) -> int:
+        """Output pixels of one transform, batches left out."""
+        return math.prod(self.step[axis] for axis in self.transformed)
+
+    def cover(self, axis: int, start: int, stop: int) -> tuple[int, int]:
+        """Return the interval *start* to *stop* along *axis* grown to whole blocks."""
+        origin, step = self.origin[axis], self.step[axis]
+        return origin + (start - origin) // step * step, origin - (origin - stop) // step * step
+
+
+@lru_cache(maxsize=256)
+def blocks(
+    kernel: tuple[int, ...],
+    image: tuple[int, ...],
+    origin: tuple[int, ...] = (0, 0, 0),
+    zeros_around: Box | None = None,
+    *,
+    narrow: bool = False,
+) -> Blocks:
+    """Return the cheapest grid for a *kernel* shape on an output of shape *image* that begins at *origin* (z, y, x).
+
+    The cost is ``block_cost`` and what blocks stand out of a typical tile, over fast lengths per axis; an output
+    smaller than a block gets a block of its own size. An axis along which the kernel has one weight is cut every
+    ``BATCH`` rows.
+    """
+    transformed = tuple(axis for axis, k in enumerate(kernel) if k > 1) or (2,)
+    batch = tuple(min(BATCH, n) for n in image)
+    tile = TYPICAL_TILE if len(transformed) > 1 else TYPICAL_LINE
+    grids = []
+    for sizes in product(*(_sizes(kernel[axis], image[axis], tile) for axis in transformed)):
+        length = _replaced(batch, transformed, [n for n, _ in sizes])
+        step = _replaced(batch, transformed, [s for _, s in sizes])
+        waste = math.prod(_waste(step[axis], image[axis], tile) for axis in transformed)
+        grids.append((Blocks(length, step, transformed, origin, None, narrow), waste))
+    if zeros_around is not None:
+        whole = [fast_length(zeros_around.shape[axis] + kernel[axis] - 1) for axis in transformed]
+        step = _replaced(batch, transformed, [image[axis] for axis in transformed])
+        length = _replaced(batch, transformed, whole)
+        grids.append((Blocks(length, step, transformed, origin, zeros_around, narrow), 1.0))
+    return min(grids, key=lambda grid: (block_cost(grid[0]) * grid[1], grid[0].length, grid[0].step))[0]
+
+
+def _sizes(kernel: int, image: int, tile: int) -> list[tuple[int, int]]:
+    """Return lengths of a transform and their steps worth weighing along one axis."""
+    whole = fast_length(image + kernel - 1)
+    multiples = [fast_length(math.ceil(kernel * factor)) for factor in (1.25, 1.5, 2, 3, 4, 6, 8)]
+    lengths = {min(n, whole) for n in (*multiples, 64, 128, 256, 512, 1024, 4096) if n > kernel} or {whole}
+    sizes = {(n, n - kernel + 1) for n in lengths}
+    sizes |= {(fast_length(s + kernel - 1), s) for s in (1 << b for b in range(5, tile.bit_length())) if s < image}
+    return sorted(sizes)
+
+
+def _waste(step: int, image: int, tile: int) -> float:
+    """Return how many pixels are made along one axis for each that an average tile wants, blocks being made whole."""
+    if step >= image:
+        return step / image  # of the block's outputs only the image's are wanted
+    if tile % step == 0:
+        return 1.0
+    return 1 + step / min(tile, image)
+
+
+def _replaced(sizes: tuple[int, ...], axes: tuple[int, ...], values: Sequence[int]) -> tuple[int, ...]:
+    changed = dict(zip(axes, values, strict=True))
+    return tuple(changed.get(axis, size) for axis, size in enumerate(sizes))
+
+
+def fast_length(points: int) -> int:
+    """Return the next length with no prime factor above 5, as ``scipy.fft.next_fast_len(points, real=True)`` does."""
+    best = 1 << (points - 1).bit_length()
+    fives = 1
+    while fives < best:
+        threes = fives
+        while threes < best:
+            best = min(best, threes << max(0, (-(-points // threes) - 1).bit_length()))
+            threes *= 3
+        fives *= 5
+    return best
+
+
+def block_cost(grid: Blocks) -> float:
+    """Return the work per output pixel of *grid*, in a unit that a machine's constants turn into nanoseconds.
+
+    ``N log2 N``, a part for every point, more beyond the L2 cache, and a fixed part for all rows of a batch.
+    """
+    bits = math.log2(grid.points)
+    beyond = 1 + BEYOND_CACHE[grid.narrow] * max(0.0, bits - CACHE_BITS)
+    batch = math.prod(grid.step) // grid.area
+    return (grid.points * (bits + 8) * beyond + PER_BLOCK / batch) / grid.area
+
+
+def error_bound(points: int, image_norm: float, kernel_norm: float, *, narrow: bool = False) -> float:
+    """Return ``c eps log2(N) |x|_2 |k|_2``: no pixel from a transform of N *points* is wrong by more."""
+    eps = float(np.finfo(FLOAT32 if narrow else FLOAT64).eps)
+    return float(ERROR_CONSTANT * eps * math.log2(points) * image_norm * kernel_norm)
+
+
+def direct_bound(count: int, gain: float) -> float:
+    """Return how wrong float32 sums of *count* products may be for pixels up to 1, *gain* being ``sum |k|``."""
+    return float(np.finfo(FLOAT32).eps) / 2 * (count + 2) * gain

@@ -1,0 +1,65 @@
+"""The client's book of a run: hears of every tile, writes the journal, and decides whether to go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tileconv.errors import TileconvError
+from tileconv.execute.journal import BEGIN, DONE, FAILED, Event, History, Journal
+from tileconv.execute.outcome import Failure, Outcome
+from tileconv.execute.progress import Progress
+from tileconv.execute.resume import number_of
+from tileconv.execute.stop import Stop
+from tileconv.planning.model import Plan
+from tileconv.retry import HOPELESS, system_error
+
+
+@dataclass
+class Ledger:
+    """Hears outcomes of pass ``number`` after pass; ``failures`` are the errors of this run by (pass, tile).
+
+    ``left_out`` are tiles that need one that failed; ``pixels`` counts those of the output that this run made.
+    """
+
+    plan: Plan
+    journal: Journal
+    history: History
+    progress: Progress
+    stop: Stop
+    keep_going: bool
+    number: int = 0
+    made: int = 0
+    pixels: int = 0
+    left_out: set[tuple[int, int]] = field(default_factory=set)
+    failures: dict[tuple[int, int], TileconvError] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """Write that a run begins."""
+        self._write(Event(BEGIN))
+
+    def hear(self, outcome: Outcome) -> None:
+        """Take what became of a tile: first into the journal, then to whoever watches."""
+        key = self.number, number_of(self.plan.passes[self.number].grid, outcome.tile)
+        attempt = self.history.attempts.get(key, 0) + 1
+        if isinstance(outcome, Failure):
+            self.failures[key] = outcome.error
+            if not self.keep_going or system_error(outcome.error) in HOPELESS:
+                self.stop.set()
+            self._write(Event(FAILED, key, attempt=attempt, error=str(outcome.error)))
+        else:
+            self._write(Event(DONE, key, outcome.digest, attempt, outcome.seconds, outcome.counts))
+            self.made += 1
+            if self.number == len(self.plan.passes) - 1:
+                self.pixels += outcome.tile.size
+            self.progress.tile(outcome.tile.size)
+
+    def _write(self, event: Event) -> None:
+        self.journal.append(event)
+        self.history.add(event)
+
+    def how_far(self, *, overwrite: bool) -> str:
+        """Return how many tiles are done, and what goes on."""
+        total = sum(len(work.grid) for work in self.plan.passes)
+        done = sum(len(self.history.done(number)) for number in range(len(self.plan.passes)))
+        command = "the same command without --overwrite" if overwrite else "the same command"
+        return f"{done:,} of {total:,} tiles are done; {command} goes on"

@@ -1,0 +1,31 @@
+"""What becomes of a tile, and who is told: workers hand outcomes to the client one by one, as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tileconv.boxes import Box
+from tileconv.errors import TileconvError
+from tileconv.graph.windows import Job, Receipt
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A tile that could not be made, and why."""
+
+    tile: Box
+    error: TileconvError
+
+
+Outcome = Receipt | Failure
+Heard = Callable[[Outcome], None]
+"""Takes an outcome on the client; what it raises ends the pass."""
+
+
+def attempt(job: Job, tile: Box) -> Outcome:
+    """Make one tile; an error of ours is an outcome as well."""
+    try:
+        return job.run(tile)
+    except TileconvError as error:
+        return Failure(tile, error)

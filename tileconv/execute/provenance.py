@@ -1,0 +1,81 @@
+"""What an output says of how it was made, under its ``tileconv`` attribute: enough to make it again."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tileconv.errors import SourceError
+from tileconv.graph.work import Counts
+from tileconv.planning.model import Plan
+from tileconv.retry import retrying
+from tileconv.sinks.zarr import MARKER
+from tileconv.sources.source import Source
+from tileconv.spec.model import StageSpec, as_mapping
+
+MOST_WEIGHTS = 4096
+"""The most weights of a kernel file that are written down; of a larger one only the digest is."""
+
+
+def provenance(plan: Plan, source: Source, counts: Counts) -> dict[str, Any]:
+    """Return what made the output: the whole spec, weights that lay in files, digests, engines and versions."""
+    stages = [stage for work in plan.passes for stage in work.stages]
+    weights = {s.name: _weights(words) for s, words in zip(stages, plan.spec.stages, strict=True)}
+    return {
+        "version": version("tileconv"),
+        "fingerprint": plan.fingerprint(),
+        "spec": as_mapping(plan.spec),
+        "input": source.fingerprint,
+        "kernels": {s.name: [c.kernel.digest for c in s.choices] for s in stages},
+        "weights": {name: found for name, found in weights.items() if found is not None},
+        "engines": {s.name: [c.engine for c in s.choices] for s in stages},
+        "counts": asdict(counts),
+        "libraries": libraries(),
+        "channels": plan.info.channels,
+        "python": sys.version.split()[0],
+    }
+
+
+def libraries() -> dict[str, str]:
+    """Return the versions of the libraries that make and store pixels."""
+    return {name: version(name) for name in ("dask", "numba", "numpy", "scipy", "zarr")}
+
+
+def _weights(stage: StageSpec) -> Any:
+    """Return the weights of a kernel file as they were written in it, or None where there is none, or a large one."""
+    if not isinstance(stage.parameters.get("kernel"), str):
+        return None
+    (kernel,) = stage.operation.kernels
+    weights = np.flip(kernel.weights) if stage.op == "convolve" else kernel.weights
+    return weights.tolist() if weights.size <= MOST_WEIGHTS else None
+
+
+def read_provenance(output: Path) -> Mapping[str, Any]:
+    """Return the ``tileconv`` attribute of a finished output.
+
+    Raises
+    ------
+    SourceError
+        If *output* is no finished output of tileconv, or says nothing of how it was made.
+    """
+    where = str(output)
+    try:
+        found = json.loads(retrying((output / "zarr.json").read_bytes))["attributes"][MARKER]
+        complete = found["complete"] is True
+    except OSError as error:
+        raise SourceError(f"cannot read zarr.json: {error.strerror}", where=where, fix="Check the path.") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise SourceError("expected an output of tileconv, found none in zarr.json", where=where) from error
+    if not complete:
+        problem = "the run that makes it did not finish, and only a finished output says how it was made"
+        raise SourceError(problem, where=where, fix="Give the command of the run again.")
+    if not (isinstance(found, dict) and isinstance(found.get("spec"), dict) and isinstance(found.get("input"), dict)):
+        raise SourceError("does not say how it was made", where=where)
+    return found

@@ -1,0 +1,43 @@
+"""Why no new tile begins: a signal, or a failure. The second SIGINT or SIGTERM ends the process at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+INTERRUPTED = 130
+"""Exit code of a run that a signal stopped."""
+
+
+class Stop(threading.Event):
+    """Set when no new tile is to begin; ``signalled`` when the user wanted it."""
+
+    signalled = False
+
+
+@contextmanager
+def on_signals() -> Iterator[Stop]:
+    """Yield a Stop that the first SIGINT or SIGTERM sets; elsewhere than in the main thread no signal sets it.
+
+    The journal is valid at any moment, so the second signal needs no care.
+    """
+    stop = Stop()
+
+    def on_signal(_number: int, _frame: object) -> None:
+        if stop.signalled:
+            os._exit(INTERRUPTED)
+        stop.signalled = True
+        stop.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,188 @@
+"""Whether an output is still what its run wrote: every tile against its digest in the journal, and the metadata.
+
+It needs no spec: the run folder says what was written. Nothing is changed and nothing locked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tileconv.boxes import TileGrid
+from tileconv.errors import SinkError, SourceError, TileconvError
+from tileconv.execute.folder import RunFolder
+from tileconv.execute.journal import History
+from tileconv.execute.progress import Progress, Silent
+from tileconv.execute.resume import tile_at
+from tileconv.images import ImageInfo
+from tileconv.sinks.zarr import ZarrSink
+
+EXIT_DIFFERENT = 4
+BATCH = 1024
+"""Tiles handed to the threads at once, so that a store of a million tiles needs no list of them."""
+MOST_THREADS = 16
+PLAN, METADATA = "plan", "metadata"
+"""What ``done`` holds digests of: ``plan.json``, and the metadata files of the store."""
+
+
+@dataclass(frozen=True)
+class Damage:
+    """One thing that differs, in words; the files concerned, relative to the store; the tile's number and box."""
+
+    problem: str
+    files: tuple[str, ...] = ()
+    tile: int | None = None
+    box: str = ""
+
+    def __str__(self) -> str:
+        number = "" if self.tile is None else f"tile {self.tile}, "
+        return f"{number}{self.box}: {self.problem}" if self.box else self.problem
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was compared with what was written: tiles, and boxes made again; and every difference."""
+
+    output: str
+    tiles: int
+    damages: tuple[Damage, ...]
+    recomputed: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 where nothing differs, else 4."""
+        return EXIT_DIFFERENT if self.damages else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the outcome as plain JSON values."""
+        return {"whole": not self.damages, **asdict(self)}
+
+
+def verify_stored(output: Path | str, *, progress: Progress | None = None) -> Verification:
+    """Compare all of *output* with what its run wrote.
+
+    Raises
+    ------
+    SourceError
+        If there is no run folder to compare with, or it is damaged.
+    SinkError
+        If a run is writing the output now.
+    """
+    folder = RunFolder(Path(output).absolute())
+    if folder.live():
+        holder = folder.holder() or {}
+        who = f"process {holder.get('pid')} on {holder.get('host')}"
+        raise SinkError(f"is being written now, by {who}", where=str(folder.output), fix="Wait for its end.")
+    return examine(folder, recorded_plan(folder), progress or Silent())
+
+
+def recorded_plan(folder: RunFolder) -> dict[str, Any]:
+    """Return ``plan.json`` of the run that made an output.
+
+    Raises
+    ------
+    SourceError
+        If it is absent or damaged.
+    """
+    plan, where = folder.plan(), str(folder.path)
+    expected = (folder.facts() or {}).get(PLAN)
+    if plan is None or (expected is not None and expected != plan_digest(folder)):
+        found = "a plan.json that is damaged" if (folder.path / "plan.json").exists() else "no plan.json"
+        found = found if folder.path.is_dir() else "nothing"
+        fix = f"Only the run folder holds the digests of tiles; tileconv rerun {folder.output} makes the result again."
+        raise SourceError(f"expected the run folder of {folder.output}, found {found}", where=where, fix=fix)
+    return plan
+
+
+def plan_digest(folder: RunFolder) -> str:
+    """Return a digest of ``plan.json``; empty if it cannot be read."""
+    try:
+        return hashlib.sha256((folder.path / "plan.json").read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def facts_of(folder: RunFolder, sink: ZarrSink, fingerprint: str) -> dict[str, Any]:
+    """Return what ``done`` says of a finished output, so that damage to any file of it is found."""
+    return {"fingerprint": fingerprint, PLAN: plan_digest(folder), METADATA: sink.metadata_digests()}
+
+
+def examine(folder: RunFolder, plan: dict[str, Any], progress: Progress) -> Verification:
+    """Compare the output of *folder* with *plan* and its journal; the caller has made sure that nobody writes it."""
+    sink, grid = _recorded(folder, plan)
+    history = History.of(folder.journal)
+    digests = {tile: event.digest for tile, event in history.done(len(plan["grids"]) - 1).items()}
+    facts = folder.facts()
+    damages = [*_completion(folder, facts, len(grid), len(digests)), *_metadata(sink, facts)]
+    tiles = sorted(digests) if facts is None else range(len(grid))
+    progress.begin(len(tiles), grid.image.size)
+    with ThreadPoolExecutor(min(MOST_THREADS, (os.cpu_count() or 1) + 4)) as pool:
+        for first in range(0, len(tiles), BATCH):
+            numbers = tiles[first : first + BATCH]
+            for number, damage in zip(numbers, pool.map(partial(_tile, sink, grid, digests), numbers), strict=True):
+                damages += [damage] if damage else []
+                progress.tile(tile_at(grid, number).size)
+    damages += [
+        Damage(f"{name} is no part of what was written", (name,))
+        for name in sorted(file.relative_to(sink.path).as_posix() for file in sink.strays())
+    ]
+    return Verification(str(folder.output), len(tiles), tuple(damages))
+
+
+def _recorded(folder: RunFolder, plan: dict[str, Any]) -> tuple[ZarrSink, TileGrid]:
+    """Return the store and its tiles in the store's own coordinates."""
+    try:
+        what = plan["what"]
+        shape, chunks = tuple(what["output.shape"]), tuple(what["output.chunks"])
+        info = ImageInfo(shape, what["output.axes"], np.dtype(what["output.dtype"]), chunks)
+        return ZarrSink(folder.output, info), TileGrid(info.box, tuple(plan["grids"][-1]["tile"]))
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise SourceError("does not say what was written", where=str(folder.path / "plan.json")) from error
+
+
+def _completion(folder: RunFolder, facts: dict[str, Any] | None, tiles: int, done: int) -> Iterator[Damage]:
+    if folder.repairing():
+        yield Damage("a repair was begun and is not done; the command of the run goes on")
+    elif facts is None and (folder.path / "done").exists():
+        yield Damage("the marker of the finished run, done, cannot be read")
+    elif facts is None:
+        yield Damage(f"the run is not finished, {done:,} of {tiles:,} tiles are done; its command goes on")
+
+
+def _metadata(sink: ZarrSink, facts: dict[str, Any] | None) -> Iterator[Damage]:
+    found = sink.metadata_digests()
+    expected = (facts or {}).get(METADATA, found)
+    for name, digest in found.items():
+        if not digest:
+            yield Damage(f"{name} is missing", (name,))
+        elif digest != expected.get(name):
+            yield Damage(f"{name} is not what was written", (name,))
+    if facts is not None and all(found.values()) and not (sink.holds_array() and sink.complete()):
+        yield Damage("the metadata do not describe the image that was written", tuple(found))
+
+
+def _tile(sink: ZarrSink, grid: TileGrid, digests: dict[int, str], number: int) -> Damage | None:
+    """Return what is wrong with one tile."""
+    box = tile_at(grid, number)
+    damage = partial(Damage, tile=number, box=str(box))
+    names = tuple(file.relative_to(sink.path).as_posix() for file in sink.chunk_files(box))
+    if number not in digests:
+        return damage("no line of the journal that can be read tells its digest", names)
+    try:
+        if sink.stored_digest(box) == digests[number]:
+            return None
+    except TileconvError:
+        pass
+    wrong = sink.damaged_chunks(box)
+    if not wrong:
+        return damage(f"{', '.join(names)}: other chunks than were written, though whole ones", names)
+    return damage(", ".join(f"{name} {problem}" for name, problem in wrong.items()), tuple(wrong))
