@@ -1,6 +1,6 @@
 # make demo         set up, run the main job on a real photograph, say where the result lies
 # make test         set up, run the tests (TILECONV_PROFILE=quick|ci|long chooses how many examples)
-# make test-long    the tests with 5,000 examples each, both fuzzers with 100,000 inputs, all mutations: some hours
+# make test-long    the tests with 5,000 examples each, then both fuzzers and all mutations (these: a quarter of an hour)
 # make lint         ruff, mypy --strict, import-linter
 # make bench        tileconv beside its peers, and exact counts, into bench/ (an hour and 12 GB of disk; BENCH="--only chain")
 # make test-lowest  the tests on the oldest libraries that pyproject.toml allows

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from dask.callbacks import Callback
 
@@ -22,6 +23,7 @@ from benchmarks.inputs import Sizes, input_of
 from benchmarks.measure import remove
 from tileconv.boxes import Box
 from tileconv.execute.run import run_plan
+from tileconv.graph.windows import Job, Receipt
 from tileconv.planning.build import make_plan
 from tileconv.planning.model import Pass
 from tileconv.sources.source import Pixels
@@ -68,7 +70,7 @@ class Counts:
     Attributes
     ----------
     tasks_per_tile
-        Tasks that Dask carried out, over tiles.
+        Tasks that Dask carried out, or the times that a worker was asked to make a tile, over tiles.
     bytes_read_twice
         Bytes of pixels that tiles asked for beyond one read of the image.
     asked, decoded
@@ -108,18 +110,20 @@ def count(
         }
     )
     plan = make_plan(spec, source.info, cache_bytes=source.cache_bytes)
-    tasks: Counter[str] = Counter()
+    tasks: list[object] = []
+    make = Job.run
 
-    def done(*_: Any) -> None:
-        tasks["done"] += 1
+    def counted(job: Job, box: Box) -> Receipt:
+        tasks.append(box)
+        return make(job, box)
 
-    with Callback(posttask=done):
+    with Callback(posttask=lambda key, *_: tasks.append(key)), patch.object(Job, "run", counted):
         report = run_plan(plan, source, overwrite=True)
     twice = source.counts["pixels"] - source.info.box.size
     return Counts(
         method,
         report.tiles,
-        tasks["done"] / report.tiles,
+        len(tasks) / report.tiles,
         twice * source.info.dtype.itemsize,
         source.counts["asked"],
         source.counts["decoded"],

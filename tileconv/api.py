@@ -6,12 +6,13 @@ import functools
 import inspect
 import math
 import sys
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
-from dask.threaded import get
 from numpy.typing import ArrayLike, NDArray
 
 from tileconv.arguments import (
@@ -43,6 +44,7 @@ from tileconv.kernels import Kernel
 from tileconv.kernels.operations import Linear, Operation, as_operation
 from tileconv.kernels.registry import OPERATORS
 from tileconv.planning.arrays import array_passes
+from tileconv.planning.build import usable_processors
 from tileconv.planning.memory import available_bytes
 from tileconv.planning.model import Pass, Plan
 from tileconv.planning.stages import SPACE
@@ -333,9 +335,9 @@ def _in_memory(array: Array, job: Pass) -> Array:
         if made is not part:
             part[...] = made
 
-    graph = {("tile", number): (tile, box) for number, box in enumerate(job.grid)}
-    if len(graph) == 1:
+    if len(job.grid) == 1:
         tile(job.image)
     else:
-        get(graph, list(graph))
+        with ThreadPoolExecutor(usable_processors()) as pool:
+            deque(pool.map(tile, job.grid), maxlen=0)  # raises what a tile raised
     return out

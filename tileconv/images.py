@@ -10,6 +10,9 @@ import numpy as np
 from tileconv.boxes import AXES, Box
 from tileconv.errors import GeometryError
 
+DECODED_CACHE_BYTES = 64 * 2**20
+"""The most decoded chunks of compressed images that one process keeps: neighbouring tiles read the same ones."""
+
 
 @dataclass(frozen=True)
 class ImageInfo:

@@ -14,7 +14,6 @@ from properties.runs_help import complete, pipeline, run, stored, tiled, windows
 
 import tileconv
 from tileconv.errors import ResumeError, SinkError, SourceError, TileError
-from tileconv.execute import local
 from tileconv.execute.run import Report, peak_bytes
 from tileconv.images import ImageInfo
 from tileconv.sinks.zarr import ZarrSink
@@ -58,8 +57,7 @@ def test_progress_hears_of_every_tile(tmp_path, source, image, method, workers):
     assert sum(heard.tiles) == 2 * image.size
 
 
-def test_a_long_plan_is_several_graphs(tmp_path, source, image, monkeypatch):
-    monkeypatch.setattr(local, "BATCH", 2)
+def test_more_tiles_than_wait_in_the_pool(tmp_path, source, image):
     made, report = run(tiled(TWO, 32), source, tmp_path)
     assert report.tiles == 2 * 25
     assert made.tobytes() == windows(tiled(TWO, None), image)[0].tobytes()

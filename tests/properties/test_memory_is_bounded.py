@@ -13,6 +13,7 @@ from properties.runs_help import pipeline, write_tiff
 
 import tileconv
 from tileconv.errors import PlanError
+from tileconv.planning.build import make_plan
 
 CHAIN = [{"op": "gaussian", "sigma": 2}, {"op": "sobel"}, {"op": "unsharp", "sigma": 1}]
 MIB = 2**20
@@ -78,5 +79,5 @@ def test_the_plan_keeps_to_the_limit_and_to_the_image_size(large, tmp_path, memo
     made = tileconv.plan(spec)
     assert made.peak_bytes <= made.memory_limit
     huge = replace(made.source, shape=tuple(8 * n for n in made.source.shape))
-    grown = tileconv.api.make_plan(made.spec, huge, cache_bytes=0)
+    grown = make_plan(made.spec, huge, cache_bytes=0)
     assert grown.peak_bytes <= made.memory_limit

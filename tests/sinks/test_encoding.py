@@ -46,7 +46,7 @@ def test_chunks_are_those_that_zarr_writes(tmp_path, dtype, order):
     pixels = np.random.default_rng(1).integers(0, 100, info.chunks).astype(np.dtype(dtype).newbyteorder(order))
     theirs = by_zarr(tmp_path / "theirs.zarr", info)
     theirs[0:1, 0:32, 0:32] = pixels
-    assert encode(pixels) == (tmp_path / "theirs.zarr" / "c" / "0" / "0" / "0").read_bytes()
+    assert b"".join(encode(pixels)) == (tmp_path / "theirs.zarr" / "c" / "0" / "0" / "0").read_bytes()
 
 
 def test_chunk_of_a_strided_view_is_encoded_as_its_pixels():

@@ -6,8 +6,6 @@ begins with a verification of its own, so that a repair may be killed anywhere.
 
 from __future__ import annotations
 
-from functools import partial
-
 from tileconv.execute.folder import RunFolder
 from tileconv.execute.journal import DAMAGED, Event, History, Journal
 from tileconv.execute.progress import Progress
@@ -15,8 +13,7 @@ from tileconv.execute.resume import sinks_of
 from tileconv.execute.verify import Verification, examine, recorded_plan
 from tileconv.execute.what import check_same, what
 from tileconv.planning.model import Plan
-from tileconv.retry import retrying
-from tileconv.sinks.files import sink_errors
+from tileconv.sinks.files import remove, sink_errors
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.source import Source
 
@@ -52,7 +49,7 @@ def mark_damaged(plan: Plan, source: Source, folder: RunFolder, progress: Progre
     sink.rebuild()
     with sink_errors(sink.path):
         for file in list(sink.strays()):
-            retrying(partial(file.unlink, missing_ok=True))
+            remove(file)
     return found
 
 

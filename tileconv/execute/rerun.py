@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tileconv.errors import ResumeError, SinkError, SourceError
-from tileconv.execute.provenance import libraries, read_provenance
 from tileconv.execute.progress import Progress
+from tileconv.execute.provenance import libraries, read_provenance
 from tileconv.execute.run import Report, run_plan
 from tileconv.execute.what import first_difference
 from tileconv.planning.build import make_plan

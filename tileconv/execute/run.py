@@ -24,6 +24,7 @@ from tileconv.execute.repair import mark_damaged
 from tileconv.execute.resume import reads, tile_at
 from tileconv.execute.stop import on_signals
 from tileconv.execute.verify import facts_of
+from tileconv.graph.allocator import give_back
 from tileconv.graph.windows import Job
 from tileconv.graph.work import Counts
 from tileconv.planning.model import Plan
@@ -163,8 +164,9 @@ def _make(begun: Begun, source: Source, ledger: Ledger, *, overwrite: bool) -> N
             before = source if number == 0 else _between(sinks[number - 1], work.source.axes)
             ledger.number = number
             _tiles(plan, Job(work, before, sink), _possible(begun, ledger, number), ledger, whole=not begun.resumed)
+            give_back()
             _check(ledger, overwrite=overwrite)
-        if sink.plain and left[number]:
+        if sink.plain and left[number + 1]:  # also where a run ended after the last tile and before this
             sink.finish({}) if sink.whole() else sink.finish_part()
     if ledger.failures:
         raise _unfinished(ledger, overwrite=overwrite)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from tileconv.boxes import TileGrid
 from tileconv.engines.values import Dtype
 from tileconv.errors import PlanError
-from tileconv.images import ImageInfo
+from tileconv.images import DECODED_CACHE_BYTES, ImageInfo
 from tileconv.planning.layout import lay_out
 from tileconv.planning.memory import BASE_BYTES, Bytes, available_bytes, kernel_bytes, peak_bytes, tile_bytes, total
 from tileconv.planning.model import Missing, Pass, Plan
@@ -57,8 +57,9 @@ def make_plan(spec: PipelineSpec, source: ImageInfo, *, cache_bytes: int = 0) ->
     workers, why_workers = _workers(spec.run)
     limit, why_limit = _limit(spec.run)
     tiled = []
-    for work in passes:
-        budget = Budget(limit, workers, spec.run.executor, BASE_BYTES + cache_bytes + kernel_bytes(work.stages))
+    for number, work in enumerate(passes):
+        kept = DECODED_CACHE_BYTES if number else cache_bytes
+        budget = Budget(limit, workers, spec.run.executor, BASE_BYTES + kept + kernel_bytes(work.stages))
         tiled.append(_tiled(work, spec.run, budget))
     return Plan(spec, source, tuple(tiled), workers, why_workers, limit, why_limit)
 
@@ -193,8 +194,12 @@ def _missing(spec: PipelineSpec, source: ImageInfo) -> Missing | None:
 def _workers(run: RunSpec) -> tuple[int, str]:
     if run.workers is not None:
         return run.workers, "run.workers"
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return usable, "processors that this process may use"
+    return usable_processors(), "processors that this process may use"
+
+
+def usable_processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _limit(run: RunSpec) -> tuple[int, str]:

@@ -130,7 +130,7 @@ def _written(source: ImageInfo, stages: Sequence[Stage], dtype: Dtype, chunks: M
             shape[source.axes.index(name)] = stages[-1].domain_out.shape[axis]
     sides = {a: chunk_side(a, n) for a, n in zip(source.axes, shape, strict=True)} | dict(chunks or {})
     sizes = tuple(min(sides[a], n) for a, n in zip(source.axes, shape, strict=True))
-    return replace(source, shape=tuple(shape), dtype=dtype, chunks=sizes, nodata=None, compressed=False, notes=())
+    return replace(source, shape=tuple(shape), dtype=dtype, chunks=sizes, nodata=None, compressed=True, notes=())
 
 
 def _image_box(info: ImageInfo, stages: Sequence[Stage]) -> Box:

@@ -7,7 +7,8 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from tileconv.boxes import Box
 from tileconv.errors import GeometryError, SinkError
 from tileconv.images import ImageInfo
+from tileconv.retry import retrying
 
 _FIXES = {
     errno.ENOSPC: "Free some disk space, or choose an output path on another disk.",
@@ -54,6 +56,20 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def remove(path: Path) -> None:
+    """Delete a file, a link or a folder with all that is in it; what is gone already is no matter.
+
+    Each step is tried again by itself after an error that may pass.
+    """
+    if path.is_dir() and not path.is_symlink():
+        for entry in [*path.iterdir()]:
+            remove(entry)
+        with suppress(FileNotFoundError):
+            retrying(path.rmdir)
+    else:
+        retrying(partial(path.unlink, missing_ok=True))
 
 
 def check_tile(box: Box, array: NDArray[np.generic], info: ImageInfo) -> None:

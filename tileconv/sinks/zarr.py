@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from tileconv.errors import GeometryError, SinkError
 from tileconv.images import ImageInfo
 from tileconv.retry import retrying
 from tileconv.sinks.encoding import array_metadata, encode, group_metadata, intact
-from tileconv.sinks.files import check_tile, replacing, sink_errors
+from tileconv.sinks.files import check_tile, remove, replacing, sink_errors
 from tileconv.sinks.ome import ome_attributes
 
 MARKER = "tileconv"
@@ -41,10 +40,11 @@ class Digest:
     def __init__(self) -> None:
         self._crc = self._bytes = 0
 
-    def add(self, encoded: bytes) -> None:
-        """Take the next chunk."""
-        self._crc = imagecodecs.zlibng_crc32(encoded, self._crc)
-        self._bytes += len(encoded)
+    def add(self, *pieces: bytes) -> None:
+        """Take the next chunk, in as many pieces as it comes."""
+        for piece in pieces:
+            self._crc = imagecodecs.zlibng_crc32(piece, self._crc)
+            self._bytes += len(piece)
 
     def __str__(self) -> str:
         return f"{self._crc:08x}-{self._bytes:x}"
@@ -109,7 +109,7 @@ class ZarrSink:
             (self.array_path / "zarr.json").stat()  # raises if the store is gone; zarr.open would make it a TypeError
             digest = Digest()
             for chunk in TileGrid(box, self.info.chunks):
-                digest.add(self._write_chunk(chunk, array[chunk.within(box)]))
+                digest.add(*self._write_chunk(chunk, array[chunk.within(box)]))
         return str(digest)
 
     def stored_digest(self, box: Box) -> str:
@@ -183,7 +183,7 @@ class ZarrSink:
             index = (a // n for a, n in zip(chunk.start, self.info.chunks, strict=True))
             yield self.array_path.joinpath("c", *map(str, index))
 
-    def _write_chunk(self, box: Box, pixels: NDArray[np.generic]) -> bytes:
+    def _write_chunk(self, box: Box, pixels: NDArray[np.generic]) -> tuple[bytes, bytes]:
         """Encode one chunk, put it in its place in one step, and return its bytes."""
         if pixels.shape != self.info.chunks:
             whole = np.zeros(self.info.chunks, pixels.dtype)
@@ -193,8 +193,8 @@ class ZarrSink:
         (file,) = self.chunk_files(box)
 
         def put() -> None:
-            with replacing(file) as temporary:
-                temporary.write_bytes(encoded)
+            with replacing(file) as temporary, temporary.open("wb") as target:
+                target.writelines(encoded)
 
         retrying(put)
         return encoded
@@ -239,7 +239,7 @@ class ZarrSink:
         """Remove files that a killed process was writing; SinkError if the file system refuses."""
         with sink_errors(self.path):
             for file in [*self.path.rglob("*.partial")]:
-                file.unlink(missing_ok=True)
+                remove(file)
 
     def finish(self, provenance: Mapping[str, object], *, window: tuple[float, float] | None = None) -> None:
         """Make the store a complete image: write the ``ome`` attribute, and *provenance* under ``tileconv``.
@@ -277,7 +277,7 @@ class ZarrSink:
             self.check_free(overwrite=True)
             self._clear()
             if self.path.exists():
-                self.path.resolve().rmdir()
+                retrying(self.path.resolve().rmdir)
 
     def _ome(self, window: tuple[float, float] | None) -> dict[str, object]:
         name = self.path.name.removesuffix(".zarr").removesuffix(".ome")
@@ -343,8 +343,8 @@ class ZarrSink:
         if metadata.exists():
             self._mark({MARKER: {"complete": False}})
         for entry in [entry for entry in self.path.iterdir() if entry != metadata]:
-            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-        metadata.unlink(missing_ok=True)
+            remove(entry)
+        remove(metadata)
 
 
 def _is_index(parts: Sequence[str], counts: Sequence[int]) -> bool:

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+from tileconv.images import DECODED_CACHE_BYTES
 from tileconv.sources.source import Pixels
 
 Value = TypeVar("Value")
@@ -44,5 +45,5 @@ class Cache(Generic[Value]):
 OPEN_FILES = 16
 """Files that one kind of source keeps open in a process; far below the usual limit of 256 or 1024."""
 
-CHUNKS: Cache[Pixels] = Cache(64 * 2**20, lambda chunk: chunk.nbytes)
-"""Decoded chunks of all compressed sources of this process; neighbouring tiles read the same ones. Read only."""
+CHUNKS: Cache[Pixels] = Cache(DECODED_CACHE_BYTES, lambda chunk: chunk.nbytes)
+"""Decoded chunks of all compressed sources of this process. Read only."""

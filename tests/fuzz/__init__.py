@@ -1,0 +1,1 @@
+"""Fuzzers: mutated spec texts and TIFF files against what must hold of every input."""

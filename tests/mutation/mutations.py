@@ -1,0 +1,221 @@
+"""The table of mutations: which text of which file is replaced by what, and the tests of which at least one must fail.
+
+Every text stands exactly once in its file (``test_mutations.py``). The tests named are the smallest choice that
+notices; the whole suite would take an hour. Here are geometry and numbers, in ``mutations_of_files`` the rest.
+"""
+
+from __future__ import annotations
+
+from tests.mutation.mutation import Mutation, broken
+from tests.mutation.mutations_of_files import INPUT, JOURNALS, STORE
+
+MAPS, CAST = "engines/test_index_maps.py", "graph/test_cast.py"
+SINK, KERNEL = "sinks/test_zarr_sink.py", "kernels/test_kernel.py"
+TILING, RIGHT = "properties/test_tiling_is_invisible.py", "properties/test_right_answer.py"
+SILENT, ORDER = "properties/test_nothing_silently_wrong.py", "execute/test_order_of_a_run.py"
+
+GEOMETRY = (
+    broken(
+        "the sink takes tiles that cut a chunk",
+        "sinks/zarr.py",
+        "if any(a % chunk or (b % chunk and b != size) for a, b, chunk, size in edges):",
+        "if False:",
+        f"{SINK}::test_boxes_that_cut_a_chunk_or_leave_the_image_are_refused",
+    ),
+    broken(
+        "run.tile may cut chunks",
+        "planning/build.py",
+        "if size % chunk and size < whole:",
+        "if False:",
+        "planning/test_tile_choice.py::test_a_tile_that_cuts_chunks_is_refused_with_one_that_does_not",
+    ),
+    broken(
+        "the plan chooses tiles that cut chunks",
+        "planning/tiles.py",
+        "tiles.append(tuple(n * c for n, c in zip(counts, chunks, strict=True)))",
+        "tiles.append(tuple(n * c + (n > 1) for n, c in zip(counts, chunks, strict=True)))",
+        "planning/test_tile_choice.py::test_every_tile_offered_is_a_whole_number_of_chunks",
+    ),
+    broken(
+        "the halo is one short after the tile",
+        "planning/regions.py",
+        "want = min(a for a, _ in ends), max(b for _, b in ends)",
+        "want = min(a for a, _ in ends), max(b for _, b in ends) - (max(b for _, b in ends) > out[1])",
+        f"{RIGHT}::test_any_kernel",
+    ),
+    broken(
+        "a tile reads one pixel less than it needs, and extends what it has",
+        "graph/work.py",
+        "    return with_space(tile, steps[0].have) if steps else tile",
+        "    box = with_space(tile, steps[0].have) if steps else tile\n"
+        "    return Box(box.start, (*box.stop[:-1], max(tile.stop[-1], box.stop[-1] - 1)), box.axes)",
+        f"{TILING}::test_tile_sizes_and_halo_methods",
+        "planning/test_regions.py",
+    ),
+    broken(
+        "the sides of the halo are swapped",
+        "kernels/kernel.py",
+        "return Halo(self.anchor, tuple(n - 1 - a for n, a in zip(self.shape, self.anchor, strict=True)))",
+        "return Halo(tuple(n - 1 - a for n, a in zip(self.shape, self.anchor, strict=True)), self.anchor)",
+        f"{RIGHT}::test_any_kernel",
+    ),
+    Mutation(
+        "the border is made once, by the whole halo",
+        (
+            (
+                "planning/regions.py",
+                "        if last - first > size:\n            first, last = 0, size\n",
+                "        if stage is not stages[0]:\n            first, last = want[0] - low, want[1] - low\n",
+            ),
+            (
+                "engines/borders.py",
+                'held and (border.rule == "wrap" or (domain.start[axis] <= start and stop <= domain.stop[axis]))',
+                "held",
+            ),
+        ),
+        (f"{RIGHT}::test_chains_where_every_stage_extends_its_own_input",),
+    ),
+    broken(
+        "strips leave a row out",
+        "planning/tiles.py",
+        "return [(a, min(a + size, stop)) for a in range(start, stop, size)]",
+        "return [(a, min(a + max(1, size - 1), stop)) for a in range(start, stop, size)]",
+        "planning/test_tile_choice.py::test_pieces_cover_once",
+    ),
+    broken(
+        "missing pixels of the halo are counted with the tile's",
+        "graph/work.py",
+        "count = int(absent[have.intersect(tile).within(have)].sum())",
+        "count = int(absent.sum())",
+        f"{ORDER}::test_missing_pixels_are_counted_once_whatever_the_tile",
+    ),
+    broken(
+        "halos that wrap are read from the wrong repetition",
+        "graph/windows.py",
+        "pieces.append((start, end, -repetition * size))",
+        "pieces.append((start, end, -max(repetition, 0) * size))",
+        "graph/test_windows.py::test_reading_beyond_the_image_is_its_repetition",
+    ),
+    broken(
+        "exchanged halos are one short",
+        "graph/overlap.py",
+        "before, after = max(before, starts[number] - first), max(after, last - starts[number + 1])",
+        "before, after = max(before, starts[number] - first - 1), max(after, last - starts[number + 1])",
+        f"{TILING}::test_tile_sizes_and_halo_methods",
+    ),
+)
+
+RULES = (
+    broken(
+        "reflect leaves the edge pixel out",
+        "engines/borders.py",
+        'period - (rule == "reflect") - folded',
+        'period - 2 * (rule == "reflect") - folded',
+        MAPS,
+    ),
+    broken(
+        "mirror is one pixel off",
+        "engines/borders.py",
+        "return np.where(folded < size, folded, period -",
+        'return np.where(folded < size, folded, period - (rule == "mirror") -',
+        MAPS,
+    ),
+    broken(
+        "nearest takes the pixel beside the edge",
+        "engines/borders.py",
+        "np.clip(positions, 0, size - 1)",
+        "np.clip(positions, min(1, size - 1), size - 1)",
+        MAPS,
+    ),
+    broken(
+        "wrap is one pixel off before the image",
+        "engines/borders.py",
+        "return positions % size",
+        "return (positions - (positions < 0)) % size",
+        MAPS,
+    ),
+    broken(
+        "constant begins one pixel late",
+        "engines/borders.py",
+        "(positions >= size), OUTSIDE, positions)",
+        "(positions > size), OUTSIDE, positions)",
+        MAPS,
+    ),
+)
+
+NUMBERS = (
+    broken(
+        "the centre of an even kernel is one off",
+        "kernels/kernel.py",
+        "anchor = tuple(n // 2 for n in array.shape)",
+        "anchor = tuple((n - 1) // 2 for n in array.shape)",
+        f"{KERNEL}::test_the_centre_of_even_kernels",
+        f"{KERNEL}::test_flip_and_anchor_are_the_definition_of_convolution",
+    ),
+    broken(
+        "convolution does not turn the kernel",
+        "kernels/kernel.py",
+        "array = np.flip(array)",
+        "array = array.copy()",
+        f"{KERNEL}::test_flip_and_anchor_are_the_definition_of_convolution",
+    ),
+    broken(
+        "blocks of the FFT begin where the tile does",
+        "engines/grid.py",
+        "origin, step = self.origin[axis], self.step[axis]",
+        "origin, step = start, self.step[axis]",
+        "engines/test_fft.py::test_cutting_changes_no_byte",
+        "planning/test_regions.py::test_the_fft_reads_whole_canonical_blocks",
+    ),
+    broken(
+        "NaN is a zero to the FFT",
+        "engines/fft.py",
+        "strange[read.within(around)] = ~np.isfinite(values)",
+        "strange[read.within(around)] = np.isinf(values)",
+        "engines/test_fft.py::test_nan_and_infinity_stand_where_the_definition_puts_them",
+    ),
+    broken(
+        "whole-number sums may leave int64",
+        "engines/sums.py",
+        "if choice.sums.guarded:",
+        "if False:",
+        f"{RIGHT}::test_int64_is_exact_up_to_its_edge_and_refused_beyond",
+    ),
+    broken(
+        "halves are rounded up",
+        "graph/cast.py",
+        "value = np.rint(np.float64(pixels[i]))",
+        "value = np.floor(np.float64(pixels[i]) + 0.5)",
+        f"{CAST}::test_floats_to_integers",
+    ),
+    broken(
+        "pixels below the range are not counted",
+        "graph/cast.py",
+        "out[i] = low\n            clipped += 1",
+        "out[i] = low",
+        f"{CAST}::test_floats_to_integers",
+    ),
+    broken(
+        "overflow: error clips",
+        "graph/cast.py",
+        'if clipped and overflow == "error":',
+        "if False:",
+        f"{CAST}::test_overflow_error_refuses",
+    ),
+    broken(
+        "NaN becomes a whole number",
+        "graph/cast.py",
+        "            absent += 1",
+        "            out[i] = 0",
+        f"{CAST}::test_nan_is_refused_with_the_count",
+    ),
+    broken(
+        "nodata needs no rule",
+        "planning/build.py",
+        "if nodata is not None and spec.missing is None:",
+        "if False:",
+        f"{SILENT}::test_nodata_without_a_rule_is_refused",
+    ),
+)
+
+MUTATIONS = (*GEOMETRY, *RULES, *NUMBERS, *INPUT, *STORE, *JOURNALS)

@@ -1,0 +1,192 @@
+"""Promises about inputs, the output store and the journal, broken one at a time."""
+
+from __future__ import annotations
+
+from tests.mutation.mutation import Mutation, broken
+
+SINK, REWRITTEN = "sinks/test_zarr_sink.py", "sources/test_tiff_rewritten.py"
+ORDER = "execute/test_order_of_a_run.py"
+JOURNAL, RESUME, CHANGES = "execute/test_journal.py", "execute/test_kill_and_resume.py", "execute/test_changes.py"
+
+INPUT = (
+    broken(
+        "a segment that a TIFF leaves out reads as zeros under missing_chunks: error",
+        "sources/tiff.py",
+        'if self._missing == "error":',
+        "if False:",
+        "sources/test_tiff_hostile.py::test_sparse_tiles_are_counted_and_read_as_nodata",
+    ),
+    broken(
+        "a lost chunk of an intermediate result reads as zeros",
+        "execute/run.py",
+        'return open_source(str(sink.path), axes=axes, missing_chunks="error")',
+        "return open_source(str(sink.path), axes=axes)",
+        f"{ORDER}::test_a_lost_chunk_of_an_intermediate_result_is_never_zeros",
+    ),
+    broken(
+        "an input that changes is not noticed",
+        "sources/source.py",
+        'if (stat.st_size, stat.st_mtime_ns) != (fingerprint["size"], fingerprint["mtime_ns"]):',
+        "if False:",
+        f"{REWRITTEN}::test_a_file_written_over_with_one_of_the_same_size",
+    ),
+    broken(
+        "an input that changes to one of the same size is not noticed",
+        "sources/source.py",
+        'if (stat.st_size, stat.st_mtime_ns) != (fingerprint["size"], fingerprint["mtime_ns"]):',
+        'if stat.st_size != fingerprint["size"]:',
+        f"{REWRITTEN}::test_a_file_written_over_with_one_of_the_same_size",
+    ),
+    broken(
+        "decoded segments are kept by the name of their file alone",
+        "sources/tiff.py",
+        "self._key = (self._recipe, *self.fingerprint.values())",
+        "self._key = (self._recipe,)",
+        f"{REWRITTEN}::test_decoded_pixels_are_those_of_the_file_as_it_is_now",
+    ),
+    broken(
+        "the end of a JPEG segment may be cut off",
+        "sources/tiff.py",
+        "if layout.ends not in data[-64:]:",
+        "if False:",
+        "sources/test_tiff_hostile.py::test_segment_cut_short_is_named",
+    ),
+    broken(
+        "tiles may lie beyond the end of the file",
+        "sources/tiff_layout.py",
+        "if (bad & present).any():",
+        "if False:",
+        "sources/test_tiff_hostile.py::test_truncated_anywhere_is_refused_or_whole",
+    ),
+    broken(
+        "fax pixels of eight bits are zeros",
+        "sources/tiff_layout.py",
+        "if key.compression in _FAX and key.bitspersample != 1:",
+        "if False:",
+        f"{REWRITTEN}::test_what_the_fuzzer_found",
+    ),
+)
+
+STORE = (
+    broken(
+        "chunks carry a wrong checksum",
+        "sinks/encoding.py",
+        "value: int = google_crc32c.value(packed)",
+        "value: int = google_crc32c.value(packed[1:])",
+        "sinks/test_encoding.py::test_chunks_are_those_that_zarr_writes",
+    ),
+    broken(
+        "a store says that it is complete from the start",
+        "sinks/zarr.py",
+        'marker: dict[str, Any] = {MARKER: {"complete": False}}',
+        'marker: dict[str, Any] = {MARKER: {"complete": True}}',
+        f"{SINK}::test_the_store_looks_complete_only_after_finish",
+        "execute/test_results_as_inputs.py::test_the_result_of_a_broken_off_run_is_no_input",
+    ),
+    broken(
+        "the ome attribute comes before the pixels",
+        "sinks/zarr.py",
+        "_write_metadata(self.path, group_metadata(marker))",
+        '_write_metadata(self.path, group_metadata({**marker, "ome": self._ome(None)}))',
+        f"{SINK}::test_the_store_looks_complete_only_after_finish",
+    ),
+    broken(
+        "finish takes a store that lacks chunks",
+        "sinks/zarr.py",
+        "if found < expected:",
+        "if False:",
+        f"{SINK}::test_finish_refuses_a_store_that_lacks_chunks",
+    ),
+    Mutation(
+        "files are written in place",
+        (
+            (
+                "sinks/files.py",
+                'temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")',
+                "temporary = path",
+            ),
+            (
+                "sinks/files.py",
+                "            temporary.replace(path)\n        finally:\n            temporary.unlink(missing_ok=True)",
+                "        finally:\n            pass",
+            ),
+        ),
+        ("sinks/test_output_files.py::test_a_failed_replacement_leaves_the_old_file_and_nothing_else",),
+    ),
+    broken(
+        "the input may be the output",
+        "sinks/files.py",
+        "if any(_same(written, part) for part in (read, *read.parents)):",
+        "if False:",
+        "sinks/test_output_files.py::test_an_output_that_is_the_input_is_refused_through_links",
+    ),
+    broken(
+        "stores of others are replaced",
+        "sinks/zarr.py",
+        'if MARKER not in ours.get("attributes", {}):',
+        "if False:",
+        f"{SINK}::test_what_is_not_ours_is_never_touched",
+    ),
+)
+
+JOURNALS = (
+    broken(
+        "a tile is in the journal before it is written",
+        "execute/local.py",
+        "        return None if stop.is_set() else attempt(job, tile)",
+        "        from tileconv.graph.windows import Receipt\n"
+        "        from tileconv.graph.work import Counts\n\n"
+        "        heard(Receipt(tile, 0.0, Counts()))\n"
+        "        return None if stop.is_set() else attempt(job, tile)",
+        f"{ORDER}::test_a_tile_that_is_in_the_journal_is_stored",
+    ),
+    broken(
+        "a torn line of the journal swallows the next",
+        "execute/journal.py",
+        'line = b"\\n" * self._torn + line',
+        "line = line[:]",
+        f"{JOURNAL}::test_every_torn_end_loses_the_last_line_alone",
+    ),
+    broken(
+        "the checksum of a journal's line is not checked",
+        "execute/journal.py",
+        'if checksum != b"%08x" % zlib.crc32(text):',
+        "if False:",
+        f"{JOURNAL}::test_a_flipped_bit_loses_its_line_and_invents_nothing",
+    ),
+    broken(
+        "the marker done comes before the metadata",
+        "execute/run.py",
+        "                folder.unset_done()\n",
+        '                folder.set_done({"fingerprint": plan.fingerprint()})\n',
+        f"{ORDER}::test_done_is_said_when_all_is_done",
+    ),
+    broken(
+        "a run that goes on ignores lost chunks",
+        "execute/resume.py",
+        'return "" if there and not sink.lacks(stored_box(work, key[1])) else GONE',
+        'return ""',
+        f"{RESUME}::test_a_lost_chunk_is_made_again_and_nothing_else",
+    ),
+    broken(
+        "a run that goes on takes its own tiles for those of the run before",
+        "execute/begin.py",
+        "    plan = adopt(plan, source, recorded)\n",
+        "",
+        f"{CHANGES}::test_the_tile_that_the_plan_chose_is_adopted",
+    ),
+    broken(
+        "a run goes on with what another began",
+        "execute/begin.py",
+        "    check_same(recorded, what(plan, source), plan.spec.output.path)\n",
+        "",
+        f"{CHANGES}::test_another_input_is_refused",
+    ),
+    broken(
+        "two runs write to one output",
+        "execute/folder.py",
+        "fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)",
+        f"{RESUME}::test_a_second_run_at_the_same_time_is_refused",
+    ),
+)
