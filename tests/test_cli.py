@@ -239,3 +239,20 @@ def test_help_is_quick_to_import():
     text = "import sys; from tileconv import cli; print([m for m in ('numpy', 'dask', 'numba') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_run_imports_what_it_needs(folder):
+    """A run over a TIFF on threads does without Dask, Zarr and SciPy's linear algebra, and leaves the last usable."""
+    text = """
+import sys
+from tileconv import cli
+sys.argv = ["tileconv", "run", "p.yaml"]
+try:
+    cli.main()
+except SystemExit:
+    print([m for m in ("dask", "zarr", "scipy.linalg") if m in sys.modules])
+import scipy.linalg
+print(scipy.linalg.norm([3.0, 4.0]))
+"""
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-2:] == ["[]", "5.0"]

@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -90,6 +91,7 @@ def _report(work: Callable[..., Report], *, as_json: bool) -> None:
     """Do *work* with progress on stderr, and print its report; an interruption becomes its text and exit code."""
     from tileconv.report.terminal import TerminalProgress, summary
 
+    _load_compiler()
     try:
         with TerminalProgress(Console(stderr=True)) as progress:
             report = work(progress=progress)
@@ -97,6 +99,21 @@ def _report(work: Callable[..., Report], *, as_json: bool) -> None:
         sys.stderr.write(f"{end}\n")
         raise typer.Exit(INTERRUPTED) from None
     print_(_json(report.as_json()) if as_json else summary(report))
+
+
+def _load_compiler() -> None:
+    """Load numba without SciPy's linear algebra, whose import takes a seventh of a start (docs/performance.md).
+
+    Only in a process of the command line: a function that somebody else compiles may want it.
+    """
+    if "scipy.linalg" in sys.modules:
+        return
+    modules: dict[str, Any] = sys.modules
+    modules["scipy.linalg"] = None  # numba asks for it once, here, and does without
+    try:
+        import_module("numba.np.arraymath")
+    finally:
+        del modules["scipy.linalg"]
 
 
 @app.command()
