@@ -65,7 +65,8 @@ def run(
     if repair and overwrite:
         _refuse("give --repair or --overwrite, not both")
     loaded = _load(spec, set_, input_, output)
-    _report(partial(api.run, loaded, overwrite=overwrite, keep_going=keep_going, repair=repair), as_json=as_json)
+    work = partial(api.run, loaded, overwrite=overwrite, keep_going=keep_going, repair=repair)
+    _report(work, as_json=as_json, repair=repair)
 
 
 @app.command()
@@ -87,7 +88,7 @@ def rerun(
     _report(partial(api.rerun, made, output, input_path=input_, overwrite=overwrite, note=note), as_json=as_json)
 
 
-def _report(work: Callable[..., Report], *, as_json: bool) -> None:
+def _report(work: Callable[..., Report], *, as_json: bool, repair: bool = False) -> None:
     """Do *work* with progress on stderr, and print its report; an interruption becomes its text and exit code."""
     from tileconv.report.terminal import TerminalProgress, summary
 
@@ -98,7 +99,7 @@ def _report(work: Callable[..., Report], *, as_json: bool) -> None:
     except Interrupted as end:
         sys.stderr.write(f"{end}\n")
         raise typer.Exit(INTERRUPTED) from None
-    print_(_json(report.as_json()) if as_json else summary(report))
+    print_(_json(report.as_json()) if as_json else summary(report, repair=repair))
 
 
 def _load_compiler() -> None:

@@ -131,7 +131,7 @@ class RunFolder:
         while True:
             retrying(lambda: self.path.mkdir(parents=True, exist_ok=True))
             try:
-                descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o666)
+                descriptor = retrying(lambda: os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o666))
             except FileNotFoundError:  # the run that held it has just removed the folder
                 continue
             try:

@@ -74,15 +74,16 @@ class TerminalProgress:
             self._console.print(f"{done}, {rate_text(rate)}, {left:,.0f} s left")
 
 
-def summary(report: Report) -> str:
-    """Return what a run did in a few lines."""
+def summary(report: Report, *, repair: bool = False) -> str:
+    """Return what a run, or a repair, did in a few lines."""
     shape = " x ".join(map(str, report.shape))
     if report.damages:
         found = "\n".join(f"found: {text}" for text in report.damages)
         mended = f"{tiles_text(report.tiles)} made again, {report.kept:,} kept"
         return f"{report.output}\n{found}\nrepaired in {report.seconds:.1f} s: {mended}"
     if report.kept and not report.tiles:
-        return f"{report.output}\n{shape} {report.dtype}, already complete: 0 of {tiles_text(report.kept)} to make"
+        nothing = "nothing to repair" if repair else "already complete"
+        return f"{report.output}\n{shape} {report.dtype}, {nothing}: 0 of {tiles_text(report.kept)} to make"
     lines = [
         f"{report.output}",
         f"{shape} {report.dtype} in {tiles_text(report.tiles)}, {report.seconds:.1f} s, "

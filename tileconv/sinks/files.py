@@ -49,13 +49,13 @@ def replacing(path: Path) -> Iterator[Path]:
         If the file system refuses.
     """
     with sink_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        retrying(partial(path.parent.mkdir, parents=True, exist_ok=True))
         temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
         try:
             yield temporary
             temporary.replace(path)
         finally:
-            temporary.unlink(missing_ok=True)
+            remove(temporary)
 
 
 def remove(path: Path) -> None:

@@ -1,0 +1,125 @@
+"""``tileconv run --repair``: exactly what is damaged is made again, under the rules of any run."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+from execute.resume_help import ONE, TWO, digest, finish, history, litter, poisoned, write_spec
+
+import tileconv
+from tileconv.errors import ResumeError, SinkError, SourceError
+from tileconv.execute.status import status
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A finished run of two passes."""
+    tileconv.run(write_spec(tmp_path, TWO))
+    return tmp_path
+
+
+def test_nothing_to_repair(made):
+    before = {p: p.stat().st_mtime_ns for p in (made / "o.zarr").rglob("*")}
+    code, out, err = finish(made, "--repair")
+    assert (code, err) == (0, "")
+    assert "nothing to repair" in out
+    assert {p: p.stat().st_mtime_ns for p in (made / "o.zarr").rglob("*")} == before
+
+
+def test_only_what_is_damaged(made):
+    expected = digest(made / "o.zarr")
+    chunk = made / "o.zarr" / "0" / "c" / "4" / "5"
+    chunk.write_bytes(chunk.read_bytes()[::-1])
+    code, out, err = finish(made, "--repair")
+    assert code == 0, err
+    assert "found: tile 49, y=64:80 x=80:96: 0/c/4/5 is not what was written" in out
+    assert "repaired in" in out
+    assert "10 tiles made again, 210 kept" in out
+    assert digest(made / "o.zarr") == expected
+    assert litter(made) == []
+    assert {k for k, n in history(made).attempts.items() if n == 2} == {(1, 49)} | {
+        (0, 11 * y + x) for y in (3, 4, 5) for x in (4, 5, 6)
+    }
+    report = json.loads(finish(made, "--repair", "--json")[1])
+    assert (report["damages"], report["tiles"]) == ([], 0)
+
+
+@pytest.mark.parametrize("name", ["zarr.json", "0/zarr.json"])
+@pytest.mark.parametrize("text", [None, "", "{}", "other"])
+def test_metadata(made, name, text):
+    expected = digest(made / "o.zarr")
+    file = made / "o.zarr" / name
+    before = file.read_text()
+    file.unlink()
+    if text is not None:
+        file.write_text(before.replace("zarr_format", "zarr_forma") if text == "other" else text)
+    report = tileconv.run(made / "p.yaml", repair=True)
+    assert report.tiles == 0
+    assert report.damages == (f"{name} is {'missing' if text is None else 'not what was written'}",)
+    assert digest(made / "o.zarr") == expected
+
+
+def test_what_no_tile_has_goes(made):
+    expected = digest(made / "o.zarr")
+    shutil.copytree(made / "o.zarr" / "0" / "c" / "3", made / "o.zarr" / "0" / "c" / "44")
+    assert len(tileconv.run(made / "p.yaml", repair=True).damages) == 11
+    assert digest(made / "o.zarr") == expected
+
+
+def test_what_is_not_ours_stays(made):
+    (made / "o.zarr" / "0" / "c" / "3" / "3").unlink()
+    (made / "o.zarr" / "notes.txt").write_text("mine")
+    with pytest.raises(SinkError, match=r"holds 'notes\.txt', which tileconv did not write"):
+        tileconv.run(made / "p.yaml", repair=True)
+    assert (made / "o.zarr" / "notes.txt").read_text() == "mine"
+    assert status(made / "o.zarr").state == "complete"  # nothing was begun
+
+
+def test_a_store_of_another_is_not_mended_into_ours(made):
+    shutil.rmtree(made / "o.zarr")
+    import zarr
+
+    zarr.create_group(made / "o.zarr").create_array("0", data=np.ones((160, 176), "f4"), chunks=(16, 16))
+    before = digest(made / "o.zarr")
+    with pytest.raises(SinkError, match="was not made by tileconv"):
+        tileconv.run(made / "p.yaml", repair=True)
+    assert digest(made / "o.zarr") == before
+
+
+def test_refusals(made):
+    os.utime(made / "a.tif", ns=(1, 1))
+    with pytest.raises(ResumeError, match="input"):
+        tileconv.run(made / "p.yaml", repair=True)
+    assert finish(made, "--repair", "--overwrite")[0] == 2
+    shutil.rmtree(made / "o.zarr.tileconv")
+    with pytest.raises(SourceError, match="expected the run folder"):
+        tileconv.run(made / "p.yaml", repair=True)
+    assert not (made / "o.zarr.tileconv").exists()
+
+
+def test_counts_survive_a_damaged_journal(tmp_path):
+    """What was counted in a tile of the first pass is in the result's provenance, whether or not the tile is read."""
+    spec = write_spec(tmp_path, TWO, image=poisoned(), missing={"rule": "propagate"})
+    tileconv.run(spec)
+    expected = digest(tmp_path / "o.zarr")
+    journal = tmp_path / "o.zarr.tileconv" / "journal"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    lost = next(n for n, line in enumerate(lines) if b'"pass":0,"tile":25,' in line)
+    lines[lost] = lines[lost].replace(b"digest", b"digesT")
+    journal.write_bytes(b"".join(lines))
+    (tmp_path / "o.zarr" / "zarr.json").unlink()
+    tileconv.run(spec, repair=True)
+    assert digest(tmp_path / "o.zarr") == expected
+
+
+def test_an_unfinished_run_is_verified_and_finished(tmp_path):
+    spec = write_spec(tmp_path, ONE, image=poisoned(), missing={"rule": "error"})
+    with pytest.raises(tileconv.errors.UnfinishedError):
+        tileconv.run(spec, keep_going=True)
+    (tmp_path / "o.zarr" / "0" / "c" / "9" / "9").write_bytes(b"x")
+    with pytest.raises(tileconv.errors.UnfinishedError, match="109 of 110 tiles are done"):
+        tileconv.run(spec, keep_going=True, repair=True)
+    assert history(tmp_path).attempts[0, 9 * 11 + 9] == 2
+    assert status(tmp_path / "o.zarr").state == "unfinished"
