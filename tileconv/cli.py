@@ -246,7 +246,9 @@ def calibrate(
     """Measure this machine's engines, so that plans choose by its own costs."""
     from tileconv.engines.calibrate import calibrate as measure
     from tileconv.engines.cost import own_costs
+    from tileconv.graph.allocator import keep_freed_memory
 
+    keep_freed_memory()  # as a run does
     target = output or own_costs()
     measure(Console(stderr=True).print).write(target)
     print_(str(target))

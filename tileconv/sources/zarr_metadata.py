@@ -141,7 +141,7 @@ def _refuse_unfinished(attributes: Mapping[str, Any], where: str) -> None:
     """Raise SourceError when the ``tileconv`` attribute says that not every chunk was written."""
     mark = attributes.get("tileconv")
     if isinstance(mark, Mapping) and mark.get("complete") is False:
-        fix = "Run it again, with --overwrite."
+        fix = "Give its command again: it goes on where it was."
         raise SourceError("is the result of a run that did not finish", where=where, fix=fix)
 
 
