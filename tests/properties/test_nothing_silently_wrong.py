@@ -15,6 +15,7 @@ from properties.runs_help import complete, pipeline, run, stored, tiled, windows
 
 import tileconv
 from tileconv.errors import PlanError, ResumeError, SinkError, SourceError, TileError
+from tileconv.sources.open import open_source
 
 BOX = {"op": "box", "size": 3}
 BAD = {"op": "correlate", "kernel": [[1, -3, 1]]}
@@ -205,7 +206,7 @@ def test_an_output_is_replaced_only_on_request(tmp_path, image):
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, image):
-    source = tileconv.api.open_source(write_tiff(tmp_path / "a.tif", image, tile=64))
+    source = open_source(write_tiff(tmp_path / "a.tif", image, tile=64))
     write_tiff(tmp_path / "a.tif", image[:-10], tile=64)
     with pytest.raises(SourceError, match="changed after it was opened"):
         source.read(source.info.box)
