@@ -2,7 +2,7 @@
 # make test         set up, run the tests (TILECONV_PROFILE=quick|ci|long chooses how many examples)
 # make test-long    the tests with 5,000 examples each, then both fuzzers and all mutations (these: a quarter of an hour)
 # make lint         ruff, mypy --strict, import-linter
-# make bench        tileconv beside its peers, and exact counts, into bench/ (an hour and 12 GB of disk; BENCH="--only chain")
+# make bench        tileconv beside its peers, and exact counts, into bench/ (half an hour, 6 GB; BENCH="--only chain")
 # make test-lowest  the tests on the oldest libraries that pyproject.toml allows
 #
 # Everything made lies in this folder: the virtual environment in $(VENV), the demo in demo/.

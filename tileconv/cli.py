@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 import sys
@@ -31,7 +32,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-INTERRUPTED = 130
+RARELY = 100_000
+"""New objects between two searches for garbage: imports make many, and none of it (measured: docs/performance.md)."""
 SAMPLE_TILE_PX = 256 * 256
 
 Compression = Literal["deflate", "lzw", "zstd"]
@@ -98,7 +100,7 @@ def _report(work: Callable[..., Report], *, as_json: bool, repair: bool = False)
             report = work(progress=progress)
     except Interrupted as end:
         sys.stderr.write(f"{end}\n")
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(end.exit_code) from None
     print_(_json(report.as_json()) if as_json else summary(report, repair=repair))
 
 
@@ -318,6 +320,7 @@ def main() -> None:
 
     signal.signal(signal.SIGINT, on_interrupt)
     signal.signal(signal.SIGTERM, on_interrupt)
+    gc.set_threshold(RARELY)
     try:
         app(standalone_mode=True)
     except TileconvError as error:
@@ -331,4 +334,6 @@ def main() -> None:
         if not pressed:
             raise
         sys.stderr.write("interrupted; the output is not whole\n")
-        raise SystemExit(INTERRUPTED) from end
+        raise SystemExit(Interrupted.exit_code) from end
+    finally:
+        gc.freeze()  # an interpreter that ends would look through all that is imported again

@@ -112,6 +112,8 @@ class UnfinishedError(TileconvError):
 class Interrupted(KeyboardInterrupt):
     """The user stopped a run; the text says how far it came, and that the same command goes on."""
 
+    exit_code: ClassVar[int] = 130
+
 
 @dataclass(frozen=True)
 class Problem:

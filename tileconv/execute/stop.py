@@ -8,8 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-INTERRUPTED = 130
-"""Exit code of a run that a signal stopped."""
+from tileconv.errors import Interrupted
 
 
 class Stop(threading.Event):
@@ -28,7 +27,7 @@ def on_signals() -> Iterator[Stop]:
 
     def on_signal(_number: int, _frame: object) -> None:
         if stop.signalled:
-            os._exit(INTERRUPTED)
+            os._exit(Interrupted.exit_code)
         stop.signalled = True
         stop.set()
 
