@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from tileconv.planning.regions import spans
 from tileconv.planning.stages import Stage
 
-STORE_NS = 8.0
-"""Writing a pixel of an intermediate array and reading it back, nanoseconds (float32, zstd level 1)."""
+STORE_NS = 7.0
+"""Writing a pixel of an intermediate array and reading it back, nanoseconds (float32; docs/performance.md)."""
 TYPICAL_TILE, TYPICAL_DEPTH = 2048, 32
 
 
