@@ -43,6 +43,7 @@ lint: $(VENV)/.test
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.counts --folder bench
+	$(BIN)/python benchmarks/engines.py
 	$(BIN)/python -m benchmarks.peers --folder bench --json bench/peers.json --table bench/peers.md $(BENCH)
 	@echo "table       bench/peers.md"
 
