@@ -8,6 +8,7 @@ import pytest
 import strategies
 import tifffile
 import yaml
+import zarr
 from execute.resume_help import ONE, digest, write_spec
 from properties.runs_help import complete
 
@@ -94,7 +95,27 @@ def test_another_input_is_refused(folder):
         tileconv.run(changed(folder, put("input", "path", "b.tif")))
 
 
-@pytest.mark.parametrize("package", ["tileconv", "numpy", "scipy", "numba"])
+def test_other_chunks_of_a_zarr_input_are_refused_and_read_anew(tmp_path):
+    """Neither the fingerprint nor a cache of this process may take the chunks of before for those of now."""
+    array = zarr.create_array(tmp_path / "in.zarr", shape=(64, 64), chunks=(32, 32), dtype="u2")
+    array[:] = 7
+    spec = {
+        "version": 1,
+        "input": {"path": str(tmp_path / "in.zarr"), "axes": "yx"},
+        "output": {"path": str(tmp_path / "o.zarr"), "dtype": "input", "chunks": 32},
+        "run": {"tile": 32},
+    }
+    tileconv.run(spec | {"stages": []})
+    array[:32, :32] = 9
+    with pytest.raises(ResumeError, match=r"input\.chunks was"):
+        tileconv.run(spec | {"stages": []})
+    tileconv.run(spec | {"stages": []}, overwrite=True)
+    made = zarr.open_group(tmp_path / "o.zarr", mode="r")["0"][:]
+    assert (made == array[:]).all()
+    assert made[0, 0] == 9
+
+
+@pytest.mark.parametrize("package", ["tileconv", "numpy", "scipy", "numba", "imagecodecs", "pillow"])
 def test_another_version_is_refused(folder, package):
     run = RunFolder(folder / "o.zarr")
     plan = run.plan()

@@ -1,5 +1,7 @@
 """Runs on a real Dask cluster: a scheduler and two workers, each a process of its own, on the loopback."""
 
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -9,10 +11,17 @@ import numpy as np
 import pytest
 import strategies
 import yaml
-from distributed import Client
+from distributed import Client, LocalCluster
+from execute.resume_help import ONE, digest, done, finish, history, litter, signalled, write_spec
 from properties.runs_help import complete, pipeline, run, tiled, windows, write_tiff
 
-from tileconv.errors import SourceError, TileError
+import tileconv
+from tileconv.errors import ClusterError, SourceError, TileError, UnfinishedError
+from tileconv.execute import cluster as module
+from tileconv.execute.begin import sinks_of
+from tileconv.execute.run import run_plan
+from tileconv.graph.windows import Job
+from tileconv.sources.open import open_source
 
 DASK = Path(sys.executable).with_name("dask")
 CHAIN = [{"op": "gaussian", "sigma": 2}, {"op": "sobel"}, {"op": "unsharp", "sigma": 1}]
@@ -137,3 +146,73 @@ def test_no_cluster_there(tmp_path, source):
     assert "run.executor: processes" in done.stderr
     assert "Traceback" not in done.stderr
     assert not complete(tmp_path / "o.zarr")
+
+
+class Wrapped:
+    """A source that does something of its own before it reads; it travels to the workers as any other does."""
+
+    def __init__(self, source, *words):
+        self.source, self.words = source, words
+
+    def __reduce__(self):
+        return type(self), (self.source, *self.words)
+
+    def __getattr__(self, name):
+        return getattr(self.source, name)
+
+
+class Deadly(Wrapped):
+    """Ends its process where a pixel is read, and notes that in a file."""
+
+    def read(self, box):
+        at, deaths = self.words
+        if all(a <= x < b for a, x, b in zip(box.start, at, box.stop, strict=True)):
+            with deaths.open("a", encoding="ascii") as file:
+                file.write("x")
+            os._exit(1)
+        return self.source.read(box)
+
+
+def planned(folder, **words):
+    """Return the plan of a spec of 110 tiles and its source."""
+    spec = write_spec(folder, ONE, **words)
+    return tileconv.plan(spec), open_source(str(folder / "a.tif"))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_tile_that_ends_its_workers_is_named_and_the_others_are_made(tmp_path, workers):
+    plan, source = planned(tmp_path, run={"executor": "processes", "workers": workers})
+    deaths = tmp_path / "deaths"
+    with pytest.raises(UnfinishedError, match=r"1 tiles failed: .*a\.tif, tile y=0:16 x=0:16: ended 2 workers"):
+        run_plan(plan, Deadly(source, (0, 0), deaths), keep_going=True)
+    assert done(tmp_path) == 109
+    assert [event.key for event in history(tmp_path).failed()] == [(0, 0)]
+    assert len(deaths.read_bytes()) <= 2 * module.DEATHS
+    assert run_plan(plan, source).kept == 109
+
+
+def test_a_cluster_without_workers_is_an_error(tmp_path):
+    plan, source = planned(tmp_path)
+    job = Job(plan.passes[0], source, sinks_of(plan)[0])
+    with (
+        LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0") as empty,
+        Client(empty) as client,
+        pytest.raises(ClusterError, match="has no workers"),
+    ):
+        module._windows(client, job, iter(plan.passes[0].grid), threading.Event(), print)
+
+
+def test_interrupted_and_gone_on_with(tmp_path):
+    write_spec(tmp_path, ONE, run={"executor": "processes"})
+    code, out, err = signalled(tmp_path, signal.SIGINT, 5)
+    assert (code, out) == (130, ""), err
+    assert err == f"interrupted: {done(tmp_path)} of 110 tiles are done; the same command goes on\n"
+    kept = done(tmp_path)
+    assert sum(p.name.isdigit() for p in tmp_path.rglob("c/*/*")) == kept < 110
+    code, out, _ = finish(tmp_path)
+    assert code == 0
+    assert f"kept {kept} tiles, {110 - kept} to make" in out
+    assert litter(tmp_path) == []
+    made = digest(tmp_path / "o.zarr" / "0")
+    tileconv.run(write_spec(tmp_path, ONE), overwrite=True)
+    assert digest(tmp_path / "o.zarr" / "0") == made

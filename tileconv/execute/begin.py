@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tileconv.errors import ResumeError, SinkError
 from tileconv.execute.folder import RunFolder
 from tileconv.execute.journal import History
 from tileconv.execute.resume import Todo, left_to_do, sinks_of
+from tileconv.execute.verify import check_not_replaced
 from tileconv.execute.what import adopt, check_same, what
 from tileconv.planning.model import Plan
-from tileconv.sinks.files import refuse_same
+from tileconv.sinks.files import refuse_same, sink_errors
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.source import Source
 
@@ -42,7 +44,7 @@ def begin(plan: Plan, source: Source, folder: RunFolder, *, overwrite: bool) -> 
     SinkError
         If the output exists and is not of this run, unless tileconv made all of it and *overwrite* is set.
     ResumeError
-        If the run that began the output differs from this one.
+        If the run that began the output differs from this one, or another output lies in its place.
     PlanError
         If its tiles do not fit in the memory that this one may take.
     """
@@ -53,6 +55,11 @@ def begin(plan: Plan, source: Source, folder: RunFolder, *, overwrite: bool) -> 
         return Begun(plan, sinks, History(), left_to_do(plan, sinks, History()), resumed=False)
     sinks[-1].check_free(overwrite=True)
     check_same(recorded, what(plan, source), plan.spec.output.path)
+    check_not_replaced(folder, sinks[-1].metadata_digests())
+    if sinks[-1].complete() and sinks[-1].marker().get("fingerprint") != plan.fingerprint():
+        problem = "zarr.json names another run than the one that began this output"
+        fix = "Compare and mend every tile with --repair, or begin anew with --overwrite."
+        raise ResumeError(problem, where=plan.spec.output.path, fix=fix)
     plan = adopt(plan, source, recorded)
     folder.tidy()
     history = History.of(folder.journal)
@@ -62,11 +69,26 @@ def begin(plan: Plan, source: Source, folder: RunFolder, *, overwrite: bool) -> 
 
 def _anew(plan: Plan, source: Source, folder: RunFolder, *, overwrite: bool) -> None:
     """Forget what was there; the plan comes before the store, so that a run that is killed here can go on."""
-    sinks = sinks_of(plan)
-    for sink in sinks:
-        sink.check_free(overwrite=overwrite or sink.plain)
+    *between, last = sinks_of(plan)
+    last.check_free(overwrite=overwrite)
+    between += _litter(folder.output, plan, {sink.path for sink in between})
+    for sink in between:
+        sink.check_free(overwrite=True)
+        if not (sink.free() or sink.replaceable()):
+            fix = "Choose another output path."
+            raise SinkError("exists and is no intermediate result of tileconv", where=str(sink.path), fix=fix)
     folder.clear()
-    for sink in sinks[:-1]:
+    for sink in between:
         sink.remove()
     folder.write_plan(what(plan, source))
-    sinks[-1].create(overwrite=overwrite)
+    last.create(overwrite=overwrite)
+
+
+def _litter(output: Path, plan: Plan, known: Collection[Path]) -> list[ZarrSink]:
+    """Return intermediate results beside *output* that a run of more passes left; *known* are those of this one."""
+    prefix = f"{output.name}.pass"
+    with sink_errors(output):
+        entries = list(output.parent.iterdir()) if output.parent.is_dir() else []
+    numbered = [e for e in entries if e.name.startswith(prefix) and e.name.removeprefix(prefix).isdecimal()]
+    sinks = [ZarrSink(path, plan.info, plain=True) for path in sorted(numbered) if path not in known]
+    return [sink for sink in sinks if sink.replaceable()]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+import pickle
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 from tileconv.boxes import Box
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 WINDOW = 4
 """Tiles in flight per worker thread: enough to keep it busy, few enough to keep scheduler and client small."""
 CONNECT_WITHIN_S, WORKERS_WITHIN_S = 5, 60
-GRACE_S = 10
-"""How long tiles in flight may take after an interruption; those that take longer are made again by the next run."""
+DEATHS = 2
+"""Workers of this machine that a tile may end before it is given up, and once more when it is tried alone."""
+LOST = "the connection to the scheduler was lost"
 
 
 def run_cluster(
@@ -34,7 +36,8 @@ def run_cluster(
 ) -> None:
     """Make *tiles* on *executor*, ``processes`` or a scheduler's address, and tell *heard* of each as it is done.
 
-    Once *stop* is set no new tile begins; those in flight are finished and heard of, if they take ``GRACE_S`` at most.
+    Once *stop* is set no new tile begins; those that run are finished and heard of. However this is left, no worker is
+    at a tile any more, unless the scheduler or all workers were lost.
 
     Parameters
     ----------
@@ -53,54 +56,169 @@ def run_cluster(
             _windows(client, job, iter(tiles), stop, heard)
 
 
-def _windows(client: Client, job: Job, tiles: Iterator[Box], stop: threading.Event, heard: Heard) -> None:
-    shared = client.scatter(job, broadcast=True, hash=False)
-    finished: SimpleQueue[Any] = SimpleQueue()
-    flying: dict[Any, Box] = {}
+class _Flight:
+    """Futures at the workers, each with what the caller wants to know of it: a tile, or a row's block."""
 
-    def submit(count: int) -> None:
-        for tile in islice(tiles, count):
-            future = client.submit(attempt, shared, tile, pure=False, key=f"tile {tile} {uuid4().hex}")
-            flying[future.key] = tile
-            future.add_done_callback(finished.put)
+    def __init__(self, client: Client) -> None:
+        self.client, self.token, self.halted = client, uuid4().hex, False
+        self.finished: SimpleQueue[Any] = SimpleQueue()
+        self.flying: dict[Any, Any] = {}
+        self.alone_since = math.inf
 
-    submit(WINDOW * sum(client.nthreads().values()))
-    patience = math.inf
-    while flying:
-        if stop.is_set() and patience == math.inf:
-            patience = time.monotonic() + GRACE_S
+    def add(self, future: Any, what: Any = None) -> None:
+        """Take *future* into the book; it is handed back by ``landed`` once."""
+        self.flying[future.key] = what
+        future.add_done_callback(self.finished.put)
+
+    def landed(self) -> tuple[Any, Any] | None:
+        """Return a future that is done and what it is for; None when none is done within half a second.
+
+        Raises
+        ------
+        ClusterError
+            If there have been no workers for ``WORKERS_WITHIN_S``.
+        """
         try:
-            future = finished.get(timeout=0.5)
+            future = self.finished.get(timeout=0.5)
         except Empty:
-            if time.monotonic() > patience:
-                return
-            continue
+            self._need_workers()
+            return None
+        return future, self.flying.pop(future.key)
+
+    def halt(self) -> None:
+        """See to it that no worker begins a tile of this flight; those that run go on."""
+        if not self.halted:
+            self.halted = True
+            with suppress(OSError, TimeoutError, RuntimeError, ValueError):  # then all in flight are made
+                self.client.run(_halt, self.token, on_error="ignore")
+
+    def wait(self) -> None:
+        """Return when no worker is at a tile of this flight, or nothing can be learned of the workers any more."""
+        if self.flying:
+            self.halt()
+        with suppress(ClusterError):
+            while self.flying:
+                self.landed()
+
+    def _need_workers(self) -> None:
+        if _threads(self.client):
+            self.alone_since = math.inf
+            return
+        self.alone_since = min(self.alone_since, time.monotonic())
+        if time.monotonic() - self.alone_since > WORKERS_WITHIN_S:
+            fix = "See why they ended, start others and give the same command."
+            raise ClusterError("all workers were lost", fix=fix)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wait()  # no worker writes after the run
+
+
+class _Tiles(_Flight):
+    """Tiles of a job, a few at a time; those that were at a worker when it ended are tried alone, one by one."""
+
+    def __init__(self, client: Client, job: Job, tiles: Iterator[Box]) -> None:
+        super().__init__(client)
+        self.job, self.tiles, self.recipe, self.room = job, tiles, pickle.dumps(job), WINDOW * _threads(client)
+        if not self.room:
+            raise ClusterError("the scheduler has no workers", fix="Start one with dask worker.")
+        self.suspects: list[Box] = []
+        self.alone = False
+        self.shared = self._shared()
+
+    def _shared(self) -> Any:
+        """Return the job as a future; as a task, and not data of a worker, it is made again when that is lost."""
+        return self.client.submit(pickle.loads, self.recipe, pure=False, key=f"job {uuid4().hex}")
+
+    def more(self) -> None:
+        """Let tiles begin: as many as there is room for, or a suspect as soon as nothing else is in flight."""
+        if not (self.suspects or self.alone):
+            self._begin(islice(self.tiles, self.room - len(self.flying)))
+        elif not self.flying:
+            self.alone = bool(self.suspects)
+            self.shared = self._shared()  # that of before may be lost for good
+            self._begin([self.suspects.pop()] if self.alone else islice(self.tiles, self.room))
+
+    def _begin(self, tiles: Iterable[Box]) -> None:
+        for tile in tiles:
+            key = f"tile {tile} {uuid4().hex}"
+            future = self.client.submit(_unless_halted, self.token, self.shared, tile, pure=False, key=key)
+            self.add(future, tile)
+
+    def outcome(self, future: Any, tile: Box) -> Outcome | None:
+        """Return what became of *tile*: a failure if it ended its workers alone; None if there is nothing to tell."""
         try:
-            heard(_outcome(future, flying.pop(future.key)))
-        except ClusterError:
-            if stop.is_set():  # the signal reached the workers as well
+            outcome: Outcome | None = _result(future)
+        except PoisonError as error:
+            if not self.alone:
+                self.suspects.append(tile)
+                return None
+            error.where = f"{self.job.source.where}, tile {tile}"
+            return Failure(tile, error)
+        return outcome
+
+
+def _windows(client: Client, job: Job, tiles: Iterator[Box], stop: threading.Event, heard: Heard) -> None:
+    with _Tiles(client, job, tiles) as flight:
+        while True:
+            flight.halt() if stop.is_set() else flight.more()
+            if not flight.flying:
                 return
-            raise
-        if not stop.is_set():
-            submit(1)
+            landed = flight.landed()
+            try:
+                outcome = flight.outcome(*landed) if landed else None
+            except ClusterError:
+                if stop.is_set():  # the signal reached the workers as well
+                    return
+                raise
+            if outcome is not None:
+                heard(outcome)
+
+
+_halted: set[str] = set()
+"""On a worker: tokens of the flights of which no tile begins any more."""
+
+
+def _halt(token: str) -> None:
+    _halted.add(token)
+
+
+def _unless_halted(token: str, job: Job, tile: Box) -> Outcome | None:
+    return None if token in _halted else attempt(job, tile)
 
 
 def _overlap(client: Client, job: Job, stop: threading.Event, heard: Heard) -> None:
+    """Make all tiles row by row; a row is over when all its blocks are, and those that were made are heard of first."""
     for row in receipts_by_rows(job):
         if stop.is_set():
             return
-        for receipts in _result(client.compute(row)).ravel():
-            for receipt in receipts:
-                heard(receipt)
+        errors: list[TileconvError] = []
+        with _Flight(client) as flight:
+            for future in client.compute(list(row.to_delayed().ravel())):
+                flight.add(future)
+            while flight.flying:
+                landed = flight.landed()
+                if landed is None:
+                    continue
+                try:
+                    made = _result(landed[0])
+                except TileconvError as error:
+                    errors.append(error)
+                    continue
+                for receipt in (receipt for receipts in made.ravel() for receipt in receipts):
+                    heard(receipt)
+        if errors:
+            raise errors[0]
 
 
-def _outcome(future: Any, tile: Box) -> Outcome:
-    """Return what became of *tile*; that it ended its workers is a failure of this tile."""
+def _threads(client: Client) -> int:
+    """Return how many threads the workers have in all."""
     try:
-        outcome: Outcome = _result(future)
-    except PoisonError as error:
-        return Failure(tile, error)
-    return outcome
+        return sum(client.nthreads().values())
+    except (OSError, TimeoutError) as error:
+        raise ClusterError(LOST, why=str(error)) from error
 
 
 class PoisonError(ClusterError):
@@ -117,14 +235,16 @@ def _result(future: Any) -> Any:
         raise
     except KilledWorker as error:
         raise PoisonError(
-            f"{error.task} ended {error.allowed_failures + 1} workers",
+            f"ended {error.allowed_failures + 1} workers",
+            where=str(error.task),
             why="they died while they ran it, most often for want of memory",
             fix="Use smaller tiles (run.tile) or fewer threads per worker.",
         ) from error
     except ModuleNotFoundError as error:
         raise ClusterError(f"a worker lacks {error.name}", fix="Install the same tileconv there as here.") from error
     except CancelledError as error:
-        raise ClusterError("the connection to the scheduler was lost", why=str(error)) from error
+        problem = "a worker was lost" if getattr(error, "reason", "") == "lost dependencies" else LOST
+        raise ClusterError(problem, why=str(error)) from error
 
 
 def _started(make: Callable[..., Any], **options: Any) -> Any:
@@ -151,7 +271,7 @@ def _client(executor: str, workers: int) -> Iterator[Client]:
         options = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "memory_limit": None, "silence_logs": 50}
         # one thread per process; memory is ours to bound, by the plan
         with (
-            dask.config.set({"distributed.worker.daemon": True}),
+            dask.config.set({"distributed.worker.daemon": True, "distributed.scheduler.allowed-failures": DEATHS - 1}),
             _started(LocalCluster, n_workers=workers, threads_per_worker=1, processes=True, **options) as cluster,
             Client(cluster) as client,
         ):

@@ -6,28 +6,55 @@ It lies beside the output and not inside it, so that a copied store does not cla
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import socket
+import time
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tileconv.errors import SinkError
+from tileconv.errors import SinkError, SourceError
 from tileconv.retry import retrying
 from tileconv.sinks.files import replacing, sink_errors
 
 _OURS = ("plan.json", "journal", "done", "repair")
+CHECKSUM = "crc32"
+"""Key under which ``plan.json``, ``done`` and ``repair`` hold the CRC-32 of all their other keys."""
+LOOKS, LOOK_S = 10, 0.01
+"""How often a run looks for the lock before it refuses, and the wait between: ``live`` holds it for an instant."""
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The run folder of *output*: ``edges.ome.zarr.tileconv`` beside ``edges.ome.zarr``."""
+    """The run folder of *output*: ``edges.ome.zarr.tileconv`` beside ``edges.ome.zarr``.
+
+    Links are followed first, so that an output has one run folder by whatever name it is called.
+
+    Raises
+    ------
+    SourceError
+        If *output* has no name, as ``/`` has none.
+    SinkError
+        If it cannot be looked up: links in a circle.
+    """
 
     output: Path
+
+    def __post_init__(self) -> None:
+        with sink_errors(self.output):
+            try:
+                output = self.output.resolve()
+            except RuntimeError as error:  # what Python before 3.13 raises for links in a circle
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
+        if not output.name:
+            raise SourceError("expected the path of an output, found a folder without a name", where=str(self.output))
+        object.__setattr__(self, "output", output)
 
     @property
     def path(self) -> Path:
@@ -46,7 +73,7 @@ class RunFolder:
 
     def plan(self) -> dict[str, Any] | None:
         """Return what ``plan.json`` says, or None when it is absent or damaged."""
-        return _json(self.path / "plan.json")
+        return _checked(self.path / "plan.json")
 
     def done(self) -> bool:
         """Return whether the marker is there that is written last, and no repair was begun since."""
@@ -54,7 +81,7 @@ class RunFolder:
 
     def facts(self) -> dict[str, Any] | None:
         """Return what ``done`` says, or None when it is absent or damaged."""
-        return _json(self.path / "done")
+        return _checked(self.path / "done")
 
     def repairing(self) -> bool:
         """Return whether a repair was begun and is not done: what the journal holds as done may be damaged."""
@@ -128,6 +155,7 @@ class RunFolder:
             os.close(descriptor)
 
     def _acquire(self) -> int:
+        looks = 0
         while True:
             retrying(lambda: self.path.mkdir(parents=True, exist_ok=True))
             try:
@@ -141,8 +169,11 @@ class RunFolder:
             except FileNotFoundError:
                 pass
             except BlockingIOError:
-                os.close(descriptor)
-                raise self._taken() from None
+                looks += 1
+                if looks == LOOKS:
+                    os.close(descriptor)
+                    raise self._taken() from None
+                time.sleep(LOOK_S)
             os.close(descriptor)
 
     def _taken(self) -> SinkError:
@@ -173,7 +204,7 @@ class RunFolder:
 def _write(file: Path, content: Mapping[str, Any]) -> None:
     def put() -> None:
         with replacing(file) as temporary:
-            temporary.write_text(json.dumps(content, indent=1))
+            temporary.write_text(json.dumps({**content, CHECKSUM: _checksum(content)}, indent=1))
 
     retrying(put)
 
@@ -181,6 +212,16 @@ def _write(file: Path, content: Mapping[str, Any]) -> None:
 def _unlink(file: Path) -> None:
     with sink_errors(file):
         retrying(lambda: file.unlink(missing_ok=True))
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    return f"{zlib.crc32(json.dumps(content, sort_keys=True).encode()):08x}"
+
+
+def _checked(file: Path) -> dict[str, Any] | None:
+    """Return what a file of ``_write`` says, without its checksum; None if it is absent or damaged."""
+    found = _json(file)
+    return found if found is not None and found.pop(CHECKSUM, "") == _checksum(found) else None
 
 
 def _json(file: Path) -> dict[str, Any] | None:

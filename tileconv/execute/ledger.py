@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tileconv.errors import TileconvError
@@ -32,10 +33,20 @@ class Ledger:
     pixels: int = 0
     left_out: set[tuple[int, int]] = field(default_factory=set)
     failures: dict[tuple[int, int], TileconvError] = field(default_factory=dict)
+    _heard: bytearray = field(default_factory=bytearray)
+    """A byte for each tile of pass ``number``, 1 once it was heard of."""
 
     def begin(self) -> None:
         """Write that a run begins."""
         self._write(Event(BEGIN))
+
+    def begin_pass(self, number: int) -> None:
+        """Say that what is heard from now on are tiles of pass *number*."""
+        self.number, self._heard = number, bytearray(len(self.plan.passes[number].grid))
+
+    def unheard(self, tiles: Sequence[int]) -> list[int]:
+        """Return those of *tiles* of which nothing was heard in this pass."""
+        return [tile for tile in tiles if not self._heard[tile]]
 
     def hear(self, outcome: Outcome) -> None:
         """Take what became of a tile: first into the journal, then to whoever watches."""
@@ -46,8 +57,10 @@ class Ledger:
             if not self.keep_going or system_error(outcome.error) in HOPELESS:
                 self.stop.set()
             self._write(Event(FAILED, key, attempt=attempt, error=str(outcome.error)))
+            self._heard[key[1]] = 1
         else:
             self._write(Event(DONE, key, outcome.digest, attempt, outcome.seconds, outcome.counts))
+            self._heard[key[1]] = 1
             self.made += 1
             if self.number == len(self.plan.passes) - 1:
                 self.pixels += outcome.tile.size

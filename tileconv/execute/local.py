@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tileconv.boxes import Box
-from tileconv.execute.outcome import Heard, Outcome, attempt
+from tileconv.execute.outcome import Heard, Outcome, attempt, lack_of_memory
 from tileconv.graph.overlap import receipts_by_rows
 from tileconv.graph.windows import Job
 
@@ -22,7 +22,8 @@ AHEAD = 2
 def run_threads(job: Job, tiles: Iterable[Box], workers: int, stop: Event, heard: Heard) -> None:
     """Make *tiles* and tell *heard* of each, in this thread, as soon as it is done.
 
-    Once *stop* is set no new tile begins; those in flight are finished and heard of. Dask has nothing to schedule here,
+    Once *stop* is set no new tile begins; those in flight are finished and heard of. An exception that is no outcome is
+    raised once all tiles that were finished beside it are heard of. Dask has nothing to schedule here,
     and importing it takes a tenth of a second.
     """
 
@@ -39,9 +40,12 @@ def run_threads(job: Job, tiles: Iterable[Box], workers: int, stop: Event, heard
                 if not pending:
                     return
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                for outcome in (future.result() for future in done):
+                wrong = [error for future in done if (error := future.exception())]
+                for outcome in (future.result() for future in done if not future.exception()):
                     if outcome is not None:
                         heard(outcome)
+                if wrong:
+                    raise wrong[0]
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -66,4 +70,7 @@ def run_rows(job: Job, workers: int, stop: Event, heard: Heard) -> None:
                         heard(receipt)
 
             with Callback(posttask=done):
-                row.compute(scheduler="threads", pool=pool)
+                try:
+                    row.compute(scheduler="threads", pool=pool)
+                except MemoryError as error:
+                    raise lack_of_memory("a row of tiles") from error

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tileconv.boxes import Box
-from tileconv.errors import TileconvError
+from tileconv.errors import TileconvError, TileError
 from tileconv.graph.windows import Job, Receipt
 
 
@@ -24,8 +24,17 @@ Heard = Callable[[Outcome], None]
 
 
 def attempt(job: Job, tile: Box) -> Outcome:
-    """Make one tile; an error of ours is an outcome as well."""
+    """Make one tile; an error of ours, or a lack of memory, is an outcome as well."""
     try:
         return job.run(tile)
     except TileconvError as error:
         return Failure(tile, error)
+    except MemoryError as error:
+        lack = lack_of_memory(f"tile {tile}")
+        lack.__cause__ = error
+        return Failure(tile, lack)
+
+
+def lack_of_memory(where: str) -> TileError:
+    """Return the error of a tile for which the system gave too little memory."""
+    return TileError("not enough memory", where=where, fix="Lower run.memory or run.workers, or state a smaller tile.")

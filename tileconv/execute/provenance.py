@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -43,9 +44,11 @@ def provenance(plan: Plan, source: Source, counts: Counts) -> dict[str, Any]:
     }
 
 
+@cache
 def libraries() -> dict[str, str]:
-    """Return the versions of the libraries that make and store pixels."""
-    return {name: version(name) for name in ("dask", "numba", "numpy", "scipy", "zarr")}
+    """Return the versions of the libraries that decode, make and store pixels."""
+    names = ("imagecodecs", "numba", "numpy", "pillow", "scipy", "tifffile", "zarr")
+    return {name: version(name) for name in names}
 
 
 def _weights(stage: StageSpec) -> Any:

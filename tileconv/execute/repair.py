@@ -6,11 +6,18 @@ begins with a verification of its own, so that a repair may be killed anywhere.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from tileconv.boxes import TileGrid
+from tileconv.errors import Interrupted
 from tileconv.execute.folder import RunFolder
-from tileconv.execute.journal import DAMAGED, Event, History, Journal
+from tileconv.execute.journal import DAMAGED, Event, History, Journal, TileKey
 from tileconv.execute.progress import Progress
-from tileconv.execute.resume import sinks_of
-from tileconv.execute.verify import Verification, examine, recorded_plan
+from tileconv.execute.resume import sinks_of, tile_at
+from tileconv.execute.stop import Stop
+from tileconv.execute.verify import BATCH, Damage, Verification, examine, recorded_plan
 from tileconv.execute.what import check_same, what
 from tileconv.planning.model import Plan
 from tileconv.sinks.files import remove, sink_errors
@@ -18,10 +25,11 @@ from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.source import Source
 
 
-def mark_damaged(plan: Plan, source: Source, folder: RunFolder, progress: Progress) -> Verification:
+def mark_damaged(plan: Plan, source: Source, folder: RunFolder, progress: Progress, stop: Stop) -> Verification:
     """Verify the output and take back, under the folder's lock, what is damaged; return what was found.
 
-    After it a run goes on: it makes the tiles that were damaged, and those of earlier passes that they read.
+    After it a run goes on: it makes the tiles that were damaged, and those of earlier passes that they read. What an
+    unfinished run left of earlier passes is compared as well.
 
     Raises
     ------
@@ -29,23 +37,30 @@ def mark_damaged(plan: Plan, source: Source, folder: RunFolder, progress: Progre
         If there is no run folder to verify against.
     ResumeError
         If this run differs from the one that made the output.
+    Interrupted
+        If *stop* is set before all is compared.
     SinkError
         If what lies at the output's place is not what tileconv wrote there, or the file system refuses.
     """
     recorded, sink = recorded_plan(folder), sinks_of(plan)[-1]
     check_same(recorded, what(plan, source), plan.spec.output.path)
-    found = examine(folder, recorded, progress)
+    history = History.of(folder.journal)
+    found = examine(folder, recorded, progress, history, stop=stop)
+    earlier = dict(_earlier(plan, recorded, history, stop))
+    found = replace(found, damages=(*found.damages, *earlier.values()))
     if not found.damages:
         return found
     _check_ours(sink, found)
     folder.set_repairing()
     folder.unset_done()
-    last, history = len(plan.passes) - 1, History.of(folder.journal)
+    last = len(plan.passes) - 1
     done = history.done(last)
     with Journal(folder.journal) as journal:
         for damage in found.damages:
             if damage.tile in done:
                 journal.append(Event(DAMAGED, (last, damage.tile), error=damage.problem))
+        for key, damage in earlier.items():
+            journal.append(Event(DAMAGED, key, error=damage.problem))
     sink.rebuild()
     with sink_errors(sink.path):
         for file in list(sink.strays()):
@@ -53,9 +68,26 @@ def mark_damaged(plan: Plan, source: Source, folder: RunFolder, progress: Progre
     return found
 
 
+def _earlier(plan: Plan, recorded: dict[str, Any], history: History, stop: Stop) -> Iterator[tuple[TileKey, Damage]]:
+    """Yield the tiles of earlier passes that are done, and whose chunks are there and not those that were written."""
+    for number, (work, sink) in enumerate(zip(plan.passes[:-1], sinks_of(plan)[:-1], strict=True)):
+        if not sink.holds_array():
+            continue
+        grid = TileGrid(work.image, tuple(recorded["grids"][number]["tile"]))
+        for count, (tile, event) in enumerate(history.done(number).items()):
+            if count % BATCH == 0 and stop.is_set():
+                raise Interrupted("interrupted while the output was verified; nothing was changed")
+            box = tile_at(grid, tile)
+            stored = box.shift([-a for a in work.image.start])
+            if not sink.lacks(stored) and sink.stored_digest(stored) != event.digest:
+                problem = f"tile {tile}, {box} of pass {number}: is not what was written to {sink.path.name}"
+                yield (number, tile), Damage(problem)
+
+
 def _check_ours(sink: ZarrSink, found: Verification) -> None:
     """Refuse what does not look like a store of ours, nor holds a single tile of it; SinkError."""
     sink.check_names()
+    sink.check_strays()
     damaged = sum(damage.tile is not None for damage in found.damages)
     if damaged == found.tiles and not sink.free() and (sink.path / "zarr.json").exists():
         sink.check_free(overwrite=True)

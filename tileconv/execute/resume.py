@@ -16,6 +16,7 @@ import numpy as np
 
 from tileconv.boxes import Box, TileGrid
 from tileconv.errors import GeometryError
+from tileconv.execute.folder import RunFolder
 from tileconv.execute.journal import DAMAGED, DONE, FAILED, History
 from tileconv.graph.work import needed
 from tileconv.planning.model import Pass, Plan
@@ -128,7 +129,7 @@ def intermediate_path(output: Path, number: int) -> Path:
 
 def sinks_of(plan: Plan) -> list[ZarrSink]:
     """Return where each pass of *plan* writes: the last to the output, the others to bare arrays beside it."""
-    output = Path(plan.spec.output.path)
+    output = RunFolder(Path(plan.spec.output.path)).output
     between = enumerate(work.info for work in plan.passes[:-1])
     return [
         *(ZarrSink(intermediate_path(output, number), info, plain=True) for number, info in between),

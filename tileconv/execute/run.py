@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tileconv.errors import Interrupted, UnfinishedError
+from tileconv.errors import Interrupted, TileError, UnfinishedError
 from tileconv.execute.begin import Begun, begin, refuse_outputs
 from tileconv.execute.cluster import run_cluster
 from tileconv.execute.folder import RunFolder
@@ -28,6 +28,7 @@ from tileconv.graph.allocator import give_back
 from tileconv.graph.windows import Job
 from tileconv.graph.work import Counts
 from tileconv.planning.model import Plan
+from tileconv.retry import HOPELESS, system_error
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.open import open_source
 from tileconv.sources.source import Source
@@ -113,12 +114,12 @@ def run_plan(
     """
     began = time.perf_counter()
     progress = progress or Silent()
-    folder = RunFolder(Path(plan.spec.output.path))
     refuse_outputs(plan, source)
+    folder = RunFolder(Path(plan.spec.output.path))
     missing_chunks, _ = source.missing_chunks_total()
     with folder.locked(), on_signals() as stop:
         mending = repair or (folder.repairing() and not overwrite)
-        found = mark_damaged(plan, source, folder, progress).damages if mending else ()
+        found = mark_damaged(plan, source, folder, progress, stop).damages if mending else ()
         begun = begin(plan, source, folder, overwrite=overwrite)
         with Journal(folder.journal) as journal:
             ledger = Ledger(begun.plan, journal, begun.history, progress, stop, keep_going)
@@ -154,18 +155,19 @@ def _make(begun: Begun, source: Source, ledger: Ledger, *, overwrite: bool) -> N
     """Make the tiles that are left, pass by pass, and finish the output."""
     plan, sinks, left = begun.plan, begun.sinks, begun.todo.left
     ledger.begin()
-    boxes = [[tile_at(work.grid, n) for n in numbers] for work, numbers in zip(plan.passes, left, strict=True)]
-    ledger.progress.begin(sum(map(len, boxes)), sum(box.size for tiles in boxes for box in tiles))
+    boxes = (tile_at(work.grid, n) for work, numbers in zip(plan.passes, left, strict=True) for n in numbers)
+    ledger.progress.begin(sum(map(len, left)), sum(box.size for box in boxes))
     if begun.resumed:
         ledger.progress.resumed(str(begun.todo))
     _prepare(begun)
     for number, (work, sink) in enumerate(zip(plan.passes, sinks, strict=True)):
         if left[number]:
             before = source if number == 0 else _between(sinks[number - 1], work.source.axes)
-            ledger.number = number
-            _tiles(plan, Job(work, before, sink), _possible(begun, ledger, number), ledger, whole=not begun.resumed)
+            ledger.begin_pass(number)
+            possible = _possible(begun, ledger, number)
+            _tiles(plan, Job(work, before, sink), possible, ledger, whole=not begun.resumed)
             give_back()
-            _check(ledger, overwrite=overwrite)
+            _check(ledger, possible, overwrite=overwrite)
         if sink.plain and left[number + 1]:  # also where a run ended after the last tile and before this
             sink.finish({}) if sink.whole() else sink.finish_part()
     if ledger.failures:
@@ -186,9 +188,9 @@ def _prepare(begun: Begun) -> None:
 
 
 def _possible(begun: Begun, ledger: Ledger, number: int) -> Sequence[int]:
-    """Return the tiles of pass *number* that are left and need no tile that failed."""
+    """Return the tiles of pass *number* that are left and need no tile that failed or was left out itself."""
     left, plan = begun.todo.left[number], begun.plan
-    failed = {tile for at, tile in ledger.failures if at == number - 1}
+    failed = {tile for at, tile in (*ledger.failures, *ledger.left_out) if at == number - 1}
     if not failed:
         return left
     work, before = plan.passes[number], plan.passes[number - 1].grid
@@ -216,14 +218,21 @@ def _tiles(plan: Plan, job: Job, numbers: Sequence[int], ledger: Ledger, *, whol
         run_threads(job, tiles, plan.workers, ledger.stop, ledger.hear)
 
 
-def _check(ledger: Ledger, *, overwrite: bool) -> None:
-    """Raise what ended a pass before its end: a signal, or a failed tile."""
+def _check(ledger: Ledger, possible: Sequence[int], *, overwrite: bool) -> None:
+    """Raise what ended a pass before its end: a signal, a failed tile, or that not all *possible* tiles were heard."""
     if ledger.stop.signalled:
         raise Interrupted(f"interrupted: {ledger.how_far(overwrite=overwrite)}")
     if ledger.stop.is_set():
-        error = list(ledger.failures.values())[-1 if ledger.keep_going else 0]  # the one that stopped it
+        failures = list(ledger.failures.values())
+        hopeless = (error for error in failures if ledger.keep_going and system_error(error) in HOPELESS)
+        error = next(hopeless, failures[0])  # the one that stopped it
         error.add_note(ledger.how_far(overwrite=overwrite))
         raise error
+    if unheard := ledger.unheard(possible):
+        work = ledger.plan.passes[ledger.number]
+        problem = f"nothing was heard of {len(unheard):,} tiles, the first is {tile_at(work.grid, unheard[0])}"
+        fix = "This is a mistake in tileconv; the same command makes them."
+        raise TileError(problem, where=ledger.plan.spec.output.path, fix=fix)
 
 
 def _unfinished(ledger: Ledger, *, overwrite: bool) -> UnfinishedError:

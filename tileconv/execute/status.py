@@ -10,6 +10,7 @@ from typing import Any
 from tileconv.errors import SourceError
 from tileconv.execute.folder import RunFolder
 from tileconv.execute.journal import History
+from tileconv.execute.verify import check_not_replaced, recorded_store
 
 EXIT_UNFINISHED = 3
 
@@ -64,16 +65,21 @@ def status(output: Path | str) -> Status:
     ------
     SourceError
         If *output* has no run folder, or its plan cannot be read.
+    ResumeError
+        If the run is done, but another output lies in the place of what it wrote.
     """
-    folder = RunFolder(Path(output).absolute())
+    folder = RunFolder(Path(output))
     plan = folder.plan()
     where = str(folder.path)
     if plan is None:
         found = "no plan.json that can be read" if folder.path.is_dir() else "no run folder"
         raise SourceError(f"expected the run folder of {output}, found {found}", where=where, fix="Check the path.")
     history = History.of(folder.journal)
+    sink, _ = recorded_store(folder, plan)
     grids = [int(grid["tiles"]) for grid in plan["grids"]]
     finished = folder.done() and folder.output.exists()
+    if finished:
+        check_not_replaced(folder, sink.metadata_digests())
     done = sum(grids) if finished else sum(len(history.done(number)) for number in range(len(grids)))
     live = folder.live()
     rate = _rate(history, live=live)

@@ -6,8 +6,7 @@ It needs no spec: the run folder says what was written. Nothing is changed and n
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,18 +16,19 @@ from typing import Any
 import numpy as np
 
 from tileconv.boxes import TileGrid
-from tileconv.errors import SinkError, SourceError, TileconvError
+from tileconv.errors import Interrupted, ResumeError, SinkError, SourceError, TileconvError
 from tileconv.execute.folder import RunFolder
 from tileconv.execute.journal import History
 from tileconv.execute.progress import Progress, Silent
 from tileconv.execute.resume import tile_at
+from tileconv.execute.stop import Stop
 from tileconv.images import ImageInfo
+from tileconv.planning.build import usable_processors
 from tileconv.sinks.zarr import ZarrSink
 
 EXIT_DIFFERENT = 4
 BATCH = 1024
 """Tiles handed to the threads at once, so that a store of a million tiles needs no list of them."""
-MOST_THREADS = 16
 PLAN, METADATA = "plan", "metadata"
 """What ``done`` holds digests of: ``plan.json``, and the metadata files of the store."""
 
@@ -77,12 +77,12 @@ def verify_stored(output: Path | str, *, progress: Progress | None = None) -> Ve
     SinkError
         If a run is writing the output now.
     """
-    folder = RunFolder(Path(output).absolute())
+    folder = RunFolder(Path(output))
     if folder.live():
         holder = folder.holder() or {}
         who = f"process {holder.get('pid')} on {holder.get('host')}"
         raise SinkError(f"is being written now, by {who}", where=str(folder.output), fix="Wait for its end.")
-    return examine(folder, recorded_plan(folder), progress or Silent())
+    return examine(folder, recorded_plan(folder), progress or Silent(), History.of(folder.journal))
 
 
 def recorded_plan(folder: RunFolder) -> dict[str, Any]:
@@ -116,17 +116,56 @@ def facts_of(folder: RunFolder, sink: ZarrSink, fingerprint: str) -> dict[str, A
     return {"fingerprint": fingerprint, PLAN: plan_digest(folder), METADATA: sink.metadata_digests()}
 
 
-def examine(folder: RunFolder, plan: dict[str, Any], progress: Progress) -> Verification:
-    """Compare the output of *folder* with *plan* and its journal; the caller has made sure that nobody writes it."""
-    sink, grid = _recorded(folder, plan)
-    history = History.of(folder.journal)
-    digests = {tile: event.digest for tile, event in history.done(len(plan["grids"]) - 1).items()}
+def facts_read(folder: RunFolder) -> dict[str, Any] | None:
+    """Return what ``done`` says; None when it is absent or damaged, or says nothing of the files."""
     facts = folder.facts()
+    told = facts is not None and isinstance(facts.get(PLAN), str) and isinstance(facts.get(METADATA), dict)
+    return facts if told else None
+
+
+def check_not_replaced(folder: RunFolder, found: Mapping[str, str]) -> None:
+    """Refuse an output that is done, but whose metadata files with digests *found* are not those of its run.
+
+    A file that is missing is let pass: a run that goes on makes it again.
+
+    Raises
+    ------
+    ResumeError
+        If a metadata file differs, or ``done`` does not say what it was.
+    """
+    if not folder.done():
+        return
+    facts = facts_read(folder)
+    problem = "its run folder cannot tell what was written: the marker done cannot be read"
+    if facts is not None:
+        differing = [name for name, digest in found.items() if digest and digest != facts[METADATA].get(name)]
+        if not differing:
+            return
+        problem = f"{differing[0]} is not what the run wrote, so this may be another output in its place"
+    fix = "Compare and mend every tile with --repair, or begin anew with --overwrite."
+    raise ResumeError(problem, where=str(folder.output), fix=fix)
+
+
+def examine(
+    folder: RunFolder, plan: dict[str, Any], progress: Progress, history: History, *, stop: Stop | None = None
+) -> Verification:
+    """Compare the output of *folder* with *plan* and *history*; the caller has made sure that nobody writes it.
+
+    Raises
+    ------
+    Interrupted
+        If *stop* is set before the end.
+    """
+    sink, grid = recorded_store(folder, plan)
+    digests = {tile: event.digest for tile, event in history.done(len(plan["grids"]) - 1).items()}
+    facts = facts_read(folder)
     damages = [*_completion(folder, facts, len(grid), len(digests)), *_metadata(sink, facts)]
     tiles = sorted(digests) if facts is None else range(len(grid))
     progress.begin(len(tiles), grid.image.size)
-    with ThreadPoolExecutor(min(MOST_THREADS, (os.cpu_count() or 1) + 4)) as pool:
+    with ThreadPoolExecutor(usable_processors()) as pool:  # each holds the file of a chunk
         for first in range(0, len(tiles), BATCH):
+            if stop is not None and stop.is_set():
+                raise Interrupted("interrupted while the output was verified; nothing was changed")
             numbers = tiles[first : first + BATCH]
             for number, damage in zip(numbers, pool.map(partial(_tile, sink, grid, digests), numbers), strict=True):
                 damages += [damage] if damage else []
@@ -138,8 +177,8 @@ def examine(folder: RunFolder, plan: dict[str, Any], progress: Progress) -> Veri
     return Verification(str(folder.output), len(tiles), tuple(damages))
 
 
-def _recorded(folder: RunFolder, plan: dict[str, Any]) -> tuple[ZarrSink, TileGrid]:
-    """Return the store and its tiles in the store's own coordinates."""
+def recorded_store(folder: RunFolder, plan: dict[str, Any]) -> tuple[ZarrSink, TileGrid]:
+    """Return the store and its tiles in the store's own coordinates; SourceError if *plan* does not tell them."""
     try:
         what = plan["what"]
         shape, chunks = tuple(what["output.shape"]), tuple(what["output.chunks"])

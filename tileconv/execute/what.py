@@ -9,6 +9,7 @@ from typing import Any
 
 from tileconv.boxes import TileGrid
 from tileconv.errors import PlanError, ResumeError
+from tileconv.execute.provenance import libraries
 from tileconv.planning.build import make_plan
 from tileconv.planning.memory import peak_bytes
 from tileconv.planning.model import Pass, Plan
@@ -17,8 +18,6 @@ from tileconv.sources.source import Source
 from tileconv.spec.model import as_mapping
 
 FORMAT = 1
-DECISIVE = ("tileconv", "numpy", "scipy", "numba")
-"""Packages whose version may change a pixel."""
 LONGEST = 200
 ANEW = "Use what it was, choose another output path, or begin anew with --overwrite."
 
@@ -49,7 +48,7 @@ def what(plan: Plan, source: Source) -> dict[str, Any]:
         "output.axes": plan.info.axes,
         "output.chunks": plan.info.chunks,
         "output.scale": [plan.info.scale, plan.info.units, plan.info.origin, plan.info.channels],
-        "versions": {name: version(name) for name in DECISIVE},
+        "versions": {"tileconv": version("tileconv"), **libraries()},
     }
     grids = [{"tile": work.grid.tile, "strip": work.strip, "tiles": len(work.grid)} for work in plan.passes]
     made: dict[str, Any] = json.loads(json.dumps({"format": FORMAT, "what": parts, "grids": grids}, default=str))

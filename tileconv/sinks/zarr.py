@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from tileconv.sinks.ome import ome_attributes
 
 MARKER = "tileconv"
 """The attribute that marks a store as ours and holds where its pixels come from."""
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.partial")
+"""Names of files that ``replacing`` writes before they stand in their place."""
 
 
 class Digest:
@@ -165,6 +168,16 @@ class ZarrSink:
                 if file.suffix == ".partial" or not (parts is None or _is_index(parts, counts)):
                     yield file
 
+    def check_strays(self) -> None:
+        """Refuse strays whose names are none that tileconv gives; SinkError."""
+        chunks = self.array_path / "c"
+        for file in self.strays():
+            parts = file.relative_to(chunks).parts if file.is_relative_to(chunks) else ()
+            numbers = bool(parts) and all(part.isascii() and part.isdecimal() for part in parts)
+            if not (numbers or _TEMPORARY.fullmatch(file.name)):
+                problem = f"holds {file.relative_to(self.path).as_posix()!r}, which tileconv did not write"
+                raise SinkError(problem, where=str(self.path), fix="Move it elsewhere.")
+
     def lacks(self, box: Box) -> str:
         """Return the first chunk of *box* that has no file, or an empty one; ``""`` when all are there."""
         for file in self.chunk_files(box):
@@ -207,8 +220,12 @@ class ZarrSink:
 
     def complete(self) -> bool:
         """Return whether ``finish`` made the store a complete image."""
+        return self.marker().get("complete") is True
+
+    def marker(self) -> dict[str, Any]:
+        """Return what the ``tileconv`` attribute says; nothing where there is none."""
         marker = _metadata(self.path / "zarr.json").get("attributes", {}).get(MARKER)
-        return isinstance(marker, dict) and marker.get("complete") is True
+        return marker if isinstance(marker, dict) else {}
 
     def whole(self) -> bool:
         """Return whether as many chunks are there as belong there."""
@@ -239,7 +256,8 @@ class ZarrSink:
         """Remove files that a killed process was writing; SinkError if the file system refuses."""
         with sink_errors(self.path):
             for file in [*self.path.rglob("*.partial")]:
-                remove(file)
+                if _TEMPORARY.fullmatch(file.name):
+                    remove(file)
 
     def finish(self, provenance: Mapping[str, object], *, window: tuple[float, float] | None = None) -> None:
         """Make the store a complete image: write the ``ome`` attribute, and *provenance* under ``tileconv``.
@@ -302,7 +320,12 @@ class ZarrSink:
         """Return whether *path* holds nothing, but perhaps metadata that a killed process was writing."""
         if not self.path.is_dir():
             return not self.path.exists()
-        return all(e.name.startswith(".zarr.json.") and e.suffix == ".partial" for e in self.path.iterdir())
+        return all(e.name.startswith(".zarr.json.") and _TEMPORARY.fullmatch(e.name) for e in self.path.iterdir())
+
+    def replaceable(self) -> bool:
+        """Return whether *path* holds a store of ours, and a bare array where this is ``plain``."""
+        found = _metadata(self.path / "zarr.json")
+        return MARKER in found.get("attributes", {}) and not (self.plain and found.get("node_type") != "array")
 
     def check_free(self, *, overwrite: bool) -> None:
         """Refuse what ``create`` would not replace; changes nothing.
@@ -330,7 +353,7 @@ class ZarrSink:
         if not self.path.is_dir():
             return
         inside = [entry for entry in self.path.iterdir() if entry.name != "zarr.json"]
-        foreign = [e.name for e in inside if not (e.name.isdigit() or e.name == "c" or e.suffix == ".partial")]
+        foreign = [e.name for e in inside if not (e.name.isdigit() or e.name == "c" or _TEMPORARY.fullmatch(e.name))]
         if foreign:
             problem = f"holds {foreign[0]!r}, which tileconv did not write"
             raise SinkError(problem, where=str(self.path), fix="Choose another output path.")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -87,7 +89,9 @@ class ZarrSource:
                 f"chunks of {self._stored}",
                 where=self.where,
             )
-        absent, total = self.missing_chunks_total()
+        stored, self.fingerprint["chunks"] = self._stored_files()
+        total = prod(self._counts())
+        absent = total - stored
         if absent == total:
             raise SourceError(
                 "the array has no stored chunk at all", where=self.where, why="it would read as fill value"
@@ -120,7 +124,7 @@ class ZarrSource:
         block = np.empty(box.shape, self.info.dtype)
         view = self._map.as_in_file(block)
         for index, part, place in cells(window, self._chunk):
-            key = (self._metadata, self.fingerprint["mtime_ns"], index)
+            key = (self._metadata, self.fingerprint["mtime_ns"], index, self._stamp(index))
             view[place] = CHUNKS.get(key, partial(self._decode, index))[part]
         return block
 
@@ -165,14 +169,38 @@ class ZarrSource:
 
     def missing_chunks_total(self) -> tuple[int, int]:
         """Return how many chunks (shards, if there are any) have no file, by one listing, and how many belong there."""
-        counts = self._counts()
-        found = sum(self._keys.index(key, counts) for key in _files(self._path))
-        return prod(counts) - found, prod(counts)
+        total = prod(self._counts())
+        return total - self._stored_files()[0], total
+
+    def _stored_files(self) -> tuple[int, str]:
+        """Return how many chunks (or shards) have a file, and a digest of their sizes and times of change."""
+        counts, found, digest = self._counts(), 0, 0
+        for key, stat in _files(self._path):
+            if self._keys.index(key, counts):
+                found += 1
+                text = f"{key} {stat.st_size} {stat.st_mtime_ns}".encode()
+                digest ^= int.from_bytes(hashlib.blake2b(text, digest_size=16).digest())  # in whatever order they come
+        return found, f"{digest:032x}"
+
+    def _stamp(self, index: tuple[int, ...]) -> tuple[int, int]:
+        """Return size and time of change of the file that holds chunk *index*, so that no cache outlives it."""
+        stored = tuple(i * c // s for i, c, s in zip(index, self._chunk, self._stored, strict=True))
+        try:
+            stat = (self._path / self._keys.key(stored)).stat()
+        except OSError:
+            return 0, 0
+        return stat.st_size, stat.st_mtime_ns
 
 
-def _files(folder: Path) -> Iterator[str]:
-    """Yield every file below *folder*, relative to it, with ``/``."""
-    for root, _, names in os.walk(folder):
-        prefix = Path(root).relative_to(folder).as_posix()
-        for name in names:
-            yield name if prefix == "." else f"{prefix}/{name}"
+def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield every file below *folder*, relative to it, with ``/``, and what the system knows of it."""
+    waiting = [(str(folder), "")]
+    while waiting:
+        path, prefix = waiting.pop()
+        with suppress(OSError), os.scandir(path) as entries:  # a folder that may not be read has no chunks
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append((entry.path, f"{prefix}{entry.name}/"))
+                    continue
+                with suppress(OSError):  # a link to nothing
+                    yield f"{prefix}{entry.name}", entry.stat()
