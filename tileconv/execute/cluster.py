@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import pickle
 import signal
 import threading
 import time
@@ -121,7 +120,7 @@ class _Tiles(_Flight):
 
     def __init__(self, client: Client, job: Job, tiles: Iterator[Box]) -> None:
         super().__init__(client)
-        self.job, self.tiles, self.recipe, self.room = job, tiles, pickle.dumps(job), WINDOW * _threads(client)
+        self.job, self.tiles, self.room = job, tiles, WINDOW * _threads(client)
         if not self.room:
             raise ClusterError("the scheduler has no workers", fix="Start one with dask worker.")
         self.suspects: list[Box] = []
@@ -130,7 +129,7 @@ class _Tiles(_Flight):
 
     def _shared(self) -> Any:
         """Return the job as a future; as a task, and not data of a worker, it is made again when that is lost."""
-        return self.client.submit(pickle.loads, self.recipe, pure=False, key=f"job {uuid4().hex}")
+        return self.client.submit(_itself, self.job, pure=False, key=f"job {uuid4().hex}")
 
     def more(self) -> None:
         """Let tiles begin: as many as there is room for, or a suspect as soon as nothing else is in flight."""
@@ -179,6 +178,10 @@ def _windows(client: Client, job: Job, tiles: Iterator[Box], stop: threading.Eve
 
 _halted: set[str] = set()
 """On a worker: tokens of the flights of which no tile begins any more."""
+
+
+def _itself(job: Job) -> Job:
+    return job
 
 
 def _halt(token: str) -> None:
