@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +118,8 @@ def kernel_bytes(stages: Sequence[Stage]) -> int:
         if choice.engine != "separable" or choice.kernel.dense is not None:
             count += 3 * 8 * math.prod(choice.shape)  # as given, as checked, in the type of the sums
         if choice.engine == "fft":
-            count += 16 * (choice.grid.points // 2 + 1)
+            both = 24 if choice.grid.narrow else 16  # blocks that float32 would drown have a transform in float64
+            count += both * (choice.grid.points // 2 + 1) + 8 * math.prod(choice.shape)
     return count
 
 
@@ -128,9 +129,26 @@ def available_bytes() -> int:
     if (meminfo := Path("/proc/meminfo")).exists():
         fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
         free = int(fields["MemAvailable"].split()[0]) * 1024
-    with suppress(OSError, ValueError, KeyError):  # no cgroup, or one without a limit
-        group = Path("/sys/fs/cgroup")
-        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-        used = int((group / "memory.current").read_text()) - int(stat["inactive_file"])
-        free = min(free, int((group / "memory.max").read_text()) - used)
-    return int(SHARE * max(free, 0))
+    return int(SHARE * max(0, min([free, *cgroup_rooms()])))
+
+
+def cgroup_rooms(mounted: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> Iterator[int]:
+    """Yield the bytes left in each control group of this process, and in those above it, that has a limit.
+
+    Of version 2, and of version 1 below ``memory/``. Files of the disk that a group keeps in memory count as free.
+    """
+    lines = own.read_text().splitlines() if own.exists() else []
+    for _, controllers, path in (line.split(":", 2) for line in lines):
+        if not controllers:
+            base, (limit, used, cached) = mounted, ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            base = mounted / "memory"
+            limit, used, cached = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
+        else:
+            continue
+        group = base / path.lstrip("/")
+        for folder in (group, *group.parents[: len(group.parts) - len(base.parts)]):
+            with suppress(OSError, ValueError, KeyError):  # not seen from here, or without a limit
+                stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+                taken = int((folder / used).read_text()) - int(stat[cached])
+                yield int((folder / limit).read_text()) - taken
