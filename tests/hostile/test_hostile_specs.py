@@ -150,7 +150,7 @@ def outputs(folder):
     (folder / "circle.zarr").symlink_to(folder / "circle.zarr")
     (folder / "link").symlink_to(folder / "store")
     (folder / "hard.zarr").hardlink_to(folder / "a.npy")
-    yield from ("a.npy/below.zarr", "store/0", "link", ".", "hard.zarr", "pipe/p.zarr", "circle.zarr")
+    yield from ("a.npy/below.zarr", "store/0", ".", "hard.zarr", "pipe/p.zarr", "circle.zarr")
     yield from ("b" * 300 + ".zarr", "/dev/null", "/proc/new.zarr", "/dev/null/x.zarr", "c" * 5000)
 
 
@@ -165,6 +165,8 @@ def test_output_paths(tmp_path):
         with pytest.raises(TileconvError) as caught:
             tileconv.run(job | paths)
         assert len(str(caught.value)) < 12_000
+    again = tileconv.run(job | {"output": {"path": str(tmp_path / "link")}})  # the same output by another name
+    assert (again.tiles, again.output) == (0, tmp_path / "store")
     assert {path: path.read_bytes() for path in kept} == kept
 
 
