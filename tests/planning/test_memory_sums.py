@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from properties.runs_help import pipeline, plan_of, tiled
 
-from tileconv.planning.memory import BASE_BYTES, Bytes, available_bytes, cgroup_rooms, peak_bytes, total
+from tileconv.planning.memory import BASE_BYTES, Bytes, available_bytes, cgroup_rooms, kernel_bytes, peak_bytes, total
 
 BOX = {"op": "correlate", "kernel": [[0.5, 1, 0.25]], "engine": "direct"}
 
@@ -41,6 +41,17 @@ def test_missing_pixels_and_fft_blocks_are_counted():
     assert sum(marked.values()) > sum(plain.values())
     held, job = sums([BOX | {"engine": "fft"}])
     assert held["engine's own"] >= 7 * 8 * np.prod(job.stages[0].choices[0].grid.length)
+
+
+@pytest.mark.parametrize(("precision", "each", "kept"), [("float32", 8 + 16, 2), ("float64", 16, 1)])
+def test_every_transform_of_a_kernel_is_counted_with_the_weights_it_is_known_by(precision, each, kept):
+    """A block that float32 would drown is made in float64, so that a kernel then has a transform of both."""
+    kernel = {"op": "correlate", "kernel": np.ones((33, 31)).tolist(), "engine": "fft"}
+    (job,) = plan_of(tiled([kernel], 64, precision=precision), np.zeros((256, 256), np.float32)).passes
+    grid = job.stages[0].choices[0].grid
+    assert grid.narrow == (precision == "float32")
+    _, rows, columns = grid.length
+    assert kernel_bytes(job.stages) == (3 + kept) * 8 * 33 * 31 + each * rows * (columns // 2 + 1)
 
 
 @pytest.mark.parametrize(("executor", "processes"), [("threads", 1), ("processes", 4)])

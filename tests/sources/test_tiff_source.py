@@ -14,6 +14,7 @@ import pytest
 import tifffile
 from sources_help import assert_reads, boxes, noise
 
+import tileconv
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.sources.open import open_source
@@ -177,7 +178,29 @@ def test_compressed_single_strip_is_noted_and_uncompressed_rows_are_chunks(tmp_p
     assert (plain.info.chunks, plain.cache_bytes, plain.info.notes) == ((1, 50), 0, ())
     assert packed.info.chunks == (40, 50)
     assert packed.cache_bytes > 0
-    assert any("decoded whole" in note for note in packed.info.notes)
+    assert any("decoded whole" in note and "MiB, once; written again in tiles" in note for note in packed.info.notes)
+
+
+@pytest.mark.parametrize(("rows", "what"), [(6000, "the image is one compressed"), (5900, "each compressed segment")])
+def test_compressed_strips_that_no_cache_keeps_are_planned_in_their_order(tmp_path, rows, what):
+    """The plan holds what one of them takes, tiles are as wide as they are, and it is told how often that happens."""
+    image = np.zeros((6000, 6000), np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", image, compression="zstd", rowsperstrip=rows, metadata=None)
+    spec = {
+        "version": 1,
+        "input": {"path": str(tmp_path / "a.tif")},
+        "stages": [{"op": "gaussian", "sigma": 2}],
+        "output": {"path": str(tmp_path / "o.zarr"), "dtype": "input"},
+        "run": {"memory": "4GiB", "workers": 2},
+    }
+    made = tileconv.plan(spec)
+    (job,) = made.passes
+    held = {part.what: part.count for part in job.memory}
+    assert held["chunk being decoded"] == 2 * rows * 6000 * 2
+    assert job.grid.tile[1] >= 6000
+    assert job.read_amplification <= 3
+    (note,) = [note for note in made.source.notes if what in note]
+    assert "once for every tile that touches it; written again in tiles" in note
 
 
 def test_windows_of_a_huge_strip_read_only_their_bytes(tmp_path):

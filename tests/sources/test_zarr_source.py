@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -210,6 +211,27 @@ def test_changed_metadata_and_lost_folder(tmp_path):
     shutil.rmtree(path)
     with pytest.raises(SourceError, match="no such file"):
         source.read(source.info.box)
+
+
+@pytest.mark.parametrize("store", ["v3", "v3 uncompressed", "v3 sharded", "v3 dotted", "v2", "v2 nested"])
+def test_chunks_written_anew_are_read_anew_and_change_the_fingerprint(tmp_path, store):
+    """The metadata stay as they are; all that is new is one chunk, of the same size, and its time of change."""
+    image = noise((61, 83), "u2") | 1
+    path = write(tmp_path / "a", image, **STORES[store])
+    first, same = open_source(path), open_source(path)
+    assert_reads(first, image)
+    assert first.fingerprint == same.fingerprint
+    chunk = path / {"v3 dotted": "1.2", "v2": "1.2", "v2 nested": "1/2"}.get(store, "c/1/2")
+    other = write(tmp_path / "b", image[::-1], **STORES[store]) / chunk.relative_to(path)
+    stat = chunk.stat()
+    chunk.write_bytes(other.read_bytes())
+    os.utime(chunk, ns=(stat.st_atime_ns, stat.st_mtime_ns + 10**9))
+    image[16:32, 48:72] = image[::-1][16:32, 48:72].copy()
+    later = open_source(path)
+    assert_reads(later, image)
+    assert {k for k, v in later.fingerprint.items() if v != first.fingerprint[k]} == {"chunks"}
+    os.utime(chunk, ns=(stat.st_atime_ns, stat.st_mtime_ns + 10**9))
+    assert open_source(path).fingerprint == later.fingerprint
 
 
 def test_threads_and_pickle(tmp_path):

@@ -47,7 +47,7 @@ def provenance(plan: Plan, source: Source, counts: Counts) -> dict[str, Any]:
 @cache
 def libraries() -> dict[str, str]:
     """Return the versions of the libraries that decode, make and store pixels."""
-    names = ("imagecodecs", "numba", "numpy", "pillow", "scipy", "tifffile", "zarr")
+    names = ("imagecodecs", "numba", "numcodecs", "numpy", "pillow", "scipy", "tifffile", "zarr")
     return {name: version(name) for name in names}
 
 

@@ -118,8 +118,11 @@ def kernel_bytes(stages: Sequence[Stage]) -> int:
         if choice.engine != "separable" or choice.kernel.dense is not None:
             count += 3 * 8 * math.prod(choice.shape)  # as given, as checked, in the type of the sums
         if choice.engine == "fft":
-            both = 24 if choice.grid.narrow else 16  # blocks that float32 would drown have a transform in float64
-            count += both * (choice.grid.points // 2 + 1) + 8 * math.prod(choice.shape)
+            last = choice.grid.length[choice.grid.transformed[-1]]
+            half = choice.grid.points // last * (last // 2 + 1)
+            # each is kept with the weights; blocks that float32 would drown have a second transform, in float64
+            keys, each = (2, 8 + 16) if choice.grid.narrow else (1, 16)
+            count += each * half + keys * 8 * math.prod(choice.shape)
     return count
 
 

@@ -274,9 +274,12 @@ def _remarks(page: Any, kind: str, layout: Layout, where: str) -> list[str]:
         notes.append("the alpha sample is filtered like a colour")
     if others := sum(kind not in _ALPHA for kind in kinds):
         notes.append(f"extra samples, which are filtered like colours: {others}")
-    if not layout.plain and layout.offsets.shape[1] == 1 and layout.page[2] > 1:
-        often = "once per tile" if prod(layout.segment) * layout.dtype.itemsize > CHUNKS.limit else "once"
+    whole, size = layout.offsets.shape[1] == 1 and layout.page[2] > 1, prod(layout.segment) * layout.dtype.itemsize
+    if not layout.plain and (whole or size > CHUNKS.limit):
+        what = "the image is one compressed segment and" if whole else "each compressed segment"
+        often = "once for every tile that touches it" if size > CHUNKS.limit else "once"
         notes.append(
-            f"the image is one compressed segment and is decoded whole, {often}; a tiled file is read in parts"
+            f"{what} is decoded whole, {size / 2**20:,.0f} MiB, {often}; written again in tiles (tiffcp -t), the file "
+            "is read in parts"
         )
     return notes
