@@ -50,13 +50,13 @@ def interlaced(image):
 
 
 def npy(header, data=b"", version=1):
-    text = header.encode().ljust(118)
+    text = header.encode().ljust(117) + b"\n"
     size = struct.pack("<H" if version == 1 else "<I", len(text))
     return b"\x93NUMPY" + bytes((version, 0)) + size + text + data
 
 
 def array_header(shape, descr="<f8", order=False):
-    return f"{{'descr': {descr!r}, 'fortran_order': {order}, 'shape': {shape}, }}\n"
+    return f"{{'descr': {descr!r}, 'fortran_order': {order}, 'shape': {shape}, }}"
 
 
 def pictures():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -55,13 +57,17 @@ class ZarrSource:
     ) -> None:
         self.where = str(path)
         self._missing = missing_chunks
-        with reading(self.where, "opening as Zarr"):
+        with reading(self.where, "opening as Zarr"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Zarr merely remarks on is refused below
             check_plain(path, self.where)
             self._path, found = find_array(path, series, level)
             array = zarr.open_array(self._path, mode="r")
             self._metadata = next(p for name in ("zarr.json", ".zarray") if (p := self._path / name).is_file())
             self.fingerprint = fingerprint_of(self._metadata)
             self._keys = Keys.of(self._metadata)
+            said = json.loads(self._metadata.read_text("utf-8"))
+            if 0 in (said.get("chunks") or said.get("chunk_grid", {}).get("configuration", {}).get("chunk_shape", ())):
+                raise SourceError("expected chunks of at least one pixel, found 0")  # newer Zarr reads them as 1
             described = describe(array, self._metadata, found)
             shape, self._stored = array.shape, tuple(array.shards or array.chunks)
             self._chunk = tuple(min(c, n) for c, n in zip(array.chunks, shape, strict=True))
