@@ -26,7 +26,7 @@ def load(name):
 def test_engines_prints_measured_beside_modelled(capsys):
     assert load("engines").main(["--sides", "48", "--repeats", "1", "--kernels", "2", "--far", "1e9"]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
-    engines = {row[row.index("48") + 1] for row in rows if "48" in row}
+    engines = {row[row.index("48") + 1] for row in rows if "48" in row and row[0] != "auto"}
     assert {"direct", "separable", "fft"} <= engines
     assert sum(row[0].endswith(":") and "median" in row for row in rows) == 3
     assert rows[-1][:3] == ["auto", "is", "within"]
