@@ -28,6 +28,8 @@ SAMPLE_SECONDS = 0.02
 MARGIN, WINDOW, WINDOWS = 96, 256, 6
 """Pixels of the border that are not compared, and the squares that are."""
 PACKAGES = "tileconv dask dask-image numba numpy opencv-python-headless pyvips-binary scikit-image scipy tifffile zarr"
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""Peers come with their bytecode; ours, run from its sources, must be able to keep it, as an installation does."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def measure(command: Sequence[str], *, contender: str = "", output: Path | None 
     peaks = [0]
     with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as complained:
         began = time.perf_counter()
-        process = subprocess.Popen(command, stdout=told, stderr=complained, cwd=ROOT, env=os.environ | env)
+        process = subprocess.Popen(command, stdout=told, stderr=complained, cwd=ROOT, env=_ENVIRONMENT | env)
         ended = threading.Event()
         watcher = threading.Thread(target=_watch, args=(process.pid, ended, peaks))
         watcher.start()

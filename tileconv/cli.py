@@ -62,11 +62,12 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a pipeline, or what is left of an unfinished run, and print where the result lies."""
-    from tileconv import api
-
     if repair and overwrite:
         _refuse("give --repair or --overwrite, not both")
     loaded = _load(spec, set_, input_, output)
+    _load_compiler()
+    from tileconv import api
+
     work = partial(api.run, loaded, overwrite=overwrite, keep_going=keep_going, repair=repair)
     _report(work, as_json=as_json, repair=repair)
 
@@ -82,6 +83,7 @@ def rerun(
     as_json: Json = False,
 ) -> None:
     """Make a result once more, from the provenance that it carries."""
+    _load_compiler()
     from tileconv import api
 
     def note(text: str) -> None:
@@ -94,7 +96,6 @@ def _report(work: Callable[..., Report], *, as_json: bool, repair: bool = False)
     """Do *work* with progress on stderr, and print its report; an interruption becomes its text and exit code."""
     from tileconv.report.terminal import TerminalProgress, summary
 
-    _load_compiler()
     try:
         with TerminalProgress(Console(stderr=True)) as progress:
             report = work(progress=progress)
@@ -105,18 +106,18 @@ def _report(work: Callable[..., Report], *, as_json: bool, repair: bool = False)
 
 
 def _load_compiler() -> None:
-    """Load numba without SciPy's linear algebra, whose import takes a seventh of a start (docs/performance.md).
+    """Load numba without SciPy's linear algebra and without cffi: a fifth of a start (docs/performance.md).
 
-    Only in a process of the command line: a function that somebody else compiles may want it.
+    Only in a process of the command line: a function that somebody else compiles may want them.
     """
-    if "scipy.linalg" in sys.modules:
-        return
     modules: dict[str, Any] = sys.modules
-    modules["scipy.linalg"] = None  # numba asks for it once, here, and does without
+    left_out = {"scipy.linalg", "cffi"} - modules.keys()
+    modules.update(dict.fromkeys(left_out))  # numba asks for each once, here, and does without
     try:
         import_module("numba.np.arraymath")
     finally:
-        del modules["scipy.linalg"]
+        for name in left_out:
+            del modules[name]
 
 
 @app.command()
