@@ -47,8 +47,17 @@ class Figure:
 def growth(sizes: Sizes, folder: Path, rounds: int) -> Iterator[Figure]:
     """Yield the chain at a quarter, once and four times the pixels, kernels of growing size, and one worker."""
     sides = (sizes.side // 2, sizes.side, 2 * sizes.side)[: 2 if sizes.tiny else 3]
-    every = range(rounds)
-    chains = {side: [_run(sizes, folder, side, CHAIN) for _ in every] for side in sides}
+    chains: dict[int, list[Run]] = {side: [] for side in sides}
+    by_workers: dict[int, list[Run]] = {1: [], 2: []}
+    dense: dict[int, list[float]] = {size: [] for size in (TINY_KERNEL_SIZES if sizes.tiny else KERNEL_SIZES)}
+    for _ in range(rounds):  # in turn: a machine that slows down slows all alike
+        for side, runs in chains.items():
+            runs.append(_run(sizes, folder, side, CHAIN))
+        for workers, runs in by_workers.items():
+            runs.append(_run(sizes, folder, sides[1], CHAIN, workers))
+        for size, seconds in dense.items():
+            np.save(folder / "free.npy", np.random.default_rng(size).standard_normal((size, size)))
+            seconds.append(_seconds(_run(sizes, folder, sides[0], "{op: correlate, kernel: free.npy}")))
     for side in sides:
         ratios = [_seconds(a) / _seconds(b) for a, b in zip(chains[side], chains[sides[0]], strict=True)]
         per_pixel = tuple(r / (side / sides[0]) ** 2 for r in ratios)
@@ -56,19 +65,12 @@ def growth(sizes: Sizes, folder: Path, rounds: int) -> Iterator[Figure]:
         if side != sides[0]:
             what = f"chain, {_mpx(side)}: time per pixel against {_mpx(sides[0])}"
             yield Figure("growth", what, "×", per_pixel, "0.9 to 1.1", 0.9, 1.1)
-    single = [_run(sizes, folder, sides[1], CHAIN, workers=1) for _ in every]
-    double = [_run(sizes, folder, sides[1], CHAIN, workers=2) for _ in every]
-    ratios = [_seconds(a) / _seconds(b) for a, b in zip(single, double, strict=True)]
+    ratios = [_seconds(a) / _seconds(b) for a, b in zip(by_workers[1], by_workers[2], strict=True)]
     yield Figure("growth", f"chain, {_mpx(sides[1])}: 1 worker / 2 workers", "×", tuple(ratios), "≥ 1.8", low=1.8)
-    base: tuple[float, ...] = ()
-    for size in TINY_KERNEL_SIZES if sizes.tiny else KERNEL_SIZES:
-        np.save(folder / "free.npy", np.random.default_rng(size).standard_normal((size, size)))
-        stage = "{op: correlate, kernel: free.npy}"
-        seconds = tuple(_seconds(_run(sizes, folder, sides[0], stage)) for _ in every)
-        yield Figure("growth", f"random kernel {size} × {size}, {_mpx(sides[0])}: seconds", "s", seconds)
-        base = seconds if size == CROSSED else base
-        if base and size > CROSSED:
-            ratio = tuple(a / b for a, b in zip(seconds, base, strict=True))
+    for size, seconds in dense.items():
+        yield Figure("growth", f"random kernel {size} × {size}, {_mpx(sides[0])}: seconds", "s", tuple(seconds))
+        if size > CROSSED:
+            ratio = tuple(a / b for a, b in zip(seconds, dense[CROSSED], strict=True))
             what = f"random kernel {size} × {size} against {CROSSED} × {CROSSED}"
             yield Figure("growth", what, "×", ratio, "≤ 1.1", high=1.1)
 

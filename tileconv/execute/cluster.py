@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 WINDOW = 4
 """Tiles in flight per worker thread: enough to keep it busy, few enough to keep scheduler and client small."""
 CONNECT_WITHIN_S, WORKERS_WITHIN_S = 5, 60
+ANSWER_WITHIN_S = 5
+"""How long a worker that may be lost is waited for before the run looks again what it knows."""
 DEATHS = 2
 """Workers of this machine that a tile may end before it is given up, and once more when it is tried alone."""
 LOST = "the connection to the scheduler was lost"
@@ -89,7 +91,21 @@ class _Flight:
         if not self.halted:
             self.halted = True
             with suppress(OSError, TimeoutError, RuntimeError, ValueError):  # then all in flight are made
-                self.client.run(_halt, self.token, on_error="ignore")
+                # the limit is for a worker that is frozen: the scheduler never gives up on its answer
+                self.client.run(_halt, self.token, on_error="ignore", callback_timeout=ANSWER_WITHIN_S)
+
+    def made(self, future: Any, what: Any = None) -> Any:
+        """Return what *future* made; None if its worker was lost with it, and *future* is then in flight again.
+
+        Without the limit, a worker that ends between a tile's end and this is waited for for ever.
+        """
+        try:
+            return _result(future)
+        except TimeoutError:
+            if future.status == "error":
+                raise
+            self.add(future, what)
+            return None
 
     def wait(self) -> None:
         """Return when no worker is at a tile of this flight, or nothing can be learned of the workers any more."""
@@ -149,13 +165,17 @@ class _Tiles(_Flight):
     def outcome(self, future: Any, tile: Box) -> Outcome | None:
         """Return what became of *tile*: a failure if it ended its workers alone; None if there is nothing to tell."""
         try:
-            outcome: Outcome | None = _result(future)
+            outcome: Outcome | None = self.made(future, tile)
         except PoisonError as error:
             if not self.alone:
                 self.suspects.append(tile)
                 return None
             error.where = f"{self.job.source.where}, tile {tile}"
             return Failure(tile, error)
+        except ClusterError:
+            if self.shared.status == "error":
+                _result(self.shared)  # says why no tile can be made
+            raise
         return outcome
 
 
@@ -206,11 +226,11 @@ def _overlap(client: Client, job: Job, stop: threading.Event, heard: Heard) -> N
                 if landed is None:
                     continue
                 try:
-                    made = _result(landed[0])
+                    made = flight.made(*landed)
                 except TileconvError as error:
                     errors.append(error)
                     continue
-                for receipt in (receipt for receipts in made.ravel() for receipt in receipts):
+                for receipt in (receipt for receipts in made.ravel() for receipt in receipts) if made is not None else ():
                     heard(receipt)
         if errors:
             raise errors[0]
@@ -233,7 +253,7 @@ def _result(future: Any) -> Any:
     from distributed.scheduler import KilledWorker
 
     try:
-        return future.result()
+        return future.result(timeout=ANSWER_WITHIN_S)
     except TileconvError:
         raise
     except KilledWorker as error:
@@ -243,8 +263,11 @@ def _result(future: Any) -> Any:
             why="they died while they ran it, most often for want of memory",
             fix="Use smaller tiles (run.tile) or fewer threads per worker.",
         ) from error
-    except ModuleNotFoundError as error:
-        raise ClusterError(f"a worker lacks {error.name}", fix="Install the same tileconv there as here.") from error
+    except (ModuleNotFoundError, RuntimeError) as error:
+        lacking = error if isinstance(error, ModuleNotFoundError) else error.__cause__  # that of the scheduler
+        if not isinstance(lacking, ModuleNotFoundError):
+            raise
+        raise ClusterError(f"the cluster lacks {lacking.name}", fix="Install the same tileconv there as here.") from error
     except CancelledError as error:
         problem = "a worker was lost" if getattr(error, "reason", "") == "lost dependencies" else LOST
         raise ClusterError(problem, why=str(error)) from error
