@@ -242,7 +242,7 @@ def test_help_is_quick_to_import():
 
 
 def test_a_run_imports_what_it_needs(folder):
-    """A run over a TIFF on threads does without Dask, Zarr and SciPy's linear algebra, and leaves the last usable."""
+    """A run over a TIFF on threads does without Dask, Zarr, SciPy's linear algebra and cffi, and leaves them usable."""
     text = """
 import sys
 from tileconv import cli
@@ -250,7 +250,7 @@ sys.argv = ["tileconv", "run", "p.yaml"]
 try:
     cli.main()
 except SystemExit:
-    print([m for m in ("dask", "zarr", "scipy.linalg") if m in sys.modules])
+    print([m for m in ("dask", "zarr", "scipy.linalg", "cffi") if m in sys.modules])
 import scipy.linalg
 print(scipy.linalg.norm([3.0, 4.0]))
 """

@@ -115,6 +115,7 @@ def _load_compiler() -> None:
     modules.update(dict.fromkeys(left_out))  # numba asks for each once, here, and does without
     try:
         import_module("numba.np.arraymath")
+        import_module("numba.core.typing.cffi_utils")
     finally:
         for name in left_out:
             del modules[name]

@@ -11,12 +11,12 @@ The maps are periodic, so an image smaller than the halo is no special case.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Literal, get_args
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from tileconv.boxes import Box
@@ -120,18 +120,16 @@ def extend(
     """
     if all(_as_it_lies(axis, have, want, domain, border) for axis, border in enumerate(borders)):
         return block[want.within(have)]
-    maps = [_positions(axis, have, want, domain, border) for axis, border in enumerate(borders)]
+    runs = []
+    for axis, border in enumerate(borders):
+        found = _positions(axis, have, want, domain, border)
+        if (found == OUTSIDE).any() and not _holds(block.dtype, border.value):
+            raise GeometryError(f"pixels of type {block.dtype} cannot hold the border value {border.value:g}")
+        runs.append([(to, taken, border.value) for to, taken in _runs(found)])
     out = np.empty(want.shape, block.dtype)
-    bits = np.dtype(f"u{block.dtype.itemsize}")
-    constants = np.zeros(3, block.dtype)
-    for axis, (found, border) in enumerate(zip(maps, borders, strict=True)):
-        if (found == OUTSIDE).any():
-            if not _holds(block.dtype, border.value):
-                raise GeometryError(f"pixels of type {block.dtype} cannot hold the border value {border.value:g}")
-            constants[axis] = border.value
-    first = max(want.start[2], domain.start[2]) - want.start[2]
-    last = max(first, min(want.stop[2], domain.stop[2]) - want.start[2])  # between them, columns follow each other
-    _gather(block.view(bits), maps[0], maps[1], maps[2], first, last, constants.view(bits), out.view(bits))
+    for parts in product(*runs):
+        constants = [value for _, taken, value in parts if taken is None]
+        out[tuple(to for to, _, _ in parts)] = constants[-1] if constants else block[tuple(t for _, t, _ in parts)]
     return out
 
 
@@ -155,38 +153,27 @@ def _positions(axis: int, have: Box, want: Box, domain: Box, border: Border) -> 
     return found
 
 
+def _runs(found: NDArray[np.intp]) -> Iterator[tuple[slice, slice | None]]:
+    """Yield slices of *found* in order, each with the slice of a block that lies there: None for a constant.
+
+    A slice goes forwards, backwards or, one long, stays at a pixel. NumPy copies slices as fast as a compiled loop, and
+    nothing has to be compiled first.
+    """
+    start = 0
+    while start < found.size:
+        rest = found[start:]
+        first = int(rest[0])
+        step = int(rest[1]) - first if rest.size > 1 else 1
+        steady = (rest == first + step * np.arange(rest.size)) & ((rest == OUTSIDE) == (first == OUTSIDE))
+        length = rest.size if steady.all() else int(steady.argmin())
+        past = first + step * length
+        taken = slice(first, past if past >= 0 else None, step) if step else slice(first, first + 1)
+        yield slice(start, start + length), None if first == OUTSIDE else taken
+        start += length
+
+
 def _holds(dtype: np.dtype[Any], value: float) -> bool:
     if dtype.kind not in "iu":
         return True
     limits = np.iinfo(dtype)
     return float(value).is_integer() and limits.min <= value <= limits.max
-
-
-@njit(nogil=True, cache=True)
-def _gather(
-    block: Any, planes: Any, rows: Any, columns: Any, first: int, last: int, constants: Any, out: Any
-) -> None:  # pragma: no cover - compiled
-    for z in range(planes.size):
-        for y in range(rows.size):
-            made = out[z, y]
-            if planes[z] < 0 or rows[y] < 0:
-                made[:] = constants[1] if rows[y] < 0 else constants[0]
-                _pick(made, made, columns, 0, columns.size, constants[2], True)
-                continue
-            pixels = block[planes[z], rows[y]]
-            if last > first:
-                made[first:last] = pixels[columns[first] : columns[first] + last - first]
-            _pick(made, pixels, columns, 0, min(first, columns.size), constants[2], False)
-            _pick(made, pixels, columns, last, columns.size, constants[2], False)
-
-
-@njit(nogil=True, cache=True)
-def _pick(
-    made: Any, pixels: Any, columns: Any, start: int, stop: int, constant: Any, filled: bool
-) -> None:  # pragma: no cover - compiled
-    """Fill ``made[start:stop]`` from the pixels that *columns* name; only with the constant where it is *filled*."""
-    for x in range(start, stop):
-        if columns[x] < 0:
-            made[x] = constant
-        elif not filled:
-            made[x] = pixels[columns[x]]

@@ -230,8 +230,9 @@ def _overlap(client: Client, job: Job, stop: threading.Event, heard: Heard) -> N
                 except TileconvError as error:
                     errors.append(error)
                     continue
-                for receipt in (receipt for receipts in made.ravel() for receipt in receipts) if made is not None else ():
-                    heard(receipt)
+                for receipts in () if made is None else made.ravel():
+                    for receipt in receipts:
+                        heard(receipt)
         if errors:
             raise errors[0]
 
@@ -267,7 +268,8 @@ def _result(future: Any) -> Any:
         lacking = error if isinstance(error, ModuleNotFoundError) else error.__cause__  # that of the scheduler
         if not isinstance(lacking, ModuleNotFoundError):
             raise
-        raise ClusterError(f"the cluster lacks {lacking.name}", fix="Install the same tileconv there as here.") from error
+        fix = "Install the same tileconv there as here."
+        raise ClusterError(f"the cluster lacks {lacking.name}", fix=fix) from error
     except CancelledError as error:
         problem = "a worker was lost" if getattr(error, "reason", "") == "lost dependencies" else LOST
         raise ClusterError(problem, why=str(error)) from error
