@@ -30,7 +30,7 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2
 
 test-long: $(VENV)/.test
-	TILECONV_PROFILE=long $(BIN)/python -m pytest -n 2
+	TILECONV_PROFILE=long $(BIN)/python -m pytest -n 2 --timeout 7200
 	$(BIN)/python -m tests.fuzz.spec --inputs $(INPUTS)
 	$(BIN)/python -m tests.fuzz.tiff --inputs $(INPUTS)
 	$(BIN)/python -m tests.mutation

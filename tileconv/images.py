@@ -11,7 +11,7 @@ from tileconv.boxes import AXES, Box
 from tileconv.errors import GeometryError
 
 DECODED_CACHE_BYTES = 64 * 2**20
-"""The most decoded chunks of compressed images that one process keeps: neighbouring tiles read the same ones."""
+"""The most decoded chunks of compressed images that one process keeps where no plan says which are read again."""
 
 
 @dataclass(frozen=True)

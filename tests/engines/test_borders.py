@@ -1,5 +1,7 @@
 """Index maps and extend() against the rules pixel by pixel."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import strategies
@@ -88,6 +90,16 @@ def test_extend_makes_what_the_rules_say(view):
     result = extend(block, at(have), at(want), at([(0, n) for n in image.shape]), borders)
     assert result.dtype == image.dtype
     np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize("names", [*product(RULES, repeat=3)])
+def test_images_much_smaller_than_what_is_made_around_them(names):
+    image = np.arange(1.0, 13.0).reshape(2, 3, 2)
+    before, after = (20, 21, 22), (23, 22, 21)
+    box = Box.of_shape(image.shape)
+    want = Box(tuple(-n for n in before), tuple(n + more for n, more in zip(image.shape, after, strict=True)))
+    made = extend(image, box, want, box, [Border(name, -5.0) for name in names])
+    np.testing.assert_array_equal(made, oracle.extended(image, before, after, names, [-5.0] * 3))
 
 
 def plane(*ends):

@@ -14,7 +14,7 @@ from oracles import convolution
 
 from tileconv.boxes import Box, Halo
 from tileconv.engines.fft import TOLERANCE, fft
-from tileconv.engines.grid import ERROR_CONSTANT, Blocks, blocks, error_bound, fast_length
+from tileconv.engines.grid import ERROR_CONSTANT, Blocks, blocks, error_bound, fast_length, paired_length
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -33,6 +33,10 @@ def jobs(draw, dtype="float64", peak=None, *, narrow=False):
     step = tuple(s if axis in transformed else n for axis, (s, n) in enumerate(zip(step, length, strict=True)))
     length = tuple(n if axis in transformed else s for axis, (s, n) in enumerate(zip(step, length, strict=True)))
     grid = Blocks(length, step, transformed, narrow=narrow)
+    if narrow and transformed == (1, 2) and draw(st.booleans()):
+        rows, columns = (draw(st.sampled_from([32, 48, 64, 144])) for _ in range(2))
+        step = (step[0], 2 * draw(st.integers(5, rows - kernel[1] + 1)), draw(st.integers(5, columns - kernel[2] + 1)))
+        grid = Blocks((step[0], rows, columns), step, transformed, narrow=True, paired=True)
     domain = Box.of_shape(image).grow(halo)
     block = strategies.pixels(domain.shape, dtype, draw(strategies.seeds), peak=peak)
     rng = np.random.default_rng(draw(strategies.seeds))
@@ -58,7 +62,7 @@ def expected(job):
 def bound(job, norm=None):
     block, _, _, weights, _, grid = job
     peak = np.abs(block.astype(float)).max()
-    norm = math.sqrt(grid.points) * peak if norm is None else norm
+    norm = math.sqrt(grid.held) * peak if norm is None else norm
     eps = float(np.finfo(np.float32).eps) if grid.narrow else EPS
     transforms = error_bound(grid.points, norm, np.linalg.norm(weights), narrow=grid.narrow)
     return (1 if grid.narrow else 2) * transforms + 2 * eps * np.abs(weights).sum() * peak
@@ -146,13 +150,20 @@ def test_a_huge_pixel_does_not_drown_its_block(huge, level):
     assert fallbacks == (0 if huge == 1e7 else 1)
 
 
+PAIRED = Blocks((1, 64, 96), (1, 60, 70), (1, 2), narrow=True, paired=True)
+
+PAIRED_HALVES = Blocks((1, 64, 96), (1, 30, 70), (1, 2))
+
+
 @pytest.mark.parametrize("huge", [3e4, 1e12, 1e38])
-def test_a_block_that_float32_would_drown_is_made_in_float64_or_directly(huge):
-    job = make_job((1, 17, 19), (1, 60, 70), narrow=True)
+@pytest.mark.parametrize("grid", [None, PAIRED])
+def test_a_block_that_float32_would_drown_is_made_in_float64_or_directly(huge, grid):
+    job = make_job((1, 17, 19), (1, 60, 70), grid=grid, narrow=True)
     job[0][:] = np.abs(job[0])
     job[0][0, 40, 50] = huge
     made = run(job)[0]
-    grid = replace(job[5], narrow=False)
+    grid = job[5].in_float64
+    assert grid == (PAIRED_HALVES if job[5].paired else replace(job[5], narrow=False))
     assert made.tobytes() == run((*job[:5], grid))[0].tobytes()
     far = np.ones(made.shape, bool)
     far[0, 20:45, 30:55] = False
@@ -169,9 +180,10 @@ def test_float32_is_not_used_where_its_range_ends(scale):
     assert error <= 1e-5 * np.abs(job[3]).sum() * scale
 
 
-def test_float32_transforms_are_used_at_all():
-    job = make_job((1, 17, 19), (1, 60, 70), narrow=True)
-    grid = replace(job[5], narrow=False)
+@pytest.mark.parametrize("grid", [None, PAIRED])
+def test_float32_transforms_are_used_at_all(grid):
+    job = make_job((1, 17, 19), (1, 60, 70), grid=grid, narrow=True)
+    grid = job[5].in_float64
     assert 1e-9 < np.abs(run(job)[0] - run((*job[:5], grid))[0]).max() < 1e-4
 
 
@@ -218,11 +230,24 @@ def test_pixels_beyond_the_image_count_as_the_mean_and_cannot_touch_a_result():
 @pytest.mark.parametrize("kind", ["noise", "impulse", "wave", "steps"])
 @pytest.mark.parametrize("narrow", [False, True])
 def test_the_error_constant_holds_with_a_factor_of_four(length, kind, narrow):
+    hold_the_error_constant(length, kind, narrow=narrow)
+
+
+@pytest.mark.parametrize("length", [(32, 96), (64, 288), (576, 192)])
+@pytest.mark.parametrize("kind", ["noise", "impulse", "wave", "steps"])
+def test_the_error_constant_holds_for_pairs(length, kind):
+    hold_the_error_constant(length, kind, narrow=True, paired=True)
+
+
+def hold_the_error_constant(length, kind, *, narrow, paired=False):
     rng = np.random.default_rng(len(length))
     shape = (1,) * (3 - len(length)) + length
     kernel = tuple(1 if n == 1 else max(2, n // 3) for n in shape)
-    step = tuple(n - k + 1 for n, k in zip(shape, kernel, strict=True))
-    grid = Blocks(shape, step, tuple(range(3))[-len(length) :], narrow=narrow)
+    step = tuple(
+        (n - k + 1) * (2 if paired and axis == 1 else 1) for axis, n, k in zip(range(3), shape, kernel, strict=True)
+    )
+    grid = Blocks(shape, step, tuple(range(3))[-len(length) :], narrow=narrow, paired=paired)
+    shape = tuple(s + k - 1 for s, k in zip(step, kernel, strict=True))
     x = np.arange(math.prod(shape)).reshape(shape)
     image = {
         "noise": rng.standard_normal(shape),
@@ -249,11 +274,13 @@ def test_the_error_constant_holds_with_a_factor_of_four(length, kind, narrow):
 @given(
     st.tuples(st.integers(1, 5), st.integers(1, 70), st.integers(1, 70)),
     st.tuples(st.integers(1, 40), st.integers(1, 3000), st.integers(1, 3000)),
+    st.booleans(),
 )
-def test_grids_fit_their_kernel(kernel, image):
+def test_grids_fit_their_kernel(kernel, image, narrow):
     origin = (0, -3, 5)
-    grid = blocks(kernel, image, origin)
-    assert all(1 <= s <= n - k + 1 for s, n, k in zip(grid.step, grid.length, kernel, strict=True))
+    grid = blocks(kernel, image, origin, narrow=narrow)
+    step = (grid.step[0], grid.step[1] / (1 + grid.paired), grid.step[2])
+    assert all(1 <= s <= n - k + 1 for s, n, k in zip(step, grid.length, kernel, strict=True))
     assert all(kernel[axis] == 1 for axis in range(3) if axis not in grid.transformed)
     assert grid.points == math.prod(grid.length[axis] for axis in grid.transformed)
     assert grid.area == math.prod(grid.step[axis] for axis in grid.transformed)
@@ -265,3 +292,8 @@ def test_grids_fit_their_kernel(kernel, image):
 
 def test_fast_lengths_are_scipys():
     assert [fast_length(n) for n in range(1, 5000)] == [scipy.fft.next_fast_len(n, real=True) for n in range(1, 5000)]
+
+
+def test_paired_lengths_are_the_next_that_three_radices_make():
+    smooth = sorted(16 * 2**a * 3**b for a in range(10) for b in range(6))
+    assert [paired_length(n) for n in range(1, 5000)] == [next(m for m in smooth if m >= n) for n in range(1, 5000)]

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import numpy as np
+import pytest
 import strategies
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,3 +78,44 @@ def test_touched_is_the_footprint_of_what_is_marked(job, seed):
     shape = tuple(factor.size for factor in terms[0])
     strange = (np.random.default_rng(seed).random(block.shape) < 0.02).astype(np.uint8)
     assert np.array_equal(touched(strange, shape), convolution.valid(strange.astype(int), np.ones(shape, int)) > 0)
+
+
+def in_order(block, terms):
+    """Return the sums as the docstrings order them: along x, y and z, weights ascending, each product rounded once."""
+    shape, accumulate = [factor.size for factor in terms[0]], terms[0][0].dtype
+    block = block.astype(accumulate)
+    out = np.zeros([n - k + 1 for n, k in zip(block.shape, shape, strict=True)], accumulate)
+    for along_z, column, line in terms:
+        rows = np.zeros((*block.shape[:2], out.shape[2]), accumulate)
+        for k, weight in enumerate(line):
+            rows += weight * block[:, :, k : k + out.shape[2]]
+        if shape[0] == 1:
+            along_z, column = None, along_z[0] * column
+        planes = out if along_z is None else np.zeros((block.shape[0], *out.shape[1:]), accumulate)
+        for k, weight in enumerate(column):
+            planes += weight * rows[:, k : k + out.shape[1]]
+        for k, weight in enumerate([] if along_z is None else along_z):
+            out += weight * planes[k : k + out.shape[0]]
+    return out
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [
+        ((1, 1, 1), (1, 1, 1)),
+        ((1, 1, 17), (2, 3, 530)),
+        ((1, 3, 2), (1, 6, 1100)),
+        ((1, 6, 200), (1, 13, 700)),
+        ((1, 161, 7), (1, 165, 1300)),
+        ((1, 200, 1), (2, 201, 5)),
+        ((5, 2, 4), (7, 9, 200)),
+    ],
+)
+@pytest.mark.parametrize(("accumulate", "dtype"), KINDS)
+def test_the_order_of_operations_is_the_kernels_alone(shape, size, accumulate, dtype):
+    rng = np.random.default_rng(0)
+    block = (1000 * rng.random(size)).astype(dtype)
+    factors = [[rng.standard_normal(n) for n in shape] for _ in range(2)]
+    whole = accumulate == np.int64
+    terms = tuple(tuple((np.rint(9 * f) if whole else f).astype(accumulate) for f in term) for term in factors)
+    assert separable(block, terms).tobytes() == in_order(block, terms).tobytes()

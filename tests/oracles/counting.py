@@ -10,10 +10,10 @@ class CountingSource:
     def __init__(self, source):
         self.source, self.boxes = source, []
 
-    def read(self, box):
+    def read(self, box, *reads, **named):
         """Read *box*; list.append is atomic, so threads may share the source."""
         self.boxes.append(box)
-        return self.source.read(box)
+        return self.source.read(box, *reads, **named)
 
     @property
     def pixels(self) -> int:

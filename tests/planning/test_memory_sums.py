@@ -1,11 +1,15 @@
 """The memory of a run as a sum: written out by hand for small plans, and what makes it grow."""
 
 import json
+import tracemalloc
+from functools import partial
 
 import numpy as np
 import pytest
 from properties.runs_help import pipeline, plan_of, tiled
 
+from tileconv.boxes import Box
+from tileconv.engines.fft import fft
 from tileconv.planning.memory import BASE_BYTES, Bytes, available_bytes, cgroup_rooms, kernel_bytes, peak_bytes, total
 
 BOX = {"op": "correlate", "kernel": [[0.5, 1, 0.25]], "engine": "direct"}
@@ -43,15 +47,43 @@ def test_missing_pixels_and_fft_blocks_are_counted():
     assert held["engine's own"] >= 7 * 8 * np.prod(job.stages[0].choices[0].grid.length)
 
 
-@pytest.mark.parametrize(("precision", "each", "kept"), [("float32", 8 + 16, 2), ("float64", 16, 1)])
-def test_every_transform_of_a_kernel_is_counted_with_the_weights_it_is_known_by(precision, each, kept):
-    """A block that float32 would drown is made in float64, so that a kernel then has a transform of both."""
+@pytest.mark.parametrize(("precision", "strips", "kept"), [("float32", 288, 2), ("float64", 0, 1)])
+def test_every_transform_of_a_kernel_is_counted_with_the_weights_it_is_known_by(precision, strips, kept):
+    """A block that float32 would drown is made in float64, so that a kernel then has a transform of both.
+
+    That of a pair is kept in strips of 288 lines, whole ones.
+    """
     kernel = {"op": "correlate", "kernel": np.ones((33, 31)).tolist(), "engine": "fft"}
     (job,) = plan_of(tiled([kernel], 64, precision=precision), np.zeros((256, 256), np.float32)).passes
     grid = job.stages[0].choices[0].grid
-    assert grid.narrow == (precision == "float32")
+    assert grid.narrow == grid.paired == (precision == "float32")
     _, rows, columns = grid.length
-    assert kernel_bytes(job.stages) == (3 + kept) * 8 * 33 * 31 + each * rows * (columns // 2 + 1)
+    assert rows <= 288
+    transforms = 8 * strips * columns + 16 * rows * (columns // 2 + 1)
+    assert kernel_bytes(job.stages) == (3 + kept) * 8 * 33 * 31 + transforms
+
+
+@pytest.mark.parametrize("drowned", [False, True])
+def test_a_paired_block_takes_no_more_than_is_counted(drowned):
+    """Strips of a transform are not seen by tracemalloc, and small."""
+    kernel = {"op": "correlate", "kernel": np.random.default_rng(0).random((63, 63)).tolist(), "engine": "fft"}
+    (job,) = plan_of(tiled([kernel], 2048, precision="float32"), np.zeros((2048, 2048), np.float32)).passes
+    choice = job.stages[0].choices[0]
+    assert choice.grid.paired
+    made = Box((0, 0, 0), choice.grid.step)
+    have = made.grow(choice.halo)
+    block = np.ones(have.shape, np.float32)
+    block[0, 100:300, 100:300] = 1e30 if drowned else 2
+    run = partial(fft, block, have, made, choice.weights, choice.halo, choice.grid, exact=False, dtype=block.dtype)
+    run()  # compiles, and keeps the kernel's transform
+    tracemalloc.start()
+    try:
+        out, _ = run()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    own = {part.what: part.count for part in job.memory}["engine's own"]
+    assert own / 4 < peak - out.nbytes <= own
 
 
 @pytest.mark.parametrize(("executor", "processes"), [("threads", 1), ("processes", 4)])

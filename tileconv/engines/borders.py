@@ -44,6 +44,12 @@ ALIASES: dict[str, Rule] = {
 OUTSIDE = -1
 """What ``index_map`` gives for positions that the constant rule fills."""
 
+FEW = 9
+"""Along this many pieces an axis is copied together with the others; images smaller than the halo have more."""
+
+Pieces = list[tuple[slice, slice | None]]
+"""Slices of an axis of what is made, each with the slice of an axis of a block that lies there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Border:
@@ -120,16 +126,17 @@ def extend(
     """
     if all(_as_it_lies(axis, have, want, domain, border) for axis, border in enumerate(borders)):
         return block[want.within(have)]
-    runs = []
-    for axis, border in enumerate(borders):
-        found = _positions(axis, have, want, domain, border)
-        if (found == OUTSIDE).any() and not _holds(block.dtype, border.value):
+    pieces = [_pieces(axis, have, want, domain, border) for axis, border in enumerate(borders)]
+    for found, border in zip(pieces, borders, strict=True):
+        if any(taken is None for _, taken in found) and not _holds(block.dtype, border.value):
             raise GeometryError(f"pixels of type {block.dtype} cannot hold the border value {border.value:g}")
-        runs.append([(to, taken, border.value) for to, taken in _runs(found)])
+    for axis in [axis for axis, found in enumerate(pieces) if len(found) > FEW][1:]:  # pieces multiply; no constants
+        block = block.take(_positions(axis, want.start[axis], want.stop[axis], have, domain, borders[axis]), axis)
+        pieces[axis] = [(slice(want.shape[axis]), slice(want.shape[axis]))]
     out = np.empty(want.shape, block.dtype)
-    for parts in product(*runs):
-        constants = [value for _, taken, value in parts if taken is None]
-        out[tuple(to for to, _, _ in parts)] = constants[-1] if constants else block[tuple(t for _, t, _ in parts)]
+    for parts in product(*pieces):
+        constants = [border.value for border, (_, taken) in zip(borders, parts, strict=True) if taken is None]
+        out[tuple(to for to, _ in parts)] = constants[-1] if constants else block[tuple(taken for _, taken in parts)]
     return out
 
 
@@ -140,36 +147,49 @@ def _as_it_lies(axis: int, have: Box, want: Box, domain: Box, border: Border) ->
     return held and (border.rule == "wrap" or (domain.start[axis] <= start and stop <= domain.stop[axis]))
 
 
-def _positions(axis: int, have: Box, want: Box, domain: Box, border: Border) -> NDArray[np.intp]:
-    """Return where in the block every position of *want* along *axis* lies; ``OUTSIDE`` for a constant."""
+def _pieces(axis: int, have: Box, want: Box, domain: Box, border: Border) -> Pieces:
+    """Return slices of *want* along *axis*, each with the slice of the block that lies there: None for a constant.
+
+    A slice of the block goes forwards, backwards or, one long, stays at a pixel: NumPy copies slices as fast as a
+    compiled loop, which would take seconds to compile.
+    """
     start, stop, first, last = want.start[axis], want.stop[axis], have.start[axis], have.stop[axis]
     low, high = domain.start[axis], domain.stop[axis]
     if _as_it_lies(axis, have, want, domain, border):
-        return np.arange(start - first, stop - first, dtype=np.intp)
-    index = index_map(start - low, stop - low, high - low, border.rule)
-    found = np.where(index == OUTSIDE, OUTSIDE, index + (low - first))
-    if ((found < 0) & (index != OUTSIDE)).any() or (found >= last - first).any():
+        return [(slice(stop - start), slice(start - first, stop - first))]
+    inner = min(max(start, low), stop)
+    outer = max(inner, min(stop, high))
+    pieces: Pieces = [(slice(inner - start, outer - start), slice(inner - first, outer - first))]
+    lacks = inner < outer and (inner < first or outer > last)
+    for begin, end in ((start, inner), (outer, stop)):
+        found = _positions(axis, begin, end, have, domain, border)
+        if border.rule == "constant":
+            pieces.append((slice(begin - start, end - start), None))
+            continue
+        lacks = lacks or bool(((found < 0) | (found >= last - first)).any())
+        pieces += [(slice(begin - start + p, begin - start + q), taken) for p, q, taken in _runs(found.tolist())]
+    if lacks:
         raise GeometryError(f"{have} lacks pixels that {want} takes from {domain} under border {border}")
-    return found
+    return [(to, taken) for to, taken in pieces if to.start < to.stop]
 
 
-def _runs(found: NDArray[np.intp]) -> Iterator[tuple[slice, slice | None]]:
-    """Yield slices of *found* in order, each with the slice of a block that lies there: None for a constant.
+def _positions(axis: int, start: int, stop: int, have: Box, domain: Box, border: Border) -> NDArray[np.intp]:
+    """Return where in the block the positions from *start* to *stop* along *axis* lie; means nothing for a constant."""
+    low = domain.start[axis]
+    return index_map(start - low, stop - low, domain.stop[axis] - low, border.rule) + (low - have.start[axis])
 
-    A slice goes forwards, backwards or, one long, stays at a pixel. NumPy copies slices as fast as a compiled loop, and
-    nothing has to be compiled first.
-    """
+
+def _runs(found: list[int]) -> Iterator[tuple[int, int, slice]]:
+    """Yield the stretches of one step in *found*: where each starts and stops, and the slice of its values."""
     start = 0
-    while start < found.size:
-        rest = found[start:]
-        first = int(rest[0])
-        step = int(rest[1]) - first if rest.size > 1 else 1
-        steady = (rest == first + step * np.arange(rest.size)) & ((rest == OUTSIDE) == (first == OUTSIDE))
-        length = rest.size if steady.all() else int(steady.argmin())
-        past = first + step * length
-        taken = slice(first, past if past >= 0 else None, step) if step else slice(first, first + 1)
-        yield slice(start, start + length), None if first == OUTSIDE else taken
-        start += length
+    while start < len(found):
+        stop = start + 1
+        step = found[stop] - found[start] if stop < len(found) else 1
+        while stop < len(found) and found[stop] - found[stop - 1] == step:
+            stop += 1
+        past = found[stop - 1] + step
+        yield start, stop, slice(found[start], past if past >= 0 else None, step) if step else slice(past, past + 1)
+        start = stop
 
 
 def _holds(dtype: np.dtype[Any], value: float) -> bool:

@@ -144,7 +144,7 @@ def _narrow_bound(kernel: Kernel, grid: Blocks) -> float:
     Taking the mean off makes no block's norm larger; it and the sum that puts it back each round once.
     """
     rounding = float(np.finfo(FLOAT32).eps) * kernel.absolute_sum
-    return error_bound(grid.points, math.sqrt(grid.points), kernel.norm, narrow=True) + 2 * rounding
+    return error_bound(grid.points, math.sqrt(grid.held), kernel.norm, narrow=True) + 2 * rounding
 
 
 def in_space(halo: Halo) -> Halo:

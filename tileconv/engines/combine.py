@@ -79,18 +79,12 @@ def _magnitude(parts: tuple[Array, ...], row: Array, out: Array) -> None:  # pra
         for y in range(out.shape[1]):
             row[:] = 0
             for part in parts:
-                add_squares(part[z, y], row)
+                pixels = part[z, y]
+                for x in range(row.shape[0]):
+                    value = real(pixels[x])
+                    row[x] += value * value
             for x in range(row.shape[0]):
                 out[z, y, x] = real(math.sqrt(row[x]))
-
-
-@njit(nogil=True, cache=True)
-def add_squares(pixels: Array, row: Array) -> None:  # pragma: no cover - compiled
-    """Add the squares of *pixels* to *row*."""
-    real = row.dtype.type
-    for x in range(row.shape[0]):
-        value = real(pixels[x])
-        row[x] += value * value
 
 
 @njit(nogil=True, cache=True)

@@ -40,7 +40,7 @@ def add_along(pixels: Array, line: Array, row: Array) -> None:  # pragma: no cov
         add_one(pixels[k : k + width], line[k:], row)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, inline="always")
 def add_three(p: Array, q: Array, r: Array, weights: Array, row: Array) -> None:  # pragma: no cover - compiled
     """Add three weighted rows to *row*."""
     real = weights.dtype.type
@@ -49,7 +49,7 @@ def add_three(p: Array, q: Array, r: Array, weights: Array, row: Array) -> None:
         row[x] = ((row[x] + a * real(p[x])) + b * real(q[x])) + c * real(r[x])
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, inline="always")
 def add_two(p: Array, q: Array, weights: Array, row: Array) -> None:  # pragma: no cover - compiled
     """Add two weighted rows to *row*."""
     real = weights.dtype.type
@@ -58,7 +58,7 @@ def add_two(p: Array, q: Array, weights: Array, row: Array) -> None:  # pragma: 
         row[x] = (row[x] + a * real(p[x])) + b * real(q[x])
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, inline="always")
 def add_one(p: Array, weights: Array, row: Array) -> None:  # pragma: no cover - compiled
     """Add one weighted row to *row*."""
     real = weights.dtype.type
@@ -81,13 +81,16 @@ def _direct(block: Array, weights: Array, out: Array) -> None:  # pragma: no cov
 @njit(nogil=True, cache=True)
 def _direct_where(block: Array, weights: Array, where: Array, out: Array) -> None:  # pragma: no cover - compiled
     real = weights.dtype.type
-    for z, y, x in np.argwhere(where):
-        total = real(0)
-        for i in range(weights.shape[0]):
-            for j in range(weights.shape[1]):
-                for k in range(weights.shape[2]):
-                    total += weights[i, j, k] * real(block[z + i, y + j, x + k])
-        out[z, y, x] = total
+    for z in range(out.shape[0]):
+        for y in range(out.shape[1]):
+            for x in range(out.shape[2]):
+                if where[z, y, x]:
+                    total = real(0)
+                    for i in range(weights.shape[0]):
+                        for j in range(weights.shape[1]):
+                            for k in range(weights.shape[2]):
+                                total += weights[i, j, k] * real(block[z + i, y + j, x + k])
+                    out[z, y, x] = total
 
 
 def direct(block: Array, weights: Array) -> Array:

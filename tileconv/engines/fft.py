@@ -25,6 +25,7 @@ from tileconv.boxes import Box, Halo
 from tileconv.engines.direct import LOADABLE, direct, direct_where, loadable
 from tileconv.engines.grid import Blocks, direct_bound, error_bound
 from tileconv.engines.separable import touched
+from tileconv.engines.transform import convolve, spectrum, stages
 from tileconv.engines.values import FLOAT32, FLOAT64
 
 Array = NDArray[Any]
@@ -63,7 +64,15 @@ class _Kernel:
 
     @cached_property
     def spectrum(self) -> Array:
-        return _spectrum(self.weights.tobytes(), self.weights.shape, self.grid.length, self.grid.transformed, self.type)
+        grid = self.grid
+        made_for = grid.length, grid.transformed, self.type, grid.paired
+        return _spectrum(self.weights.tobytes(), self.weights.shape, *made_for)
+
+    @cached_property
+    def work(self) -> Array:
+        work = np.empty_like(self.spectrum)
+        work[-1] = 0  # of which there may be lanes that nothing is put into
+        return work
 
     @cached_property
     def type(self) -> np.dtype[Any]:
@@ -71,17 +80,25 @@ class _Kernel:
 
     @cached_property
     def in_float64(self) -> _Kernel:
-        return replace(self, grid=replace(self.grid, narrow=False))
+        return replace(self, grid=self.grid.in_float64)
 
 
 @lru_cache(maxsize=CACHED_SPECTRA)
 def _spectrum(
-    weights: bytes, shape: tuple[int, ...], length: tuple[int, ...], axes: tuple[int, ...], real: np.dtype[Any]
+    weights: bytes,
+    shape: tuple[int, ...],
+    length: tuple[int, ...],
+    axes: tuple[int, ...],
+    real: np.dtype[Any],
+    paired: bool,
 ) -> Array:
     """Return the transform of the weights, turned round because a transform convolves."""
     import scipy.fft  # here and below: plans weigh this engine always, and use it seldom
 
-    turned = np.frombuffer(weights, np.float64).reshape(shape)[::-1, ::-1, ::-1]
+    kernel = np.frombuffer(weights, np.float64).reshape(shape)
+    if paired:
+        return spectrum(kernel[0], (length[1], length[2]))
+    turned = kernel[::-1, ::-1, ::-1]
     made = scipy.fft.rfftn(turned, s=[length[axis] for axis in axes], axes=axes, workers=1)
     return made.astype(np.result_type(real, np.complex64), copy=False)
 
@@ -122,13 +139,13 @@ def fft(
     ends = [grid.cover(axis, want.start[axis], want.stop[axis]) for axis in range(3)]
     for start in product(*(range(a, b, s) for (a, b), s in zip(ends, grid.step, strict=True))):
         made = Box(start, tuple(a + s for a, s in zip(start, grid.step, strict=True)), want.axes)
-        part = made.intersect(want)
-        fallbacks += _one_block(block, have, made, kernel, part, out[part.within(want)])
+        fallbacks += _one_block(block, have, made, kernel, want, out)
     return out, fallbacks
 
 
-def _one_block(block: Array, have: Box, made: Box, kernel: _Kernel, part: Box, out: Array) -> bool:
-    """Write the pixels of *part* that the block *made* of the canonical grid gives; return whether by direct sums."""
+def _one_block(block: Array, have: Box, made: Box, kernel: _Kernel, want: Box, out: Array) -> int:
+    """Write into *out* (*want*) what the block *made* of the canonical grid gives; return blocks summed directly."""
+    part = made.intersect(want)
     grid, around = kernel.grid, made.grow(kernel.halo)
     read = around.intersect(have)
     outer = around if grid.zeros_around is None else read
@@ -137,10 +154,10 @@ def _one_block(block: Array, have: Box, made: Box, kernel: _Kernel, part: Box, o
     if not block.flags.c_contiguous or block.dtype.name not in LOADABLE[FLOAT64]:
         loaded, corner = loadable(pixels, FLOAT64), (0, 0, 0)
     total = _total(loaded, corner, read.shape)
+    if grid.narrow and not math.isfinite(total):
+        return _in_float64(block, have, made, kernel, want, out)
     values = None if math.isfinite(total) else pixels.astype(np.float64)
     if values is not None:
-        if grid.narrow:
-            return _one_block(block, have, made, kernel.in_float64, part, out)
         pixels, corner = np.where(np.isfinite(values), values, 0.0), (0, 0, 0)
         loaded = pixels
         total = _total(loaded, corner, read.shape)
@@ -153,23 +170,47 @@ def _one_block(block: Array, have: Box, made: Box, kernel: _Kernel, part: Box, o
     if values is not None:
         centred[read.within(outer)][~np.isfinite(values)] = 0.0
         norm = _norm(centred)
-    if not kernel.exact and _imprecise(pixels, norm, kernel):
-        if grid.narrow:
-            return _one_block(block, have, made, kernel.in_float64, part, out)
+    drowned = not kernel.exact and _imprecise(pixels, norm, kernel)
+    if drowned and grid.narrow:
+        return _in_float64(block, have, made, kernel, want, out)
+    if drowned:
         exactly = pixels if values is None else values
-        out[...] = direct(_padded(exactly, read, around), kernel.weights)[part.within(made)]
-        return True
+        out[part.within(want)] = direct(_padded(exactly, read, around), kernel.weights)[part.within(made)]
+        return 1
+    if grid.paired:
+        _convolve_pair(centred, kernel, mean, made, part, want, out)
+        return 0
+    out = out[part.within(want)]
     # entry p of the circular convolution is the sum whose last pixel is p of the transform
     shift = [k - 1 - (a - b) for k, a, b in zip(kernel.weights.shape, outer.start, around.start, strict=True)]
     back = _convolved(centred, kernel, [slice(a, a + n) for a, n in zip(shift, made.shape, strict=True)])
     back = back[part.within(made)]
     if kernel.exact:
         out[...] = np.rint(back + mean * kernel.sum) + 0.0  # which has no negative zero
-        return False
+        return 0
     np.add(back, kernel.type.type(mean * kernel.sum), out=out, casting="same_kind")
     if values is not None:
         _mark(out, values, read, around, part.within(made), kernel.weights)
-    return False
+    return 0
+
+
+def _in_float64(block: Array, have: Box, made: Box, kernel: _Kernel, want: Box, out: Array) -> int:
+    """Do the work of ``_one_block`` in float64: a paired block is two blocks then."""
+    wide = kernel.in_float64
+    (z, first, x), step = made.start, wide.grid.step
+    starts = ((z, y, x) for y in range(first, made.stop[1], step[1]))
+    halves = [Box(at, tuple(a + s for a, s in zip(at, step, strict=True)), made.axes) for at in starts]
+    return sum(_one_block(block, have, half, wide, want, out) for half in halves if half.intersect(want).size)
+
+
+def _convolve_pair(centred: Array, kernel: _Kernel, mean: float, made: Box, part: Box, want: Box, out: Array) -> None:
+    """Write the sums of *part* from *centred*, the pixels that the paired block *made* reads less their *mean*."""
+    grid, base = kernel.grid, kernel.type.type(mean * kernel.sum)
+    sizes = grid.step[1] // 2, stages(grid.length[1]), stages(grid.length[2])
+    (z, *at), (plane, *first) = ([a - b for a, b in zip(part.start, box.start, strict=True)] for box in (want, made))
+    for n in range(part.shape[0]):
+        box = (*at, *first, *part.shape[1:])
+        convolve(centred[plane + n], *sizes, kernel.spectrum, kernel.work, base, out[z + n], box)
 
 
 def _convolved(centred: Array, kernel: _Kernel, wanted: list[slice]) -> Array:
@@ -213,14 +254,16 @@ def _imprecise(pixels: Array, norm: float, kernel: _Kernel) -> bool:
     float32 is judged by the typical pixel: the bound must not exceed that of direct sums of such pixels. float64 is
     judged by the typical step between unequal neighbours. Medians: a mean or a deviation would be the huge pixels'.
     """
-    bound = error_bound(kernel.grid.points, norm, kernel.norm, narrow=kernel.grid.narrow)
+    grid = kernel.grid
+    # rows that both blocks of a pair read count twice
+    bound = error_bound(grid.points, math.sqrt(grid.held / grid.points) * norm, kernel.norm, narrow=grid.narrow)
     if not math.isfinite(bound):
         return True
     axis = 2 if pixels.shape[2] > 1 else 1
     rows = pixels[:, ::8] if axis == 2 else pixels.swapaxes(1, 2)
     every = (rows.size // SAMPLED) | 1  # odd: fewer patterns repeat so
     these, those = (rows[..., n::every].astype(np.float64) for n in (0, 1))
-    if kernel.grid.narrow:
+    if grid.narrow:
         typical = _median(np.abs(these))
         outside = norm != 0 and not SAFE[0] < norm < SAFE[1]
         return outside or bound > direct_bound(kernel.weights.size, kernel.gain) * typical
@@ -286,7 +329,9 @@ def _centre(block: Array, corner: Any, mean: Any, out: Array) -> float:  # pragm
                 for x in range(part.shape[0]):
                     made[x] = real(part[x]) - mean
                     squares[x] += np.float64(made[x]) * np.float64(made[x])
-                out[z, y, first : first + LANES] = made[: part.shape[0]]
+                into = out[z, y, first : first + LANES]
+                for x in range(part.shape[0]):  # not by slices: Numba would compile the text of their error for 2 s
+                    into[x] = made[x]
     total = 0.0
     for x in range(LANES):
         total += squares[x]

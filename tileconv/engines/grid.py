@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 
 import numpy as np
 
 from tileconv.boxes import Box
+from tileconv.engines.transform import LANES, strips
 from tileconv.engines.values import FLOAT32, FLOAT64
 
 BATCH = 16
@@ -30,6 +31,8 @@ CACHE_BITS = 18
 """log2 of the points that fit the L2 cache."""
 BEYOND_CACHE = {True: 0.13, False: 0.25}
 """What each doubling beyond it costs more, by ``Blocks.narrow``."""
+BEYOND_PAIRED = 0.05
+"""The same of paired blocks, which are transformed in strips."""
 PER_BLOCK = 350_000
 """What a block costs whatever its size: some 70 microseconds of Python."""
 
@@ -46,7 +49,8 @@ class Blocks:
     ``length`` points go into one transform and ``step <= length - kernel + 1`` come out of it; ``origin`` is where the
     first block of outputs begins. Where there are only zeros outside the box ``zeros_around``, one block may be the
     whole output: what a transform wraps round is zero, so that ``length`` need only hold the image and the kernel.
-    ``narrow`` transforms run in float32.
+    ``narrow`` transforms run in float32. A ``paired`` block is two such blocks, one below the other, that one complex
+    transform makes (``engines/transform.py``): its step along y is twice ``length - kernel + 1`` at most.
     """
 
     length: tuple[int, ...]
@@ -55,11 +59,23 @@ class Blocks:
     origin: tuple[int, ...] = (0, 0, 0)
     zeros_around: Box | None = None
     narrow: bool = False
+    paired: bool = False
 
     @property
     def points(self) -> int:
         """Points of one transform, batches left out."""
         return math.prod(self.length[axis] for axis in self.transformed)
+
+    @property
+    def held(self) -> int:
+        """Pixels that go into one transform, batches left out."""
+        return (1 + self.paired) * self.points
+
+    @property
+    def in_float64(self) -> Blocks:
+        """The grid for a block that float32 would drown: a paired one is two."""
+        step = (self.step[0], self.step[1] // 2, self.step[2]) if self.paired else self.step
+        return replace(self, step=step, narrow=False, paired=False)
 
     @property
     def area(self) -> int:
@@ -96,6 +112,11 @@ def blocks(
         step = _replaced(batch, transformed, [s for _, s in sizes])
         waste = math.prod(_waste(step[axis], image[axis], tile) for axis in transformed)
         grids.append((Blocks(length, step, transformed, origin, None, narrow), waste))
+    if narrow and transformed == (1, 2):
+        for y, x in product(*(_paired_sizes(kernel[axis], image[axis], 3 - axis) for axis in transformed)):
+            step = (batch[0], 2 * y[1], x[1])
+            waste = math.prod(_waste(step[axis], image[axis], tile) for axis in transformed)
+            grids.append((Blocks((batch[0], y[0], x[0]), step, transformed, origin, None, narrow, paired=True), waste))
     if zeros_around is not None:
         whole = [fast_length(zeros_around.shape[axis] + kernel[axis] - 1) for axis in transformed]
         step = _replaced(batch, transformed, [image[axis] for axis in transformed])
@@ -114,13 +135,18 @@ def _sizes(kernel: int, image: int, tile: int) -> list[tuple[int, int]]:
     return sorted(sizes)
 
 
+def _paired_sizes(kernel: int, image: int, count: int) -> list[tuple[int, int]]:
+    """Return lengths of a paired transform and their steps, *count* of which make a block along one axis."""
+    half = -(-image // count)
+    steps = {s for s in (1 << b for b in range(5, TYPICAL_TILE.bit_length())) if s < half and s * count <= TYPICAL_TILE}
+    steps |= {half} if half * count <= TYPICAL_TILE else set()
+    return [(paired_length(s + kernel - 1), s) for s in sorted(steps)]
+
+
 def _waste(step: int, image: int, tile: int) -> float:
     """Return how many pixels are made along one axis for each that an average tile wants, blocks being made whole."""
-    if step >= image:
-        return step / image  # of the block's outputs only the image's are wanted
-    if tile % step == 0:
-        return 1.0
-    return 1 + step / min(tile, image)
+    covered = -(-image // step) * step / image
+    return covered if step >= image or tile % step == 0 else covered + step / min(tile, image)
 
 
 def _replaced(sizes: tuple[int, ...], axes: tuple[int, ...], values: Sequence[int]) -> tuple[int, ...]:
@@ -141,15 +167,29 @@ def fast_length(points: int) -> int:
     return best
 
 
+def paired_length(points: int) -> int:
+    """Return the next length of a paired transform: a multiple of 16 with no prime factor above 3."""
+    count, threes = -(-points // 16), 1
+    best = 1 << (count - 1).bit_length()
+    while threes < best:
+        best = min(best, threes << max(0, (-(-count // threes) - 1).bit_length()))
+        threes *= 3
+    return 16 * best
+
+
 def block_cost(grid: Blocks) -> float:
     """Return the work per output pixel of *grid*, in a unit that a machine's constants turn into nanoseconds.
 
     ``N log2 N``, a part for every point, more beyond the L2 cache, and a fixed part for all rows of a batch.
     """
     bits = math.log2(grid.points)
-    beyond = 1 + BEYOND_CACHE[grid.narrow] * max(0.0, bits - CACHE_BITS)
+    each = BEYOND_PAIRED if grid.paired else BEYOND_CACHE[grid.narrow]
+    beyond = 1 + each * max(0.0, bits - CACHE_BITS)
     batch = math.prod(grid.step) // grid.area
-    return (grid.points * (bits + 8) * beyond + PER_BLOCK / batch) / grid.area
+    points = float(grid.points)
+    if grid.paired:  # strips are made whole
+        points *= sum(strips(n) * LANES / n for n in grid.length[1:]) / 2
+    return (points * (bits + 8) * beyond + PER_BLOCK / batch) / grid.area
 
 
 def error_bound(points: int, image_norm: float, kernel_norm: float, *, narrow: bool = False) -> float:

@@ -1,7 +1,8 @@
 """The separable engine: a kernel that is a sum of few outer products, one axis after the other.
 
-Rows are summed along x into a ring of as many rows as the kernel is high, which stays in the L2 cache, and the ring is
-summed along y. The order of operations on a pixel depends on the kernel alone, as in the direct engine.
+Rows are summed along x into a ring that stays in the L2 cache, and the ring is summed along y for four rows at once: a
+row of the ring that is loaded once counts in up to four of them. The order of operations on a pixel depends on the
+kernel alone, as in the direct engine.
 """
 
 from __future__ import annotations
@@ -12,43 +13,105 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from tileconv.engines.direct import add_along, add_one, add_three, add_two, fitting, loadable
+from tileconv.engines.direct import add_along, fitting, loadable
 
 Array = NDArray[Any]
 
+WIDE = 512
+"""Pixels of a row that are summed along y at once; four such rows and six of the ring fit the L1 cache."""
+RING_BYTES = 2**19
+"""What a ring may take of the L2 cache; that of a very high kernel is ``WIDE`` and takes more."""
+LANES = 16
+"""Pixels in a line of the cache, at 4 bytes each."""
+
 
 @njit(nogil=True, cache=True)
-def _add_rows(rows: Array, first: int, column: Array, row: Array) -> None:  # pragma: no cover - compiled
-    """Add ``column[k] * rows[(first + k) % len(rows)]`` to *row*, k ascending."""
-    count = rows.shape[0]
+def _copy(source: Array, target: Array) -> None:  # pragma: no cover - compiled
+    real = target.dtype.type
+    for x in range(target.shape[0]):
+        target[x] = real(source[x])
+
+
+@njit(nogil=True, cache=True)
+def _add_four(
+    ring: Array, first: int, left: int, column: Array, width: int, sums: Array
+) -> None:  # pragma: no cover - compiled
+    """Add ``column[k] * ring[first + i + k, left + x]`` to ``sums[i * WIDE + x]`` for i below 4, k ascending."""
     taps = column.shape[0]
     k = 0
-    while k + 4 <= taps:
-        a, b, c, d = column[k], column[k + 1], column[k + 2], column[k + 3]
-        p, q = rows[(first + k) % count], rows[(first + k + 1) % count]
-        r, s = rows[(first + k + 2) % count], rows[(first + k + 3) % count]
-        for x in range(row.shape[0]):
-            row[x] = (((row[x] + a * p[x]) + b * q[x]) + c * r[x]) + d * s[x]
-        k += 4
-    last = first + k
-    if taps - k == 3:
-        add_three(rows[last % count], rows[(last + 1) % count], rows[(last + 2) % count], column[k:], row)
-    elif taps - k == 2:
-        add_two(rows[last % count], rows[(last + 1) % count], column[k:], row)
-    elif taps - k == 1:
-        add_one(rows[last % count], column[k:], row)
+    while k + 3 <= taps:
+        y = first + k
+        a, b, c = column[k], column[k + 1], column[k + 2]
+        p, q, r, s = ring[y, left:], ring[y + 1, left:], ring[y + 2, left:], ring[y + 3, left:]
+        t, u = ring[y + 4, left:], ring[y + 5, left:]
+        for x in range(width):
+            e = ((sums[x] + a * p[x]) + b * q[x]) + c * r[x]
+            f = ((sums[x + WIDE] + a * q[x]) + b * r[x]) + c * s[x]
+            g = ((sums[x + 2 * WIDE] + a * r[x]) + b * s[x]) + c * t[x]
+            h = ((sums[x + 3 * WIDE] + a * s[x]) + b * t[x]) + c * u[x]
+            sums[x], sums[x + WIDE], sums[x + 2 * WIDE], sums[x + 3 * WIDE] = e, f, g, h
+        k += 3
+    while k < taps:
+        y = first + k
+        a = column[k]
+        p, q, r, s = ring[y, left:], ring[y + 1, left:], ring[y + 2, left:], ring[y + 3, left:]
+        for x in range(width):
+            e, f = sums[x] + a * p[x], sums[x + WIDE] + a * q[x]
+            g, h = sums[x + 2 * WIDE] + a * r[x], sums[x + 3 * WIDE] + a * s[x]
+            sums[x], sums[x + WIDE], sums[x + 2 * WIDE], sums[x + 3 * WIDE] = e, f, g, h
+        k += 1
 
 
 @njit(nogil=True, cache=True)
-def _planes(block: Array, column: Array, line: Array, ring: Array, out: Array) -> None:  # pragma: no cover - compiled
-    """Add to every plane of *out* the plane of *block* summed along x under *line* and along y under *column*."""
-    high = column.shape[0]
+def _planes(
+    block: Array, column: Array, line: Array, ring: Array, pixels: Array, sums: Array, new: bool, out: Array
+) -> None:  # pragma: no cover - compiled
+    """Write (*new*) or add to every plane of *out* that of *block* summed along x under *line*, y under *column*.
+
+    Row y lies in the ring twice, half a ring apart, so that the rows under four rows of *out* lie one below the other.
+    Where fewer are left to make, old rows of the ring count in sums that are not used.
+    """
+    half, reach = ring.shape[0] // 2, line.shape[0] - 1
     for z in range(out.shape[0]):
-        for y in range(out.shape[1] + high - 1):
-            ring[y % high] = 0
-            add_along(block[z, y], line, ring[y % high])
-            if y >= high - 1:
-                _add_rows(ring, y - high + 1, column, out[z, y - high + 1])
+        for left in range(0, out.shape[2], ring.shape[1]):
+            width = min(ring.shape[1], out.shape[2] - left)
+            have = 0
+            for top in range(0, out.shape[1], 4):
+                rows = min(4, out.shape[1] - top)
+                need = top + rows + column.shape[0] - 1
+                for y in range(have, need):
+                    _copy(block[z, y, left:], pixels[: width + reach])
+                    row = ring[y % half, :width]
+                    row[:] = 0
+                    add_along(pixels[: width + reach], line, row)
+                    _copy(row, ring[y % half + half, :width])
+                have = need
+                for x in range(0, width, WIDE):
+                    part = min(WIDE, width - x)
+                    sums[:] = 0
+                    if not new:
+                        for i in range(rows):
+                            _copy(out[z, top + i, left + x :], sums[i * WIDE : i * WIDE + part])
+                    _add_four(ring, top % half, x, column, part, sums)
+                    for i in range(rows):
+                        _copy(sums[i * WIDE :], out[z, top + i, left + x : left + x + part])
+
+
+def _along(block: Array, column: Array, line: Array, out: Array, *, new: bool) -> None:
+    """As ``_planes``, with rows to work in."""
+    size = out.itemsize
+    half = column.size + 3
+    wide = min(_whole(out.shape[2]), max(WIDE, RING_BYTES // (2 * half * size) // LANES * LANES))
+    ring, pixels, sums = 2 * half * wide, _whole(wide + line.size), 4 * WIDE
+    scratch = np.empty(ring + pixels + sums + LANES, out.dtype)
+    scratch = scratch[-scratch.ctypes.data % 64 // size :]  # a vector that lies in two lines of the cache loads slowly
+    parts = np.split(scratch, [ring, ring + pixels, ring + pixels + sums])
+    _planes(block, column, line, parts[0].reshape(2 * half, wide), parts[1], parts[2], new, out)
+
+
+def _whole(n: int) -> int:
+    """Return more than *n*, in whole lines of the cache."""
+    return (n // LANES + 1) * LANES
 
 
 def separable(block: Array, terms: tuple[tuple[Array, Array, Array], ...]) -> Array:
@@ -70,17 +133,16 @@ def separable(block: Array, terms: tuple[tuple[Array, Array, Array], ...]) -> Ar
     shape = tuple(f.size for f in terms[0])
     accumulate = terms[0][0].dtype
     block = loadable(block, accumulate)
-    out = np.zeros(fitting(block.shape, shape), accumulate)
-    ring = np.empty((shape[1], out.shape[2]), accumulate)
-    for along_z, column, line in terms:
+    out = np.empty(fitting(block.shape, shape), accumulate)
+    for number, (along_z, column, line) in enumerate(terms):
+        new = number == 0
         if shape[0] == 1:
-            _planes(block, along_z[0] * column, line, ring, out)
+            _along(block, along_z[0] * column, line, out, new=new)
             continue
-        planes = np.zeros((block.shape[0], *out.shape[1:]), accumulate)
-        _planes(block, column, line, ring, planes)
-        flat = planes.reshape(block.shape[0], -1)
-        for z in range(out.shape[0]):
-            _add_rows(flat, z, along_z, out[z].reshape(-1))
+        planes = np.empty((block.shape[0], *out.shape[1:]), accumulate)
+        _along(block, column, line, planes, new=True)
+        deep = planes.reshape(1, block.shape[0], -1)  # a plane as one row
+        _along(deep, along_z, np.ones(1, accumulate), out.reshape(1, out.shape[0], -1), new=new)
     return out
 
 

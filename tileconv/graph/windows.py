@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import product
 from typing import Any
 
@@ -18,7 +18,7 @@ from tileconv.graph.work import Counts, needed, space, with_space, work
 from tileconv.planning.model import Pass
 from tileconv.retry import retrying
 from tileconv.sinks.zarr import ZarrSink
-from tileconv.sources.source import Source
+from tileconv.sources.source import Reads, Source
 
 Array = NDArray[Any]
 
@@ -41,6 +41,11 @@ class Job:
     source: Source
     sink: ZarrSink
 
+    @cached_property
+    def reads(self) -> Reads | None:
+        """What all tiles read of a compressed source, so that it keeps what another tile reads too."""
+        return reads_of(self.work) if self.source.info.compressed else None
+
     def run(self, tile: Box) -> Receipt:
         """Read, make and write one tile.
 
@@ -53,7 +58,7 @@ class Job:
         began = time.perf_counter()
         box = needed(self.work, tile)
         try:
-            made, counts = work(self.work, read(self.source, self.work, box), box, tile)
+            made, counts = work(self.work, read(self.source, self.work, box, self.reads), box, tile)
         except TileError as error:
             where = f"{self.source.where}, {error.where}"
             raise TileError(error.problem, where=where, why=error.why, fix=error.fix) from error
@@ -65,13 +70,26 @@ class Job:
         return Receipt(tile, time.perf_counter() - began, counts, digest)
 
 
-def read(source: Source, job: Pass, box: Box) -> Array:
+def reads_of(job: Pass) -> Reads:
+    """Return all the boxes that the tiles of *job* read of its source, in the source's coordinates."""
+    grid, along = job.grid, []
+    lows = with_space(Box((0,) * len(grid.tile), (0,) * len(grid.tile), job.image.axes), job.domain).start
+    for i, low in enumerate(lows):
+        boxes = (needed(job, grid.box([k * (i == j) for j in range(len(lows))])) for k in range(grid.counts[i]))
+        bounds = [_pieces(box.start[i], box.stop[i], low, job.source.shape[i]) for box in boxes]
+        along.append([(a + shift - low, b + shift - low) for pieces in bounds for a, b, shift in pieces])
+    starts, stops = (tuple(tuple(sorted(ends[n] for ends in axis)) for axis in along) for n in (0, 1))
+    return Reads(starts, stops, job.cache_bytes)
+
+
+def read(source: Source, job: Pass, box: Box, reads: Reads | None = None) -> Array:
     """Return the pixels of *box*, positions beyond the image taken from its repetition (for ``wrap``), all axes."""
+    ask = source.read if reads is None else partial(source.read, reads=reads)
     inner, domain = space(box), job.domain
     inside = domain.contains(inner)
     shift = with_space(Box((0,) * len(box.axes), (0,) * len(box.axes), box.axes), Box(domain.start, domain.start)).start
     if inside:
-        return retrying(lambda: source.read(box.shift([-s for s in shift])))
+        return retrying(lambda: ask(box.shift([-s for s in shift])))
     out = np.empty(box.shape, source.info.dtype)
     along = [_pieces(inner.start[a], inner.stop[a], domain.start[a], domain.shape[a]) for a in range(3)]
     for piece in product(*along):
@@ -79,7 +97,7 @@ def read(source: Source, job: Pass, box: Box) -> Array:
         real = part.shift([p[2] for p in piece])
         target = with_space(box, part).within(box)
         stored = with_space(box, real).shift([-s for s in shift])
-        out[target] = retrying(partial(source.read, stored))
+        out[target] = retrying(partial(ask, stored))
     return out
 
 

@@ -12,7 +12,16 @@ from tileconv.engines.values import Dtype
 from tileconv.errors import PlanError
 from tileconv.images import DECODED_CACHE_BYTES, ImageInfo
 from tileconv.planning.layout import lay_out
-from tileconv.planning.memory import BASE_BYTES, Bytes, available_bytes, kernel_bytes, peak_bytes, tile_bytes, total
+from tileconv.planning.memory import (
+    BASE_BYTES,
+    Bytes,
+    available_bytes,
+    kernel_bytes,
+    peak_bytes,
+    processes_of,
+    tile_bytes,
+    total,
+)
 from tileconv.planning.model import Missing, Pass, Plan
 from tileconv.planning.tiles import DECODE_NS, READ_NS, Tiling, candidates, tiling
 from tileconv.spec.model import PipelineSpec, RunSpec
@@ -21,6 +30,8 @@ OVERLAP_TASKS, TASK_NS = 11.5, 4e5
 """Dask tasks per tile of ``map_overlap`` (measured at tile 2048), and what a task costs the scheduler."""
 NEAR = 1.1
 """How much more than the cheapest tile a smaller one may cost; it takes less memory, and less is lost with it."""
+CACHE_SHARE = 4
+"""One of so many parts of the memory may be taken by decoded chunks that wait for other tiles."""
 MIB = 2**20
 
 
@@ -30,7 +41,7 @@ def make_plan(spec: PipelineSpec, source: ImageInfo, *, cache_bytes: int = 0) ->
     Parameters
     ----------
     cache_bytes
-        What the source keeps decoded in one process.
+        What the source keeps decoded in one process whatever is planned.
 
     Raises
     ------
@@ -58,58 +69,118 @@ def make_plan(spec: PipelineSpec, source: ImageInfo, *, cache_bytes: int = 0) ->
     limit, why_limit = _limit(spec.run)
     tiled = []
     for number, work in enumerate(passes):
-        kept = DECODED_CACHE_BYTES if number else cache_bytes
-        budget = Budget(limit, workers, spec.run.executor, BASE_BYTES + kept + kernel_bytes(work.stages))
+        held = BASE_BYTES + kernel_bytes(work.stages)
+        budget = Budget(limit, workers, spec.run.executor, held, 0 if number else cache_bytes)
         tiled.append(_tiled(work, spec.run, budget))
     return Plan(spec, source, tuple(tiled), workers, why_workers, limit, why_limit)
 
 
 @dataclass(frozen=True)
 class Budget:
-    """The memory that a run may take, and what takes it beside tiles."""
+    """The memory that a run may take, and what takes it beside tiles, in bytes.
+
+    Of one process: ``held`` is there in any case, ``whole`` is a source that is decoded whole, ``kept`` are decoded
+    chunks that wait for other tiles.
+    """
 
     limit: int
     workers: int
     executor: str
-    process_bytes: int
+    held: int
+    whole: int
+    kept: int = 0
+
+    @property
+    def room(self) -> int:
+        """What decoded chunks of one process may take."""
+        return self.whole or self.limit // CACHE_SHARE // processes_of(self.workers, self.executor)
+
+    @property
+    def process_bytes(self) -> int:
+        """What a process holds beside tiles."""
+        return self.held + self.whole + self.kept
+
+    def keeping(self, work: Pass, tile: Tiling, method: str, parts: tuple[Bytes, ...]) -> Budget:
+        """Return the budget with what is kept of the source between tiles that take *parts*: no more than fits."""
+        if self.whole or not work.source.compressed:
+            return self
+        if method == "overlap":
+            return replace(self, kept=DECODED_CACHE_BYTES)
+        left = max(0, self.limit - self.peak(parts)) // processes_of(self.workers, self.executor)
+        return replace(self, kept=min(tile.shared_bytes, self.room, left))
 
     def peak(self, parts: tuple[Bytes, ...]) -> int:
         """Return the whole run's peak when a tile takes *parts*."""
         return peak_bytes(self.process_bytes, total(parts), self.workers, self.executor)
 
 
+@dataclass(frozen=True)
+class Option:
+    """One tile size with how halos are had, what a tile takes, and what a process keeps beside it."""
+
+    tile: Tiling
+    method: str
+    why_method: str
+    memory: tuple[Bytes, ...]
+    budget: Budget
+
+    @property
+    def peak(self) -> int:
+        """The whole run's peak."""
+        return self.budget.peak(self.memory)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the run stays within its memory."""
+        return self.peak <= self.budget.limit
+
+    @property
+    def ns(self) -> float:
+        """Time per pixel with the workers that wait for the last tiles counted in."""
+        waves = -(-self.tile.tiles // self.budget.workers)
+        return self.tile.ns_per_pixel * waves * self.budget.workers / self.tile.tiles
+
+
+def _option(work: Pass, run: RunSpec, budget: Budget, sides: tuple[int, ...]) -> Option:
+    """Return what follows from a tile of *sides*; decoding once counts where one cache can hold what tiles share."""
+    for cache in (budget.room if run.executor == "threads" else 0, 0):
+        tile = tiling(work.stages, work.source, work.image, sides, budget.workers, cache)
+        method, why = _method(work, tile, run)
+        memory = _memory(work, tile, method, budget.workers)
+        beside = budget.keeping(work, tile, method, memory)
+        if method == "windows" and beside.kept + beside.whole >= tile.shared_bytes:
+            break
+    return Option(tile, method, why, memory, beside)
+
+
 def _tiled(work: Pass, run: RunSpec, budget: Budget) -> Pass:
     """Return *work* with the tile that is cheapest of those that fit, or the one asked for."""
-    options = [tiling(work.stages, work.source, work.image, t) for t in candidates(work)]
-    memory = {t: _memory(work, t, _method(work, t, run)[0], budget.workers) for t in options}
-    fitting = [t for t in options if budget.peak(memory[t]) <= budget.limit]
+    options = [_option(work, run, budget, sides) for sides in candidates(work)]
+    fitting = [o for o in options if o.fits]
     if run.tile is not None:
-        tile = tiling(work.stages, work.source, work.image, _asked(run.tile, options[0].tile, work.info))
+        found = _option(work, run, budget, _asked(run.tile, options[0].tile.tile, work.info))
         why = "run.tile"
-        memory[tile] = _memory(work, tile, _method(work, tile, run)[0], budget.workers)
-        if budget.peak(memory[tile]) > budget.limit:
-            raise _too_large(budget, memory[tile], [t.tile for t in fitting], work.info)
     elif fitting:
-        least = min(_balanced(t, budget.workers) for t in fitting)
-        near = [t for t in fitting if _balanced(t, budget.workers) <= NEAR * least]
-        tile = min(near, key=lambda t: total(memory[t]))
-        why = (
-            f"of {len(fitting)} sizes that fit, the smallest near the least cost, {tile.ns_per_pixel:.1f} ns per pixel"
-        )
+        least = min(o.ns for o in fitting)
+        found = min((o for o in fitting if o.ns <= NEAR * least), key=lambda o: o.peak)
+        ns = found.tile.ns_per_pixel
+        why = f"of {len(fitting)} sizes that fit, the smallest near the least cost, {ns:.1f} ns per pixel"
     else:
-        raise _too_large(budget, min(memory.values(), key=total), [], work.info)
-    method, why_method = _method(work, tile, run)
+        found, why = min(options, key=lambda o: o.peak), ""
+    if not found.fits:
+        raise _too_large(found, [o.tile.tile for o in fitting], work.info)
     return replace(
         work,
-        grid=TileGrid(work.image, tile.tile),
-        strip=tile.strip,
+        grid=TileGrid(work.image, found.tile.tile),
+        strip=found.tile.strip,
         why_tile=why,
-        method=method,
-        why_method=why_method,
-        memory=memory[tile],
-        process_bytes=budget.process_bytes,
-        read_amplification=tile.read_amplification,
-        ns_per_pixel=tile.ns_per_pixel,
+        method=found.method,
+        why_method=found.why_method,
+        memory=found.memory,
+        process_bytes=found.budget.process_bytes,
+        cache_bytes=found.budget.kept,
+        read_amplification=found.tile.read_amplification,
+        ns_per_pixel=found.tile.ns_per_pixel,
     )
 
 
@@ -129,12 +200,6 @@ def _bytes(info: ImageInfo, dtype: Dtype) -> int:
     return math.prod(info.chunks) * dtype.itemsize
 
 
-def _balanced(tile: Tiling, workers: int) -> float:
-    """Return the time per pixel with the workers that wait for the last tiles counted in."""
-    waves = -(-tile.tiles // workers)
-    return tile.ns_per_pixel * waves * workers / tile.tiles
-
-
 def _asked(asked: Mapping[str, int], default: tuple[int, ...], info: ImageInfo) -> tuple[int, ...]:
     tile = tuple(min(asked.get(a, d), n) for a, d, n in zip(info.axes, default, info.shape, strict=True))
     for axis, size, chunk, whole in zip(info.axes, tile, info.chunks, info.shape, strict=True):
@@ -147,7 +212,8 @@ def _asked(asked: Mapping[str, int], default: tuple[int, ...], info: ImageInfo) 
     return tile
 
 
-def _too_large(budget: Budget, parts: tuple[Bytes, ...], fitting: list[tuple[int, ...]], info: ImageInfo) -> PlanError:
+def _too_large(found: Option, fitting: list[tuple[int, ...]], info: ImageInfo) -> PlanError:
+    budget, parts = found.budget, found.memory
     alone = budget.peak(())
     fix = f"Allow more memory: without any tile the run takes {alone / MIB:,.0f} MiB."
     if alone < budget.limit:

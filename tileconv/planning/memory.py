@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tileconv.engines.choose import Choice
 from tileconv.engines.direct import LOADABLE
+from tileconv.engines.transform import LANES, strips
 from tileconv.engines.values import Dtype, Values
 from tileconv.kernels.operations import Linear, Unsharp
 from tileconv.planning.stages import Stage
@@ -81,10 +82,14 @@ def total(parts: Sequence[Bytes]) -> int:
     return sum(part.count for part in parts)
 
 
+def processes_of(workers: int, executor: str) -> int:
+    """Return how many processes of this machine a run takes."""
+    return workers + 1 if executor == "processes" else 1
+
+
 def peak_bytes(process: int, tile: int, workers: int, executor: str) -> int:
     """Return the memory of a whole run: every process with what it always holds, every worker with its largest tile."""
-    processes = workers + 1 if executor == "processes" else 1
-    return processes * process + workers * tile
+    return processes_of(workers, executor) * process + workers * tile
 
 
 def _stage_bytes(stage: Stage, have: int, want: int, out: int) -> tuple[Bytes, ...]:
@@ -104,7 +109,13 @@ def _stage_bytes(stage: Stage, have: int, want: int, out: int) -> tuple[Bytes, .
 def _scratch(choice: Choice, values: Values, want: int) -> int:
     """Return what an engine holds beside its input and its sums."""
     if choice.engine == "fft":
-        return FFT_COPIES * 8 * math.prod(choice.grid.length)
+        grid = choice.grid
+        own = FFT_COPIES * 8 * math.prod(grid.length)  # of a paired block: what one of both takes in float64
+        if grid.paired:  # beside it the centred pixels, the strips of the transform, and the one under work
+            _, rows, columns = grid.length
+            own += 4 * math.prod(s + k - 1 for s, k in zip(grid.step, choice.shape, strict=True))
+            own += 8 * LANES * (strips(rows) * columns + rows)
+        return own
     size = choice.sums.accumulate.itemsize
     copied = want * size if values.dtype.name not in LOADABLE[choice.sums.accumulate] else 0
     deep = want * size if choice.engine == "separable" and choice.shape[0] > 1 else 0
@@ -118,11 +129,13 @@ def kernel_bytes(stages: Sequence[Stage]) -> int:
         if choice.engine != "separable" or choice.kernel.dense is not None:
             count += 3 * 8 * math.prod(choice.shape)  # as given, as checked, in the type of the sums
         if choice.engine == "fft":
-            last = choice.grid.length[choice.grid.transformed[-1]]
-            half = choice.grid.points // last * (last // 2 + 1)
+            grid = choice.grid
+            last = grid.length[grid.transformed[-1]]
+            half = grid.points // last * (last // 2 + 1)
             # each is kept with the weights; blocks that float32 would drown have a second transform, in float64
-            keys, each = (2, 8 + 16) if choice.grid.narrow else (1, 16)
-            count += each * half + keys * 8 * math.prod(choice.shape)
+            narrow = 8 * (strips(grid.length[1]) * LANES * last if grid.paired else half)
+            keys, kept = (2, narrow + 16 * half) if grid.narrow else (1, 16 * half)
+            count += kept + keys * 8 * math.prod(choice.shape)
     return count
 
 

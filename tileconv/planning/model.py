@@ -49,6 +49,8 @@ class Pass:
         The tiles, each a whole number of chunks.
     strip
         Rows of a tile that are made at once.
+    cache_bytes
+        The most decoded bytes of a compressed source that a process keeps from one tile to another.
     """
 
     stages: tuple[Stage, ...]
@@ -67,6 +69,7 @@ class Pass:
     why_tile: str = ""
     memory: tuple[Bytes, ...] = ()
     process_bytes: int = 0
+    cache_bytes: int = 0
     read_amplification: float = 1.0
     ns_per_pixel: float = 0.0
 
@@ -158,6 +161,7 @@ def _pass(work: Pass) -> dict[str, Any]:
         "ns_per_pixel": work.ns_per_pixel,
         "tile_bytes": {part.what: part.count for part in work.memory if part.count},
         "process_bytes": work.process_bytes,
+        "cache_bytes": work.cache_bytes,
     }
 
 

@@ -12,6 +12,7 @@ from tileconv.images import ImageInfo
 from tileconv.planning.memory import TileSizes
 from tileconv.planning.model import Pass
 from tileconv.planning.regions import Interval, spans
+from tileconv.planning.shared import chunk_sums, shared_px
 from tileconv.planning.stages import SPACE, Stage
 
 READ_NS, DECODE_NS, TILE_NS = 0.7, 4.0, 2e6
@@ -29,18 +30,20 @@ class AxisSums:
     longest_read: int
     read: int
     decoded: int
+    reads: tuple[Interval, ...]
     longest: tuple[tuple[int, int, int], ...]
     made: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """One tile size with what follows from it."""
+    """One tile size with what follows from it; ``shared_bytes`` of decoded chunks wait for other tiles at most."""
 
     tile: tuple[int, ...]
     strip: int
     sizes: TileSizes
     tiles: int
+    shared_bytes: int
     read_amplification: float
     ns_per_pixel: float
 
@@ -52,8 +55,10 @@ def axis_sums(
 
     A tile is read at once and made in pieces of *strip*.
     """
-    tiles = [(a, min(a + tile, extent[1])) for a in range(extent[0], extent[1], tile)]
-    reads = [spans(stages, axis, *t)[0].have for t in tiles] if stages else tiles
+    tiles = pieces(*extent, tile)
+    low = stages[0].domain_in.start[axis] if stages else 0
+    wanted = [spans(stages, axis, *t)[0].have for t in tiles] if stages else tiles
+    reads = [(a - low, b - low) for a, b in wanted]
     rows = [spans(stages, axis, *part) for t in tiles for part in pieces(*t, strip)]
     halos = [s.halo.before[axis] + s.halo.after[axis] for s in stages]
     return AxisSums(
@@ -62,6 +67,7 @@ def axis_sums(
         longest_read=max(_length(r) for r in reads),
         read=sum(_length(r) for r in reads),
         decoded=sum(min(-(-b // chunk) * chunk, image) - max(a // chunk * chunk, 0) for a, b in reads),
+        reads=tuple(reads),
         longest=tuple(
             (
                 max(_length(r[i].have) for r in rows),
@@ -95,8 +101,13 @@ def strip_rows(stages: Sequence[Stage], rows: int, row_px: int) -> int:
     return min(rows, max(STRIP_PX // row_px, 8 * halo, 16))
 
 
-def tiling(stages: Sequence[Stage], source: ImageInfo, image: Box, tile: Sequence[int]) -> Tiling:
-    """Return what *tile* (one size per axis of *image*) costs in memory, reads and time."""
+def tiling(
+    stages: Sequence[Stage], source: ImageInfo, image: Box, tile: Sequence[int], workers: int = 1, cache: int = 0
+) -> Tiling:
+    """Return what *tile* (one size per axis of *image*) costs in memory, reads and time.
+
+    *workers* threads share a cache of *cache* bytes for decoded chunks; nothing is decoded twice where that is enough.
+    """
     along, lead = [], 1
     sides = [min(tile[image.axes.index(a)], image.shape[image.axes.index(a)]) if a in image.axes else 1 for a in SPACE]
     strip = strip_rows(stages, sides[1], sides[0] * sides[2])
@@ -108,15 +119,22 @@ def tiling(stages: Sequence[Stage], source: ImageInfo, image: Box, tile: Sequenc
         extent = image.start[at], image.stop[at]
         part = strip if name == "y" else tile[at]
         along.append(axis_sums(stages, axis, extent, tile[at], part, source.shape[at], source.chunks[at]))
-    leads, decoded_leads = 1, 1.0
+    leads, decoded_leads, chunks = 1, 1.0, []
     for at, name in enumerate(image.axes):
-        if name not in SPACE:
+        reads: Sequence[Interval] = pieces(0, image.shape[at], tile[at])
+        if name in SPACE:
+            reads = along[SPACE.index(name)].reads
+        else:
             lead *= tile[at]
             leads *= image.shape[at]
             decoded_leads *= max(1.0, source.chunks[at] / tile[at])
+        chunks.append(chunk_sums(reads, source.shape[at], source.chunks[at], workers))
     px = math.prod(s.length for s in along)
     read = math.prod(s.read for s in along)
     decoded = math.prod(s.decoded for s in along) * decoded_leads
+    shared = shared_px(chunks, workers) * source.dtype.itemsize * source.compressed
+    if shared <= cache:
+        decoded = min(decoded, math.prod(_space(source)))
     ns = sum(stage.ns_per_pixel * math.prod(s.made[i] for s in along) for i, stage in enumerate(stages)) / px
     ns += READ_NS * read / px + (DECODE_NS * decoded / px if source.compressed else 0.0)
     ns += TILE_NS * math.prod(s.tiles for s in along) / (px * lead)
@@ -129,7 +147,7 @@ def tiling(stages: Sequence[Stage], source: ImageInfo, image: Box, tile: Sequenc
     )
     count = math.prod(-(-n // t) for n, t in zip(image.shape, tile, strict=True))
     amplification = (decoded if source.compressed else read) / max(1, math.prod(_space(source)))
-    return Tiling(tuple(tile), strip, sizes, count, amplification, ns)
+    return Tiling(tuple(tile), strip, sizes, count, shared, amplification, ns)
 
 
 def _space(source: ImageInfo) -> list[int]:

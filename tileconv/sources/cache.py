@@ -5,12 +5,22 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from tileconv.images import DECODED_CACHE_BYTES
-from tileconv.sources.source import Pixels
+from tileconv.sources.source import Pixels, Reads, Window
 
 Value = TypeVar("Value")
+
+
+@dataclass
+class _Kept(Generic[Value]):
+    value: Value
+    weight: int
+    left: int | None
+    """How often it will still be asked for, or None where nobody knows."""
 
 
 class Cache(Generic[Value]):
@@ -23,23 +33,63 @@ class Cache(Generic[Value]):
         self.limit = limit
         self._weigh = weigh
         self._weight = 0
-        self._kept: OrderedDict[Hashable, Value] = OrderedDict()
+        self._kept: OrderedDict[Hashable, _Kept[Value]] = OrderedDict()
+        self._making: dict[Hashable, Future[tuple[Value] | None]] = {}
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """Return the value kept for *key*, or what *make* returns; *make* runs outside the lock."""
+    def get(self, key: Hashable, make: Callable[[], Value], uses: int | None = None, limit: int | None = None) -> Value:
+        """Return the value kept for *key*, or what *make* returns; a thread that comes while it is made waits for it.
+
+        Parameters
+        ----------
+        make
+            Runs outside the lock and must not ask for *key* itself. What it raises is raised in its own thread; one
+            that waits then makes the value itself.
+        uses
+            How often *key* is asked for in all: the value is dropped after the last time, and never kept for 1.
+        limit
+            What the weights of all kept values may sum to from here on, instead of the limit of the cache.
+        """
         with self._lock:
             if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        value = make()
-        with self._lock:
-            if key not in self._kept and self._weigh(value) <= self.limit:
-                self._kept[key] = value
-                self._weight += self._weigh(value)
-                while self._weight > self.limit:
-                    self._weight -= self._weigh(self._kept.popitem(last=False)[1])
-        return value
+                return self._use(key)
+            made = self._making.get(key)
+            if made is None:
+                mine = self._making[key] = Future()
+        if made is not None:
+            found = made.result()
+            if found is None:
+                return self.get(key, make, uses, limit)
+            with self._lock:
+                return self._use(key) if key in self._kept else found[0]
+        value: tuple[Value] | None = None
+        try:
+            value = (make(),)
+            return value[0]
+        finally:
+            with self._lock:
+                del self._making[key]
+                self._keep(key, value, uses, self.limit if limit is None else limit)
+            mine.set_result(value)
+
+    def _use(self, key: Hashable) -> Value:
+        kept = self._kept[key]
+        self._kept.move_to_end(key)
+        if kept.left is not None:
+            kept.left -= 1
+            if kept.left < 1:
+                self._drop(key)
+        return kept.value
+
+    def _keep(self, key: Hashable, value: tuple[Value] | None, uses: int | None, limit: int) -> None:
+        if value and (uses is None or uses > 1) and (weight := self._weigh(value[0])) <= limit:
+            self._kept[key] = _Kept(value[0], weight, uses and uses - 1)
+            self._weight += weight
+        while self._weight > limit:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: Hashable) -> None:
+        self._weight -= self._kept.pop(key).weight
 
 
 OPEN_FILES = 16
@@ -47,3 +97,10 @@ OPEN_FILES = 16
 
 CHUNKS: Cache[Pixels] = Cache(DECODED_CACHE_BYTES, lambda chunk: chunk.nbytes)
 """Decoded chunks of all compressed sources of this process. Read only."""
+
+
+def decoded(key: Hashable, decode: Callable[[], Pixels], window: Window, reads: Reads | None) -> Pixels:
+    """Return the chunk that holds *window* of its image (canonical order): kept for as long as *reads* ask for it."""
+    if reads is None:
+        return CHUNKS.get(key, decode)
+    return CHUNKS.get(key, decode, reads.touching(window), reads.cache_bytes)

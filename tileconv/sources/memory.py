@@ -8,7 +8,7 @@ import numpy as np
 
 from tileconv.boxes import Box, default_axes
 from tileconv.images import ImageInfo
-from tileconv.sources.source import Pixels, pixel_type
+from tileconv.sources.source import Pixels, Reads, pixel_type
 
 
 class MemorySource:
@@ -38,7 +38,7 @@ class MemorySource:
         digest = hashlib.sha256(np.ascontiguousarray(self._array).data).hexdigest()[:32]
         return {"size": self._array.nbytes, "mtime_ns": 0, "digest": digest}
 
-    def read(self, box: Box) -> Pixels:
+    def read(self, box: Box, reads: Reads | None = None) -> Pixels:  # noqa: ARG002  no chunk is kept
         """Return the pixels of *box*: a copy, or where ``copies`` is off perhaps a view that nobody may write to."""
         return self._array[box.within(self.info.box)].astype(self.info.dtype, order="C", copy=self._copies)
 

@@ -18,7 +18,15 @@ from tileconv.errors import SourceError
 from tileconv.images import ImageInfo
 from tileconv.sources.axes import map_axes
 from tileconv.sources.cache import Cache
-from tileconv.sources.source import CHUNK_LIMIT_BYTES, Pixels, check_unchanged, fingerprint_of, pixel_type, reading
+from tileconv.sources.source import (
+    CHUNK_LIMIT_BYTES,
+    Pixels,
+    Reads,
+    check_unchanged,
+    fingerprint_of,
+    pixel_type,
+    reading,
+)
 
 PIXEL_LIMIT = 178_956_970
 """Rows times columns of the largest PNG or JPEG that is decoded: the size at which Pillow suspects an attack."""
@@ -65,7 +73,7 @@ class NpySource:
             shape, self._map.axes, pixel_type(mapped.dtype, self.where), row, notes=(*guess, *guessed)
         )
 
-    def read(self, box: Box) -> Pixels:
+    def read(self, box: Box, reads: Reads | None = None) -> Pixels:  # noqa: ARG002  no chunk is kept
         """Return the pixels of *box*; see ``Source.read``."""
         check_unchanged(self._path, self.fingerprint)
         window = self._map.window(box)
@@ -146,7 +154,7 @@ class PictureSource:
                 fix="If it is not damaged, raise run.max_chunk, or convert it to a tiled TIFF.",
             )
 
-    def read(self, box: Box) -> Pixels:
+    def read(self, box: Box, reads: Reads | None = None) -> Pixels:  # noqa: ARG002  no chunk is kept
         """Return the pixels of *box*; see ``Source.read``."""
         check_unchanged(self._path, self.fingerprint)
         part = self._map.canonical(self._array()[self._map.window(box)])

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -32,6 +35,34 @@ HEADER_BYTES = 65536
 """How much of a file its digest covers."""
 
 
+@dataclass(frozen=True)
+class Reads:
+    """All the boxes that one pass reads of an image: every interval of one axis with every one of the others.
+
+    Attributes
+    ----------
+    starts, stops
+        Of the intervals along each axis of the image, in rising order.
+    cache_bytes
+        The most decoded bytes that may be kept in a process from one read to another.
+    """
+
+    starts: tuple[tuple[int, ...], ...]
+    stops: tuple[tuple[int, ...], ...]
+    cache_bytes: int
+
+    def touching(self, window: Window) -> int:
+        """Return how many of the boxes touch *window*, one slice per axis of the image.
+
+        Examples
+        --------
+        >>> Reads(((0, 6), (0, 5, 9)), ((8, 10), (7, 11, 12)), 0).touching((slice(4, 8), slice(8, 12)))
+        4
+        """
+        along = zip(window, self.starts, self.stops, strict=True)
+        return prod(bisect_left(starts, s.stop) - bisect_right(stops, s.start) for s, starts, stops in along)
+
+
 @runtime_checkable
 class Source(Protocol):
     """An image whose windows can be read from any thread, and which pickles as a recipe without open files."""
@@ -50,10 +81,16 @@ class Source(Protocol):
 
     @property
     def cache_bytes(self) -> int:
-        """The most decoded bytes that reads keep in one process, beside the arrays that they return."""
+        """The decoded bytes that reads keep in one process whatever is planned, beside the arrays that they return."""
 
-    def read(self, box: Box) -> Pixels:
+    def read(self, box: Box, reads: Reads | None = None) -> Pixels:
         """Return the pixels of *box*, which lies inside the image, as a new C-contiguous array in native byte order.
+
+        Parameters
+        ----------
+        reads
+            All the boxes that will be read, of which *box* is one: decoded chunks are kept for as long as another of
+            them touches them. By default the ones used last are kept, up to ``DECODED_CACHE_BYTES``.
 
         Raises
         ------

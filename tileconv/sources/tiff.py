@@ -17,10 +17,11 @@ from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.images import ImageInfo
 from tileconv.sources.axes import AxisMap, map_axes
-from tileconv.sources.cache import CHUNKS, OPEN_FILES, Cache
+from tileconv.sources.cache import OPEN_FILES, Cache, decoded
 from tileconv.sources.source import (
     CHUNK_LIMIT_BYTES,
     Pixels,
+    Reads,
     Window,
     cells,
     check_unchanged,
@@ -34,6 +35,8 @@ from tileconv.sources.tiff_metadata import nodata_of, pixel_size
 
 CALL_BYTES = 2**14
 """Bytes that are read in vain rather than make another call of the system."""
+LARGE_BYTES = 2**26
+"""A compressed segment of more decoded bytes is worth a note."""
 BAND_BYTES = 2**20
 """Bytes of uncompressed rows that are read at once, so that a read needs little memory beside its result."""
 
@@ -72,6 +75,8 @@ class TiffSource:
     and length 0, as GDAL writes sparse files) read as nodata, or 0 where the file states none, unless *missing_chunks*
     is ``"error"``.
     """
+
+    cache_bytes = 0
 
     def __init__(
         self,
@@ -120,11 +125,10 @@ class TiffSource:
             not layout.plain,
             (*notes, *more, *guessed),
         )
-        self.cache_bytes = CHUNKS.limit if self.info.compressed else 0
         with reading(self.where, "opening as TIFF"), _OPENING:
             _OPENED.get(self._key, lambda: _Opened(path, layout))
 
-    def read(self, box: Box) -> Pixels:
+    def read(self, box: Box, reads: Reads | None = None) -> Pixels:
         """Return the pixels of *box*; see ``Source.read``."""
         check_unchanged(self._recipe.path, self.fingerprint)
         with _OPENING:
@@ -136,9 +140,16 @@ class TiffSource:
         planes = np.arange(layout.planes).reshape(layout.shape[:-trailing])[window[:-trailing]]
         block = np.empty(box.shape, self.info.dtype)
         view = self._map.as_in_file(block)
-        for lead in np.ndindex(planes.shape):
-            out = view[lead] if trailing == 3 else view[lead][..., np.newaxis]
-            self._read_plane(opened, int(planes[lead]), area, out)
+        view = view if trailing == 3 else view[..., np.newaxis]
+        if not planes.ndim:
+            planes, view = planes.reshape(1), view[np.newaxis]
+        deep = window[-trailing - 1] if len(window) > trailing else slice(0, 1)
+        for lead in np.ndindex(planes.shape[:-1]):
+            at = tuple(slice(s.start + i, s.start + i + 1) for s, i in zip(window, lead, strict=False))
+            for (slab,), part, place in cells((deep,), layout.segment[:1]):
+                whole = (*at, slice(slab * layout.segment[0], (slab + 1) * layout.segment[0]))[: len(window) - trailing]
+                first = int(planes[lead][place][0])
+                self._read_slab(opened, first, (*part, *area), view[lead][place], whole, reads)
         return block
 
     def missing_chunks_total(self) -> tuple[int, int]:
@@ -151,22 +162,31 @@ class TiffSource:
             found = find_series(file, one.series, one.level, self.where)[1]
             return _Opened(one.path, lay_out(file, found, self.where, one.max_chunk))
 
-    def _read_plane(self, opened: _Opened, plane: int, area: Window, out: Pixels) -> None:
-        """Fill *out*, rows by columns by samples, with the window *area* of one plane."""
+    def _read_slab(
+        self, opened: _Opened, plane: int, area: Window, out: Pixels, at: Window, reads: Reads | None
+    ) -> None:
+        """Fill *out*, planes by rows by columns by samples, with the window *area* of the planes of one segment.
+
+        *plane* is the first of them; *area* counts planes from where the segment begins, and *at* is the segment along
+        the axes of the file before its rows.
+        """
         layout = opened.layout
         samples, depth, rows, columns, _ = layout.page
         page, inner = divmod(plane, samples * depth)
         sample, slab = divmod(inner, depth)
-        tall, wide = -(-rows // layout.segment[1]), -(-columns // layout.segment[2])
-        first = (sample * -(-depth // layout.segment[0]) + slab // layout.segment[0]) * tall * wide
-        for (down, across, _), part, place in cells(area, layout.segment[1:]):
-            index = first + down * wide + across
+        _, high, wide, _ = layout.segment
+        tall, broad = -(-rows // high), -(-columns // wide)
+        first = (sample * -(-depth // layout.segment[0]) + slab // layout.segment[0]) * tall * broad
+        for (_, down, across, _), part, place in cells(area, layout.segment):
+            index = first + down * broad + across
             if layout.offsets[page, index] == 0:
                 out[place] = self._fill(page, index)
             elif layout.plain:
-                self._read_rows(opened, page, index, part, out[place])
+                self._read_rows(opened, page, index, part[1:], out[place][0])
             else:
-                segment = self._segment(opened, page, index)[slab % layout.segment[0]]
+                inside = slice(down * high, (down + 1) * high), slice(across * wide, (across + 1) * wide)
+                whole = self._map.of_file((*at, *inside, slice(0, layout.segment[3]))[: len(layout.shape)])
+                segment = self._segment(opened, page, index, whole, reads)
                 if any(s.stop > n for s, n in zip(part, segment.shape, strict=True)):
                     raise self._damaged(page, index, f"expected {layout.segment}, decoded to {segment.shape}")
                 out[place] = segment[part]
@@ -203,8 +223,8 @@ class TiffSource:
             pixels = pixels.reshape(count, -1, layout.segment[3])
             out[row - rows.start :][:count] = pixels[:, first : first + columns.stop - columns.start, samples]
 
-    def _segment(self, opened: _Opened, page: int, index: int) -> Pixels:
-        return CHUNKS.get((self._key, page, index), lambda: self._decode(opened, page, index))
+    def _segment(self, opened: _Opened, page: int, index: int, whole: Window, reads: Reads | None) -> Pixels:
+        return decoded((self._key, page, index), lambda: self._decode(opened, page, index), whole, reads)
 
     def _decode(self, opened: _Opened, page: int, index: int) -> Pixels:
         layout = opened.layout
@@ -275,11 +295,10 @@ def _remarks(page: Any, kind: str, layout: Layout, where: str) -> list[str]:
     if others := sum(kind not in _ALPHA for kind in kinds):
         notes.append(f"extra samples, which are filtered like colours: {others}")
     whole, size = layout.offsets.shape[1] == 1 and layout.page[2] > 1, prod(layout.segment) * layout.dtype.itemsize
-    if not layout.plain and (whole or size > CHUNKS.limit):
+    if not layout.plain and (whole or size > LARGE_BYTES):
         what = "the image is one compressed segment and" if whole else "each compressed segment"
-        often = "once for every tile that touches it" if size > CHUNKS.limit else "once"
         notes.append(
-            f"{what} is decoded whole, {size / 2**20:,.0f} MiB, {often}; written again in tiles (tiffcp -t), the file "
-            "is read in parts"
+            f"{what} is decoded whole, {size / 2**20:,.0f} MiB; written again in tiles (tiffcp -t), the file is read "
+            "in parts"
         )
     return notes

@@ -20,10 +20,11 @@ from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.images import ImageInfo
 from tileconv.sources.axes import map_axes
-from tileconv.sources.cache import CHUNKS, OPEN_FILES, Cache
+from tileconv.sources.cache import OPEN_FILES, Cache, decoded
 from tileconv.sources.source import (
     CHUNK_LIMIT_BYTES,
     Pixels,
+    Reads,
     Window,
     cells,
     check_unchanged,
@@ -31,7 +32,7 @@ from tileconv.sources.source import (
     pixel_type,
     reading,
 )
-from tileconv.sources.zarr_guard import CHUNK_FILES_LIMIT, check_chunk, check_plain
+from tileconv.sources.zarr_guard import CHUNK_FILES_LIMIT, check_chunk, check_plain, check_shard
 from tileconv.sources.zarr_metadata import Keys, ShardIndex, describe, find_array
 
 _ARRAYS: Cache[Any] = Cache(OPEN_FILES)
@@ -44,6 +45,8 @@ class ZarrSource:
     not stored reads as the fill value by Zarr's rules, unless *missing_chunks* is ``"error"``; of a sharded array
     the shards are counted, and ``"error"`` looks into each for its inner chunks.
     """
+
+    cache_bytes = 0
 
     def __init__(
         self,
@@ -73,13 +76,15 @@ class ZarrSource:
             self._chunk = tuple(min(c, n) for c, n in zip(array.chunks, shape, strict=True))
             self._inner = tuple(array.chunks)
             self._shards: ShardIndex | None = None
-            if array.shards and missing_chunks == "error":
+            if array.shards:
                 counts = tuple(s // c for s, c in zip(array.shards, array.chunks, strict=True))
-                self._shards = ShardIndex.of(self._metadata, counts)
+                with suppress(*() if missing_chunks == "error" else (SourceError, LookupError, TypeError)):
+                    self._shards = ShardIndex.of(self._metadata, counts)
             compressed = bool(array.compressors or array.filters or array.shards)
             names = [type(codec).__name__.lower().removesuffix("codec") for codec in array.compressors]
             names = [name for name in names if name != "crc32c"]  # which stands behind what it is the sum of
-            self._codec = names[0] if len(names) == 1 and not array.shards else ""
+            codec = names[0] if len(names) == 1 else ""
+            self._codec, self._inner_codec = ("", codec) if array.shards else (codec, "")
             dtype = pixel_type(array.dtype, self.where)
         self._map, guessed = map_axes(described.axes, shape, axes, self.where)
         if prod(self._stored) * dtype.itemsize > max_chunk:
@@ -88,7 +93,7 @@ class ZarrSource:
                 where=self.where,
                 fix="Raise run.max_chunk, or write the array again with smaller chunks.",
             )
-        self._chunk_bytes = prod(self._stored) * dtype.itemsize
+        self._chunk_bytes, self._inner_bytes = (prod(n) * dtype.itemsize for n in (self._stored, self._inner))
         if min(self._stored) < 1 or prod(self._counts()) > CHUNK_FILES_LIMIT:
             raise SourceError(
                 f"expected at most {CHUNK_FILES_LIMIT} chunks of at least one pixel, found an array of {shape} in "
@@ -117,9 +122,8 @@ class ZarrSource:
             (*described.notes, *guessed),
             self._map.of_file(described.origin) if described.origin else (),
         )
-        self.cache_bytes = CHUNKS.limit if self.info.compressed else 0
 
-    def read(self, box: Box) -> Pixels:
+    def read(self, box: Box, reads: Reads | None = None) -> Pixels:
         """Return the pixels of *box*; see ``Source.read``."""
         check_unchanged(self._metadata, self.fingerprint)
         window = self._map.window(box)
@@ -131,7 +135,8 @@ class ZarrSource:
         view = self._map.as_in_file(block)
         for index, part, place in cells(window, self._chunk):
             key = (self._metadata, self.fingerprint["mtime_ns"], index, self._stamp(index))
-            view[place] = CHUNKS.get(key, partial(self._decode, index))[part]
+            whole = self._map.of_file([slice(i * c, (i + 1) * c) for i, c in zip(index, self._chunk, strict=True)])
+            view[place] = decoded(key, partial(self._decode, index), whole, reads)[part]
         return block
 
     def _refuse_missing(self, window: Window) -> None:
@@ -161,8 +166,12 @@ class ZarrSource:
         key = (self._path, self.fingerprint["mtime_ns"])
         where = " ".join(f"{s.start}:{s.stop}" for s in window)
         with reading(self.where, f"reading {where} of {self._path.name}"):
-            for index, _, _ in cells(window, self._stored):
-                check_chunk(self._path, self._keys.key(index), self._chunk_bytes, self._codec)
+            for index, part, _ in cells(window, self._stored):
+                name = self._keys.key(index)
+                check_chunk(self._path, name, self._chunk_bytes, self._codec)
+                if self._shards:
+                    inner = [at for at, _, _ in cells(part, self._inner)]
+                    check_shard(self._path, name, self._shards, inner, self._inner_bytes, self._inner_codec)
             array = _ARRAYS.get(key, lambda: zarr.open_array(self._path, mode="r"))
             pixels = np.asarray(array[window])
         expected = tuple(s.stop - s.start for s in window)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import stat
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from tileconv.errors import SourceError
+from tileconv.sources.zarr_metadata import ABSENT, ShardIndex
 
 CHUNK_FILES_LIMIT = 2**26
 """Chunks of one array, or its shards: as many as the segments of a TIFF."""
@@ -17,6 +23,11 @@ UNSTATED = 2**27
 """How much further a zstd frame that does not state its size may decode, counting every block as full."""
 ZSTD_BLOCK = 2**17
 """The most bytes that one block of a zstd frame decodes to (RFC 8878, 3.1.1.2.4)."""
+
+LZMA_MEMORY = 2**27
+"""What a decoder of LZMA may take; the highest preset takes half of it."""
+PIECE = 2**16
+"""Bytes by which a stream is decoded whose header states no size."""
 
 _METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 
@@ -33,7 +44,8 @@ def check_plain(folder: Path, where: str) -> None:
 def check_chunk(path: Path, key: str, size: int, codec: str) -> None:
     """Refuse a stored chunk of *size* decoded bytes that is no plain file, or would decode to far more.
 
-    *codec* is the name of the last codec; the headers of ``zstd``, ``blosc`` and ``lz4`` state a size.
+    *codec* is the name of the last codec. The headers of ``zstd``, ``blosc`` and ``lz4`` state a size; streams of
+    ``gzip``, ``zlib``, ``bz2`` and ``lzma`` are decoded once for it, piece by piece, and no further than to the limit.
 
     Raises
     ------
@@ -52,12 +64,41 @@ def check_chunk(path: Path, key: str, size: int, codec: str) -> None:
     declared = found.st_size
     if declared <= most and codec in _SIZES:
         with (path / key).open("rb") as file:
-            declared = max(declared, _SIZES[codec](file))
+            declared = max(declared, _SIZES[codec](file, most))
     if declared > most:
         raise SourceError(f"chunk {key} holds {declared} bytes or more, its pixels take {size}")
 
 
-def _zstd(file: BinaryIO) -> int:
+def check_shard(
+    path: Path, key: str, index: ShardIndex, inner: Iterable[tuple[int, ...]], size: int, codec: str
+) -> None:
+    """Refuse a shard of which one of the chunks *inner*, of *size* decoded bytes, would decode to far more.
+
+    Raises
+    ------
+    SourceError
+        As ``check_chunk`` does. What else is wrong with the shard is left to the decoder to say.
+    """
+    most = 2 * size + SLACK
+    try:
+        table = index.table(path / key)
+        with (path / key).open("rb") as file:
+            for at in inner:
+                offset, stored = map(int, table[at])
+                if offset == ABSENT:
+                    continue
+                declared = stored
+                if stored <= most and codec in _SIZES:
+                    file.seek(offset)
+                    declared = max(declared, _SIZES[codec](BytesIO(file.read(stored)), most))
+                if declared > most:
+                    which = f"chunk {at} of shard {key}"
+                    raise SourceError(f"{which} holds {declared} bytes or more, its pixels take {size}")
+    except (OSError, ValueError, OverflowError):
+        return
+
+
+def _zstd(file: BinaryIO, _most: int) -> int:
     """Return the size that a frame states, or what its blocks decode to at most, less ``UNSTATED``."""
     head = file.read(18)
     if len(head) < 6 or head[:4] != b"\x28\xb5\x2f\xfd":
@@ -77,12 +118,66 @@ def _zstd(file: BinaryIO) -> int:
     return total - UNSTATED
 
 
-def _blosc(file: BinaryIO) -> int:
+def _blosc(file: BinaryIO, _most: int) -> int:
     return int.from_bytes(file.read(8)[4:], "little")
 
 
-def _lz4(file: BinaryIO) -> int:
+def _lz4(file: BinaryIO, _most: int) -> int:
     return int.from_bytes(file.read(4), "little")
 
 
-_SIZES: dict[str, Callable[[BinaryIO], int]] = {"zstd": _zstd, "blosc": _blosc, "lz4": _lz4}
+def _gzip(file: BinaryIO, most: int) -> int:
+    return _count(gzip.GzipFile(fileobj=file), most)
+
+
+def _bz2(file: BinaryIO, most: int) -> int:
+    return _count(bz2.BZ2File(file), most)
+
+
+def _count(stream: gzip.GzipFile | bz2.BZ2File, most: int) -> int:
+    """Return how much a stream decodes to, or a number above *most*; up to a fault, which the decoder tells."""
+    total = 0
+    try:
+        while total <= most and (piece := stream.read(PIECE)):
+            total += len(piece)
+    except (OSError, EOFError, ValueError, zlib.error):
+        pass
+    return total
+
+
+def _zlib(file: BinaryIO, most: int) -> int:
+    decoder, data, total = zlib.decompressobj(), file.read(), 0
+    try:
+        while data and total <= most:
+            total += len(decoder.decompress(data, PIECE))
+            data = decoder.unconsumed_tail
+    except zlib.error:
+        pass
+    return total
+
+
+def _lzma(file: BinaryIO, most: int) -> int:
+    """Count what streams with a header decode to; one without is left to the decoder, which is told its filters."""
+    data, total = file.read(), 0
+    try:
+        while data and total <= most:
+            decoder = lzma.LZMADecompressor(memlimit=LZMA_MEMORY)
+            piece = decoder.decompress(data, PIECE)
+            while piece and total <= most:
+                total += len(piece)
+                piece = b"" if decoder.eof else decoder.decompress(b"", PIECE)
+            data = decoder.unused_data if decoder.eof else b""
+    except lzma.LZMAError as error:
+        return most + 1 if "limit" in str(error) else total
+    return total
+
+
+_SIZES: dict[str, Callable[[BinaryIO, int], int]] = {
+    "zstd": _zstd,
+    "blosc": _blosc,
+    "lz4": _lz4,
+    "gzip": _gzip,
+    "zlib": _zlib,
+    "bz2": _bz2,
+    "lzma": _lzma,
+}

@@ -57,6 +57,10 @@ class Keys:
         )
 
 
+ABSENT = 2**64 - 1
+"""What the table of a shard says of an inner chunk that is not stored."""
+
+
 @dataclass(frozen=True)
 class ShardIndex:
     """The table in every shard that says where its inner chunks lie (Zarr 3 codec ``sharding_indexed`` 1.0)."""
@@ -75,14 +79,17 @@ class ShardIndex:
             raise SourceError("missing_chunks cannot be 'error': the index of its shards is coded in an unusual way")
         return cls(counts, settings.get("index_location", "end") == "end", 4 * len(rest))
 
-    def stored(self, shard: Path) -> NDArray[np.bool_]:
-        """Return, for every inner chunk of a shard, whether it is stored."""
+    def table(self, shard: Path) -> NDArray[np.uint64]:
+        """Return offset and bytes of every inner chunk of a shard, along the last axis; ``ABSENT`` if not stored."""
         size = 16 * prod(self.counts)
         with shard.open("rb") as file:
             if self.at_end:
                 file.seek(-size - self.checksum_bytes, 2)
-            table = np.frombuffer(file.read(size), "<u8").reshape(*self.counts, 2)
-        stored: NDArray[np.bool_] = (table != 2**64 - 1).all(axis=-1)
+            return np.frombuffer(file.read(size), "<u8").reshape(*self.counts, 2)
+
+    def stored(self, shard: Path) -> NDArray[np.bool_]:
+        """Return, for every inner chunk of a shard, whether it is stored."""
+        stored: NDArray[np.bool_] = (self.table(shard) != ABSENT).all(axis=-1)
         return stored
 
 

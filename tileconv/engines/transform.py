@@ -1,0 +1,287 @@
+"""Two real blocks convolved in one complex transform, in float32: the paired blocks of the FFT engine.
+
+Method: the transform of ``a + i b`` times the spectrum of real weights is that of ``a * k + i b * k`` (Press et al.
+2007, Numerical Recipes, section 12.3). Forward transforms decimate in frequency and leave it in the order of
+``_order``; the spectrum is kept in that order, and inverse transforms decimate in time from there: nothing is ever put
+in order (Gentleman and Sande 1966). All loops run over ``LANES`` neighbours of the other axis, which vectorise.
+
+A strip is an array (points, 2 LANES): the real parts of its lanes, then the imaginary ones. A transform along y is made
+in strips of neighbouring x; its results are turned into strips of neighbouring y for the transform along x, and back.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+LANES = 288
+"""Lines that are transformed side by side: enough to hide what a loop costs, few enough for the L2 cache."""
+TURNED = 16
+"""Rows that are turned at once; lengths of transforms are multiples of it."""
+
+
+def strips(lines: int) -> int:
+    """Return how many strips hold the *lines* of a transform."""
+    return -(-lines // LANES)
+
+
+def spectrum(weights: Array, length: tuple[int, int]) -> Array:
+    """Return the transform of *weights* (y, x) for correlation, float32, axes (strip of y, x, lanes of y).
+
+    ``length`` is that of both transforms, (y, x). The results of ``convolve`` are divided here.
+    """
+    import scipy.fft
+
+    padded = np.zeros(length)
+    padded[: weights.shape[0], : weights.shape[1]] = weights[::-1, ::-1]
+    # rolled, so that the sums of a block begin at the first point
+    made = scipy.fft.fft2(np.roll(padded, (1 - weights.shape[0], 1 - weights.shape[1]), (0, 1)), workers=1)
+    made /= math.prod(length)
+    rows, columns = (_order(n) for n in length)
+    lanes = np.zeros((strips(length[0]), length[1], 2, LANES), np.float32)
+    for strip, first in enumerate(range(0, length[0], LANES)):
+        part = made[rows[first : first + LANES]][:, columns].T
+        lanes[strip, :, 0, : part.shape[1]] = part.real
+        lanes[strip, :, 1, : part.shape[1]] = part.imag
+    return lanes.reshape(-1, length[1], 2 * LANES)
+
+
+@lru_cache(maxsize=64)
+def stages(points: int) -> tuple[Array, Array]:
+    """Return the radices of a transform in their order, int64, and ``exp(-2 pi i t / points)``, float32 (2, points)."""
+    radices, left = [], points
+    for radix in (4, 3, 2):
+        while left % radix == 0:
+            radices.append(radix)
+            left //= radix
+    turns = np.exp(-2j * np.pi * np.arange(points) / points)
+    return np.array(radices), np.array([turns.real, turns.imag], np.float32)
+
+
+def _order(points: int) -> Array:
+    """Return which frequency stands where after a forward transform."""
+    order = np.zeros(1, np.int64)
+    for radix in stages(points)[0][::-1]:
+        order = np.concatenate([q + radix * order for q in range(radix)])
+    return order
+
+
+@njit(nogil=True, cache=True)
+def convolve(
+    pixels: Array, rows: int, y_stages: Any, x_stages: Any, kernel: Array, work: Array, base: Any, out: Array, box: Any
+) -> None:  # pragma: no cover - compiled
+    """Write the sums under a kernel, plus *base*, into *out*.
+
+    Parameters
+    ----------
+    pixels
+        float32 (y, x): those of one block, then *rows* rows more, where the second block ends.
+    y_stages, x_stages
+        ``stages`` of both lengths.
+    kernel
+        ``spectrum``.
+    work
+        Like *kernel*; lanes beyond the transform's points must be finite, and stay so.
+    out, box
+        Any floats (y, x), and which of them to write from which sums: the first row and column of *out*, the first row
+        and column of the sums, and how many of both.
+    """
+    strip = np.empty((y_stages[1].shape[1], 2 * LANES), np.float32)
+    if pixels.shape[1] < LANES:  # lanes that nothing is loaded into are transformed too, and nobody reads them
+        strip[:] = 0
+    for x in range(0, pixels.shape[1], LANES):
+        _load(strip, pixels, rows, x)
+        _forward(strip, y_stages[0], y_stages[1])
+        _turn(strip, work, x, min(LANES, pixels.shape[1] - x))
+    for s in range(work.shape[0]):
+        work[s, pixels.shape[1] :] = 0
+        _forward(work[s], x_stages[0], x_stages[1])
+        _multiply(work[s], kernel[s])
+        _inverse(work[s], x_stages[0], x_stages[1])
+    for x in range(0, box[5], LANES):
+        _turn_back(strip, work, box[3] + x, min(LANES, box[5] - x))
+        _inverse(strip, y_stages[0], y_stages[1])
+        _store(strip, rows, base, out, box, x)
+
+
+@njit(nogil=True, cache=True)
+def _load(strip: Array, pixels: Array, rows: int, x: int) -> None:  # pragma: no cover - compiled
+    wide, half = min(LANES, pixels.shape[1] - x), pixels.shape[0] - rows
+    for y in range(half):
+        for c in range(wide):
+            strip[y, c] = pixels[y, x + c]
+            strip[y, LANES + c] = pixels[rows + y, x + c]
+    strip[half:] = 0
+
+
+@njit(nogil=True, cache=True)
+def _turn(strip: Array, work: Array, x: int, wide: int) -> None:  # pragma: no cover - compiled
+    for y in range(0, strip.shape[0], TURNED):
+        turned, lane = work[y // LANES], y % LANES
+        for c in range(wide):
+            for i in range(TURNED):
+                turned[x + c, lane + i] = strip[y + i, c]
+            for i in range(TURNED):
+                turned[x + c, LANES + lane + i] = strip[y + i, LANES + c]
+
+
+@njit(nogil=True, cache=True)
+def _turn_back(strip: Array, work: Array, x: int, wide: int) -> None:  # pragma: no cover - compiled
+    for y in range(0, strip.shape[0], TURNED):
+        turned, lane = work[y // LANES], y % LANES
+        for c in range(wide):
+            for i in range(TURNED):
+                strip[y + i, c] = turned[x + c, lane + i]
+            for i in range(TURNED):
+                strip[y + i, LANES + c] = turned[x + c, LANES + lane + i]
+
+
+@njit(nogil=True, cache=True)
+def _store(strip: Array, rows: int, base: Any, out: Array, box: Any, x: int) -> None:  # pragma: no cover - compiled
+    out_y, out_x, first, _, tall, broad = box
+    wide = min(LANES, broad - x)
+    for y in range(first, first + tall):
+        row = out[out_y + y - first, out_x + x : out_x + x + wide]
+        sums = strip[y, :LANES] if y < rows else strip[y - rows, LANES:]
+        for c in range(wide):
+            row[c] = sums[c] + base
+
+
+@njit(nogil=True, cache=True)
+def _multiply(z: Array, kernel: Array) -> None:  # pragma: no cover - compiled
+    for y in range(z.shape[0]):
+        for x in range(LANES):
+            real, imaginary = z[y, x], z[y, LANES + x]
+            z[y, x] = real * kernel[y, x] - imaginary * kernel[y, LANES + x]
+            z[y, LANES + x] = real * kernel[y, LANES + x] + imaginary * kernel[y, x]
+
+
+@njit(nogil=True, cache=True)
+def _forward(z: Array, radices: Array, turns: Array) -> None:  # pragma: no cover - compiled
+    span = z.shape[0]
+    for radix in radices:
+        if radix == 4:
+            _forward4(z, span, turns)
+        elif radix == 3:
+            _forward3(z, span, turns)
+        else:
+            _forward2(z, span, turns)
+        span //= radix
+
+
+@njit(nogil=True, cache=True)
+def _inverse(z: Array, radices: Array, turns: Array) -> None:  # pragma: no cover - compiled
+    span = 1
+    for radix in radices[::-1]:
+        span *= radix
+        if radix == 4:
+            _inverse4(z, span, turns)
+        elif radix == 3:
+            _inverse3(z, span, turns)
+        else:
+            _inverse2(z, span, turns)
+
+
+@njit(nogil=True, cache=True)
+def _forward4(z: Array, span: int, w: Array) -> None:  # pragma: no cover - compiled
+    every, n = z.shape[0] // span, span // 4
+    for first in range(0, z.shape[0], span):
+        for j in range(n):
+            a, b, c, d, t = first + j, first + j + n, first + j + 2 * n, first + j + 3 * n, every * j
+            r1, i1, r2, i2, r3, i3 = w[0, t], w[1, t], w[0, 2 * t], w[1, 2 * t], w[0, 3 * t], w[1, 3 * t]
+            for x in range(LANES):
+                acr, aci = z[a, x] + z[c, x], z[a, LANES + x] + z[c, LANES + x]
+                bdr, bdi = z[b, x] + z[d, x], z[b, LANES + x] + z[d, LANES + x]
+                pr, pi = z[a, x] - z[c, x], z[a, LANES + x] - z[c, LANES + x]
+                qr, qi = z[b, x] - z[d, x], z[b, LANES + x] - z[d, LANES + x]
+                z[a, x], z[a, LANES + x] = acr + bdr, aci + bdi
+                er, ei, fr, fi, gr, gi = pr + qi, pi - qr, acr - bdr, aci - bdi, pr - qi, pi + qr
+                z[b, x], z[b, LANES + x] = er * r1 - ei * i1, er * i1 + ei * r1
+                z[c, x], z[c, LANES + x] = fr * r2 - fi * i2, fr * i2 + fi * r2
+                z[d, x], z[d, LANES + x] = gr * r3 - gi * i3, gr * i3 + gi * r3
+
+
+@njit(nogil=True, cache=True)
+def _inverse4(z: Array, span: int, w: Array) -> None:  # pragma: no cover - compiled
+    every, n = z.shape[0] // span, span // 4
+    for first in range(0, z.shape[0], span):
+        for j in range(n):
+            a, b, c, d, t = first + j, first + j + n, first + j + 2 * n, first + j + 3 * n, every * j
+            r1, i1, r2, i2, r3, i3 = w[0, t], w[1, t], w[0, 2 * t], w[1, 2 * t], w[0, 3 * t], w[1, 3 * t]
+            for x in range(LANES):
+                er, ei = z[b, x] * r1 + z[b, LANES + x] * i1, z[b, LANES + x] * r1 - z[b, x] * i1
+                fr, fi = z[c, x] * r2 + z[c, LANES + x] * i2, z[c, LANES + x] * r2 - z[c, x] * i2
+                gr, gi = z[d, x] * r3 + z[d, LANES + x] * i3, z[d, LANES + x] * r3 - z[d, x] * i3
+                acr, aci, pr, pi = z[a, x] + fr, z[a, LANES + x] + fi, z[a, x] - fr, z[a, LANES + x] - fi
+                bdr, bdi, qr, qi = er + gr, ei + gi, er - gr, ei - gi
+                z[a, x], z[a, LANES + x] = acr + bdr, aci + bdi
+                z[b, x], z[b, LANES + x] = pr - qi, pi + qr
+                z[c, x], z[c, LANES + x] = acr - bdr, aci - bdi
+                z[d, x], z[d, LANES + x] = pr + qi, pi - qr
+
+
+@njit(nogil=True, cache=True)
+def _forward3(z: Array, span: int, w: Array) -> None:  # pragma: no cover - compiled
+    every, n = z.shape[0] // span, span // 3
+    half, sine = np.float32(0.5), np.float32(math.sqrt(0.75))
+    for first in range(0, z.shape[0], span):
+        for j in range(n):
+            a, b, c, t = first + j, first + j + n, first + j + 2 * n, every * j
+            r1, i1, r2, i2 = w[0, t], w[1, t], w[0, 2 * t], w[1, 2 * t]
+            for x in range(LANES):
+                sr, si = z[b, x] + z[c, x], z[b, LANES + x] + z[c, LANES + x]
+                qr, qi = sine * (z[b, x] - z[c, x]), sine * (z[b, LANES + x] - z[c, LANES + x])
+                pr, pi = z[a, x] - half * sr, z[a, LANES + x] - half * si
+                z[a, x], z[a, LANES + x] = z[a, x] + sr, z[a, LANES + x] + si
+                er, ei, fr, fi = pr + qi, pi - qr, pr - qi, pi + qr
+                z[b, x], z[b, LANES + x] = er * r1 - ei * i1, er * i1 + ei * r1
+                z[c, x], z[c, LANES + x] = fr * r2 - fi * i2, fr * i2 + fi * r2
+
+
+@njit(nogil=True, cache=True)
+def _inverse3(z: Array, span: int, w: Array) -> None:  # pragma: no cover - compiled
+    every, n = z.shape[0] // span, span // 3
+    half, sine = np.float32(0.5), np.float32(math.sqrt(0.75))
+    for first in range(0, z.shape[0], span):
+        for j in range(n):
+            a, b, c, t = first + j, first + j + n, first + j + 2 * n, every * j
+            r1, i1, r2, i2 = w[0, t], w[1, t], w[0, 2 * t], w[1, 2 * t]
+            for x in range(LANES):
+                er, ei = z[b, x] * r1 + z[b, LANES + x] * i1, z[b, LANES + x] * r1 - z[b, x] * i1
+                fr, fi = z[c, x] * r2 + z[c, LANES + x] * i2, z[c, LANES + x] * r2 - z[c, x] * i2
+                sr, si, qr, qi = er + fr, ei + fi, sine * (er - fr), sine * (ei - fi)
+                pr, pi = z[a, x] - half * sr, z[a, LANES + x] - half * si
+                z[a, x], z[a, LANES + x] = z[a, x] + sr, z[a, LANES + x] + si
+                z[b, x], z[b, LANES + x] = pr - qi, pi + qr
+                z[c, x], z[c, LANES + x] = pr + qi, pi - qr
+
+
+@njit(nogil=True, cache=True)
+def _forward2(z: Array, span: int, w: Array) -> None:  # pragma: no cover - compiled
+    every, n = z.shape[0] // span, span // 2
+    for first in range(0, z.shape[0], span):
+        for j in range(n):
+            a, b, r, i = first + j, first + j + n, w[0, every * j], w[1, every * j]
+            for x in range(LANES):
+                er, ei = z[a, x] - z[b, x], z[a, LANES + x] - z[b, LANES + x]
+                z[a, x], z[a, LANES + x] = z[a, x] + z[b, x], z[a, LANES + x] + z[b, LANES + x]
+                z[b, x], z[b, LANES + x] = er * r - ei * i, er * i + ei * r
+
+
+@njit(nogil=True, cache=True)
+def _inverse2(z: Array, span: int, w: Array) -> None:  # pragma: no cover - compiled
+    every, n = z.shape[0] // span, span // 2
+    for first in range(0, z.shape[0], span):
+        for j in range(n):
+            a, b, r, i = first + j, first + j + n, w[0, every * j], w[1, every * j]
+            for x in range(LANES):
+                er, ei = z[b, x] * r + z[b, LANES + x] * i, z[b, LANES + x] * r - z[b, x] * i
+                z[b, x], z[b, LANES + x] = z[a, x] - er, z[a, LANES + x] - ei
+                z[a, x], z[a, LANES + x] = z[a, x] + er, z[a, LANES + x] + ei
