@@ -1,16 +1,18 @@
 """Runs as real processes that are killed at a chosen length of their journal, and what they leave."""
 
 import hashlib
+import json
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import numpy as np
 import strategies
 import yaml
 from properties.runs_help import pipeline, write_tiff
 
-from tileconv.execute.journal import DONE, History
+from tileconv.execute.journal import History
 
 ONE = [{"op": "gaussian", "sigma": 1}, {"op": "sobel"}]
 TWO = [{"op": "sobel", "component": "x"}, {"op": "gaussian", "sigma": 1, "border": "wrap"}]
@@ -44,20 +46,35 @@ def finish(folder, *words):
 
 
 def history(folder, output="o.zarr"):
-    return History.of(folder / f"{output}.tileconv" / "journal")
+    """Return what the journal says, of no tiles before there is a plan."""
+    run = folder / f"{output}.tileconv"
+    plan = json.loads((run / "plan.json").read_text()) if (run / "plan.json").exists() else {"grids": []}
+    return History.of(run / "journal", [grid["tiles"] for grid in plan["grids"]])
 
 
 def done(folder, output="o.zarr"):
     """Return how many tiles the journal holds as done."""
-    return sum(event.what == DONE for event in history(folder, output).last.values())
+    return history(folder, output).total_done()
+
+
+def attempts(folder, output="o.zarr"):
+    """Return how often the journal has each tile as made or failed, by (pass, tile), from its text alone."""
+    journal = (folder / f"{output}.tileconv" / "journal").read_text()
+    events = [json.loads(line.split(" ", 1)[1]) for line in journal.splitlines() if line.endswith("}")]
+    return Counter((e["pass"], e["tile"]) for e in events if e["event"] in {"done", "failed"})
+
+
+def reached(folder, process, lines):
+    """Return once the journal of the run in *process* holds *lines* lines, or the run is over."""
+    journal = folder / "o.zarr.tileconv" / "journal"
+    while process.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") >= lines):
+        time.sleep(0.002)  # leave the processor to the run
 
 
 def signalled(folder, number, lines):
     """Run, and send signal *number* once the journal holds *lines* lines; return exit code, stdout and stderr."""
-    journal = folder / "o.zarr.tileconv" / "journal"
     with start(folder) as process:
-        while process.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") >= lines):
-            time.sleep(0.002)  # leave the processor to the run
+        reached(folder, process, lines)
         process.send_signal(number)
         out, err = process.communicate()
     return process.returncode, out, err

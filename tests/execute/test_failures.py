@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import strategies
 import tifffile
-from execute.resume_help import ONE, TWO, digest, done, finish, history, poisoned, write_spec
+from execute.resume_help import ONE, TWO, attempts, digest, done, finish, history, poisoned, write_spec
 from properties.runs_help import complete, write_tiff
 
 import tileconv
 from tileconv import cli, retry
 from tileconv.errors import SinkError, SourceError, TileError, UnfinishedError
 from tileconv.execute.status import status
+from tileconv.graph.windows import Job
 from tileconv.retry import TRIES, retrying
 
 RULE = {"missing": {"rule": "error"}}
@@ -29,9 +30,9 @@ def test_the_first_failure_ends_the_run(tmp_path):
     assert first.startswith("error: ")
     assert "tile y=32:48 x=48:64: 1 missing pixels" in first
     assert note == f"{done(tmp_path)} of 110 tiles are done; the same command goes on"
-    (failed,) = history(tmp_path).failed()
-    assert failed.key == (0, 2 * 11 + 3)
-    assert "1 missing pixels" in failed.error
+    ((key, error),) = history(tmp_path).failed().items()
+    assert key == (0, 2 * 11 + 3)
+    assert "1 missing pixels" in error
     assert not complete(tmp_path / "o.zarr")
     assert finish(tmp_path)[0] == 1
 
@@ -52,7 +53,7 @@ def test_the_others_are_made_when_one_fails(tmp_path, executor):
     code, _, err = finish(tmp_path, "--keep-going")
     assert code == 3
     assert "kept 109 tiles, 1 to make: 1 failed before" in err
-    assert history(tmp_path).attempts[0, 25] == 2
+    assert attempts(tmp_path)[0, 25] == 2
 
 
 @pytest.mark.parametrize("method", ["windows", "overlap"])
@@ -67,6 +68,55 @@ def test_tiles_that_need_a_failed_one_are_left_out(tmp_path, method):
     assert (tmp_path / "o.zarr.pass0").is_dir()
     with pytest.raises(SourceError, match=r"is not stored|did not finish"):
         tileconv.run(write_spec_of(tmp_path, "o.zarr.pass0"))
+
+
+THREE = [*TWO, {"op": "sobel", "component": "y"}, {"op": "gaussian", "sigma": 1, "border": "wrap"}]
+"""Three passes: the second and the third begin with a stage that wraps."""
+
+
+def around(tiles):
+    """Return what reads *tiles* through a halo narrower than a tile, of 10 x 11 tiles that wrap."""
+    at = [divmod(tile, 11) for tile in tiles]
+    return {(y + dy) % 10 * 11 + (x + dx) % 11 for y, x in at for dy in (-1, 0, 1) for dx in (-1, 0, 1)}
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_tile_that_fails_in_a_pass_of_three(tmp_path, monkeypatch, number):
+    """All tiles are made but those that need it, in this pass and in those after it."""
+    spec = write_spec(tmp_path, THREE)
+    store = tmp_path / ("o.zarr" if number == 2 else f"o.zarr.pass{number}")
+    real = Job.run
+
+    def run(job, tile):
+        if job.sink.path == store and tile.start == (48, 64):
+            raise TileError("fell over", where=f"tile {tile}")
+        return real(job, tile)
+
+    failed = 3 * 11 + 4
+    lost = [set(), set(), set()]
+    lost[number] = {failed}
+    for later in range(number + 1, 3):
+        lost[later] = around(lost[later - 1])
+    count = sum(map(len, lost))
+    out = f", {count - 1} need them" * (number < 2)
+    with monkeypatch.context() as patched:
+        patched.setattr(Job, "run", run)
+        with pytest.raises(
+            UnfinishedError, match=rf"o\.zarr: 1 tiles failed{out}: tile y=48:64 x=64:80: fell"
+        ) as caught:
+            tileconv.run(spec, keep_going=True)
+    assert caught.value.exit_code == 3
+    assert f"{330 - count} of 330 tiles are done; the same command goes on" in str(caught.value)
+    assert [set(range(110)) - set(history(tmp_path).done(n)) for n in range(3)] == lost
+    found = status(tmp_path / "o.zarr")
+    assert (found.state, found.done, found.left) == ("unfinished", 330 - count, count)
+    assert found.failures == ({"pass": number, "tile": failed, "error": "tile y=48:64 x=64:80: fell over"},)
+    report = tileconv.run(spec)
+    assert (report.tiles, report.kept) == (count, 330 - count)
+    assert set(attempts(tmp_path).values()) == {1, 2}
+    made = digest(tmp_path / "o.zarr")
+    tileconv.run(spec, overwrite=True)
+    assert digest(tmp_path / "o.zarr") == made
 
 
 def write_spec_of(folder, name):

@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import pytest
 import zarr
-from execute.resume_help import ONE, TWO, digest, done, finish, history, litter, signalled, start, write_spec
+from execute.resume_help import ONE, TWO, attempts, digest, done, finish, litter, signalled, start, write_spec
 
 import tileconv
 from tileconv.errors import SinkError
@@ -58,7 +58,7 @@ def test_killed_again_and_again(clean):
     assert rounds > 1
     assert finish(folder)[0] == 0
     assert digest(folder / "o.zarr") == expected
-    assert max(history(folder).attempts.values()) == 1  # nothing that was in the journal was made twice
+    assert max(attempts(folder).values()) == 1  # nothing that was in the journal was made twice
     assert litter(folder) == []
 
 

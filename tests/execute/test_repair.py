@@ -3,14 +3,20 @@
 import json
 import os
 import shutil
+import signal
+import threading
 
 import numpy as np
 import pytest
-from execute.resume_help import ONE, TWO, digest, finish, history, litter, poisoned, write_spec
+from execute.resume_help import ONE, TWO, attempts, digest, finish, litter, poisoned, write_spec
 
 import tileconv
+from tileconv import cli
 from tileconv.errors import ResumeError, SinkError, SourceError
 from tileconv.execute.status import status
+from tileconv.execute.stop import Stop
+from tileconv.planning.build import usable_processors
+from tileconv.sinks.zarr import ZarrSink
 
 
 @pytest.fixture
@@ -39,7 +45,7 @@ def test_only_what_is_damaged(made):
     assert "10 tiles made again, 210 kept" in out
     assert digest(made / "o.zarr") == expected
     assert litter(made) == []
-    assert {k for k, n in history(made).attempts.items() if n == 2} == {(1, 49)} | {
+    assert {k for k, n in attempts(made).items() if n == 2} == {(1, 49)} | {
         (0, 11 * y + x) for y in (3, 4, 5) for x in (4, 5, 6)
     }
     report = json.loads(finish(made, "--repair", "--json")[1])
@@ -121,5 +127,84 @@ def test_an_unfinished_run_is_verified_and_finished(tmp_path):
     (tmp_path / "o.zarr" / "0" / "c" / "9" / "9").write_bytes(b"x")
     with pytest.raises(tileconv.errors.UnfinishedError, match="109 of 110 tiles are done"):
         tileconv.run(spec, keep_going=True, repair=True)
-    assert history(tmp_path).attempts[0, 9 * 11 + 9] == 2
+    assert attempts(tmp_path)[0, 9 * 11 + 9] == 2
     assert status(tmp_path / "o.zarr").state == "unfinished"
+
+
+@pytest.fixture
+def stopped_in_the_second_pass(tmp_path):
+    """A run of two passes of which one tile of the second is left, beside what the first left for it; its digest."""
+    spec = write_spec(tmp_path, TWO)
+    tileconv.run(spec)
+    expected = digest(tmp_path / "o.zarr")
+    chunk = tmp_path / "o.zarr" / "0" / "c" / "2" / "3"
+    chunk.unlink()
+    (chunk / "x").mkdir(parents=True)
+    with pytest.raises(SinkError, match="Is a directory"):
+        tileconv.run(spec)
+    (chunk / "x").rmdir()
+    chunk.rmdir()
+    return tmp_path, expected
+
+
+def test_a_chunk_of_an_intermediate_result(stopped_in_the_second_pass):
+    """Another chunk in its place is whole by its own checksum: the digest in the journal alone tells."""
+    folder, expected = stopped_in_the_second_pass
+    chunks = folder / "o.zarr.pass0" / "c"
+    shutil.copy(chunks / "1" / "2", chunks / "2" / "3")
+    before = attempts(folder)
+    report = tileconv.run(folder / "p.yaml", repair=True)
+    assert "tile 25, y=32:48 x=48:64 of pass 0: is not what was written to o.zarr.pass0" in report.damages
+    assert attempts(folder) - before == {(0, 25): 1, (1, 25): 1}
+    assert digest(folder / "o.zarr") == expected
+    assert litter(folder) == []
+
+
+@pytest.mark.parametrize("share", ["output", "intermediate result"])
+def test_stopped_while_it_verifies(stopped_in_the_second_pass, monkeypatch, capsys, share):
+    """The signal comes while a tile is compared: no other begins, nothing changes, the same command goes on."""
+    folder, expected = stopped_in_the_second_pass
+    if share == "output":  # one that is damaged
+        tileconv.run(folder / "p.yaml")
+        (folder / "o.zarr" / "0" / "c" / "4" / "5").write_bytes(b"x")
+    else:
+        (folder / "o.zarr.pass0" / "c" / "3" / "4").write_bytes(b"x")
+    before = digest(folder)
+    calls, stopped = [], threading.Event()
+
+    def compared(sink, box):
+        calls.append(box)
+        if (sink.path.name == "o.zarr") == (share == "output"):
+            if not stopped.is_set():
+                os.kill(os.getpid(), signal.SIGINT)
+            assert stopped.wait(60)
+        return stored_digest(sink, box)
+
+    def stop(event):
+        threading.Event.set(event)
+        stopped.set()
+
+    stored_digest = ZarrSink.stored_digest
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    with monkeypatch.context() as patched:
+        patched.chdir(folder)
+        patched.setattr(ZarrSink, "stored_digest", compared)
+        patched.setattr(Stop, "set", stop)
+        patched.setattr("sys.argv", ["tileconv", "run", "p.yaml", "--repair"])
+        try:
+            with pytest.raises(SystemExit) as ended:
+                cli.main()
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+    assert ended.value.code == 130
+    out, err = capsys.readouterr()
+    assert (out, err) == (
+        "",
+        "interrupted while the output was verified, nothing was changed; the same command goes on\n",
+    )
+    assert len(calls) <= (usable_processors() if share == "output" else 110)
+    assert digest(folder) == before
+    code, _, err = finish(folder, "--repair")
+    assert code == 0, err
+    assert digest(folder / "o.zarr") == expected

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from execute.resume_help import digest, done, history, litter
+from execute.resume_help import attempts, digest, done, litter
 from faults.faults_help import clear
 
 import tileconv
@@ -64,8 +64,8 @@ def one_round(folder, spec, tiles, pick):
         stored = len(chunks(folder))
         if (folder / "o.zarr.pass0").exists() and not (folder / "o.zarr.tileconv" / "done").exists():
             flying.append(stored - done(folder))
-    attempts = max(history(folder).attempts.values())
-    return {"kills": kills, "codes": codes, "flying": flying, "attempts": attempts,
+    most = max(attempts(folder).values())
+    return {"kills": kills, "codes": codes, "flying": flying, "attempts": most,
             "digest": digest(folder / "o.zarr"), "litter": litter(folder)}  # fmt: skip
 
 

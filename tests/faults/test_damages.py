@@ -1,7 +1,7 @@
 """Files of an output deleted, cut short or with one bit flipped: each is found, named and mended, and nothing else."""
 
 import pytest
-from execute.resume_help import TWO, digest, history
+from execute.resume_help import TWO, attempts, digest
 from faults.faults_help import LONG, check_whole, seeded, small
 
 import tileconv
@@ -70,7 +70,7 @@ def test_one_by_one(whole):
         report = tileconv.run(spec, repair=True)
         assert report.damages == (str(found),)
         assert made_again(folder, lines) == ([] if tile is None else [tile])
-        assert history(folder).attempts.get((1, tile), 1) >= 1 + (tile is not None)
+        assert attempts(folder).get((1, tile), 1) >= 1 + (tile is not None)
         check_whole(folder, expected)
     assert len(kinds) >= 4
 
@@ -81,7 +81,8 @@ def test_many_at_once(whole, share):
     pick = seeded(share)
     chosen = pick.sample(files(folder), int(share * 18))
     for number, file in enumerate(chosen):
-        damage(file, ROUNDS[number % 3], pick)
+        # a bit of zarr.json that happens to name tileconv, with no tile left, makes the store one of another
+        damage(file, "delete" if file.name == "zarr.json" else ROUNDS[number % 3], pick)
     before = {p: p.stat().st_ino for p in files(folder) if p not in chosen and p.name != "zarr.json"}
     lines = len((folder / "o.zarr.tileconv" / "journal").read_bytes().splitlines())
     found = tileconv.verify(folder / "o.zarr")

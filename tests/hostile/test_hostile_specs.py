@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -195,3 +196,21 @@ def test_the_limit_of_a_chunk_is_an_option(tmp_path, kind):
     assert tileconv.plan(job | {"run": {"max_chunk": "auto"}}).passes
     with pytest.raises(SourceError, match=r"limit.*Raise run\.max_chunk|raise run\.max_chunk"):
         tileconv.plan(job | {"run": {"max_chunk": str(image.nbytes - 1)}})
+
+
+@pytest.mark.parametrize(
+    ("command", "file", "code"),
+    [("check", "pipe", 2), ("plan", "pipe", 2), ("run", "pipe", 2), ("plan", "p.yaml", 1), ("run", "p.yaml", 1)],
+)
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, command, file, code):
+    """Nobody ever writes to it: a command that opened it would never end."""
+    os.mkfifo(tmp_path / "pipe")
+    job = {"version": 1, "stages": [{"op": "sobel"}], "input": {"path": "pipe"}, "output": {"path": "o.zarr"}}
+    (tmp_path / "p.yaml").write_text(json.dumps(job))
+    words = [sys.executable, "-m", "tileconv", command, file]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert "pipe: expected a" in done.stderr
+    assert "found a device or a pipe" in done.stderr
+    assert not (tmp_path / "o.zarr").exists()
+    assert not (tmp_path / "o.zarr.tileconv").exists()

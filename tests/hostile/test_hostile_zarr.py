@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
 import json
+import lzma
 import os
 import shutil
 import struct
+import zlib
 from functools import partial
 from pathlib import Path
 
@@ -360,4 +363,50 @@ def test_broken_shards(tmp_path):
             path = Path(shutil.copytree(whole, tmp_path / f"{number}{strict}"))
             (path / "0/c/0/0").write_bytes(content)
             trials.append(Trial(f"{name}, {strict}", path, "refuse", options={"missing_chunks": strict}))
+    assert_trials(trials)
+
+
+def bomb(codec, size):
+    """Return *size* zeros as the codec of that name stores them."""
+    block, blocks = bytes(2**20), size // 2**20
+    match codec:
+        case "bz2":
+            packer = bz2.BZ2Compressor()
+        case "lzma":
+            packer = lzma.LZMACompressor()
+        case _:
+            packer = zlib.compressobj(wbits=31 if codec == "gzip" else 15)
+    return b"".join([*(packer.compress(block) for _ in range(blocks)), packer.flush()])
+
+
+BOMBS = {codec: bomb(codec, 400 * 2**20) for codec in ("gzip", "zlib", "bz2", "lzma")}
+BOMBS |= {f"{codec}, many streams": bomb(codec, 2**20) * 400 for codec in ("gzip", "bz2", "lzma")}
+BOMBS["lzma, a window of 1.5 GiB"] = b"\x5d" + struct.pack("<I", 3 * 2**29) + bytes([255] * 8 + [0] * 20)
+
+
+def packed(path, version, codec, *, shards=None):
+    """Write PIXELS as one array of chunks of 16 pixels, packed by *codec*."""
+    settings = {"level": 1} if codec in {"zlib", "bz2"} else {}
+    made = zarr.codecs.GzipCodec() if version == 3 else numcodecs.get_codec({"id": codec} | settings)
+    array = zarr.create_array(
+        path, shape=PIXELS.shape, chunks=(16, 16), shards=shards, dtype="u2", compressors=made, zarr_format=version
+    )
+    array[...] = PIXELS
+    return path
+
+
+def test_bombs_whose_header_states_no_size(tmp_path):
+    """Chunks, and chunks of shards, that decode to 400 MiB instead of 512 bytes; beside them those that are whole."""
+    trials = []
+    for name, content in BOMBS.items():
+        codec = name.split(",")[0]
+        for version, shards in (2, None), *([(3, None), (3, (32, 32))] if codec == "gzip" else []):
+            title = f"{name}, {version} {shards}"
+            path = packed(tmp_path / title, version, codec, shards=shards)
+            trials.append(Trial(f"{title}, whole", Path(shutil.copytree(path, f"{path}, whole")), "read", PIXELS))
+            if shards:
+                (path / "c/0/0").write_bytes(shard([[0, len(content)], ABSENT, ABSENT, ABSENT], content))
+            else:
+                (path / {2: "1.2", 3: "c/1/2"}[version]).write_bytes(content)
+            trials.append(Trial(title, path, "refuse", says="its pixels take 512"))
     assert_trials(trials)

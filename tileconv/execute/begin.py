@@ -36,8 +36,10 @@ def refuse_outputs(plan: Plan, source: Source) -> None:
         refuse_same(path, source.where)
 
 
-def begin(plan: Plan, source: Source, folder: RunFolder, *, overwrite: bool) -> Begun:
+def begin(plan: Plan, source: Source, folder: RunFolder, *, overwrite: bool, history: History | None = None) -> Begun:
     """Make ready what the run writes to, under the folder's lock.
+
+    *history* is what the journal says, if it was read before.
 
     Raises
     ------
@@ -52,7 +54,8 @@ def begin(plan: Plan, source: Source, folder: RunFolder, *, overwrite: bool) -> 
     recorded = folder.plan()
     if overwrite or recorded is None or sinks[-1].free():
         _anew(plan, source, folder, overwrite=overwrite)
-        return Begun(plan, sinks, History(), left_to_do(plan, sinks, History()), resumed=False)
+        history = History([len(work.grid) for work in plan.passes])
+        return Begun(plan, sinks, history, left_to_do(plan, sinks, history), resumed=False)
     sinks[-1].check_free(overwrite=True)
     check_same(recorded, what(plan, source), plan.spec.output.path)
     check_not_replaced(folder, sinks[-1].metadata_digests())
@@ -62,7 +65,7 @@ def begin(plan: Plan, source: Source, folder: RunFolder, *, overwrite: bool) -> 
         raise ResumeError(problem, where=plan.spec.output.path, fix=fix)
     plan = adopt(plan, source, recorded)
     folder.tidy()
-    history = History.of(folder.journal)
+    history = history or History.of(folder.journal, [len(work.grid) for work in plan.passes])
     todo = left_to_do(plan, sinks, history)
     return Begun(plan, sinks, history, todo, resumed=True)
 

@@ -26,7 +26,7 @@ WINDOW = 4
 """Tiles in flight per worker thread: enough to keep it busy, few enough to keep scheduler and client small."""
 CONNECT_WITHIN_S, WORKERS_WITHIN_S = 5, 60
 ANSWER_WITHIN_S = 5
-"""How long a worker that may be lost is waited for before the run looks again what it knows."""
+"""How long a receipt is waited for before the run looks whether there are workers at all."""
 DEATHS = 2
 """Workers of this machine that a tile may end before it is given up, and once more when it is tried alone."""
 LOST = "the connection to the scheduler was lost"
@@ -91,19 +91,24 @@ class _Flight:
         if not self.halted:
             self.halted = True
             with suppress(OSError, TimeoutError, RuntimeError, ValueError):  # then all in flight are made
-                # the limit is for a worker that is frozen: the scheduler never gives up on its answer
-                self.client.run(_halt, self.token, on_error="ignore", callback_timeout=ANSWER_WITHIN_S)
+                self.client.run(_halt, self.token, on_error="ignore")
 
     def made(self, future: Any, what: Any = None) -> Any:
         """Return what *future* made; None if its worker was lost with it, and *future* is then in flight again.
 
-        Without the limit, a worker that ends between a tile's end and this is waited for for ever.
+        Raises
+        ------
+        ClusterError
+            If it was lost, or there have been no workers for ``WORKERS_WITHIN_S``.
+        TileconvError
+            What became of the tile.
         """
         try:
             return _result(future)
         except TimeoutError:
             if future.status == "error":
                 raise
+            self._need_workers()
             self.add(future, what)
             return None
 

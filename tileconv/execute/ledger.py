@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tileconv.errors import TileconvError
 from tileconv.execute.journal import BEGIN, DONE, FAILED, Event, History, Journal
 from tileconv.execute.outcome import Failure, Outcome
 from tileconv.execute.progress import Progress
 from tileconv.execute.resume import number_of
 from tileconv.execute.stop import Stop
 from tileconv.planning.model import Plan
-from tileconv.retry import HOPELESS, system_error
+from tileconv.retry import HOPELESS
 
 
 @dataclass
 class Ledger:
-    """Hears outcomes of pass ``number`` after pass; ``failures`` are the errors of this run by (pass, tile).
+    """Hears outcomes of pass ``number`` after pass; ``failures`` are those of this run by (pass, tile).
 
     ``left_out`` are tiles that need one that failed; ``pixels`` counts those of the output that this run made.
     """
@@ -32,7 +31,7 @@ class Ledger:
     made: int = 0
     pixels: int = 0
     left_out: set[tuple[int, int]] = field(default_factory=set)
-    failures: dict[tuple[int, int], TileconvError] = field(default_factory=dict)
+    failures: dict[tuple[int, int], Failure] = field(default_factory=dict)
     _heard: bytearray = field(default_factory=bytearray)
     """A byte for each tile of pass ``number``, 1 once it was heard of."""
 
@@ -51,10 +50,10 @@ class Ledger:
     def hear(self, outcome: Outcome) -> None:
         """Take what became of a tile: first into the journal, then to whoever watches."""
         key = self.number, number_of(self.plan.passes[self.number].grid, outcome.tile)
-        attempt = self.history.attempts.get(key, 0) + 1
+        attempt = self.history.attempts(key) + 1
         if isinstance(outcome, Failure):
-            self.failures[key] = outcome.error
-            if not self.keep_going or system_error(outcome.error) in HOPELESS:
+            self.failures[key] = outcome
+            if not self.keep_going or outcome.system in HOPELESS:
                 self.stop.set()
             self._write(Event(FAILED, key, attempt=attempt, error=str(outcome.error)))
             self._heard[key[1]] = 1
@@ -73,6 +72,5 @@ class Ledger:
     def how_far(self, *, overwrite: bool) -> str:
         """Return how many tiles are done, and what goes on."""
         total = sum(len(work.grid) for work in self.plan.passes)
-        done = sum(len(self.history.done(number)) for number in range(len(self.plan.passes)))
         command = "the same command without --overwrite" if overwrite else "the same command"
-        return f"{done:,} of {total:,} tiles are done; {command} goes on"
+        return f"{self.history.total_done():,} of {total:,} tiles are done; {command} goes on"

@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from tileconv.boxes import Box
 from tileconv.errors import TileconvError, TileError
 from tileconv.graph.windows import Job, Receipt
+from tileconv.retry import system_error
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A tile that could not be made, and why."""
+    """A tile that could not be made, and why; ``system`` is the number of the system's error behind it, or 0.
+
+    The number is told apart because an error that crosses from a worker loses what it was raised from.
+    """
 
     tile: Box
     error: TileconvError
+    system: int = 0
 
 
 Outcome = Receipt | Failure
@@ -28,7 +33,7 @@ def attempt(job: Job, tile: Box) -> Outcome:
     try:
         return job.run(tile)
     except TileconvError as error:
-        return Failure(tile, error)
+        return Failure(tile, error, system_error(error))
     except MemoryError as error:
         lack = lack_of_memory(f"tile {tile}")
         lack.__cause__ = error

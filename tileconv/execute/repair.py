@@ -7,17 +7,16 @@ begins with a verification of its own, so that a repair may be killed anywhere.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tileconv.boxes import TileGrid
-from tileconv.errors import Interrupted
 from tileconv.execute.folder import RunFolder
 from tileconv.execute.journal import DAMAGED, Event, History, Journal, TileKey
 from tileconv.execute.progress import Progress
 from tileconv.execute.resume import sinks_of, tile_at
 from tileconv.execute.stop import Stop
-from tileconv.execute.verify import BATCH, Damage, Verification, examine, recorded_plan
+from tileconv.execute.verify import Damage, Verification, check_going, examine, recorded_plan, tiles_of
 from tileconv.execute.what import check_same, what
 from tileconv.planning.model import Plan
 from tileconv.sinks.files import remove, sink_errors
@@ -25,7 +24,15 @@ from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.source import Source
 
 
-def mark_damaged(plan: Plan, source: Source, folder: RunFolder, progress: Progress, stop: Stop) -> Verification:
+@dataclass(frozen=True)
+class Mending:
+    """What a repair found, and what the journal says after it."""
+
+    found: Verification
+    history: History
+
+
+def mark_damaged(plan: Plan, source: Source, folder: RunFolder, progress: Progress, stop: Stop) -> Mending:
     """Verify the output and take back, under the folder's lock, what is damaged; return what was found.
 
     After it a run goes on: it makes the tiles that were damaged, and those of earlier passes that they read. What an
@@ -44,28 +51,27 @@ def mark_damaged(plan: Plan, source: Source, folder: RunFolder, progress: Progre
     """
     recorded, sink = recorded_plan(folder), sinks_of(plan)[-1]
     check_same(recorded, what(plan, source), plan.spec.output.path)
-    history = History.of(folder.journal)
+    history = History.of(folder.journal, tiles_of(folder, recorded))
     found = examine(folder, recorded, progress, history, stop=stop)
     earlier = dict(_earlier(plan, recorded, history, stop))
     found = replace(found, damages=(*found.damages, *earlier.values()))
     if not found.damages:
-        return found
+        return Mending(found, history)
     _check_ours(sink, found)
     folder.set_repairing()
     folder.unset_done()
     last = len(plan.passes) - 1
-    done = history.done(last)
+    of_last = {(last, d.tile): d for d in found.damages if d.tile is not None and history.digest((last, d.tile))}
     with Journal(folder.journal) as journal:
-        for damage in found.damages:
-            if damage.tile in done:
-                journal.append(Event(DAMAGED, (last, damage.tile), error=damage.problem))
-        for key, damage in earlier.items():
-            journal.append(Event(DAMAGED, key, error=damage.problem))
+        for key, damage in (of_last | earlier).items():
+            event = Event(DAMAGED, key, error=damage.problem)
+            journal.append(event)
+            history.add(event)
     sink.rebuild()
     with sink_errors(sink.path):
         for file in list(sink.strays()):
             remove(file)
-    return found
+    return Mending(found, history)
 
 
 def _earlier(plan: Plan, recorded: dict[str, Any], history: History, stop: Stop) -> Iterator[tuple[TileKey, Damage]]:
@@ -74,12 +80,11 @@ def _earlier(plan: Plan, recorded: dict[str, Any], history: History, stop: Stop)
         if not sink.holds_array():
             continue
         grid = TileGrid(work.image, tuple(recorded["grids"][number]["tile"]))
-        for count, (tile, event) in enumerate(history.done(number).items()):
-            if count % BATCH == 0 and stop.is_set():
-                raise Interrupted("interrupted while the output was verified; nothing was changed")
+        for tile in map(int, history.done(number)):
+            check_going(stop)
             box = tile_at(grid, tile)
             stored = box.shift([-a for a in work.image.start])
-            if not sink.lacks(stored) and sink.stored_digest(stored) != event.digest:
+            if not sink.lacks(stored) and sink.stored_digest(stored) != history.digest((number, tile)):
                 problem = f"tile {tile}, {box} of pass {number}: is not what was written to {sink.path.name}"
                 yield (number, tile), Damage(problem)
 

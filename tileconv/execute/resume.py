@@ -6,8 +6,9 @@ those tiles that the tiles left of the next pass read, unless they are done and 
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -30,7 +31,7 @@ GONE, AGAIN = "lost chunks", "of an earlier pass needed again"
 class Todo:
     """Numbers of the tiles to make, pass by pass; how many of all tiles are kept; and why the others are made."""
 
-    left: tuple[tuple[int, ...], ...]
+    left: tuple[Sequence[int], ...]
     kept: int
     reasons: dict[str, int]
 
@@ -42,21 +43,21 @@ class Todo:
 
 def left_to_do(plan: Plan, sinks: Sequence[ZarrSink], history: History) -> Todo:
     """Return what is left of *plan*, whose passes write to *sinks*, after what *history* says."""
-    left: list[tuple[int, ...]] = []
-    wanted: Collection[int] = range(len(plan.passes[-1].grid))
+    left: list[Sequence[int]] = []
+    wanted: Sequence[int] = range(len(plan.passes[-1].grid))
     reasons = Counter[str]()
     for number in reversed(range(len(plan.passes))):
         work, sink = plan.passes[number], sinks[number]
         there = sink.holds_array()
         if history.unreadable:  # what a lost line counted belongs to the result, whether or not its tile is read
-            wanted = sorted({*wanted, *(t for t in range(len(work.grid)) if (number, t) not in history.last)})
-        found: list[int] = []
+            wanted = np.union1d(np.asarray(wanted, np.intp), history.unknown(number)).tolist()
+        found = array("q")
         for tile in wanted:
             reason = _reason(work, sink, history, (number, tile), there=there)
             if reason:
                 found.append(tile)
                 reasons[reason] += 1
-        left.insert(0, tuple(found))
+        left.insert(0, found)
         if number:
             before = plan.passes[number - 1]
             wanted = read_by(work, found, before.grid)
@@ -66,22 +67,22 @@ def left_to_do(plan: Plan, sinks: Sequence[ZarrSink], history: History) -> Todo:
 
 def _reason(work: Pass, sink: ZarrSink, history: History, key: tuple[int, int], *, there: bool) -> str:
     """Return why a tile has to be made; empty when it is done and still there."""
-    event = history.last.get(key)
-    if event is None or event.what != DONE:
-        return _REASONS[event.what if event else None]
+    found = history.what(key)
+    if found != DONE:
+        return _REASONS[found]
     if not there and sink.plain:
         return AGAIN
     return "" if there and not sink.lacks(stored_box(work, key[1])) else GONE
 
 
-def read_by(work: Pass, tiles: Sequence[int], before: TileGrid) -> list[int]:
+def read_by(work: Pass, tiles: Sequence[int], before: TileGrid) -> Sequence[int]:
     """Return the tiles of the pass *before* that *tiles* of *work* read, in order."""
     if len(tiles) == len(work.grid):
-        return list(range(len(before)))
-    found: set[int] = set()
+        return range(len(before))
+    read = np.zeros(len(before), bool)
     for tile in tiles:
-        found.update(reads(work, tile_at(work.grid, tile), before))
-    return sorted(found)
+        read[list(reads(work, tile_at(work.grid, tile), before))] = True
+    return array("q", np.flatnonzero(read).astype("i8").tobytes())
 
 
 def reads(work: Pass, tile: Box, before: TileGrid) -> Iterator[int]:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tileconv.errors import Interrupted, TileError, UnfinishedError
+from tileconv.errors import Interrupted, TileconvError, TileError, UnfinishedError
 from tileconv.execute.begin import Begun, begin, refuse_outputs
 from tileconv.execute.cluster import run_cluster
 from tileconv.execute.folder import RunFolder
@@ -28,7 +28,7 @@ from tileconv.graph.allocator import give_back
 from tileconv.graph.windows import Job
 from tileconv.graph.work import Counts
 from tileconv.planning.model import Plan
-from tileconv.retry import HOPELESS, system_error
+from tileconv.retry import HOPELESS
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.open import open_source
 from tileconv.sources.source import Source
@@ -119,8 +119,8 @@ def run_plan(
     missing_chunks, _ = source.missing_chunks_total()
     with folder.locked(), on_signals() as stop:
         mending = repair or (folder.repairing() and not overwrite)
-        found = mark_damaged(plan, source, folder, progress, stop).damages if mending else ()
-        begun = begin(plan, source, folder, overwrite=overwrite)
+        mended = mark_damaged(plan, source, folder, progress, stop) if mending else None
+        begun = begin(plan, source, folder, overwrite=overwrite, history=mended.history if mended else None)
         with Journal(folder.journal) as journal:
             ledger = Ledger(begun.plan, journal, begun.history, progress, stop, keep_going)
             if any(begun.todo.left) or not begun.sinks[-1].complete():
@@ -147,7 +147,7 @@ def run_plan(
         source.info.notes,
         begun.todo.kept,
         str(begun.todo) if begun.resumed else "",
-        tuple(map(str, found)),
+        tuple(map(str, mended.found.damages)) if mended else (),
     )
 
 
@@ -165,9 +165,15 @@ def _make(begun: Begun, source: Source, ledger: Ledger, *, overwrite: bool) -> N
             before = source if number == 0 else _between(sinks[number - 1], work.source.axes)
             ledger.begin_pass(number)
             possible = _possible(begun, ledger, number)
-            _tiles(plan, Job(work, before, sink), possible, ledger, whole=not begun.resumed)
-            give_back()
-            _check(ledger, possible, overwrite=overwrite)
+            try:
+                _tiles(plan, Job(work, before, sink), possible, ledger, whole=not begun.resumed)
+                give_back()
+                if ledger.stop.signalled:
+                    raise Interrupted(f"interrupted: {ledger.how_far(overwrite=overwrite)}")
+                _check(ledger, possible)
+            except TileconvError as error:
+                error.add_note(ledger.how_far(overwrite=overwrite))
+                raise
         if sink.plain and left[number + 1]:  # also where a run ended after the last tile and before this
             sink.finish({}) if sink.whole() else sink.finish_part()
     if ledger.failures:
@@ -218,16 +224,12 @@ def _tiles(plan: Plan, job: Job, numbers: Sequence[int], ledger: Ledger, *, whol
         run_threads(job, tiles, plan.workers, ledger.stop, ledger.hear)
 
 
-def _check(ledger: Ledger, possible: Sequence[int], *, overwrite: bool) -> None:
-    """Raise what ended a pass before its end: a signal, a failed tile, or that not all *possible* tiles were heard."""
-    if ledger.stop.signalled:
-        raise Interrupted(f"interrupted: {ledger.how_far(overwrite=overwrite)}")
+def _check(ledger: Ledger, possible: Sequence[int]) -> None:
+    """Raise what ended a pass before its end: a failed tile, or that not all *possible* tiles were heard of."""
     if ledger.stop.is_set():
         failures = list(ledger.failures.values())
-        hopeless = (error for error in failures if ledger.keep_going and system_error(error) in HOPELESS)
-        error = next(hopeless, failures[0])  # the one that stopped it
-        error.add_note(ledger.how_far(overwrite=overwrite))
-        raise error
+        hopeless = (failure for failure in failures if ledger.keep_going and failure.system in HOPELESS)
+        raise next(hopeless, failures[0]).error  # the one that stopped it
     if unheard := ledger.unheard(possible):
         work = ledger.plan.passes[ledger.number]
         problem = f"nothing was heard of {len(unheard):,} tiles, the first is {tile_at(work.grid, unheard[0])}"
@@ -237,7 +239,7 @@ def _check(ledger: Ledger, possible: Sequence[int], *, overwrite: bool) -> None:
 
 def _unfinished(ledger: Ledger, *, overwrite: bool) -> UnfinishedError:
     count = len(ledger.failures)
-    named = "; ".join(str(error) for error in list(ledger.failures.values())[:NAMED])
+    named = "; ".join(str(failure.error) for failure in list(ledger.failures.values())[:NAMED])
     more = f"; and {count - NAMED:,} more, which tileconv status lists" * (count > NAMED)
     out = f", {len(ledger.left_out):,} need them" * bool(ledger.left_out)
     fix = f"Mend the cause: {ledger.how_far(overwrite=overwrite)}."

@@ -10,7 +10,7 @@ from typing import Any
 from tileconv.errors import SourceError
 from tileconv.execute.folder import RunFolder
 from tileconv.execute.journal import History
-from tileconv.execute.verify import check_not_replaced, recorded_store
+from tileconv.execute.verify import check_not_replaced, recorded_store, tiles_of
 
 EXIT_UNFINISHED = 3
 
@@ -74,18 +74,18 @@ def status(output: Path | str) -> Status:
     if plan is None:
         found = "no plan.json that can be read" if folder.path.is_dir() else "no run folder"
         raise SourceError(f"expected the run folder of {output}, found {found}", where=where, fix="Check the path.")
-    history = History.of(folder.journal)
     sink, _ = recorded_store(folder, plan)
-    grids = [int(grid["tiles"]) for grid in plan["grids"]]
+    grids = tiles_of(folder, plan)
+    history = History.of(folder.journal, grids)
     finished = folder.done() and folder.output.exists()
     if finished:
         check_not_replaced(folder, sink.metadata_digests())
-    done = sum(grids) if finished else sum(len(history.done(number)) for number in range(len(grids)))
+    done = sum(grids) if finished else history.total_done()
     live = folder.live()
     rate = _rate(history, live=live)
     left, holder = sum(grids) - done, (folder.holder() or {}) if live else {}
     counts = history.counts()
-    failures = [{"pass": e.key[0], "tile": e.key[1], "error": e.error} for e in history.failed()]
+    failures = [{"pass": key[0], "tile": key[1], "error": error} for key, error in history.failed().items()]
     return Status(
         output=str(folder.output),
         state="complete" if finished else "running" if live else "unfinished",
@@ -95,7 +95,7 @@ def status(output: Path | str) -> Status:
         left=left,
         tiles_per_second=rate,
         seconds_left=left / rate if rate and live else None,
-        seconds_of_work=sum(e.seconds for e in history.last.values()),
+        seconds_of_work=history.seconds(),
         clipped=counts.clipped,
         missing=counts.missing,
         unreadable_lines=history.unreadable,

@@ -82,7 +82,8 @@ def verify_stored(output: Path | str, *, progress: Progress | None = None) -> Ve
         holder = folder.holder() or {}
         who = f"process {holder.get('pid')} on {holder.get('host')}"
         raise SinkError(f"is being written now, by {who}", where=str(folder.output), fix="Wait for its end.")
-    return examine(folder, recorded_plan(folder), progress or Silent(), History.of(folder.journal))
+    plan = recorded_plan(folder)
+    return examine(folder, plan, progress or Silent(), History.of(folder.journal, tiles_of(folder, plan)))
 
 
 def recorded_plan(folder: RunFolder) -> dict[str, Any]:
@@ -157,17 +158,20 @@ def examine(
         If *stop* is set before the end.
     """
     sink, grid = recorded_store(folder, plan)
-    digests = {tile: event.digest for tile, event in history.done(len(plan["grids"]) - 1).items()}
-    facts = facts_read(folder)
-    damages = [*_completion(folder, facts, len(grid), len(digests)), *_metadata(sink, facts)]
-    tiles = sorted(digests) if facts is None else range(len(grid))
+    last = len(plan["grids"]) - 1
+    done, facts = history.done(last), facts_read(folder)
+    damages = [*_completion(folder, facts, len(grid), len(done)), *_metadata(sink, facts)]
+    tiles = done if facts is None else np.arange(len(grid))
     progress.begin(len(tiles), grid.image.size)
+
+    def compared(number: int) -> Damage | None:
+        return None if stop is not None and stop.is_set() else _tile(sink, grid, history.digest((last, number)), number)
+
     with ThreadPoolExecutor(usable_processors()) as pool:  # each holds the file of a chunk
         for first in range(0, len(tiles), BATCH):
-            if stop is not None and stop.is_set():
-                raise Interrupted("interrupted while the output was verified; nothing was changed")
-            numbers = tiles[first : first + BATCH]
-            for number, damage in zip(numbers, pool.map(partial(_tile, sink, grid, digests), numbers), strict=True):
+            numbers = tiles[first : first + BATCH].tolist()
+            for number, damage in zip(numbers, pool.map(compared, numbers), strict=True):
+                check_going(stop)
                 damages += [damage] if damage else []
                 progress.tile(tile_at(grid, number).size)
     damages += [
@@ -177,13 +181,30 @@ def examine(
     return Verification(str(folder.output), len(tiles), tuple(damages))
 
 
+def check_going(stop: Stop | None) -> None:
+    """Raise Interrupted if *stop* is set while an output is compared."""
+    if stop is not None and stop.is_set():
+        raise Interrupted("interrupted while the output was verified, nothing was changed; the same command goes on")
+
+
+def tiles_of(folder: RunFolder, plan: dict[str, Any]) -> list[int]:
+    """Return how many tiles every pass of *plan* has; SourceError if it does not tell."""
+    try:
+        return [int(grid["tiles"]) for grid in plan["grids"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise SourceError("does not say what was written", where=str(folder.path / "plan.json")) from error
+
+
 def recorded_store(folder: RunFolder, plan: dict[str, Any]) -> tuple[ZarrSink, TileGrid]:
     """Return the store and its tiles in the store's own coordinates; SourceError if *plan* does not tell them."""
     try:
         what = plan["what"]
         shape, chunks = tuple(what["output.shape"]), tuple(what["output.chunks"])
         info = ImageInfo(shape, what["output.axes"], np.dtype(what["output.dtype"]), chunks)
-        return ZarrSink(folder.output, info), TileGrid(info.box, tuple(plan["grids"][-1]["tile"]))
+        grid = TileGrid(info.box, tuple(plan["grids"][-1]["tile"]))
+        if len(grid) != plan["grids"][-1]["tiles"]:
+            raise ValueError
+        return ZarrSink(folder.output, info), grid
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise SourceError("does not say what was written", where=str(folder.path / "plan.json")) from error
 
@@ -207,15 +228,15 @@ def _metadata(sink: ZarrSink, facts: dict[str, Any] | None) -> Iterator[Damage]:
             yield Damage(f"{name} is not what was written", (name,))
 
 
-def _tile(sink: ZarrSink, grid: TileGrid, digests: dict[int, str], number: int) -> Damage | None:
-    """Return what is wrong with one tile."""
+def _tile(sink: ZarrSink, grid: TileGrid, digest: str, number: int) -> Damage | None:
+    """Return what is wrong with one tile that was stored with *digest*, empty if the journal does not tell it."""
     box = tile_at(grid, number)
     damage = partial(Damage, tile=number, box=str(box))
     names = tuple(file.relative_to(sink.path).as_posix() for file in sink.chunk_files(box))
-    if number not in digests:
+    if not digest:
         return damage("no line of the journal that can be read tells its digest", names)
     try:
-        if sink.stored_digest(box) == digests[number]:
+        if sink.stored_digest(box) == digest:
             return None
     except TileconvError:
         pass
