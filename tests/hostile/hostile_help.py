@@ -8,13 +8,18 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numcodecs
 import numpy as np
+import zarr
 from hostile_trial import digest
+from tiff_writer import noise
 
 TRIAL = Path(__file__).with_name("hostile_trial.py")
 TIMEOUT_S = 240
 """For a whole batch; generous, because the machine may be busy. A file that hangs is what it is there for."""
 GROWTH_LIMIT = 300 * 2**20
+PIXELS = noise((40, 48), "u2", seed=9)
+"""What Zarr images of the trials hold before they are broken."""
 
 
 @dataclass(frozen=True)
@@ -78,3 +83,19 @@ def assert_trials(trials):
     )
     assert not wrong, "\n".join(f"{name} {said}" for name, said in wrong.items())
     return reports
+
+
+def zarr_image(path, version, *, shards=None, compress=True):
+    """Write an OME-Zarr image of one level in chunks of 16 pixels."""
+    group = zarr.open_group(path, mode="w", zarr_format=version)
+    names = {"dimension_names": ("y", "x")} if version == 3 else {}
+    codec = zarr.codecs.ZstdCodec() if version == 3 else numcodecs.Zstd()
+    more = {"shards": shards} if shards else {}
+    more |= {"compressors": codec if compress else None}
+    array = group.create_array("0", shape=PIXELS.shape, chunks=(16, 16), dtype="u2", **names, **more)
+    array[...] = PIXELS
+    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
+    steps = [{"type": "scale", "scale": [0.5, 0.5]}]
+    level = [{"version": "0.4", "axes": axes, "datasets": [{"path": "0", "coordinateTransformations": steps}]}]
+    group.attrs.update({"multiscales": level} if version == 2 else {"ome": {"version": "0.5", "multiscales": level}})
+    return path
