@@ -29,6 +29,7 @@ class Costs:
 
     A pair is the cost of an output pixel whatever the kernel, and of one multiplication (direct: per weight; separable:
     per weight of an axis, and the pixel once per outer product). ``narrow`` sums are held in 4 bytes, ``wide`` in 8.
+    ``threes`` is all that an outer product of 3 x 3 costs, which has loops of its own.
     ``fft_narrow`` and ``fft_wide`` are one unit of ``grid.block_cost`` for transforms in float32 and in float64.
     """
 
@@ -38,6 +39,8 @@ class Costs:
     direct_wide: tuple[float, float]
     separable_narrow: tuple[float, float]
     separable_wide: tuple[float, float]
+    threes_narrow: float
+    threes_wide: float
     fft_narrow: float
     fft_wide: float
 
@@ -81,7 +84,7 @@ def _read(value: Any, name: str) -> Any:
     numbers = [float(v) for v in (value if isinstance(value, list) else [value])]
     if not all(math.isfinite(v) and v >= 0 for v in numbers):
         raise ValueError(f"{name} must be finite and not below 0, found {value}")
-    return numbers[0] if name.startswith("fft") else tuple(numbers)
+    return numbers[0] if name.startswith(("fft", "threes")) else tuple(numbers)
 
 
 def costs() -> Costs:
@@ -103,7 +106,10 @@ def direct_work(shape: tuple[int, ...]) -> int:
 
 def separable_ns(shape: tuple[int, ...], terms: int, accumulate: np.dtype[Any]) -> float:
     """Return the cost of the separable engine for a kernel that is a sum of *terms* outer products."""
-    pixel, tap = costs().separable_narrow if accumulate.itemsize == 4 else costs().separable_wide
+    narrow = accumulate.itemsize == 4
+    if shape == (1, 3, 3):
+        return terms * (costs().threes_narrow if narrow else costs().threes_wide)
+    pixel, tap = costs().separable_narrow if narrow else costs().separable_wide
     return terms * (pixel + tap * sum(shape))
 
 

@@ -97,9 +97,37 @@ def _planes(
                         _copy(sums[i * WIDE :], out[z, top + i, left + x : left + x + part])
 
 
+@njit(nogil=True, cache=True)
+def _threes(
+    block: Array, column: Array, line: Array, ring: Array, new: bool, out: Array
+) -> None:  # pragma: no cover - compiled
+    """As ``_planes`` where *column* and *line* have three weights: each row is written once along x, once along y."""
+    real = line.dtype.type
+    zero = real(0)
+    a, b, c = line[0], line[1], line[2]
+    e, f, g = column[0], column[1], column[2]
+    for z in range(out.shape[0]):
+        for y in range(block.shape[1]):
+            pixels, row = block[z, y], ring[y % 3]
+            for x in range(row.shape[0]):
+                row[x] = ((zero + a * real(pixels[x])) + b * real(pixels[x + 1])) + c * real(pixels[x + 2])
+            if y < 2:
+                continue
+            p, q, into = ring[(y - 2) % 3], ring[(y - 1) % 3], out[z, y - 2]
+            if new:
+                for x in range(row.shape[0]):
+                    into[x] = ((zero + e * p[x]) + f * q[x]) + g * row[x]
+            else:
+                for x in range(row.shape[0]):
+                    into[x] = ((into[x] + e * p[x]) + f * q[x]) + g * row[x]
+
+
 def _along(block: Array, column: Array, line: Array, out: Array, *, new: bool) -> None:
     """As ``_planes``, with rows to work in."""
     size = out.itemsize
+    if column.size == line.size == 3:
+        _threes(block, column, line, np.empty((3, out.shape[2]), out.dtype), new, out)
+        return
     half = column.size + 3
     wide = min(_whole(out.shape[2]), max(WIDE, RING_BYTES // (2 * half * size) // LANES * LANES))
     ring, pixels, sums = 2 * half * wide, _whole(wide + line.size), 4 * WIDE
