@@ -84,7 +84,7 @@ def _run(sizes: Sizes, folder: Path, side: int, stages: str, workers: int | None
     output = folder / "grown.ome.zarr"
     run = f"run: {{workers: {workers}}}\n" if workers else ""
     spec = spec_file(folder, source, output, stages, "float32", run)
-    made = measure([*TILECONV, "run", str(spec), "--json"], output=output)
+    made = measure([*TILECONV, "run", str(spec), "--overwrite", "--json"], output=output)
     remove(output)
     print(f"growth: {_mpx(side)}, workers {workers or 'auto'}: {_seconds(made):.2f} s", file=sys.stderr, flush=True)
     return made
