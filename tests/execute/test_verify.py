@@ -144,7 +144,7 @@ def test_an_input_that_is_gone_or_changed(tmp_path):
 
 def test_a_box_that_does_not_fit_in_memory(tmp_path, monkeypatch):
     tileconv.run(write_spec(tmp_path, ONE))
-    monkeypatch.setattr(recompute, "available_bytes", lambda: 250 * 2**20)
+    monkeypatch.setattr(recompute, "available_bytes", lambda: 280 * 2**20)
     with pytest.raises(PlanError, match="a box and all that it is made from take"):
         tileconv.verify(tmp_path / "o.zarr", recompute="1")
 
