@@ -1,5 +1,6 @@
 """The operations by which a run changes files: recorded, replayed up to any of them, or made to fail."""
 
+import io
 import os
 import random
 import shutil
@@ -210,6 +211,10 @@ class _Written:
 
     def write(self, data):
         return self.operations.write(self.path, self.file, data)
+
+    def fileno(self):
+        """Every piece is to pass through ``write``: no writing by number."""
+        raise io.UnsupportedOperation
 
     def writelines(self, parts):
         for part in parts:

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 import pickle
 import tracemalloc
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -292,3 +293,19 @@ def test_the_file_system_refuses(tmp_path):
     sink.remove()
     with pytest.raises(SinkError, match="cannot write"):
         sink.write(Box((0, 0), (16, 16)), np.zeros((16, 16), "f4"))
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_results_bypass_the_cache_and_intermediate_pixels_do_not(tmp_path, monkeypatch, plain):
+    seen = []
+    real = os.pwritev
+
+    def pwritev(descriptor, pieces, offset, flags):
+        seen.append(flags)
+        return real(descriptor, pieces, offset)
+
+    monkeypatch.setattr(os, "pwritev", pwritev)
+    sink = sink_of(tmp_path / "out.ome.zarr", plain=plain)
+    sink.create()
+    fill(sink, image_of(sink), (32, 48))
+    assert seen == ([] if plain else [0x80] * 12)

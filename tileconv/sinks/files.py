@@ -6,10 +6,11 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,10 @@ _FIXES = {
     errno.EROFS: "The file system is read-only: choose another output path.",
     errno.EMFILE: "Raise the limit of open files (ulimit -n), or lower run.workers.",
 }
+
+
+_UNCACHED = 0x80
+"""``RWF_DONTCACHE`` of Linux 6.14, for which Python has no name."""
 
 
 @contextmanager
@@ -56,6 +61,18 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             remove(temporary)
+
+
+def write_uncached(file: BinaryIO, pieces: Sequence[bytes]) -> None:
+    """Write *pieces* to a new *file*; the system need not keep them in memory once they are on the disk.
+
+    A result larger than memory then drives nothing else out of it, neither the input nor what other programs read.
+    Where the system knows no such writing, or it ends early, all pieces are written in the ordinary way.
+    """
+    with suppress(NotImplementedError, OSError):
+        if os.pwritev(file.fileno(), pieces, 0, _UNCACHED) == sum(map(len, pieces)):
+            return
+    file.writelines(pieces)
 
 
 def remove(path: Path) -> None:

@@ -25,7 +25,7 @@ from tileconv.errors import GeometryError, SinkError
 from tileconv.images import ImageInfo
 from tileconv.retry import retrying
 from tileconv.sinks.encoding import array_metadata, encode, group_metadata, intact
-from tileconv.sinks.files import check_tile, remove, replacing, sink_errors
+from tileconv.sinks.files import check_tile, remove, replacing, sink_errors, write_uncached
 from tileconv.sinks.ome import ome_attributes
 
 MARKER = "tileconv"
@@ -207,7 +207,10 @@ class ZarrSink:
 
         def put() -> None:
             with replacing(file) as temporary, temporary.open("wb") as target:
-                target.writelines(encoded)
+                if self.plain:  # the next pass reads it soon
+                    target.writelines(encoded)
+                else:
+                    write_uncached(target, encoded)
 
         retrying(put)
         return encoded
