@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -66,7 +65,6 @@ def run(
     if repair and overwrite:
         _refuse("give --repair or --overwrite, not both")
     loaded = _load(spec, set_, input_, output)
-    _load_compiler()
     from tileconv import api
 
     work = partial(api.run, loaded, overwrite=overwrite, keep_going=keep_going, repair=repair)
@@ -84,7 +82,6 @@ def rerun(
     as_json: Json = False,
 ) -> None:
     """Make a result once more, from the provenance that it carries."""
-    _load_compiler()
     from tileconv import api
 
     def note(text: str) -> None:
@@ -95,8 +92,10 @@ def rerun(
 
 def _report(work: Callable[..., Report], *, as_json: bool, repair: bool = False) -> None:
     """Do *work* with progress on stderr, and print its report; an interruption becomes its text and exit code."""
+    from tileconv.engines.start import read_compiler_late
     from tileconv.report.terminal import TerminalProgress, summary
 
+    read_compiler_late()
     try:
         with TerminalProgress(Console(stderr=True)) as progress:
             report = work(progress=progress)
@@ -104,22 +103,6 @@ def _report(work: Callable[..., Report], *, as_json: bool, repair: bool = False)
         sys.stderr.write(f"{end}\n")
         raise typer.Exit(end.exit_code) from None
     print_(_json(report.as_json()) if as_json else summary(report, repair=repair))
-
-
-def _load_compiler() -> None:
-    """Load numba without SciPy's linear algebra and without cffi: a fifth of a start (docs/performance.md).
-
-    Only in a process of the command line: a function that somebody else compiles may want them.
-    """
-    modules: dict[str, Any] = sys.modules
-    left_out = {"scipy.linalg", "cffi"} - modules.keys()
-    modules.update(dict.fromkeys(left_out))  # numba asks for each once, here, and does without
-    try:
-        import_module("numba.np.arraymath")
-        import_module("numba.core.typing.cffi_utils")
-    finally:
-        for name in left_out:
-            del modules[name]
 
 
 @app.command()
