@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tileconv.errors import TileError
-from tileconv.graph.cast import cast
+from tileconv.graph.cast import PART, cast
 
 REALS = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False),
@@ -35,15 +35,26 @@ def test_floats_to_integers(values, dtype):
     assert clipped == sum(outside)
 
 
-@given(
-    st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1),
-    st.sampled_from(strategies.INTEGERS),
-)
-def test_float32_to_integers(values, dtype):
-    made, clipped = cast(np.array(values, np.float32).reshape(-1, 1), np.dtype(dtype))
+@pytest.mark.parametrize("width", [16, 32])
+@given(st.data(), st.sampled_from(strategies.INTEGERS))
+def test_short_floats_to_integers(width, data, dtype):
+    floats = st.floats(allow_nan=False, allow_infinity=False, width=width)
+    values = data.draw(st.lists(floats, min_size=1))
+    made, clipped = cast(np.array(values, f"f{width // 8}").reshape(-1, 1), np.dtype(dtype))
     numbers, outside = zip(*(expected(v, dtype) for v in values), strict=True)
     assert made.ravel().tolist() == list(numbers)
     assert clipped == sum(outside)
+
+
+def test_pixels_outside_the_range_are_counted_in_every_part_of_a_tile():
+    values = np.arange(3 * PART + 5) % 256 + 0.25
+    values[[0, PART - 1, PART, 3 * PART + 4]] = -9, 256, 1e30, -np.inf
+    made, clipped = cast(values, np.dtype("uint8"))
+    assert made.tolist() == np.clip(values, 0, 255).round().tolist()
+    assert clipped == 4
+    values[[7, 2 * PART]] = np.nan
+    with pytest.raises(TileError, match="2 pixels are NaN"):
+        cast(values, np.dtype("uint8"))
 
 
 @given(strategies.images(st.sampled_from(strategies.INTEGERS), ndim=2), st.sampled_from(strategies.INTEGERS))
@@ -62,7 +73,7 @@ def test_infinities_become_the_ends_and_are_counted(dtype):
 
 
 @pytest.mark.parametrize("dtype", strategies.INTEGERS)
-@pytest.mark.parametrize("source", ["float32", "float64"])
+@pytest.mark.parametrize("source", ["float16", "float32", "float64"])
 def test_nan_is_refused_with_the_count(dtype, source):
     with pytest.raises(TileError, match=f"2 pixels are NaN, and {dtype} has no NaN"):
         cast(np.array([1.0, np.nan, np.nan], source), np.dtype(dtype))

@@ -29,5 +29,5 @@ def read_compiler_late() -> None:
 def _load(cache: Any, signature: Any, context: Any) -> Any:
     """As ``Cache.load_overload``, with the reference counts in place of everything."""
     rtsys.initialize(context)
-    with cache._guard_against_spurious_io_errors():  # noqa: SLF001 as the method that this replaces
-        return cache._load_overload(signature, context)  # noqa: SLF001
+    with cache._guard_against_spurious_io_errors():
+        return cache._load_overload(signature, context)

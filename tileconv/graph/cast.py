@@ -12,6 +12,9 @@ from tileconv.errors import TileError
 
 Array = NDArray[Any]
 
+PART = 4096
+"""Pixels that are written before those outside the range are counted."""
+
 
 def cast(pixels: Array, dtype: np.dtype[Any], *, overflow: str = "clip") -> tuple[Array, int]:
     """Return *pixels* as *dtype* and how many were clipped to its range.
@@ -33,10 +36,9 @@ def cast(pixels: Array, dtype: np.dtype[Any], *, overflow: str = "clip") -> tupl
     elif pixels.dtype.kind == "f":
         made = np.empty(pixels.shape, dtype)
         limits = np.iinfo(dtype)
-        flat = np.ascontiguousarray(pixels).reshape(-1)
-        clipped, absent = _to_integer(
-            flat, float(limits.min), float(limits.max) + 1, made.dtype.type(limits.max), made.reshape(-1)
-        )
+        flat = np.ascontiguousarray(pixels, np.result_type(pixels.dtype, np.float32)).reshape(-1)  # no loop has float16
+        low, past = flat.dtype.type(limits.min), flat.dtype.type(float(limits.max) + 1)  # powers of two, or 0: exact
+        clipped, absent = _to_integer(flat, low, past, dtype.type(limits.max), made.reshape(-1))
         if absent:
             raise TileError(
                 f"{absent:,} pixels are NaN, and {dtype} has no NaN",
@@ -66,20 +68,27 @@ def _to_float(pixels: Array, dtype: np.dtype[Any]) -> tuple[Array, int]:
 
 
 @njit(nogil=True, cache=True)
-def _to_integer(
-    pixels: Array, low: float, past: float, highest: Any, out: Array
-) -> tuple[int, int]:  # pragma: no cover
+def _to_integer(pixels: Array, low: Any, past: Any, highest: Any, out: Array) -> tuple[int, int]:  # pragma: no cover
+    """Write *pixels* to *out*, and return how many were clipped and how many were NaN.
+
+    The first loop has no branches; only parts with a pixel outside the range, which ends at *low* and before *past*,
+    are looked at again.
+    """
     clipped = absent = 0
-    for i in range(pixels.size):
-        value = np.rint(np.float64(pixels[i]))
-        if value >= low and value < past:
-            out[i] = value
-        elif value < low:
-            out[i] = low
-            clipped += 1
-        elif value >= past:
-            out[i] = highest
-            clipped += 1
-        else:
-            absent += 1
+    for start in range(0, pixels.size, PART):
+        part, into = pixels[start : start + PART], out[start : start + PART]
+        outside = False
+        for i in range(part.size):
+            value = np.rint(part[i])
+            inside = (value >= low) & (value < past)
+            outside |= not inside
+            into[i] = value if inside else low
+        if not outside:
+            continue
+        for i in range(part.size):
+            value = np.rint(part[i])
+            if value >= past:
+                into[i] = highest
+            clipped += value < low or value >= past
+            absent += np.isnan(value)
     return clipped, absent
