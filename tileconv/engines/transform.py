@@ -37,19 +37,21 @@ def spectrum(weights: Array, length: tuple[int, int]) -> Array:
 
     ``length`` is that of both transforms, (y, x). The results of ``convolve`` are divided here.
     """
-    import scipy.fft
-
-    padded = np.zeros(length)
-    padded[: weights.shape[0], : weights.shape[1]] = weights[::-1, ::-1]
-    # rolled, so that the sums of a block begin at the first point
-    made = scipy.fft.fft2(np.roll(padded, (1 - weights.shape[0], 1 - weights.shape[1]), (0, 1)), workers=1)
-    made /= math.prod(length)
+    high, wide = weights.shape
     rows, columns = (_order(n) for n in length)
+    lines = np.zeros((high, length[1]))
+    lines[:, -np.arange(wide)] = weights / math.prod(length)  # so that the sums of a block begin at the first point
+    along_x = np.fft.fft(lines)[:, columns]
     lanes = np.zeros((strips(length[0]), length[1], 2, LANES), np.float32)
-    for strip, first in enumerate(range(0, length[0], LANES)):
-        part = made[rows[first : first + LANES]][:, columns].T
-        lanes[strip, :, 0, : part.shape[1]] = part.real
-        lanes[strip, :, 1, : part.shape[1]] = part.imag
+    for left in range(0, length[1], TURNED):
+        part = along_x[:, left : left + TURNED].T
+        lines = np.zeros((part.shape[0], length[0]), part.dtype)
+        lines[:, -np.arange(high)] = part
+        made = np.fft.fft(lines)[:, rows]
+        for strip in range(lanes.shape[0]):
+            here = made[:, strip * LANES : (strip + 1) * LANES]
+            lanes[strip, left : left + TURNED, 0, : here.shape[1]] = here.real
+            lanes[strip, left : left + TURNED, 1, : here.shape[1]] = here.imag
     return lanes.reshape(-1, length[1], 2 * LANES)
 
 
