@@ -14,8 +14,7 @@ What is measured:
   once, which brings it into the page cache; outputs are deleted and the disk is synchronised between runs;
 - results are compared on squares of the interior; borders differ by design.
 
-tileconv writes OME-Zarr in its default codec (zstd level 1 with checksum); ``benchmarks/jobs.py`` says what the peers
-write.
+tileconv writes OME-Zarr in its default codec (blosc with a checksum); ``benchmarks/jobs.py`` says what the peers write.
 """
 
 from __future__ import annotations
