@@ -107,8 +107,8 @@ STORE = (
             ),
             (
                 "sinks/files.py",
-                "            temporary.replace(path)\n        finally:\n            remove(temporary)",
-                "        finally:\n            pass",
+                "            temporary.replace(path)\n        except BaseException:\n            remove(temporary)",
+                "        except BaseException:\n            pass",
             ),
         ),
         ("sinks/test_output_files.py::test_a_failed_replacement_leaves_the_old_file_and_nothing_else",),

@@ -2,13 +2,14 @@
 
 import json
 
+import imagecodecs
 import numpy as np
 import pytest
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
 
 from tileconv.images import ImageInfo
-from tileconv.sinks.encoding import array_metadata, encode
+from tileconv.sinks.encoding import array_metadata, encode, intact
 
 DTYPES = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8")
 
@@ -47,6 +48,14 @@ def test_chunks_are_those_that_zarr_writes(tmp_path, dtype, order):
     theirs = by_zarr(tmp_path / "theirs.zarr", info)
     theirs[0:1, 0:32, 0:32] = pixels
     assert b"".join(encode(pixels)) == (tmp_path / "theirs.zarr" / "c" / "0" / "0" / "0").read_bytes()
+
+
+def test_pixels_that_no_codec_makes_shorter_fit():
+    noise = np.random.default_rng(2).integers(0, 256, (512, 512), np.uint8)
+    packed, checksum = encode(noise)
+    assert len(packed) > noise.nbytes
+    np.testing.assert_array_equal(np.frombuffer(imagecodecs.blosc_decode(packed), np.uint8), noise.ravel())
+    assert intact(bytes(packed) + checksum)
 
 
 def test_chunk_of_a_strided_view_is_encoded_as_its_pixels():

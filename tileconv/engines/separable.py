@@ -130,11 +130,11 @@ def _along(block: Array, column: Array, line: Array, out: Array, *, new: bool) -
         return
     half = column.size + 3
     wide = min(_whole(out.shape[2]), max(WIDE, RING_BYTES // (2 * half * size) // LANES * LANES))
-    ring, pixels, sums = 2 * half * wide, _whole(wide + line.size), 4 * WIDE
-    scratch = np.empty(ring + pixels + sums + LANES, out.dtype)
+    pixels, sums = _whole(wide + line.size), 4 * WIDE
+    scratch = np.empty(pixels + sums + 2 * half * wide + LANES, out.dtype)
     scratch = scratch[-scratch.ctypes.data % 64 // size :]  # a vector that lies in two lines of the cache loads slowly
-    parts = np.split(scratch, [ring, ring + pixels, ring + pixels + sums])
-    _planes(block, column, line, parts[0].reshape(2 * half, wide), parts[1], parts[2], new, out)
+    ring = scratch[pixels + sums :][: 2 * half * wide].reshape(2 * half, wide)
+    _planes(block, column, line, ring, scratch[:pixels], scratch[pixels:][:sums], new, out)
 
 
 def _whole(n: int) -> int:

@@ -17,7 +17,7 @@ from tileconv.kernels.operations import Linear, Unsharp
 from tileconv.planning.stages import Stage
 
 BASE_BYTES = 300 * 2**20
-"""A process that has imported everything and compiles its loops, as the first run does; later ones take 150 MiB less."""
+"""A process that has imported everything and compiles its loops, as a first run does; others take 150 MiB less."""
 FFT_COPIES = 7
 """Arrays of a transform's size that one FFT block holds at once, in float64."""
 SHARE = 0.8

@@ -54,16 +54,18 @@ def replacing(path: Path) -> Iterator[Path]:
         If the file system refuses.
     """
     with sink_errors(path):
-        retrying(partial(path.parent.mkdir, parents=True, exist_ok=True))
+        if not path.parent.is_dir():
+            retrying(partial(path.parent.mkdir, parents=True, exist_ok=True))
         temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
         try:
             yield temporary
             temporary.replace(path)
-        finally:
+        except BaseException:
             remove(temporary)
+            raise
 
 
-def write_uncached(file: BinaryIO, pieces: Sequence[bytes]) -> None:
+def write_uncached(file: BinaryIO, pieces: Sequence[bytes | memoryview]) -> None:
     """Write *pieces* to a new *file*; the system need not keep them in memory once they are on the disk.
 
     A result larger than memory then drives nothing else out of it, neither the input nor what other programs read.

@@ -43,8 +43,9 @@ class Digest:
     def __init__(self) -> None:
         self._crc = self._bytes = 0
 
-    def add(self, *pieces: bytes) -> None:
+    def add(self, *pieces: bytes | memoryview) -> None:
         """Take the next chunk, in as many pieces as it comes."""
+        piece: Any  # the codecs' types know no memoryview, their code does
         for piece in pieces:
             self._crc = imagecodecs.zlibng_crc32(piece, self._crc)
             self._bytes += len(piece)
@@ -111,8 +112,8 @@ class ZarrSink:
         with sink_errors(self.array_path):
             (self.array_path / "zarr.json").stat()  # raises if the store is gone; zarr.open would make it a TypeError
             digest = Digest()
-            for chunk in TileGrid(box, self.info.chunks):
-                digest.add(*self._write_chunk(chunk, array[chunk.within(box)]))
+            for chunk, file in zip(TileGrid(box, self.info.chunks), self.chunk_files(box), strict=True):
+                digest.add(*self._write_chunk(file, array[chunk.within(box)]))
         return str(digest)
 
     def stored_digest(self, box: Box) -> str:
@@ -192,18 +193,18 @@ class ZarrSink:
 
     def chunk_files(self, box: Box) -> Iterator[Path]:
         """Yield the files of the chunks that *box* is made of, last axis fastest."""
+        chunks = self.array_path / "c"
         for chunk in TileGrid(box, self.info.chunks):
             index = (a // n for a, n in zip(chunk.start, self.info.chunks, strict=True))
-            yield self.array_path.joinpath("c", *map(str, index))
+            yield chunks.joinpath(*map(str, index))
 
-    def _write_chunk(self, box: Box, pixels: NDArray[np.generic]) -> tuple[bytes, bytes]:
+    def _write_chunk(self, file: Path, pixels: NDArray[np.generic]) -> tuple[memoryview, bytes]:
         """Encode one chunk, put it in its place in one step, and return its bytes."""
         if pixels.shape != self.info.chunks:
             whole = np.zeros(self.info.chunks, pixels.dtype)
             whole[tuple(map(slice, pixels.shape))] = pixels
             pixels = whole
         encoded = encode(pixels)
-        (file,) = self.chunk_files(box)
 
         def put() -> None:
             with replacing(file) as temporary, temporary.open("wb") as target:
