@@ -1,10 +1,18 @@
-"""Hypothesis profiles: ``TILECONV_PROFILE`` picks quick (default), ci or long."""
+"""How many examples: ``TILECONV_PROFILE`` is quick (default), ci or long; ``TILECONV_SHARD=k/n`` keeps a part."""
 
 import os
+import time
 
-from hypothesis import HealthCheck, settings
+import pytest
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
-EXAMPLES = {"quick": 30, "ci": 300, "long": 5000}
+from tests.shards import ALL, shard
+
+EXAMPLES = {"quick": 30, "ci": 300, "long": 250}
+"""Examples of a test; those of ``long`` are of one round, of which it makes ``ROUNDS``."""
+ROUNDS = 20
+BUDGET_S = 60
+"""Processor time after which a test begins no further round: its examples cost between 0.2 ms and 1 s each."""
 
 for name, examples in EXAMPLES.items():
     settings.register_profile(
@@ -16,4 +24,32 @@ for name, examples in EXAMPLES.items():
         print_blob=name == "long",
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
-settings.load_profile(os.environ.get("TILECONV_PROFILE", "quick"))
+PROFILE = os.environ.get("TILECONV_PROFILE", "quick")
+settings.load_profile(PROFILE)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of this shard."""
+    items[:] = shard(items, os.environ.get("TILECONV_SHARD", ALL))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
+    """Call a Hypothesis test once for every round but the last, which is pytest's own call."""
+    if PROFILE != "long" or not is_hypothesis_test(pyfuncitem.obj):
+        return
+    words = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    ends, rounds = time.process_time() + BUDGET_S, 1
+    while rounds < ROUNDS and time.process_time() < ends:
+        pyfuncitem.obj(**words)
+        rounds += 1
+    pyfuncitem.user_properties.append(("rounds", rounds))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which tests the budget left with fewer examples than others, and how many these are."""
+    passed = terminalreporter.stats.get("passed", [])
+    rounds = {report.nodeid: n for report in passed for key, n in report.user_properties if key == "rounds"}
+    for name, count in sorted(rounds.items()):
+        if count < ROUNDS:
+            terminalreporter.write_line(f"{count * EXAMPLES['long']:,} examples: {name}")

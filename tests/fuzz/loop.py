@@ -20,10 +20,12 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+
+from tests.shards import ALL, shard
 
 HANG_S = 5
 GROWTH_BYTES = 512 * 2**20
@@ -139,10 +141,10 @@ class Offenders:
         return "\n".join([f"{len(lines)} kinds of offenders, the first of each in {self.folder}", *lines])
 
 
-def seeded(target: ModuleType, inputs: int, seed: int, offenders: Offenders, printed: int) -> None:
-    """Check *inputs* inputs that *target* makes."""
+def seeded(target: ModuleType, inputs: Sequence[int], seed: int, offenders: Offenders, printed: int) -> None:
+    """Check the inputs that *target* makes of the numbers *inputs*."""
     current = offenders.folder / f"current{offenders.suffix}"
-    for number in range(inputs):
+    for number in inputs:
         data = target.make(generator(seed, number))
         current.unlink(missing_ok=True)
         current.write_bytes(data)  # what stays behind if a library takes the process down
@@ -204,6 +206,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Fuzz tileconv; exit status 1 when an input did what none may do.")
     parser.add_argument("--inputs", type=int, default=5000, help="how many inputs (default 5000)")
     parser.add_argument("--seed", type=int, default=0, help="where the inputs begin (default 0)")
+    parser.add_argument("--shard", default=ALL, help="k/n: every n-th of them from the k-th on (default: all)")
     parser.add_argument("--offenders", type=Path, help="folder that keeps offending inputs (default: a new one)")
     parser.add_argument("--atheris", action="store_true", help="be guided by coverage; needs the extra 'fuzz'")
     return parser.parse_args(words)
@@ -214,23 +217,24 @@ def main(name: str, suffix: str, words: list[str] | None = None) -> int:
     asked = arguments(words)
     folder = asked.offenders or Path(tempfile.mkdtemp(prefix="tileconv-fuzz-"))
     offenders = Offenders(folder, suffix)
+    inputs = shard(range(asked.inputs), asked.shard)
     target = loaded(name, watched=asked.atheris)
     began = time.perf_counter()
     out = os.dup(1)
 
     def tell() -> int:
         seconds = time.perf_counter() - began
-        rate = asked.inputs / seconds
+        rate = len(inputs) / seconds
         how = " with atheris" * asked.atheris
-        text = f"{name}: {asked.inputs:,} inputs from seed {asked.seed}{how}, {seconds:,.1f} s, {rate:,.0f} per second"
+        text = f"{name}: {len(inputs):,} inputs from seed {asked.seed}{how}, {seconds:,.1f} s, {rate:,.0f} per second"
         os.write(out, f"{text}\n{getattr(target, 'summary', str)()}\n".encode())
         os.write(out, f"{offenders.report() if offenders.kinds else 'no offender'}\n".encode())
         return 1 if offenders.kinds else 0
 
     with silenced(folder / "printed.txt") as printed, limited():
         if asked.atheris:
-            guided(target, asked.inputs, asked.seed, offenders, printed, tell)
-        seeded(target, asked.inputs, asked.seed, offenders, printed)
+            guided(target, len(inputs), asked.seed, offenders, printed, tell)
+        seeded(target, inputs, asked.seed, offenders, printed)
     (folder / "printed.txt").unlink(missing_ok=True)
     status = tell()
     if asked.offenders is None and not status:

@@ -1,4 +1,4 @@
-"""Break a copy of tileconv in one place after another: ``python -m tests.mutation [--only NAME]``.
+"""Break a copy of tileconv in one place after another: ``python -m tests.mutation [--only NAME] [--shard K/N]``.
 
 Nothing here is changed: ``tileconv/`` and ``tests/`` are copied, the copy is what the tests import, and each mutation
 is taken back before the next. No mutation is in a loop that Numba compiles into the functions of other files, which
@@ -19,6 +19,7 @@ from pathlib import Path
 
 from tests.mutation.mutation import Mutation
 from tests.mutation.mutations import MUTATIONS
+from tests.shards import ALL, shard
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("tileconv", "tests", "pipelines", "docs", "benchmarks", "pyproject.toml", "README.md")
@@ -87,9 +88,10 @@ def main() -> int:
     """Run the mutations asked for; return the exit status."""
     parser = argparse.ArgumentParser(description="Every mutation must make one of its tests fail.")
     parser.add_argument("--only", metavar="NAME", help="mutations whose name holds this")
+    parser.add_argument("--shard", default=ALL, help="k/n: every n-th of these from the k-th on (default: all)")
     parser.add_argument("--list", action="store_true", help="print the names")
     asked = parser.parse_args()
-    chosen = [m for m in MUTATIONS if asked.only is None or asked.only in m.name]
+    chosen = shard([m for m in MUTATIONS if asked.only is None or asked.only in m.name], asked.shard)
     say = sys.stdout.write
     if asked.list or not chosen:
         say("".join(f"{m.name}\n" for m in chosen) or f"no mutation is named {asked.only}\n")
