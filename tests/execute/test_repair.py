@@ -80,7 +80,7 @@ def test_what_is_not_ours_stays(made):
     with pytest.raises(SinkError, match=r"holds 'notes\.txt', which tileconv did not write"):
         tileconv.run(made / "p.yaml", repair=True)
     assert (made / "o.zarr" / "notes.txt").read_text() == "mine"
-    assert status(made / "o.zarr").state == "complete"  # nothing was begun
+    assert status(made / "o.zarr").state == "unfinished"  # known to be damaged
 
 
 def test_a_store_of_another_is_not_mended_into_ours(made):
@@ -162,7 +162,7 @@ def test_a_chunk_of_an_intermediate_result(stopped_in_the_second_pass):
 
 @pytest.mark.parametrize("share", ["output", "intermediate result"])
 def test_stopped_while_it_verifies(stopped_in_the_second_pass, monkeypatch, capsys, share):
-    """The signal comes while a tile is compared: no other begins, nothing changes, the same command goes on."""
+    """The signal comes while a tile is compared: no other begins; unfinished then, and the plain command verifies."""
     folder, expected = stopped_in_the_second_pass
     if share == "output":  # one that is damaged
         tileconv.run(folder / "p.yaml")
@@ -201,10 +201,32 @@ def test_stopped_while_it_verifies(stopped_in_the_second_pass, monkeypatch, caps
     out, err = capsys.readouterr()
     assert (out, err) == (
         "",
-        "interrupted while the output was verified, nothing was changed; the same command goes on\n",
+        "interrupted while the output was verified: it counts as unfinished until the command has gone on\n",
     )
     assert len(calls) <= (usable_processors() if share == "output" else 110)
-    assert digest(folder) == before
-    code, _, err = finish(folder, "--repair")
+    begun = folder / "o.zarr.tileconv" / "repair"
+    kept = begun.read_bytes()
+    begun.unlink()
+    assert digest(folder) == before  # nothing else was changed
+    begun.write_bytes(kept)
+    assert (status(folder / "o.zarr").exit_code, status(folder / "o.zarr").repairing) == (3, True)
+    problems = [damage.problem for damage in tileconv.verify(folder / "o.zarr").damages]
+    assert problems[0] == "a repair was begun and is not done; the command of the run goes on"
+    code, out, err = finish(folder)
     assert code == 0, err
+    assert "found: " in out
     assert digest(folder / "o.zarr") == expected
+
+
+def test_stopped_while_it_verifies_what_is_whole(made, monkeypatch):
+    """The plain command finds nothing and changes no byte: complete again, by the marker of before."""
+    expected, record = digest(made / "o.zarr"), digest(made / "o.zarr.tileconv")
+    with monkeypatch.context() as patched:
+        patched.setattr(ZarrSink, "stored_digest", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            tileconv.run(made / "p.yaml", repair=True)
+    assert status(made / "o.zarr").state == "unfinished"
+    report = tileconv.run(made / "p.yaml")
+    assert (report.tiles, report.damages) == (0, ())
+    assert status(made / "o.zarr").state == "complete"
+    assert (digest(made / "o.zarr"), digest(made / "o.zarr.tileconv")) == (expected, record)

@@ -211,4 +211,11 @@ JOURNALS = (
         "",
         "execute/test_repair.py::test_only_what_is_damaged",
     ),
+    broken(
+        "a repair verifies before it says that it has begun",
+        "execute/repair.py",
+        "    folder.set_repairing()\n",
+        "",
+        "execute/test_repair.py::test_stopped_while_it_verifies_what_is_whole",
+    ),
 )

@@ -1,7 +1,7 @@
-"""Mending an output: what is damaged is found, its completion taken back, and its tiles left to be made again.
+"""Mending an output: its completion is taken back, what is damaged is found, and its tiles left to be made again.
 
 While the file ``repair`` lies in the run folder, what the journal holds as done may be damaged: a run that finds it
-begins with a verification of its own, so that a repair may be killed anywhere.
+begins with a verification of its own, so that a repair may be killed anywhere, while it verifies too.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ class Mending:
 
 
 def mark_damaged(plan: Plan, source: Source, folder: RunFolder, progress: Progress, stop: Stop) -> Mending:
-    """Verify the output and take back, under the folder's lock, what is damaged; return what was found.
+    """Verify the output, which counts as unfinished from here on, and take back what is damaged; return what was found.
+
+    The caller holds the folder's lock.
 
     After it a run goes on: it makes the tiles that were damaged, and those of earlier passes that they read. What an
     unfinished run left of earlier passes is compared as well.
@@ -52,13 +54,14 @@ def mark_damaged(plan: Plan, source: Source, folder: RunFolder, progress: Progre
     recorded, sink = recorded_plan(folder), sinks_of(plan)[-1]
     check_same(recorded, what(plan, source), plan.spec.output.path)
     history = History.of(folder.journal, tiles_of(folder, recorded))
-    found = examine(folder, recorded, progress, history, stop=stop)
+    again = folder.repairing() and folder.facts() is None  # of a repair that had found something
+    folder.set_repairing()
+    found = examine(folder, recorded, progress, history, repairing=again, stop=stop)
     earlier = dict(_earlier(plan, recorded, history, stop))
     found = replace(found, damages=(*found.damages, *earlier.values()))
     if not found.damages:
         return Mending(found, history)
     _check_ours(sink, found)
-    folder.set_repairing()
     folder.unset_done()
     last = len(plan.passes) - 1
     of_last = {(last, d.tile): d for d in found.damages if d.tile is not None and history.digest((last, d.tile))}

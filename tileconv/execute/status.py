@@ -23,6 +23,8 @@ class Status:
     ----------
     state
         ``complete``, ``running`` or ``unfinished``.
+    repairing
+        Whether a repair was begun and is not done: what is done may be damaged.
     tiles_per_second, seconds_left
         By what was made since the run last began; None where nothing was, or where nothing runs.
     unreadable_lines
@@ -33,6 +35,7 @@ class Status:
 
     output: str
     state: str
+    repairing: bool
     tiles: int
     done: int
     failed: int
@@ -89,6 +92,7 @@ def status(output: Path | str) -> Status:
     return Status(
         output=str(folder.output),
         state="complete" if finished else "running" if live else "unfinished",
+        repairing=folder.repairing(),
         tiles=sum(grids),
         done=done,
         failed=len(failures),

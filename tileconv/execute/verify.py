@@ -83,7 +83,8 @@ def verify_stored(output: Path | str, *, progress: Progress | None = None) -> Ve
         who = f"process {holder.get('pid')} on {holder.get('host')}"
         raise SinkError(f"is being written now, by {who}", where=str(folder.output), fix="Wait for its end.")
     plan = recorded_plan(folder)
-    return examine(folder, plan, progress or Silent(), History.of(folder.journal, tiles_of(folder, plan)))
+    history, begun = History.of(folder.journal, tiles_of(folder, plan)), folder.repairing()
+    return examine(folder, plan, progress or Silent(), history, repairing=begun)
 
 
 def recorded_plan(folder: RunFolder) -> dict[str, Any]:
@@ -148,9 +149,17 @@ def check_not_replaced(folder: RunFolder, found: Mapping[str, str]) -> None:
 
 
 def examine(
-    folder: RunFolder, plan: dict[str, Any], progress: Progress, history: History, *, stop: Stop | None = None
+    folder: RunFolder,
+    plan: dict[str, Any],
+    progress: Progress,
+    history: History,
+    *,
+    repairing: bool,
+    stop: Stop | None = None,
 ) -> Verification:
     """Compare the output of *folder* with *plan* and *history*; the caller has made sure that nobody writes it.
+
+    *repairing* says that a repair was begun before and is not done, which is a difference of its own.
 
     Raises
     ------
@@ -160,7 +169,7 @@ def examine(
     sink, grid = recorded_store(folder, plan)
     last = len(plan["grids"]) - 1
     done, facts = history.done(last), facts_read(folder)
-    damages = [*_completion(folder, facts, len(grid), len(done)), *_metadata(sink, facts)]
+    damages = [*_completion(folder, facts, len(grid), len(done), repairing=repairing), *_metadata(sink, facts)]
     tiles = done if facts is None else np.arange(len(grid))
     progress.begin(len(tiles), grid.image.size)
 
@@ -184,7 +193,8 @@ def examine(
 def check_going(stop: Stop | None) -> None:
     """Raise Interrupted if *stop* is set while an output is compared."""
     if stop is not None and stop.is_set():
-        raise Interrupted("interrupted while the output was verified, nothing was changed; the same command goes on")
+        problem = "interrupted while the output was verified: it counts as unfinished until the command has gone on"
+        raise Interrupted(problem)
 
 
 def tiles_of(folder: RunFolder, plan: dict[str, Any]) -> list[int]:
@@ -209,8 +219,10 @@ def recorded_store(folder: RunFolder, plan: dict[str, Any]) -> tuple[ZarrSink, T
         raise SourceError("does not say what was written", where=str(folder.path / "plan.json")) from error
 
 
-def _completion(folder: RunFolder, facts: dict[str, Any] | None, tiles: int, done: int) -> Iterator[Damage]:
-    if folder.repairing():
+def _completion(
+    folder: RunFolder, facts: dict[str, Any] | None, tiles: int, done: int, *, repairing: bool
+) -> Iterator[Damage]:
+    if repairing:
         yield Damage("a repair was begun and is not done; the command of the run goes on")
     elif facts is None and (folder.path / "done").exists():
         yield Damage("the marker of the finished run, done, cannot be read")

@@ -117,7 +117,9 @@ def status_lines(status: Status) -> RenderableType:
     rate, left = status.tiles_per_second, status.seconds_left
     rows = {
         "output": status.output,
-        "state": status.state + (f", process {status.pid} on {status.host}" if status.pid else ""),
+        "state": status.state
+        + ", a repair was begun and is not done" * status.repairing
+        + (f", process {status.pid} on {status.host}" if status.pid else ""),
         "done": f"{status.done:,} of {tiles_text(status.tiles)}",
         "failed": f"{status.failed:,}",
         "left": f"{status.left:,}" + (f", about {left:,.0f} s" if left is not None else ""),
