@@ -10,7 +10,7 @@ from execute.resume_help import ONE, TWO, digest, done, finish, litter, signalle
 
 import tileconv
 from tileconv.errors import ClusterError, SinkError, SourceError
-from tileconv.execute import cluster as module
+from tileconv.execute import connect, flight
 from tileconv.execute.run import run_plan
 from tileconv.execute.status import status
 from tileconv.sources.open import open_source
@@ -51,7 +51,7 @@ def test_stopped_and_gone_on_with(tmp_path, cluster, stages, lines):
 def test_all_workers_lost(tmp_path, mortal, monkeypatch, method):
     """They end after a tile is done and before its receipt is fetched, which then exists nowhere."""
     spec = write_spec(tmp_path, ONE, run={"executor": mortal.address, "halo_method": method})
-    landed, seen = module._Flight.landed, []
+    landed, seen = flight.Flight.landed, []
 
     def last_words(self):
         found = landed(self)
@@ -63,9 +63,9 @@ def test_all_workers_lost(tmp_path, mortal, monkeypatch, method):
         return found
 
     with monkeypatch.context() as patched:
-        patched.setattr(module._Flight, "landed", last_words)
-        patched.setattr(module, "WORKERS_WITHIN_S", 1)
-        patched.setattr(module, "ANSWER_WITHIN_S", 1)
+        patched.setattr(flight.Flight, "landed", last_words)
+        patched.setattr(flight, "WORKERS_WITHIN_S", 1)
+        patched.setattr(connect, "ANSWER_WITHIN_S", 1)
         with pytest.raises(ClusterError, match=r"all workers were lost\. See why they ended") as caught:
             tileconv.run(spec)
     kept = done(tmp_path)

@@ -17,7 +17,7 @@ from properties.runs_help import complete, pipeline, run, tiled, windows, write_
 
 import tileconv
 from tileconv.errors import ClusterError, SourceError, TileError, UnfinishedError
-from tileconv.execute import cluster as module
+from tileconv.execute import connect, flight
 from tileconv.execute.begin import sinks_of
 from tileconv.execute.run import run_plan
 from tileconv.graph.windows import Job
@@ -138,7 +138,7 @@ def test_a_tile_that_ends_its_workers_is_named_and_the_others_are_made(tmp_path)
         run_plan(plan, Deadly(source, (0, 0), deaths), keep_going=True)
     assert done(tmp_path) == 109
     assert list(history(tmp_path).failed()) == [(0, 0)]
-    assert len(deaths.read_bytes()) <= 2 * module.DEATHS
+    assert len(deaths.read_bytes()) <= 2 * connect.DEATHS
     assert run_plan(plan, source).kept == 109
 
 
@@ -150,7 +150,7 @@ def test_a_cluster_without_workers_is_an_error(tmp_path):
         Client(empty) as client,
         pytest.raises(ClusterError, match="has no workers"),
     ):
-        module._windows(client, job, iter(plan.passes[0].grid), threading.Event(), print)
+        flight.fly_tiles(client, job, iter(plan.passes[0].grid), threading.Event(), print)
 
 
 def test_interrupted_and_gone_on_with(tmp_path):
