@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.engines.values import Values, working_dtype
-from tileconv.errors import PlanError
+from tileconv.errors import PlanError, TileError
+from tileconv.graph.cast import exactly
+from tileconv.images import exact_number
 from tileconv.planning.model import Missing
 
 
@@ -38,10 +40,14 @@ def as_array(image: Any, missing: Missing | None) -> NDArray[Any]:
     if missing is None:
         fix = "Say missing='propagate', 'error' or {'rule': 'fill', 'value': 0}."
         raise PlanError(f"{int(array.mask.sum()):,} pixels are masked, and nothing says what becomes of them", fix=fix)
-    value = math.nan if missing.value is None else float(missing.value)
-    values = Values.of(array.dtype)
-    stays = not values.whole or (value.is_integer() and values.low <= value <= values.high and value < 2.0**63)
-    filled: NDArray[Any] = np.ma.filled(array if stays else array.astype(working_dtype(array.dtype, "auto")), value)
+    value = math.nan if missing.value is None else missing.value
+    if not Values.of(array.dtype).hold(value) and array.dtype.kind != "f":
+        try:
+            work = working_dtype(array.dtype, "auto")
+            array = np.ma.masked_array(exactly(array.data, work, besides=np.ma.getmaskarray(array)), array.mask)
+        except TileError as error:
+            raise PlanError(error.problem, fix="Round them first, as with astype('float64').") from error
+    filled: NDArray[Any] = np.ma.filled(array, value)
     return filled
 
 
@@ -122,6 +128,7 @@ def missing_rule(missing: Any, nodata: float | None) -> Missing | None:
     if words or (value is not None) != (rule == "fill") or (rule == "fill" and not _is_finite(value)):
         fix = "Say missing={'rule': 'fill', 'value': 0}."
         raise PlanError("missing takes a rule, and a value with the rule fill alone", fix=fix)
+    nodata, value = (None if n is None else exact_number(n) for n in (nodata, value))
     return Missing(rule, nodata, value)
 
 
@@ -140,6 +147,8 @@ def constant(cval: Any) -> float:
     """Return the value of a constant border; PlanError if it is no finite number."""
     if not _is_finite(cval):
         raise PlanError(f"cval must be a finite number, found {cval!r}")
+    if exact_number(cval) != float(cval):
+        raise PlanError(f"cval must be a number that float64 holds, found {cval}", fix=f"The nearest is {cval:.0f}.")
     return float(cval)
 
 
@@ -152,7 +161,12 @@ def type_name(dtype: Any, allowed: Sequence[str]) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return isinstance(float(value), float)
+    except OverflowError:  # a whole number of Python has no limit
+        return False
 
 
 def _is_finite(value: Any) -> bool:

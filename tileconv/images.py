@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tileconv.boxes import AXES, Box
 from tileconv.errors import GeometryError
 
 DECODED_CACHE_BYTES = 64 * 2**20
 """The most decoded chunks of compressed images that one process keeps where no plan says which are read again."""
+
+
+def exact_number(value: float) -> float:
+    """Return *value* as a float, or as the int that it is where a float would be another number."""
+    return int(value) if isinstance(value, Integral) and int(value) != float(value) else float(value)
+
+
+def as_text(value: float) -> str:
+    """Return *value* with all its digits, a whole number without a point."""
+    return str(value).removesuffix(".0")
+
+
+def equal(pixels: NDArray[Any], value: float) -> NDArray[np.bool_]:
+    """Return which *pixels* have *value*: whole numbers exactly, none where their type cannot hold it.
+
+    Floats are compared with the number of their type that is nearest to *value*, as files round it too.
+    """
+    if pixels.dtype.kind in "iu":
+        limits = np.iinfo(pixels.dtype)
+        if not (limits.min <= value <= limits.max and value == int(value)):
+            return np.zeros(pixels.shape, bool)
+        return np.asarray(pixels == pixels.dtype.type(int(value)))  # beside a float NumPy would round both
+    return np.asarray(pixels == float(value))
 
 
 @dataclass(frozen=True)
@@ -35,7 +60,7 @@ class ImageInfo:
     units
         Name of the unit per axis (``micrometer``, ``second``), or ``""`` where unknown.
     nodata
-        The value that marks missing pixels by the file's own word, or None.
+        The value that marks missing pixels by the file's own word, or None; an int where no float is that number.
     channels
         Names of the channels, or empty.
     compressed

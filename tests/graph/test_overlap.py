@@ -116,3 +116,17 @@ def test_a_slice_computes_only_what_it_needs(monkeypatch):
     part = overlap(da.from_array(image, chunks=20), job)[25:30, 45:50].compute(scheduler="synchronous")
     assert len(counting.calls) == 1
     assert np.array_equal(part, windows(tiled([STAGE], None), image)[0][25:30, 45:50])
+
+
+@pytest.mark.parametrize("extent", ["same", "full", "valid"])
+@pytest.mark.parametrize("chunks", [(1, 3, 1), (1, 1, 2, 1), (0, 4, 0, 1), (2, 3), (1, 1, 1, 1, 1)])
+@pytest.mark.parametrize("lead", [(), (2,), (2, 3)])
+def test_chunks_of_which_nothing_is_left_join_a_neighbour(extent, chunks, lead):
+    """``valid`` cuts off whole chunks at the ends; axes before the kernel's make a reshape, which takes none of 0."""
+    image = strategies.pixels((*lead, 4, 5), "float64", 0)
+    kernel = np.arange(1.0, 6).reshape(1, 5)
+    words = {"extent": extent, "axes": (-2, -1), "border": "constant"}
+    lazy = da.from_array(image, chunks=((1,) * lead[0] if lead else (2, 2), *lead[1:], *([4] if lead else []), chunks))
+    made = tileconv.convolve(lazy, kernel, **words)
+    assert 0 not in {size for along in made.chunks for size in along}
+    assert made.compute(scheduler="synchronous").tolist() == tileconv.convolve(image, kernel, **words).tolist()

@@ -31,7 +31,7 @@ def correlate(
     """
     wide = np.asarray(weights).astype(np.longdouble)
     with np.errstate(all="ignore"):
-        return _slide(np.asarray(image).astype(np.longdouble), wide, border, value, extent, anchor).astype(np.float64)
+        return slide(np.asarray(image).astype(np.longdouble), wide, border, value, extent, anchor).astype(np.float64)
 
 
 def convolve(
@@ -52,7 +52,7 @@ def correlate_exact(
     anchor: Sequence[int] | None = None,
 ) -> np.ndarray:
     """Return the same sums of whole numbers as Python integers (dtype object)."""
-    return _slide(_integers(image), _integers(weights), border, value, extent, anchor)
+    return slide(_integers(image), _integers(weights), border, value, extent, anchor)
 
 
 def convolve_exact(
@@ -89,7 +89,7 @@ def _integers(array: np.ndarray) -> np.ndarray:
     return numbers.reshape(array.shape)
 
 
-def _slide(
+def slide(
     image: np.ndarray, weights: np.ndarray, border: Rules, value: Values, extent: str, anchor: Sequence[int] | None
 ) -> np.ndarray:
     axes = range(image.ndim)

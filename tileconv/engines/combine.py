@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tileconv.engines.choose import Choice
 from tileconv.engines.values import FLOAT32, FLOAT64, INT64, Precision, Values, held, working_dtype
+from tileconv.errors import TileError
 from tileconv.kernels.operations import Absolute, Clip, Linear, Magnitude, Operation, Rescale, Unsharp
 
 Array = NDArray[Any]
@@ -41,6 +42,8 @@ def combine(operation: Operation, pixels: Array, sums: list[Array], choices: tup
             np.ascontiguousarray(pixels, out.dtype), blurred, real(operation.amount), real(operation.threshold), made
         )
         return made
+    if isinstance(operation, Clip) and pixels.dtype == np.uint64 and out.dtype == INT64:
+        pixels = np.minimum(pixels, np.uint64(np.iinfo(INT64).max))  # the end of the range lies in int64
     return _pointwise(operation, pixels.astype(out.dtype), out)
 
 
@@ -61,8 +64,11 @@ def _divided(sums: Array, choice: Choice, out: Values) -> Array:
 
 def _pointwise(operation: Rescale | Absolute | Clip, made: Array, out: Values) -> Array:
     if isinstance(operation, Absolute):
-        if made.dtype == INT64:  # the lowest has no positive in the type: it becomes the highest
-            np.maximum(made, -np.iinfo(INT64).max, out=made)
+        if made.dtype == INT64 and made.size and made.min() == np.iinfo(INT64).min:
+            raise TileError(
+                f"the absolute value of {made.min()} does not fit int64",
+                fix=f"If it marks missing pixels set input.nodata: {made.min()} and missing; else clip them first.",
+            )
         return np.abs(made, out=made)
     if isinstance(operation, Clip):
         return np.clip(made, _held(out.low, out.dtype), _held(out.high, out.dtype), out=made)
@@ -107,7 +113,7 @@ def outcome(operation: Operation, values: Values, choices: tuple[Choice, ...], p
         low, high = _range(choice, values)
         if choice.sums.guarded and choice.kernel.divide_by == 1 and operation.offset == 0:
             return Values.of(INT64)
-        whole = choice.sums.exact and choice.kernel.divide_by == 1 and operation.offset.is_integer()
+        whole = choice.sums.exact and keeps_whole(operation)
         return held(low + min(operation.offset, 0), high + max(operation.offset, 0), whole=whole, work=work)
     if isinstance(operation, Magnitude):
         ends = [max(map(abs, _range(c, values))) for c in choices]
@@ -115,8 +121,10 @@ def outcome(operation: Operation, values: Values, choices: tuple[Choice, ...], p
     if isinstance(operation, Unsharp):
         swing = abs(operation.amount) * (high - low if math.isfinite(high - low) else math.inf)
         return Values(work, whole=False, low=low - swing, high=high + swing)
-    if values.dtype == INT64 and _stays_int64(operation, whole=whole):
-        return _in_int64(operation, values)
+    if values.dtype.kind in "iu" and values.dtype.itemsize == 8 and keeps_whole(operation):
+        stays = _in_64_bits(operation, values)
+        if stays is not None:
+            return stays
     if isinstance(operation, Absolute):
         peak, least = values.peak, (0.0 if low <= 0 <= high else min(abs(low), abs(high)))
         return held(least, peak, whole=whole, work=work)
@@ -125,24 +133,34 @@ def outcome(operation: Operation, values: Values, choices: tuple[Choice, ...], p
         return held(_limited(low, operation), _limited(high, operation), whole=whole, work=work)
     ends = [low, high, *(operation.gain * v if operation.gain else 0.0 for v in (low, high))]
     ends += [v + operation.offset for v in ends[2:]]
-    whole = whole and operation.gain.is_integer() and operation.offset.is_integer()
+    whole = whole and keeps_whole(operation)
     return held(min(ends), max(ends), whole=whole, work=work)
 
 
-def _stays_int64(operation: Operation, *, whole: bool) -> bool:
-    """Return whether int64 pixels of any size stay whole and in int64."""
+def keeps_whole(operation: Operation) -> bool:
+    """Return whether *operation* makes whole numbers of whole numbers."""
+    if isinstance(operation, Linear):
+        kernel = operation.kernel
+        return kernel.integral and kernel.divide_by == 1 and operation.offset.is_integer()
+    if isinstance(operation, Rescale):
+        return operation.gain.is_integer() and operation.offset.is_integer()
     if isinstance(operation, Clip):
-        return whole and all(end.is_integer() or math.isinf(end) for end in (operation.low, operation.high))
-    return whole and (isinstance(operation, Absolute) or operation == Rescale(1.0, 0.0))
+        return all(end.is_integer() or math.isinf(end) for end in (operation.low, operation.high))
+    return isinstance(operation, Absolute)
 
 
-def _in_int64(operation: Operation, values: Values) -> Values:
-    low, high = values.low, values.high
+def _in_64_bits(operation: Operation, values: Values) -> Values | None:
+    """Return what whole *operation* makes of 64-bit whole numbers of any size, in their own type; or None."""
+    low, high, limits = values.low, values.high, np.iinfo(values.dtype)
     if isinstance(operation, Absolute):
         low, high = (0.0 if low <= 0 <= high else min(abs(low), abs(high))), values.peak
     elif isinstance(operation, Clip):
         low, high = _limited(low, operation), _limited(high, operation)
-    return Values(INT64, whole=True, low=low, high=high)
+        if operation.low > limits.max or operation.high < limits.min or (limits.min == 0 and high < 2.0**63):
+            return None  # a narrower type holds them
+    elif operation != Rescale(1.0, 0.0):
+        return None
+    return Values(values.dtype, whole=True, low=low, high=high)
 
 
 def _held(value: float, dtype: np.dtype[Any]) -> Any:
@@ -179,12 +197,13 @@ def error_bound(operation: Operation, choices: tuple[Choice, ...], peak: float, 
     own = [c.chosen.bound_per_peak * peak for c in choices]
     ulp = 0.0 if out.whole else float(np.finfo(out.dtype).eps)
     gains = [c.kernel.absolute_sum / abs(c.kernel.divide_by) * peak for c in choices]
-    if isinstance(operation, Linear):
-        return own[0] + ulp * (gains[0] + abs(operation.offset))
+    if isinstance(operation, Linear):  # into the type of the result, divisor, division, offset and its sum
+        return own[0] + ulp * (2.5 * gains[0] + abs(operation.offset))
     if isinstance(operation, Magnitude):
         return math.hypot(*own) + 2 * ulp * math.hypot(*gains)
     if isinstance(operation, Unsharp):
         return abs(operation.amount) * own[0] + 2 * ulp * (1 + abs(operation.amount)) * (peak + gains[0])
     if isinstance(operation, Rescale):
         return 2 * ulp * (abs(operation.gain) * peak + abs(operation.offset))
-    return ulp * peak
+    limits = [abs(end) for end in (out.low, out.high) if math.isfinite(end)]
+    return ulp * max(peak, *limits) if limits else ulp * peak  # a clip's ends are rounded too

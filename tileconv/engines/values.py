@@ -54,9 +54,15 @@ class Values:
         """The largest absolute value, infinite where unknown."""
         return max(abs(self.low), abs(self.high))
 
+    def hold(self, value: float) -> bool:
+        """Return whether a pixel of *value* leaves all true that is said of the pixels."""
+        if self.dtype.kind in "iu" and not np.iinfo(self.dtype).min <= value <= np.iinfo(self.dtype).max:
+            return False  # their float bounds may lie one beyond
+        return self.low <= value <= self.high and (not self.whole or float(value).is_integer())
+
     def including(self, value: float) -> Values:
         """Return the same with *value* among the pixels, as a constant border adds it."""
-        whole = self.whole and float(value).is_integer()
+        value, whole = float(value), self.whole and float(value).is_integer()
         return Values(self.dtype, whole, min(self.low, value), max(self.high, value))
 
 
@@ -116,3 +122,15 @@ def held(low: float, high: float, *, whole: bool, work: Dtype) -> Values:
             if peak < 2.0**bits:
                 return Values(dtype, whole=True, low=low, high=high)
     return Values(work, whole=False, low=low, high=high)
+
+
+def beside(values: Values, value: float, *, work: Dtype, exact: bool) -> Values:
+    """Return pixels like *values* with *value* among them, in a type for both.
+
+    No type holds uint64 and negative numbers: with *exact* that is int64, and pixels beyond it are refused when they
+    are met; else it is *work*, which rounds.
+    """
+    more = values.including(value)
+    if exact and more.whole and values.dtype == np.uint64 and Values.of(INT64).hold(value):
+        return Values(INT64, whole=True, low=more.low, high=2.0**63)
+    return held(more.low, more.high, whole=more.whole, work=work)

@@ -57,6 +57,27 @@ def cast(pixels: Array, dtype: np.dtype[Any], *, overflow: str = "clip") -> tupl
     return made, clipped
 
 
+def exactly(pixels: Array, dtype: np.dtype[Any], besides: Array | None = None) -> Array:
+    """Return *pixels* held as *dtype*, on the way between stages; those that *besides* marks may become anything.
+
+    Raises
+    ------
+    TileError
+        If 64-bit whole numbers would be rounded, or leave int64.
+    """
+    if pixels.dtype.kind in "iu" and pixels.dtype.itemsize == 8 and pixels.dtype != dtype:
+        counted = pixels if besides is None else pixels[~besides]
+        low, high = (int(counted.min()), int(counted.max())) if counted.size else (0, 0)
+        bits = 63 if dtype.kind == "i" else np.finfo(dtype).nmant + 1
+        if max(high, -low - (dtype.kind == "i")) >= 2**bits + (dtype.kind == "f"):
+            raise TileError(
+                f"{dtype} cannot hold pixels from {low} to {high} without rounding",
+                why=f"the plan holds these {pixels.dtype} pixels in {dtype}, for what stands beside them",
+                fix="Set precision: float64 to round them.",
+            )
+    return pixels.astype(dtype, copy=False)
+
+
 def _to_float(pixels: Array, dtype: np.dtype[Any]) -> tuple[Array, int]:
     with np.errstate(over="ignore"):
         made = pixels.astype(dtype)

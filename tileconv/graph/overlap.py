@@ -159,7 +159,8 @@ def _wraps(job: Pass, i: int) -> bool:
 
 
 def _merged(chunks: tuple[int, ...], job: Pass, i: int) -> tuple[int, ...]:
-    """Return *chunks* merged along axis *i* until each is at least as long as the halo that its neighbours need."""
+    """Return *chunks* merged along axis *i* until each makes pixels and is as long as the halo its neighbours need."""
+    chunks = _without_empty(chunks, _tiles(chunks, job, i))
     while len(chunks) > 1:
         depth = max(_depth(chunks, _tiles(chunks, job, i), job, i))
         if depth <= min(chunks) and depth < sum(chunks):
@@ -175,3 +176,18 @@ def _merged(chunks: tuple[int, ...], job: Pass, i: int) -> tuple[int, ...]:
             merged[-2:] = [merged[-2] + merged[-1]]
         chunks = tuple(merged)
     return chunks
+
+
+def _without_empty(chunks: Sequence[int], tiles: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    """Return *chunks* with those that become an empty tile (``valid`` cuts them off) joined to a neighbour."""
+    merged: list[int] = []
+    waiting = 0
+    for chunk, (start, stop) in zip(chunks, tiles, strict=True):
+        if start < stop:
+            merged.append(waiting + chunk)
+            waiting = 0
+        elif merged:
+            merged[-1] += chunk
+        else:
+            waiting += chunk
+    return tuple(merged)

@@ -15,7 +15,8 @@ from tileconv.engines.borders import Border, extend
 from tileconv.engines.combine import combine
 from tileconv.engines.sums import kernel_sums
 from tileconv.errors import TileError
-from tileconv.graph.cast import cast
+from tileconv.graph.cast import cast, exactly
+from tileconv.images import equal
 from tileconv.kernels.operations import Unsharp
 from tileconv.planning.model import Pass
 from tileconv.planning.regions import regions
@@ -128,14 +129,15 @@ def _mark(job: Pass, pixels: Array, have: Box, tile: Box) -> tuple[Array, int]:
         return pixels, 0
     absent = np.isnan(pixels) if pixels.dtype.kind == "f" else np.zeros(pixels.shape, bool)
     if missing.nodata is not None:
-        absent |= pixels == missing.nodata
-    count = int(absent[have.intersect(tile).within(have)].sum())
+        absent |= equal(pixels, missing.nodata)
+    inside = have.intersect(tile)  # nothing of a tile that lies wholly beyond the image
+    count = int(absent[inside.within(have)].sum()) if inside.size else 0
     if count and missing.rule == "error":
         raise TileError(
             f"{count:,} missing pixels under missing: {{rule: error}}",
             fix="Choose rule propagate or fill, or repair the input.",
         )
-    made = pixels.astype(dtype)
+    made = exactly(pixels, dtype, besides=absent) if job.exact else pixels.astype(dtype)
     if absent.any():
         made[absent] = np.nan if missing.rule == "propagate" else missing.value
     return made, count
@@ -145,8 +147,9 @@ def _run(stage: Stage, pixels: Array, have: Box, want: Box, out: Box) -> tuple[A
     """Return the stage's pixels of *out*, from *pixels* of *have*, extended to *want* at the borders of its image."""
     if not stage.choices:
         return combine(stage.operation, pixels, [], (), stage.values_out), 0
-    block = extend(pixels.astype(stage.padded.dtype, copy=False), have, want, stage.domain_in, stage.borders)
-    del pixels
+    held = exactly(pixels, stage.padded.dtype) if stage.padded.whole else pixels.astype(stage.padded.dtype, copy=False)
+    block = extend(held, have, want, stage.domain_in, stage.borders)
+    del pixels, held
     made = [kernel_sums(c, block, want, out, stage.domain_out) for c in stage.choices]
     sums = [s for s, _ in made]
     fallbacks = sum(n for _, n in made)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt
@@ -31,7 +31,14 @@ def number(value: object, name: str, *, fix: str = "") -> float:
     """Return *value* as a float; KernelError if it is no real number."""
     if not isinstance(value, Real) or isinstance(value, bool):
         raise KernelError(f"{name} must be a number, found {value!r}", fix=fix)
-    return float(value)
+    try:
+        real = float(value)
+    except OverflowError as error:
+        raise KernelError(f"{name} is too large, found {value}") from error
+    if isinstance(value, Integral) and int(value) != real:
+        fix = f"The nearest is {real:.0f}."
+        raise KernelError(f"{name} must be a number that float64 holds, found {value}", fix=fix)
+    return real
 
 
 def per_axis(value: float | Mapping[str, float], axes: str, name: str, *, above: float) -> tuple[float, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from tileconv.boxes import TileGrid
 from tileconv.engines.values import Dtype
 from tileconv.errors import PlanError
-from tileconv.images import DECODED_CACHE_BYTES, ImageInfo
+from tileconv.images import DECODED_CACHE_BYTES, ImageInfo, as_text
 from tileconv.planning.layout import lay_out
 from tileconv.planning.memory import (
     BASE_BYTES,
@@ -249,7 +249,7 @@ def _missing(spec: PipelineSpec, source: ImageInfo) -> Missing | None:
     nodata = spec.input.nodata if spec.input.nodata is not None else source.nodata
     if nodata is not None and spec.missing is None:
         raise PlanError(
-            f"pixels of value {nodata:g} are missing ones, and the spec does not say what becomes of them",
+            f"pixels of value {as_text(nodata)} are missing ones, and the spec does not say what becomes of them",
             where=spec.input.path,
             why="a kernel would mix them with real pixels",
             fix="Add missing: {rule: propagate}, {rule: fill, value: 0} or {rule: error}.",

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from tileconv.boxes import Box, TileGrid
-from tileconv.engines.values import Dtype, Precision, Values, held, working_dtype
+from tileconv.engines.combine import keeps_whole
+from tileconv.engines.values import Dtype, Precision, Values, beside, working_dtype
 from tileconv.images import ImageInfo
 from tileconv.planning.model import Missing, Pass
 from tileconv.planning.passes import split
@@ -44,7 +45,8 @@ def lay_out(
         As ``make_stages`` says.
     """
     domain = Box.of_shape([source.shape[source.axes.index(a)] if a in source.axes else 1 for a in SPACE])
-    block = block_values(source.dtype, missing, precision)
+    exact = precision == "auto" and all(keeps_whole(spec.operation) for spec in specs)
+    block = block_values(source.dtype, missing, precision, exact=exact)
     groups = split(make_stages(specs, domain, block, precision))
     passes: list[Pass] = []
     for number, (stages, why) in enumerate(groups):
@@ -70,13 +72,17 @@ def lay_out(
                 strip=image.shape[-2] if len(image.shape) > 1 else 1,
                 missing=None if passes else missing,
                 overflow=overflow,
+                exact=exact and not passes,
             )
         )
     return passes
 
 
-def block_values(dtype: Dtype, missing: Missing | None, precision: Precision) -> Values:
-    """Return what the pixels of a block are like once missing ones are dealt with."""
+def block_values(dtype: Dtype, missing: Missing | None, precision: Precision, *, exact: bool = False) -> Values:
+    """Return what the pixels of a block are like once missing ones are dealt with.
+
+    With *exact* uint64 pixels beside a negative one are held in int64, and larger ones refused when they are met.
+    """
     values = Values.of(dtype)
     if missing is None or missing.rule == "error" or (values.whole and missing.nodata is None):
         return values
@@ -84,22 +90,20 @@ def block_values(dtype: Dtype, missing: Missing | None, precision: Precision) ->
     if missing.rule == "propagate":
         return Values(work, whole=False, low=values.low, high=values.high) if values.whole else values
     value = missing.value or 0.0
-    more = values.including(value)
-    fits = values.low <= value <= values.high and (more.whole or not values.whole)
-    return values if fits else held(more.low, more.high, whole=more.whole, work=work)
+    return values if values.hold(value) else beside(values, value, work=work, exact=exact)
 
 
 def output_dtype(asked: str, source: Dtype, values: Values, *, computed: bool) -> Dtype:
     """Return the output's pixel type for what the spec asks.
 
-    ``auto`` loses nothing: float64 stays, whole numbers become int32 or int64 by their range, all else float32; an
-    image that no stage touched keeps its type.
+    ``auto`` loses nothing: float64 and uint64 stay, whole numbers become int32 or int64 by their range, all else
+    float32; an image that no stage touched keeps its type.
     """
     if asked == "input":
         return source
     if asked != "auto":
         return np.dtype(asked)
-    if values.whole and computed:
+    if values.whole and computed and values.dtype != np.uint64:
         return np.dtype(np.int32 if values.low >= -(2.0**31) and values.high < 2.0**31 else np.int64)
     return values.dtype
 

@@ -51,6 +51,8 @@ class Pass:
         Rows of a tile that are made at once.
     cache_bytes
         The most decoded bytes of a compressed source that a process keeps from one tile to another.
+    exact
+        Whether 64-bit whole numbers that the block's type would round are refused: the stages keep whole numbers whole.
     """
 
     stages: tuple[Stage, ...]
@@ -64,6 +66,7 @@ class Pass:
     strip: int
     missing: Missing | None = None
     overflow: str = "clip"
+    exact: bool = False
     method: str = "windows"
     why_method: str = ""
     why_tile: str = ""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from tileconv.boxes import Box, Halo
 from tileconv.engines.borders import Border
 from tileconv.engines.choose import Choice, choose, in_space
-from tileconv.engines.combine import error_bound, outcome
-from tileconv.engines.values import Precision, Values, held, working_dtype
+from tileconv.engines.combine import error_bound, keeps_whole, outcome
+from tileconv.engines.values import Precision, Values, beside, working_dtype
 from tileconv.errors import PlanError
 from tileconv.kernels.operations import Operation, Unsharp
 from tileconv.spec.model import StageSpec
@@ -96,7 +96,8 @@ def _stage(spec: StageSpec, name: str, domain: Box, values: Values, precision: P
         spec.border.get(a, Border()) if b + c else UNTOUCHED
         for a, b, c in zip(SPACE, halo.before, halo.after, strict=True)
     )
-    padded = _padded(values, borders, precision)
+    exact = precision == "auto" and keeps_whole(spec.operation)
+    padded = _padded(values, borders, precision, exact=exact)
     image = _extent(domain, halo, spec.extent)
     zeros = all(b == Border("constant", 0.0) for b in borders if b is not UNTOUCHED)
     whole = zeros and image.size <= WHOLE_PX and not isinstance(spec.operation, Unsharp)  # it needs its own pixels too
@@ -116,20 +117,12 @@ def _stage(spec: StageSpec, name: str, domain: Box, values: Values, precision: P
     )
 
 
-def _padded(values: Values, borders: Sequence[Border], precision: Precision) -> Values:
-    """Return *values* in a type that holds the constants of *borders* too."""
+def _padded(values: Values, borders: Sequence[Border], precision: Precision, *, exact: bool) -> Values:
+    """Return *values* in a type that holds the constants of *borders* too; *exact* as ``beside`` takes it."""
     for border in borders:
-        if border.rule == "constant" and not (
-            values.low <= border.value <= values.high and _holds(values, border.value)
-        ):
-            more = values.including(border.value)
-            work = working_dtype(values.dtype, precision)
-            values = held(more.low, more.high, whole=more.whole, work=work)
+        if border.rule == "constant" and not values.hold(border.value):
+            values = beside(values, border.value, work=working_dtype(values.dtype, precision), exact=exact)
     return values
-
-
-def _holds(values: Values, value: float) -> bool:
-    return values.dtype.kind == "f" or float(value).is_integer()
 
 
 def _halo(halos: Sequence[Halo]) -> Halo:

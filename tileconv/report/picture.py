@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tileconv.boxes import Box, TileGrid
 from tileconv.errors import GeometryError
-from tileconv.images import ImageInfo
+from tileconv.images import ImageInfo, equal
 from tileconv.sinks.files import replacing
 from tileconv.sources.source import Source
 
@@ -88,7 +88,7 @@ def _reduced(source: Source, plane: Box, max_px: int) -> NDArray[np.float64]:
         values = block.reshape(-1, *part.shape[-2:]).astype(np.float64)
         valid = np.isfinite(values)
         if source.info.nodata is not None:
-            valid &= values != source.info.nodata
+            valid &= ~equal(block, source.info.nodata).reshape(values.shape)
         values[~valid] = 0.0
         with np.errstate(invalid="ignore"):
             means = _sums(values, step) / _sums(valid.astype(np.float64), step)

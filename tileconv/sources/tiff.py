@@ -15,7 +15,7 @@ import numpy as np
 
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
-from tileconv.images import ImageInfo
+from tileconv.images import ImageInfo, as_text
 from tileconv.sources.axes import AxisMap, map_axes
 from tileconv.sources.cache import OPEN_FILES, Cache, decoded
 from tileconv.sources.source import (
@@ -109,7 +109,7 @@ class TiffSource:
         self._map, guessed = map_axes(layout.axes, layout.shape, axes, self.where)
         absent = int(layout.missing.sum())
         if absent:
-            more += (f"{absent} of {layout.missing.size} segments are not stored and read as {nodata or 0:g}",)
+            more += (f"{absent} of {layout.missing.size} segments are not stored and read as {as_text(nodata or 0)}",)
         names = self._map.axes
         shape = self._map.of_file(layout.shape)
         self._absent = (absent, layout.missing.size)

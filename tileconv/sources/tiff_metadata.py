@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from tileconv.errors import SourceError
+from tileconv.images import exact_number
 from tileconv.sources.tiff_guard import PAGE_LIMIT
 
 XML_LIMIT_BYTES = 64 * 2**20
@@ -91,12 +92,13 @@ def nodata_of(page: Any) -> tuple[float | None, tuple[str, ...]]:
     if tag is None:
         return None, ()
     try:
-        value = float(str(tag.value).strip().rstrip("\0").replace(",", "."))
+        text = str(tag.value).strip().rstrip("\0").replace(",", ".")
+        value = exact_number(int(text) if text.lstrip("+-").isdecimal() else float(text))
         whole = page.dtype.kind in "bui"
         limits = np.iinfo(np.uint8 if page.dtype.kind == "b" else page.dtype) if whole else None
-        if limits is None or (value.is_integer() and limits.min <= value <= limits.max):
+        if limits is None or (limits.min <= value <= limits.max and value == int(value)):
             return value, ()
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     return None, (f"the nodata tag {tag.value!r} is no value of {page.dtype} and is ignored",)
 

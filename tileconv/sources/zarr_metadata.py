@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from tileconv.boxes import default_axes
 from tileconv.errors import SourceError
+from tileconv.images import exact_number
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,8 @@ def describe(array: Any, metadata: Path, ome: Mapping[str, Any] | None) -> Descr
             described.notes.append(f"the array names no axes: {default_axes(array.ndim)} is assumed")
     value = array.attrs.get("_FillValue")
     if isinstance(value, int | float):
-        described.nodata = float(value)
+        with suppress(OverflowError):  # no pixel has it
+            described.nodata = exact_number(value)
     return described
 
 

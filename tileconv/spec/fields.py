@@ -31,6 +31,11 @@ class Word:
 
 
 @dataclass(frozen=True)
+class Exact:
+    """The note of a number that stays an int where no float is that number; elsewhere such a number is refused."""
+
+
+@dataclass(frozen=True)
 class Written:
     """The annotation of a field as it stands in a file."""
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from tileconv.engines.borders import Border
 from tileconv.kernels.operations import Operation
 from tileconv.kernels.parameters import Count
-from tileconv.spec.fields import Written
+from tileconv.spec.fields import Exact, Written
 from tileconv.spec.words import AxesText, Axis, Executor, Index, Memory, StageId, Workers
 
 Over = Literal["yx", "zyx"]
@@ -31,7 +31,7 @@ class InputSpec:
     series: Annotated[Index, "Which image of a file that holds several."] = 0
     level: Annotated[Index, "Which level of a pyramid; 0 is the full size."] = 0
     axes: Annotated[str | None, Written(AxesText), "Names of the axes as stored, where the file does not say."] = None
-    nodata: Annotated[float | None, "The pixel value that means missing; overrides the file's own."] = None
+    nodata: Annotated[float | None, Exact(), "The pixel value that means missing; overrides the file's own."] = None
     missing_chunks: Annotated[
         Literal["report", "error"], "Whether chunks that a store lacks are counted as fill value, or refused."
     ] = "report"
@@ -42,7 +42,7 @@ class MissingSpec:
     """How missing pixels (NaN and nodata) are treated; ``value`` belongs to the rule ``fill`` alone."""
 
     rule: Annotated[Literal["propagate", "fill", "error"], "What becomes of missing pixels."]
-    value: Annotated[float | None, "What fill puts in their place."] = None
+    value: Annotated[float | None, Exact(), "What fill puts in their place."] = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from tileconv.engines.borders import ALIASES
 from tileconv.errors import Problem
-from tileconv.spec.fields import REQUIRED, Arm, Field, arms, bounds, describe, items_of, word_of
+from tileconv.spec.fields import REQUIRED, Arm, Exact, Field, arms, bounds, describe, items_of, word_of
 from tileconv.spec.text import ListNode, MapNode, Node, Place, ScalarNode, is_nothing, kind_of, problem_at
 
 BAD: Any = object()
@@ -202,4 +202,13 @@ def _bounded(node: ScalarNode, arm: Arm) -> int | float:
     low, above = bounds(arm)
     if number < low or number <= above or (arm.type is int and (number != int(number) or abs(number) >= 2**53)):
         raise Refused
-    return int(number) if arm.type is int else number
+    return int(number) if arm.type is int else _exact(node.text, number, arm)
+
+
+def _exact(text: str, number: float, arm: Arm) -> float:
+    """Return *number*, which *text* says, unless that is a whole number that no float64 is."""
+    if abs(number) < 2**53 or not text.lstrip("+-").isdecimal() or int(text) == number:
+        return number
+    if any(isinstance(note, Exact) for note in arm.notes):
+        return int(text)
+    raise Refused(f"no float64 is this number; the nearest is {number:.0f}")
