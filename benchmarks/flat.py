@@ -40,6 +40,8 @@ class Squares:
     side: int
     where: str = "squares"
     cache_bytes: int = 0
+    changed: int = 0
+    libraries: tuple[str, ...] = ()
 
     @property
     def info(self) -> ImageInfo:
@@ -49,7 +51,7 @@ class Squares:
     @property
     def fingerprint(self) -> dict[str, str | int]:
         """The size says it all."""
-        return {"size": self.side, "mtime_ns": 0, "digest": "squares"}
+        return {"size": self.side, "digest": "squares"}
 
     def read(self, box: Box) -> NDArray[Any]:
         """Return the pixels of *box*."""

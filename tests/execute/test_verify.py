@@ -137,7 +137,7 @@ def test_an_input_that_is_gone_or_changed(tmp_path):
     with pytest.raises(SourceError, match=r"a\.tif: expected a TIFF.*found nothing"):
         tileconv.verify(tmp_path / "o.zarr", recompute="1")
     write_tiff(tmp_path / "a.tif", np.zeros((160, 176), "uint16"), tile=32)
-    with pytest.raises(ResumeError, match="input mtime_ns was"):
+    with pytest.raises(ResumeError, match=r"input (size|digest|blocks) was"):
         tileconv.verify(tmp_path / "o.zarr", recompute="1")
     assert tileconv.verify(tmp_path / "o.zarr").damages == ()
 

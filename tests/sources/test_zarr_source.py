@@ -229,9 +229,13 @@ def test_chunks_written_anew_are_read_anew_and_change_the_fingerprint(tmp_path, 
     image[16:32, 48:72] = image[::-1][16:32, 48:72].copy()
     later = open_source(path)
     assert_reads(later, image)
-    assert {k for k, v in later.fingerprint.items() if v != first.fingerprint[k]} == {"chunks"}
-    os.utime(chunk, ns=(stat.st_atime_ns, stat.st_mtime_ns + 10**9))
+    assert {k for k, v in later.fingerprint.items() if v != first.fingerprint[k]} == {"sample"}
+    assert later.changed == stat.st_mtime_ns + 10**9 > first.changed
+    for file in path.rglob("*"):
+        os.utime(file, ns=(5, 5))
     assert open_source(path).fingerprint == later.fingerprint
+    chunk.write_bytes(chunk.read_bytes() + b"0")
+    assert open_source(path).fingerprint["stored"] != later.fingerprint["stored"]
 
 
 def test_threads_and_pickle(tmp_path):

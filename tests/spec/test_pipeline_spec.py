@@ -21,6 +21,7 @@ from tileconv.spec import (
     parse_spec,
     spec_from_mapping,
 )
+from tileconv.spec.paths import absolute
 
 DOCS = Path(__file__).parents[2] / "docs"
 FULL = """
@@ -74,7 +75,7 @@ def message(mapping: dict[str, Any]) -> str:
 
 
 def test_every_key_is_read(full: PipelineSpec, tmp_path: Path) -> None:
-    assert (full.input.path, full.input.axes, full.input.nodata) == (str(tmp_path / "../a.tif"), "yxc", -1.0)
+    assert (full.input.path, full.input.axes, full.input.nodata) == (str(tmp_path.parent / "a.tif"), "yxc", -1.0)
     assert (full.input.series, full.input.level, full.input.missing_chunks) == (1, 2, "error")
     blur, unsharp, own, clip = full.stages
     assert blur.parameters == {"sigma": {"y": 2.0, "x": 3.5}}
@@ -210,3 +211,14 @@ def test_docs_example_is_right(tmp_path: Path) -> None:
     assert examples
     for example in examples:
         parse_spec(example, "docs/spec.md", tmp_path, environ={})
+
+
+def test_one_place_has_one_name(tmp_path: Path) -> None:
+    """Behind a link ``..`` is the folder above its target; a link that is not gone back from keeps its name."""
+    (tmp_path / "far" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "deep")
+    (tmp_path / "here").mkdir()
+    assert absolute("link/../a.tif", tmp_path) == str(tmp_path.resolve() / "far" / "a.tif")
+    assert absolute("../here/a.tif", tmp_path / "here") == absolute("a.tif", tmp_path.resolve() / "here")
+    assert absolute("link/a.tif", tmp_path) == str(tmp_path / "link" / "a.tif")
+    assert absolute("s3://bucket/../a", tmp_path) == "s3://bucket/../a"

@@ -11,7 +11,7 @@ from tileconv.execute.folder import RunFolder
 from tileconv.execute.journal import History
 from tileconv.execute.resume import Todo, left_to_do, sinks_of
 from tileconv.execute.verify import check_not_replaced
-from tileconv.execute.what import adopt, check_same, what
+from tileconv.execute.what import adopt, check_same, touched, what
 from tileconv.planning.model import Plan
 from tileconv.sinks.files import refuse_same, sink_errors
 from tileconv.sinks.zarr import ZarrSink
@@ -20,13 +20,14 @@ from tileconv.sources.source import Source
 
 @dataclass(frozen=True)
 class Begun:
-    """A run about to make tiles: its plan with the tiles that are in force, and what is left of it."""
+    """A run about to make tiles: its plan with the tiles that are in force, what is left of it, and what to say."""
 
     plan: Plan
     sinks: Sequence[ZarrSink]
     history: History
     todo: Todo
     resumed: bool
+    notes: tuple[str, ...] = ()
 
 
 def refuse_outputs(plan: Plan, source: Source) -> None:
@@ -67,7 +68,7 @@ def begin(plan: Plan, source: Source, folder: RunFolder, *, overwrite: bool, his
     folder.tidy()
     history = history or History.of(folder.journal, [len(work.grid) for work in plan.passes])
     todo = left_to_do(plan, sinks, history)
-    return Begun(plan, sinks, history, todo, resumed=True)
+    return Begun(plan, sinks, history, todo, resumed=True, notes=touched(recorded, source))
 
 
 def _anew(plan: Plan, source: Source, folder: RunFolder, *, overwrite: bool) -> None:

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,35 +19,54 @@ from tileconv.retry import retrying
 from tileconv.sinks.zarr import MARKER
 from tileconv.sources.source import Source
 from tileconv.spec.model import StageSpec, as_mapping
+from tileconv.spec.paths import stem
 
 MOST_WEIGHTS = 4096
 """The most weights of a kernel file that are written down; of a larger one only the digest is."""
 
 
 def provenance(plan: Plan, source: Source, counts: Counts) -> dict[str, Any]:
-    """Return what made the output: the whole spec, weights that lay in files, digests, engines and versions."""
+    """Return what determines the output: the spec, digests, engines and versions; nothing that may differ beside.
+
+    The spec is without ``run`` and the output's path, and holds the weights of kernel files, if these are not many. The
+    input's path is there because whoever makes the result again needs the input.
+    """
     stages = [stage for work in plan.passes for stage in work.stages]
-    weights = {s.name: _weights(words) for s, words in zip(stages, plan.spec.stages, strict=True)}
+    spec = as_mapping(plan.spec)
+    del spec["run"], spec["output"]["path"]
+    for words, stage in zip(spec["stages"], plan.spec.stages, strict=True):
+        if (weights := _weights(stage)) is not None:
+            words["kernel"] = weights
     return {
         "version": version("tileconv"),
         "fingerprint": plan.fingerprint(),
-        "spec": as_mapping(plan.spec),
+        "spec": spec,
         "input": source.fingerprint,
         "kernels": {s.name: [c.kernel.digest for c in s.choices] for s in stages},
-        "weights": {name: found for name, found in weights.items() if found is not None},
         "engines": {s.name: [c.engine for c in s.choices] for s in stages},
         "counts": asdict(counts),
-        "libraries": libraries(),
+        "libraries": libraries(plan, source),
         "channels": plan.info.channels,
         "python": sys.version.split()[0],
     }
 
 
-@cache
-def libraries() -> dict[str, str]:
-    """Return the versions of the libraries that decode, make and store pixels."""
-    names = ("imagecodecs", "numba", "numcodecs", "numpy", "pillow", "scipy", "tifffile", "zarr")
-    return {name: version(name) for name in names}
+def libraries(plan: Plan, source: Source) -> dict[str, str]:
+    """Return the versions of the libraries that take part in decoding, making and storing the pixels of *plan*."""
+    stages = [stage for work in plan.passes for stage in work.stages]
+    names = {"imagecodecs", "numpy", *source.libraries}
+    if stages or plan.source.dtype != plan.info.dtype:
+        names.add("numba")
+    if any(choice.engine == "fft" for stage in stages for choice in stage.choices):
+        names.add("scipy")
+    if len(plan.passes) > 1:  # which read what those before them stored
+        names |= {"numcodecs", "zarr"}
+    return {name: version(name) for name in sorted(names)}
+
+
+def image_name(plan: Plan) -> str:
+    """Return a name for viewers that holds wherever the output lies: ``hubble gaussian sobel``, of input and stages."""
+    return " ".join([stem(plan.spec.input.path), *(stage.id or stage.op for stage in plan.spec.stages)])
 
 
 def _weights(stage: StageSpec) -> Any:

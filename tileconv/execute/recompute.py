@@ -22,7 +22,7 @@ from tileconv.errors import PlanError, SourceError, TileconvError
 from tileconv.execute.progress import Progress, Silent
 from tileconv.execute.rerun import Again, plan_again
 from tileconv.execute.resume import tile_at
-from tileconv.execute.verify import Damage, Verification, verify_stored
+from tileconv.execute.verify import Damage, Verification, recorded_run, verify_stored
 from tileconv.graph.windows import read
 from tileconv.graph.work import needed, work
 from tileconv.images import ImageInfo
@@ -67,7 +67,7 @@ def verify(output: Path | str, *, recompute: str = "", seed: int = 0, progress: 
     if any(damage.tile is None for damage in found.damages):
         return replace(found, notes=(*found.notes, "nothing was made again, because more than tiles is damaged"))
     where = Path(output).absolute()
-    again = plan_again(where, where)
+    again = plan_again(where, where, run=recorded_run(where))
     boxes = sample(again.plan.passes[-1], recompute, seed)
     damages = _compare(again, where, boxes, progress or Silent())
     return replace(found, damages=(*found.damages, *damages), recomputed=len(boxes), notes=again.notes)

@@ -19,7 +19,7 @@ from tileconv.execute.journal import Journal
 from tileconv.execute.ledger import Ledger
 from tileconv.execute.local import run_rows, run_threads
 from tileconv.execute.progress import Progress, Silent
-from tileconv.execute.provenance import provenance
+from tileconv.execute.provenance import image_name, provenance
 from tileconv.execute.repair import mark_damaged
 from tileconv.execute.resume import reads, tile_at
 from tileconv.execute.stop import on_signals
@@ -144,7 +144,7 @@ def run_plan(
         peak_bytes(),
         begun.plan.peak_bytes,
         plan.fingerprint(),
-        source.info.notes,
+        (*source.info.notes, *begun.notes),
         begun.todo.kept,
         str(begun.todo) if begun.resumed else "",
         tuple(map(str, mended.found.damages)) if mended else (),
@@ -178,7 +178,8 @@ def _make(begun: Begun, source: Source, ledger: Ledger, *, overwrite: bool) -> N
             sink.finish({}) if sink.whole() else sink.finish_part()
     if ledger.failures:
         raise _unfinished(ledger, overwrite=overwrite)
-    sinks[-1].finish(provenance(plan, source, begun.history.counts()), window=_window(plan))
+    made = provenance(plan, source, begun.history.counts())
+    sinks[-1].finish(made, name=image_name(plan), window=_window(plan))
 
 
 def _prepare(begun: Begun) -> None:

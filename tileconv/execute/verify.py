@@ -25,6 +25,7 @@ from tileconv.execute.stop import Stop
 from tileconv.images import ImageInfo
 from tileconv.planning.build import usable_processors
 from tileconv.sinks.zarr import ZarrSink
+from tileconv.spec.model import RunSpec
 
 EXIT_DIFFERENT = 4
 BATCH = 1024
@@ -103,6 +104,18 @@ def recorded_plan(folder: RunFolder) -> dict[str, Any]:
         fix = f"Only the run folder holds the digests of tiles; tileconv rerun {folder.output} makes the result again."
         raise SourceError(f"expected the run folder of {folder.output}, found {found}", where=where, fix=fix)
     return plan
+
+
+def recorded_run(output: Path) -> dict[str, Any]:
+    """Return the section ``run`` of the spec of the run that made *output*; empty if that does not tell it.
+
+    Raises
+    ------
+    SourceError
+        If there is no run folder, or it is damaged.
+    """
+    run: dict[str, Any] = recorded_plan(RunFolder(output)).get("run", {})
+    return {key: value for key, value in run.items() if key in RunSpec.__dataclass_fields__}
 
 
 def plan_digest(folder: RunFolder) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -17,13 +18,20 @@ from tileconv.planning.stages import SPACE, Stage
 from tileconv.sources.source import Source
 from tileconv.spec.model import as_mapping
 
-FORMAT = 1
+FORMAT = 2
 LONGEST = 200
+CHANGED = "input_changed"
+CONTENT = ("input.size", "input.digest", "input.blocks", "input.stored", "input.sample")
+LAYOUT = ("output.axes", "output.chunks", "output.scale")
 ANEW = "Use what it was, choose another output path, or begin anew with --overwrite."
 
 
 def what(plan: Plan, source: Source) -> dict[str, Any]:
-    """Return ``plan.json`` of a run: all that decides pixels under ``what``, and the tiles under ``grids``."""
+    """Return ``plan.json`` of a run: all that decides pixels under ``what``, the tiles under ``grids``, the rest.
+
+    What changes no pixel is noted under ``run``: where the output was to lie, how the run was to go, and when the input
+    was changed last.
+    """
     asked, written = plan.spec.input, as_mapping(plan.spec)["stages"]
     stages = [stage for work in plan.passes for stage in work.stages]
     missing, last = plan.passes[0].missing, plan.passes[-1]
@@ -48,11 +56,27 @@ def what(plan: Plan, source: Source) -> dict[str, Any]:
         "output.axes": plan.info.axes,
         "output.chunks": plan.info.chunks,
         "output.scale": [plan.info.scale, plan.info.units, plan.info.origin, plan.info.channels],
-        "versions": {"tileconv": version("tileconv"), **libraries()},
+        "versions": {"tileconv": version("tileconv"), **libraries(plan, source)},
     }
     grids = [{"tile": work.grid.tile, "strip": work.strip, "tiles": len(work.grid)} for work in plan.passes]
-    made: dict[str, Any] = json.loads(json.dumps({"format": FORMAT, "what": parts, "grids": grids}, default=str))
+    spec = as_mapping(plan.spec)
+    run = spec["run"] | {"output": spec["output"]["path"], CHANGED: _date(source.changed)}
+    whole = {"format": FORMAT, "what": parts, "grids": grids, "run": run}
+    made: dict[str, Any] = json.loads(json.dumps(whole, default=str))
     return made
+
+
+def touched(recorded: dict[str, Any], source: Source) -> tuple[str, ...]:
+    """Return a note if the time of change of the input is not that of when the run *recorded* was begun."""
+    before, now = recorded["run"][CHANGED], _date(source.changed)
+    if before == now:
+        return ()
+    same = "its size and all parts that are compared are the same, so it is taken for the same"
+    return (f"the input was changed last at {now}, and at {before} when this output was begun: {same}",)
+
+
+def _date(ns: int) -> str:
+    return datetime.fromtimestamp(ns / 1e9).astimezone().isoformat(" ", "seconds") if ns else "an unknown time"
 
 
 def _stage(stage: Stage, words: dict[str, Any]) -> dict[str, Any]:
@@ -76,9 +100,13 @@ def check_same(recorded: dict[str, Any], now: dict[str, Any], output: str) -> No
     ResumeError
         If anything that decides pixels differs; the first difference is named with both values.
     """
-    found = first_difference(recorded.get("what"), now["what"])
-    if recorded.get("format") != FORMAT:
-        found = (("format of plan.json",), recorded.get("format"), FORMAT)
+    if (format_ := recorded.get("format")) != FORMAT:
+        problem = f"was begun by another version of tileconv: its plan.json has format {format_}, and not {FORMAT}"
+        why = "that does not tell all that decides pixels"
+        raise ResumeError(
+            problem, where=output, why=why, fix="Begin anew with --overwrite, or go on with that version."
+        )
+    found = first_difference(recorded["what"], now["what"])
     if found is None:
         return
     path, before, after = found
@@ -89,8 +117,19 @@ def check_same(recorded: dict[str, Any], now: dict[str, Any], output: str) -> No
         name = f"{path[2]} of stage {stage}" + "".join(f", {part}" for part in path[3:])
         if path[2] == "engine":
             fix = f"State engine: {before} in stage {stage}, or begin anew with --overwrite."
-    raise ResumeError(f"{name} was {_short(before)} when this output was begun, and is {_short(after)}", where=output,
-                      why="one image cannot hold the pixels of both", fix=fix)  # fmt: skip
+    problem = f"{name} was {_short(before)} when this output was begun, and is {_short(after)}"
+    if name in CONTENT:
+        problem += f"; the file was changed last at {now['run'][CHANGED]}, and at {recorded['run'][CHANGED]} then"
+    raise ResumeError(problem, where=output, why=_why(name), fix=fix)
+
+
+def _why(name: str) -> str:
+    """Return why an output cannot be gone on with where *name* differs."""
+    if name.startswith("versions"):
+        return "another version may make other bytes"
+    if name == "input.path":
+        return "an output is gone on with from the file that it was begun from"
+    return "one image cannot hold both" if name.startswith(LAYOUT) else "one image cannot hold the pixels of both"
 
 
 def first_difference(before: Any, after: Any, path: tuple[Any, ...] = ()) -> tuple[tuple[Any, ...], Any, Any] | None:

@@ -83,7 +83,8 @@ def summary(report: Report, *, repair: bool = False) -> str:
         return f"{report.output}\n{found}\nrepaired in {report.seconds:.1f} s: {mended}"
     if report.kept and not report.tiles:
         nothing = "nothing to repair" if repair else "already complete"
-        return f"{report.output}\n{shape} {report.dtype}, {nothing}: 0 of {tiles_text(report.kept)} to make"
+        said = f"{shape} {report.dtype}, {nothing}: 0 of {tiles_text(report.kept)} to make"
+        return "\n".join([f"{report.output}", said, *report.notes])
     lines = [
         f"{report.output}",
         f"{shape} {report.dtype} in {tiles_text(report.tiles)}, {report.seconds:.1f} s, "

@@ -263,15 +263,17 @@ class ZarrSink:
                 if _TEMPORARY.fullmatch(file.name):
                     remove(file)
 
-    def finish(self, provenance: Mapping[str, object], *, window: tuple[float, float] | None = None) -> None:
+    def finish(
+        self, provenance: Mapping[str, object], *, name: str = "", window: tuple[float, float] | None = None
+    ) -> None:
         """Make the store a complete image: write the ``ome`` attribute, and *provenance* under ``tileconv``.
 
         Parameters
         ----------
         provenance
             Where the pixels come from; JSON values.
-        window
-            As ``ome_attributes`` takes it.
+        name, window
+            As ``ome_attributes`` takes them; that of the store by default.
 
         Raises
         ------
@@ -284,7 +286,7 @@ class ZarrSink:
                 raise SinkError(f"{expected - found} of {expected} chunks were never written", where=str(self.path))
             attributes: dict[str, Any] = {MARKER: {**provenance, "complete": True}}
             if not self.plain:
-                attributes["ome"] = self._ome(window)
+                attributes["ome"] = self._ome(window, name)
             self._mark(attributes)
 
     def remove(self) -> None:
@@ -301,8 +303,8 @@ class ZarrSink:
             if self.path.exists():
                 retrying(self.path.resolve().rmdir)
 
-    def _ome(self, window: tuple[float, float] | None) -> dict[str, object]:
-        name = self.path.name.removesuffix(".zarr").removesuffix(".ome")
+    def _ome(self, window: tuple[float, float] | None, name: str = "") -> dict[str, object]:
+        name = name or self.path.name.removesuffix(".zarr").removesuffix(".ome")
         return ome_attributes(self.info, name=name, window=window)
 
     def _check(self, box: Box, array: NDArray[np.generic]) -> None:

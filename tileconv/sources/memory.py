@@ -8,7 +8,7 @@ import numpy as np
 
 from tileconv.boxes import Box, default_axes
 from tileconv.images import ImageInfo
-from tileconv.sources.source import Pixels, Reads, pixel_type
+from tileconv.sources.source import Fingerprint, Pixels, Reads, pixel_type
 
 
 class MemorySource:
@@ -22,6 +22,8 @@ class MemorySource:
     """
 
     cache_bytes = 0
+    changed = 0
+    libraries: tuple[str, ...] = ()
 
     def __init__(
         self, array: Pixels, axes: str | None = None, *, where: str = "array in memory", copies: bool = True
@@ -33,10 +35,10 @@ class MemorySource:
         self._array, self._copies = array, copies
 
     @property
-    def fingerprint(self) -> dict[str, str | int]:
-        """Size in bytes and digest of the pixels; an array has no time of change."""
+    def fingerprint(self) -> Fingerprint:
+        """Size in bytes and digest of all pixels."""
         digest = hashlib.sha256(np.ascontiguousarray(self._array).data).hexdigest()[:32]
-        return {"size": self._array.nbytes, "mtime_ns": 0, "digest": digest}
+        return {"size": self._array.nbytes, "digest": digest}
 
     def read(self, box: Box, reads: Reads | None = None) -> Pixels:  # noqa: ARG002  no chunk is kept
         """Return the pixels of *box*: a copy, or where ``copies`` is off perhaps a view that nobody may write to."""

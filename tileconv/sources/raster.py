@@ -26,6 +26,7 @@ from tileconv.sources.source import (
     fingerprint_of,
     pixel_type,
     reading,
+    stamp_of,
 )
 
 PIXEL_LIMIT = 178_956_970
@@ -49,9 +50,12 @@ class NpySource:
     """
 
     cache_bytes = 0
+    libraries: tuple[str, ...] = ()
 
     def __init__(self, path: Path, *, axes: str | None = None) -> None:
         self._path, self.where = path, str(path)
+        self._stamp = stamp_of(path)
+        self.changed = self._stamp[1]
         self.fingerprint = fingerprint_of(path)
         with reading(self.where, "opening as .npy"), _DECODING, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # NumPy's advice on files that Python 2 wrote
@@ -75,7 +79,7 @@ class NpySource:
 
     def read(self, box: Box, reads: Reads | None = None) -> Pixels:  # noqa: ARG002  no chunk is kept
         """Return the pixels of *box*; see ``Source.read``."""
-        check_unchanged(self._path, self.fingerprint)
+        check_unchanged(self._path, self._stamp)
         window = self._map.window(box)
         stored = window[::-1] if self._turned else window
         block = np.empty([s.stop - s.start for s in stored], self._dtype)
@@ -103,10 +107,14 @@ class PictureSource:
     A palette is applied. PNG of 16 bits keeps them.
     """
 
+    libraries = ("pillow",)
+
     def __init__(
         self, path: Path, *, axes: str | None = None, pixel_limit: int = PIXEL_LIMIT, max_chunk: int = CHUNK_LIMIT_BYTES
     ) -> None:
         self._path, self.where = path, str(path)
+        self._stamp = stamp_of(path)
+        self.changed = self._stamp[1]
         self.fingerprint = fingerprint_of(path)
         with reading(self.where, "opening as a picture"), _DECODING, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of many pixels, and of damaged EXIF
@@ -156,7 +164,7 @@ class PictureSource:
 
     def read(self, box: Box, reads: Reads | None = None) -> Pixels:  # noqa: ARG002  no chunk is kept
         """Return the pixels of *box*; see ``Source.read``."""
-        check_unchanged(self._path, self.fingerprint)
+        check_unchanged(self._path, self._stamp)
         part = self._map.canonical(self._array()[self._map.window(box)])
         return np.array(part, self.info.dtype, order="C")
 
@@ -165,7 +173,7 @@ class PictureSource:
         return 0, 1
 
     def _array(self) -> Pixels:
-        key = (self._path, self.fingerprint["mtime_ns"], self.fingerprint["size"])
+        key = (self._path, self._stamp)
         with _DECODING:
             return _DECODED.get(key, self._decode)
 

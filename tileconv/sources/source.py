@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from tileconv.images import ImageInfo
 
 Pixels = NDArray[np.generic]
 Window = tuple[slice, ...]
+Fingerprint = dict[str, str | int]
+Stamp = tuple[int, int]
 
 CHUNK_LIMIT_BYTES = 2**30
 """The largest decoded chunk that is read: a header that declares more is refused before anything is allocated."""
@@ -32,7 +35,10 @@ AXIS_LIMIT = 2**31 - 1
 """Pixels along one axis; what is longer is a lie, and would make lists of as many tiles."""
 
 HEADER_BYTES = 65536
-"""How much of a file its digest covers."""
+"""How much of the beginning of a file its digest covers."""
+BLOCKS, BLOCK_BYTES = 64, 16384
+"""Parts spread evenly over a file that its fingerprint covers too, from the first byte to the last: all of a file of up
+to 1 MiB. Read in 2 ms from the system's cache, 1.1 MiB in all."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +82,16 @@ class Source(Protocol):
         """Absolute path of the file, for messages and reports."""
 
     @property
-    def fingerprint(self) -> dict[str, str | int]:
-        """What tells whether the file is still the same: ``size`` in bytes, ``mtime_ns``, ``digest`` of its header."""
+    def fingerprint(self) -> Fingerprint:
+        """What tells whether the file is still the same wherever it lies: its size, and digests of parts of it."""
+
+    @property
+    def changed(self) -> int:
+        """When the file was changed last, in ns since 1970, or 0 where nobody knows; no part of the fingerprint."""
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """Distributions that take part in reading the pixels, beside those that every run needs."""
 
     @property
     def cache_bytes(self) -> int:
@@ -102,19 +116,28 @@ class Source(Protocol):
         """Return how many stored chunks are missing, and how many there should be."""
 
 
-def fingerprint_of(path: Path) -> dict[str, str | int]:
-    """Return size, time of change and digest of the first 64 KiB of a file."""
+def fingerprint_of(path: Path) -> Fingerprint:
+    """Return ``size``, ``digest`` of the first 64 KiB and ``blocks``, the digest of 64 parts spread over a file."""
     with reading(str(path), "opening"), path.open("rb") as file:
-        stat = path.stat()
-        digest = hashlib.sha256(file.read(HEADER_BYTES)).hexdigest()[:32]
-    return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "digest": digest}
+        size = os.fstat(file.fileno()).st_size
+        header = hashlib.sha256(file.read(HEADER_BYTES))
+        blocks = hashlib.sha256()
+        for start in sorted({max(0, size - BLOCK_BYTES) * i // (BLOCKS - 1) for i in range(BLOCKS)}):
+            file.seek(start)
+            blocks.update(file.read(BLOCK_BYTES))
+    return {"size": size, "digest": header.hexdigest()[:32], "blocks": blocks.hexdigest()[:32]}
 
 
-def check_unchanged(path: Path, fingerprint: dict[str, str | int]) -> None:
-    """Raise SourceError when size or time of change of *path* differ from *fingerprint*."""
+def stamp_of(path: Path) -> Stamp:
+    """Return size and time of change of a file, which one run holds it by: a file that is written to is not read on."""
     with reading(str(path), "reading"):
         stat = path.stat()
-    if (stat.st_size, stat.st_mtime_ns) != (fingerprint["size"], fingerprint["mtime_ns"]):
+    return stat.st_size, stat.st_mtime_ns
+
+
+def check_unchanged(path: Path, stamp: Stamp) -> None:
+    """Raise SourceError when size or time of change of *path* differ from *stamp*."""
+    if stamp_of(path) != stamp:
         raise SourceError("the file changed after it was opened", where=str(path), fix="Start the run again.")
 
 

@@ -28,6 +28,7 @@ from tileconv.sources.source import (
     fingerprint_of,
     pixel_type,
     reading,
+    stamp_of,
 )
 from tileconv.sources.tiff_guard import check_segment
 from tileconv.sources.tiff_layout import Layout, find_series, lay_out, open_tiff
@@ -77,6 +78,7 @@ class TiffSource:
     """
 
     cache_bytes = 0
+    libraries = ("tifffile",)
 
     def __init__(
         self,
@@ -89,9 +91,11 @@ class TiffSource:
         max_chunk: int = CHUNK_LIMIT_BYTES,
     ) -> None:
         self.where = str(path)
+        self._stamp = stamp_of(path)
+        self.changed = self._stamp[1]
         self.fingerprint = fingerprint_of(path)
         self._recipe = _Recipe(path, series, level, max_chunk)
-        self._key = (self._recipe, *self.fingerprint.values())
+        self._key = (self._recipe, *self._stamp, *self.fingerprint.values())
         self._missing = missing_chunks
         with reading(self.where, "opening as TIFF"), open_tiff(path) as (file, said):
             base, found = find_series(file, series, level, self.where)
@@ -130,7 +134,7 @@ class TiffSource:
 
     def read(self, box: Box, reads: Reads | None = None) -> Pixels:
         """Return the pixels of *box*; see ``Source.read``."""
-        check_unchanged(self._recipe.path, self.fingerprint)
+        check_unchanged(self._recipe.path, self._stamp)
         with _OPENING:
             opened = _OPENED.get(self._key, self._open)
         layout = opened.layout

@@ -8,7 +8,9 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
+from heapq import heappush, heappushpop
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +24,8 @@ from tileconv.images import ImageInfo
 from tileconv.sources.axes import map_axes
 from tileconv.sources.cache import OPEN_FILES, Cache, decoded
 from tileconv.sources.source import (
+    BLOCK_BYTES,
+    BLOCKS,
     CHUNK_LIMIT_BYTES,
     Pixels,
     Reads,
@@ -31,11 +35,25 @@ from tileconv.sources.source import (
     fingerprint_of,
     pixel_type,
     reading,
+    stamp_of,
 )
 from tileconv.sources.zarr_guard import CHUNK_FILES_LIMIT, check_chunk, check_plain, check_shard
 from tileconv.sources.zarr_metadata import Keys, ShardIndex, describe, find_array
 
 _ARRAYS: Cache[Any] = Cache(OPEN_FILES)
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """The chunk files of an array: how many, the last change in ns, a digest of names and sizes, and some of them.
+
+    The sample is the ``BLOCKS`` files of the least digests, so that no list of all is kept.
+    """
+
+    count: int
+    changed: int
+    digest: str
+    sample: list[str]
 
 
 class ZarrSource:
@@ -66,6 +84,7 @@ class ZarrSource:
             self._path, found = find_array(path, series, level)
             array = zarr.open_array(self._path, mode="r")
             self._metadata = next(p for name in ("zarr.json", ".zarray") if (p := self._path / name).is_file())
+            self._stamp = stamp_of(self._metadata)
             self.fingerprint = fingerprint_of(self._metadata)
             self._keys = Keys.of(self._metadata)
             said = json.loads(self._metadata.read_text("utf-8"))
@@ -81,6 +100,7 @@ class ZarrSource:
                 with suppress(*() if missing_chunks == "error" else (SourceError, LookupError, TypeError)):
                     self._shards = ShardIndex.of(self._metadata, counts)
             compressed = bool(array.compressors or array.filters or array.shards)
+            self.libraries = ("numcodecs", "zarr") if compressed else ("zarr",)
             names = [type(codec).__name__.lower().removesuffix("codec") for codec in array.compressors]
             names = [name for name in names if name != "crc32c"]  # which stands behind what it is the sum of
             codec = names[0] if len(names) == 1 else ""
@@ -100,7 +120,9 @@ class ZarrSource:
                 f"chunks of {self._stored}",
                 where=self.where,
             )
-        stored, self.fingerprint["chunks"] = self._stored_files()
+        files = self._stored_files()
+        stored, self.changed = files.count, max(files.changed, self._stamp[1])
+        self.fingerprint |= {"stored": files.digest, "sample": self._sampled(files.sample)}
         total = prod(self._counts())
         absent = total - stored
         if absent == total:
@@ -125,7 +147,7 @@ class ZarrSource:
 
     def read(self, box: Box, reads: Reads | None = None) -> Pixels:
         """Return the pixels of *box*; see ``Source.read``."""
-        check_unchanged(self._metadata, self.fingerprint)
+        check_unchanged(self._metadata, self._stamp)
         window = self._map.window(box)
         if self._missing == "error":
             self._refuse_missing(window)
@@ -134,7 +156,7 @@ class ZarrSource:
         block = np.empty(box.shape, self.info.dtype)
         view = self._map.as_in_file(block)
         for index, part, place in cells(window, self._chunk):
-            key = (self._metadata, self.fingerprint["mtime_ns"], index, self._stamp(index))
+            key = (self._metadata, self._stamp, index, self._chunk_stamp(index))
             whole = self._map.of_file([slice(i * c, (i + 1) * c) for i, c in zip(index, self._chunk, strict=True)])
             view[place] = decoded(key, partial(self._decode, index), whole, reads)[part]
         return block
@@ -163,7 +185,7 @@ class ZarrSource:
         return chunk
 
     def _load(self, window: Window) -> Pixels:
-        key = (self._path, self.fingerprint["mtime_ns"])
+        key = (self._path, self._stamp)
         where = " ".join(f"{s.start}:{s.stop}" for s in window)
         with reading(self.where, f"reading {where} of {self._path.name}"):
             for index, part, _ in cells(window, self._stored):
@@ -185,19 +207,32 @@ class ZarrSource:
     def missing_chunks_total(self) -> tuple[int, int]:
         """Return how many chunks (shards, if there are any) have no file, by one listing, and how many belong there."""
         total = prod(self._counts())
-        return total - self._stored_files()[0], total
+        return total - self._stored_files().count, total
 
-    def _stored_files(self) -> tuple[int, str]:
-        """Return how many chunks (or shards) have a file, and a digest of their sizes and times of change."""
-        counts, found, digest = self._counts(), 0, 0
+    def _stored_files(self) -> _Stored:
+        """Return what one listing tells of the chunks (or shards) that have a file."""
+        counts, count, digest, changed = self._counts(), 0, 0, 0
+        least: list[tuple[int, str]] = []
         for key, stat in _files(self._path):
             if self._keys.index(key, counts):
-                found += 1
-                text = f"{key} {stat.st_size} {stat.st_mtime_ns}".encode()
-                digest ^= int.from_bytes(hashlib.blake2b(text, digest_size=16).digest())  # in whatever order they come
-        return found, f"{digest:032x}"
+                count, changed = count + 1, max(changed, stat.st_mtime_ns)
+                text = f"{key} {stat.st_size}".encode()
+                number = int.from_bytes(hashlib.blake2b(text, digest_size=16).digest())
+                digest ^= number  # in whatever order they come
+                (heappush if len(least) < BLOCKS else heappushpop)(least, (-number, key))
+        return _Stored(count, changed, f"{digest:032x}", [key for _, key in sorted(least, reverse=True)])
 
-    def _stamp(self, index: tuple[int, ...]) -> tuple[int, int]:
+    def _sampled(self, keys: list[str]) -> str:
+        """Return a digest of the first and last bytes of the chunk files *keys*."""
+        digest = hashlib.sha256()
+        for key in keys:
+            with reading(self.where, f"reading chunk {key}"), (self._path / key).open("rb") as file:
+                digest.update(file.read(BLOCK_BYTES // 2))
+                file.seek(max(file.tell(), os.fstat(file.fileno()).st_size - BLOCK_BYTES // 2))
+                digest.update(file.read())
+        return digest.hexdigest()[:32]
+
+    def _chunk_stamp(self, index: tuple[int, ...]) -> tuple[int, int]:
         """Return size and time of change of the file that holds chunk *index*, so that no cache outlives it."""
         stored = tuple(i * c // s for i, c, s in zip(index, self._chunk, self._stored, strict=True))
         try:

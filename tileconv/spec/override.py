@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tileconv.errors import Problem, SpecError
+from tileconv.spec.paths import absolute, stem
 from tileconv.spec.text import VARIABLE, ListNode, MapNode, Node, Place, ScalarNode, compose_value, kind_of, problem_at
 
 
@@ -113,7 +114,7 @@ def redirect(
     origins = {"input": f"--input {input_path}", "output": f"--output {output_path}"}
     try:
         if input_path is not None:
-            node = ScalarNode(_absolute(str(input_path), Path()), False, Place(origin=origins["input"]))
+            node = ScalarNode(absolute(str(input_path), Path()), False, Place(origin=origins["input"]))
             root = set_in(root, ("input", "path"), node, origins["input"])
         if output_path is not None:
             node = ScalarNode(str(output_path), False, Place(origin=origins["output"]))
@@ -123,13 +124,13 @@ def redirect(
     target, source = _path_of(root, "output"), _path_of(root, "input")
     if not target or not source:
         return root, []
-    words = {"{stem}": _stem(source.text), "{parent}": _absolute(source.text, folder).rpartition("/")[0]}
+    words = {"{stem}": stem(source.text), "{parent}": absolute(source.text, folder).rpartition("/")[0]}
     problems = [
         problem_at(target.place, "output.path", f"expected {{stem}} or {{parent}}, found {word}")
         for word in sorted(set(re.findall(r"\{\w*\}", target.text)) - set(words))
     ]
     text = re.sub(r"\{(stem|parent)\}", lambda found: words[found[0]], target.text)
-    node = replace(target, text=text if output_path is None else _absolute(text, Path()))
+    node = replace(target, text=text if output_path is None else absolute(text, Path()))
     return set_in(root, ("output", "path"), node, ""), problems
 
 
@@ -137,12 +138,3 @@ def _path_of(root: MapNode, section: str) -> ScalarNode | None:
     node = root.items.get(section)
     child = node.items.get("path") if isinstance(node, MapNode) else None
     return child if isinstance(child, ScalarNode) and child.text else None
-
-
-def _absolute(path: str, folder: Path) -> str:
-    return path if "://" in path else str((folder / path).absolute())
-
-
-def _stem(path: str) -> str:
-    stem = Path(path).stem
-    return stem[: -len(".ome")] if stem.endswith(".ome") else stem

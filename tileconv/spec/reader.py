@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 from tileconv.engines.borders import ALIASES
 from tileconv.errors import Problem
 from tileconv.spec.fields import REQUIRED, Arm, Exact, Field, arms, bounds, describe, items_of, word_of
+from tileconv.spec.paths import absolute
 from tileconv.spec.text import ListNode, MapNode, Node, Place, ScalarNode, is_nothing, kind_of, problem_at
 
 BAD: Any = object()
@@ -119,7 +120,7 @@ class Reader:
             raise Refused
         if text.startswith("~"):
             raise Refused('~ is not expanded: write "${HOME}/..."')
-        return text if "://" in text else str((self.folder / text).absolute())
+        return absolute(text, self.folder)
 
     def section(
         self, node: Node, shape: Mapping[str, Field], key: str, *, foreign: Mapping[str, str] | None = None,
