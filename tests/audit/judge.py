@@ -124,7 +124,7 @@ class Truth:
         constants = [abs(v) for rule, v in rules if rule == "constant"]
         peak = float(max([*sizes.tolist(), *constants, 0.0]))
         gain = oracle.gain(op, words, axes)
-        share = 1.0 if np.isfinite(step.padded.peak) else peak
+        share = {"": 1.0, "max |pixel|": peak, "max(1, |pixel|)": max(1.0, peak)}[step.error_unit]
         self.bound = gain * self.bound + step.error_bound * share + self._tiny(step, gain)
         expected = getattr(step, "expected_error", None)
         self.expected = (

@@ -173,3 +173,23 @@ def test_what_cannot_be_done_is_refused():
 def test_an_output_named_as_another_format_is_refused(name):
     with pytest.raises(SpecError, match=r"output\.path: expected the name of an OME-Zarr store, found the suffix"):
         plan_of(pipeline([STAGE], output={"path": name}), IMAGE)
+
+
+@pytest.mark.parametrize(("image", "words"), [("float32", {}), ("uint8", {"input_": {"nodata": 0}})])
+def test_nan_into_integers_is_refused_by_the_plan(image, words):
+    mapping = pipeline([STAGE], missing={"rule": "propagate"}, output={"dtype": "uint8"}, **words)
+    with pytest.raises(PlanError, match=r"output\.dtype: missing pixels become NaN .* uint8 has no NaN") as caught:
+        plan_of(mapping, np.zeros((9, 9), image))
+    assert "float32" in caught.value.fix
+    plan_of(mapping | {"input": {"path": "a.tif"}}, np.zeros((9, 9), np.uint8))  # nothing can be missing
+    plan_of(mapping | {"missing": {"rule": "fill", "value": 0}}, np.zeros((9, 9), image))
+
+
+def test_a_type_that_no_pixel_fits_is_refused_by_the_plan_under_overflow_error():
+    stages = [{"op": "rescale", "gain": 1, "offset": 1000}]
+    output = {"dtype": "uint8", "overflow": "error"}
+    with pytest.raises(PlanError, match=r"pixels lie between .* outside uint8 from 0 to 255") as caught:
+        plan_of(pipeline([*stages, {"op": "clip", "range": [400, 500]}], output=output), IMAGE)
+    assert "wider" in caught.value.fix
+    plan_of(pipeline(stages, output=output), IMAGE)  # some may fit as far as the plan knows
+    plan_of(pipeline([{"op": "clip", "range": [400, 500]}], output={"dtype": "uint8"}), IMAGE)  # clipped and counted

@@ -115,4 +115,4 @@ def gains(operation) -> float:
 
 def printed_bound(stage, peak) -> float:
     """Return the error bound that the plan prints for a stage; given per unit of the peak where nothing bounds it."""
-    return stage.error_bound * (1.0 if np.isfinite(stage.padded.peak) else max(1.0, peak))
+    return stage.error_bound * {"": 1.0, "max |pixel|": peak, "max(1, |pixel|)": max(1.0, peak)}[stage.error_unit]

@@ -157,7 +157,7 @@ def _direct(kernel: Kernel, shape: tuple[int, ...], how: Sums) -> Candidate:
     count = math.prod(shape)
     if count > MAX_WEIGHTS:
         return _no_grid("direct", kernel)
-    bound = _rounding(how) * (count + 2) * _gain(kernel)
+    bound = _rounding(how) * (count + 2) * _gain(kernel) + _remainder(kernel, how, given=True)
     return Candidate("direct", cost.direct_ns(shape, how.accumulate), bound)
 
 
@@ -171,7 +171,7 @@ def _separable(kernel: Kernel, shape: tuple[int, ...], how: Sums, values: Values
         return Candidate("separable", math.inf, math.inf, "its terms could leave int64 where their sum does not")
     if how.exact and not how.guarded and gain * values.peak >= 2.0 ** dict(EXACT)[how.accumulate]:
         return Candidate("separable", math.inf, math.inf, f"its terms could leave the range where {how.why}")
-    bound = _rounding(how) * (sum(shape) + len(terms) + 6) * gain / abs(kernel.divide_by)
+    bound = _rounding(how) * (sum(shape) + len(terms) + 6) * gain / abs(kernel.divide_by) + _remainder(kernel, how)
     return Candidate("separable", cost.separable_ns(shape, len(terms), how.accumulate), bound)
 
 
@@ -202,6 +202,13 @@ def _no_grid(engine: EngineName, kernel: Kernel) -> Candidate:
 def _rounding(how: Sums) -> float:
     """Return half an ulp of 1 in the type of the sums; nothing when they are exact."""
     return 0.0 if how.exact else float(np.finfo(how.accumulate).eps) / 2
+
+
+def _remainder(kernel: Kernel, how: Sums, *, given: bool = False) -> float:
+    """Return how wrong sums may be because weights and terms differ; the *given* ones of the two are right."""
+    if how.exact or (given and not kernel.given_terms):
+        return 0.0
+    return kernel.remainder / abs(kernel.divide_by)
 
 
 def _gain(kernel: Kernel) -> float:

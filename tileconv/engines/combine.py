@@ -188,22 +188,48 @@ def _range(choice: Choice, values: Values) -> tuple[float, float]:
     return min(ends), max(ends)
 
 
-def error_bound(operation: Operation, choices: tuple[Choice, ...], peak: float, out: Values) -> float:
-    """Return the most by which the stage's output differs from exact arithmetic, for input pixels up to *peak*.
+def error_bound(operation: Operation, choices: tuple[Choice, ...], values: Values, out: Values) -> float:
+    """Return the most by which the stage's output differs from exact arithmetic, for input pixels like *values*.
 
-    Bounds of the sums come from ``choose``; the formula adds a few roundings of its result. A stage that only moves
-    whole numbers has bound 0. What earlier stages did wrong is not part of it.
+    Where nothing bounds these the largest absolute pixel counts as 1. Bounds of the sums come from ``choose``; the
+    formula adds the roundings of its result. A stage that only moves numbers has bound 0. What earlier stages did wrong
+    is not part of it.
     """
+    peak = values.peak if math.isfinite(values.peak) else 1.0
     own = [c.chosen.bound_per_peak * peak for c in choices]
-    ulp = 0.0 if out.whole else float(np.finfo(out.dtype).eps)
+    unit = 0.0 if out.whole else float(np.finfo(out.dtype).eps) / 2
     gains = [c.kernel.absolute_sum / abs(c.kernel.divide_by) * peak for c in choices]
-    if isinstance(operation, Linear):  # into the type of the result, divisor, division, offset and its sum
-        return own[0] + ulp * (2.5 * gains[0] + abs(operation.offset))
+    if isinstance(operation, Linear):
+        moved = unit * (gains[0] + 2 * abs(operation.offset)) if operation.offset else 0.0
+        return own[0] + unit * rounded_by_division(choices[0], out.dtype) * gains[0] + moved
     if isinstance(operation, Magnitude):
-        return math.hypot(*own) + 2 * ulp * math.hypot(*gains)
+        return math.hypot(*own) + 4 * unit * math.hypot(*gains)
     if isinstance(operation, Unsharp):
-        return abs(operation.amount) * own[0] + 2 * ulp * (1 + abs(operation.amount)) * (peak + gains[0])
+        return abs(operation.amount) * own[0] + 4 * unit * (1 + abs(operation.amount)) * (peak + gains[0])
     if isinstance(operation, Rescale):
-        return 2 * ulp * (abs(operation.gain) * peak + abs(operation.offset))
-    limits = [abs(end) for end in (out.low, out.high) if math.isfinite(end)]
-    return ulp * max(peak, *limits) if limits else ulp * peak  # a clip's ends are rounded too
+        return 4 * unit * (abs(operation.gain) * peak + abs(operation.offset))
+    return unit * max(peak * rounded_by_type(values, out.dtype), rounded_end(operation, out.dtype))
+
+
+def rounded_end(operation: Operation, dtype: np.dtype[Any]) -> float:
+    """Return the largest end of a clip that *dtype* rounds, or 0."""
+    ends = (operation.low, operation.high) if isinstance(operation, Clip) and dtype.kind == "f" else ()
+    return max((abs(end) for end in ends if math.isfinite(end) and float(dtype.type(end)) != end), default=0.0)
+
+
+def rounded_by_type(values: Values, dtype: np.dtype[Any]) -> bool:
+    """Return whether holding pixels like *values* in *dtype* may round them."""
+    if dtype.kind != "f" or values.dtype == dtype:
+        return False
+    if values.whole:
+        return values.peak > 2.0 ** (np.finfo(dtype).nmant + 1)
+    return values.dtype.itemsize > dtype.itemsize
+
+
+def rounded_by_division(choice: Choice, dtype: np.dtype[Any]) -> int:
+    """Return how often exact sums are rounded on their way to *dtype*: into it, by the divisor, by the division."""
+    if not choice.sums.exact:
+        return 0
+    divisor = choice.kernel.divide_by
+    narrowed = dtype.kind == "f" and choice.sums.accumulate not in {FLOAT32, dtype}
+    return int(narrowed) + (0 if divisor == 1 else 1 + (float(dtype.type(divisor)) != divisor))

@@ -152,7 +152,22 @@ class Kernel:
         most ``REMAINDER`` of the absolute weights. Whole-number weights get whole-number factors, without remainder,
         or none. Terms beyond one need two axes.
         """
-        return self.given_terms or _cross_terms(self.weights)
+        return self.given_terms or self._crossed[0]
+
+    @cached_property
+    def remainder(self) -> float:
+        """By how much, summed over all weights, ``terms`` and ``weights`` may differ, before the division."""
+        if not self.given_terms:
+            return self._crossed[1]
+        if all(factor.dtype.kind == "i" for term in self.given_terms for factor in term):
+            return 0.0
+        roundings = len(self.shape) - 1 + len(self.given_terms) - 1
+        gain = sum(math.prod(float(np.abs(f).sum()) for f in term) for term in self.given_terms)
+        return roundings * float(np.finfo(np.float64).eps) / 2 * gain
+
+    @cached_property
+    def _crossed(self) -> tuple[tuple[Term, ...], float]:
+        return _cross_terms(self.weights)
 
     @cached_property
     def digest(self) -> str:
@@ -221,23 +236,24 @@ def _outer(term: Term) -> Weights:
     return reduce(np.multiply.outer, term)
 
 
-def _cross_terms(weights: Weights) -> tuple[Term, ...]:
-    """Return outer products that sum to *weights* within rounding, or ()."""
+def _cross_terms(weights: Weights) -> tuple[tuple[Term, ...], float]:
+    """Return outer products that sum to *weights* within rounding, or none, and what they leave of the absolute sum."""
     if weights.ndim == 1:
-        return ((weights,),) if weights.any() else ()
+        return (((weights,),) if weights.any() else ()), 0.0
     residual: NDArray[np.float64] = weights.astype(np.float64)
     whole = weights.dtype.kind == "i"
     limit = 0.0 if whole else REMAINDER * float(np.abs(residual).sum())
     terms: list[Term] = []
     while np.abs(residual).sum() > limit:
         if len(terms) == (MAX_TERMS if weights.ndim == 2 else 1):
-            return ()
+            return (), 0.0
         term = _cross(residual, whole=whole)
         if term is None:
-            return ()
+            return (), 0.0
         terms.append(term)
         residual -= _outer(term)
-    return tuple(terms)
+    rounded = 0.0 if whole else len(terms) * float(np.finfo(np.float64).eps) / 2 * float(np.abs(weights).sum())
+    return tuple(terms), float(np.abs(residual).sum()) + rounded
 
 
 def _cross(residual: NDArray[np.float64], *, whole: bool) -> Term | None:

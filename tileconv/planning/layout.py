@@ -10,6 +10,7 @@ import numpy as np
 from tileconv.boxes import Box, TileGrid
 from tileconv.engines.combine import keeps_whole
 from tileconv.engines.values import Dtype, Precision, Values, beside, working_dtype
+from tileconv.errors import PlanError
 from tileconv.images import ImageInfo
 from tileconv.planning.model import Missing, Pass
 from tileconv.planning.passes import split
@@ -42,7 +43,7 @@ def lay_out(
     Raises
     ------
     PlanError
-        As ``make_stages`` says.
+        As ``make_stages`` says, and if the output's type cannot hold what the pipeline makes.
     """
     domain = Box.of_shape([source.shape[source.axes.index(a)] if a in source.axes else 1 for a in SPACE])
     exact = precision == "auto" and all(keeps_whole(spec.operation) for spec in specs)
@@ -54,6 +55,7 @@ def lay_out(
         kind = values.dtype
         if number == len(groups) - 1:
             kind = output_dtype(dtype, source.dtype, values, computed=bool(specs))
+            _refuse_what_cannot_fit(kind, values, source.dtype, missing, overflow)
         before = passes[-1].info if passes else source
         info = _written(before, stages, kind, chunks)
         image = _image_box(info, stages)
@@ -106,6 +108,27 @@ def output_dtype(asked: str, source: Dtype, values: Values, *, computed: bool) -
     if values.whole and computed and values.dtype != np.uint64:
         return np.dtype(np.int32 if values.low >= -(2.0**31) and values.high < 2.0**31 else np.int64)
     return values.dtype
+
+
+def _refuse_what_cannot_fit(
+    dtype: Dtype, values: Values, source: Dtype, missing: Missing | None, overflow: str
+) -> None:
+    """Refuse an integer type for NaN, and one that no pixel fits under overflow: error, as a tile would later."""
+    if dtype.kind == "f":
+        return
+    if missing and missing.rule == "propagate" and (missing.nodata is not None or source.kind == "f"):
+        raise PlanError(
+            f"missing pixels become NaN under rule propagate, and {dtype} has no NaN",
+            where="output.dtype",
+            fix="Choose output.dtype: float32, or missing: {rule: fill, value: 0}.",
+        )
+    limits = np.iinfo(dtype)
+    if overflow == "error" and (values.low > limits.max + 1 or values.high < limits.min - 1):
+        raise PlanError(
+            f"pixels lie between {values.low:g} and {values.high:g}, outside {dtype} from {limits.min} to {limits.max}",
+            where="output.dtype",
+            fix="Choose a wider output.dtype, or a rescale stage, or output.overflow: clip, which counts them.",
+        )
 
 
 def chunk_side(axis: str, size: int) -> int:

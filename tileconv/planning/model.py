@@ -175,6 +175,8 @@ def _stage(stage: Stage) -> dict[str, Any]:
         "border": {a: str(b) for a, b in zip(SPACE, stage.borders, strict=True)},
         "dtype": str(stage.values_out.dtype),
         "error_bound": stage.error_bound,
+        "expected_error": stage.expected_error,
+        "error_unit": stage.error_unit,
         "kernels": [
             {
                 "shape": c.kernel.shape,

@@ -10,9 +10,10 @@ from tileconv.boxes import Box, Halo
 from tileconv.engines.borders import Border
 from tileconv.engines.choose import Choice, choose, in_space
 from tileconv.engines.combine import error_bound, keeps_whole, outcome
+from tileconv.engines.expected import expected_error
 from tileconv.engines.values import Precision, Values, beside, working_dtype
 from tileconv.errors import PlanError
-from tileconv.kernels.operations import Operation, Unsharp
+from tileconv.kernels.operations import Clip, Linear, Operation, Rescale, Unsharp
 from tileconv.spec.model import StageSpec
 
 SPACE = "zyx"
@@ -63,10 +64,24 @@ class Stage:
     def error_bound(self) -> float:
         """Most by which an output pixel differs from exact arithmetic on this stage's input.
 
-        Where nothing bounds the input (floating-point images) it is given for a largest absolute pixel of 1.
+        Where nothing bounds the input (floating-point images) it is given for a largest absolute pixel of 1, and
+        grows as ``error_unit`` says.
         """
-        peak = self.padded.peak
-        return error_bound(self.operation, self.choices, peak if math.isfinite(peak) else 1.0, self.values_out)
+        return error_bound(self.operation, self.choices, self.padded, self.values_out)
+
+    @property
+    def error_unit(self) -> str:
+        """What both errors are multiplied by, in words; empty where the pixels have a known largest value."""
+        if math.isfinite(self.padded.peak):
+            return ""
+        operation = self.operation
+        moves = isinstance(operation, Linear | Rescale) and operation.offset != 0
+        return "max(1, |pixel|)" if moves or isinstance(operation, Clip) else "max |pixel|"
+
+    @property
+    def expected_error(self) -> float:
+        """Root mean square of the errors to expect of output pixels, in the unit of ``error_bound``; no promise."""
+        return expected_error(self.operation, self.choices, self.padded, self.values_out)
 
 
 def make_stages(specs: Sequence[StageSpec], domain: Box, values: Values, precision: Precision) -> tuple[Stage, ...]:

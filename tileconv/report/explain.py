@@ -101,8 +101,8 @@ def _engines(stage: Stage) -> str:
 def _error(stage: Stage) -> str:
     if stage.error_bound == 0:
         return "exact"
-    unit = "" if math.isfinite(stage.padded.peak) else " x max |pixel|"
-    return f"<= {stage.error_bound:.1e}{unit}"
+    unit = f" x {stage.error_unit}" if stage.error_unit else ""
+    return f"at most {stage.error_bound:.1e}{unit}, expected {stage.expected_error:.1e}{unit}"
 
 
 def image_text(info: ImageInfo) -> str:

@@ -1,0 +1,117 @@
+"""The error to expect, beside the bound that always holds: roundings as independent random numbers.
+
+Model: each operation errs by ``ROUNDING`` half-ulps of what it makes, independently of the others, so that errors grow
+with the root of their number (Higham and Mary 2019, A new approach to probabilistic rounding error analysis); those of
+a transform of N points with the root of log2 N (Schatzman 1996, Accuracy of the discrete Fourier transform and the fast
+Fourier transform). Pixels count as independent and evenly spread between the least and the largest that they can be.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tileconv.engines.choose import Choice
+from tileconv.engines.combine import rounded_by_division, rounded_by_type, rounded_end
+from tileconv.engines.values import FLOAT32, FLOAT64, Dtype, Values
+from tileconv.kernels.operations import Linear, Magnitude, Operation, Rescale, Unsharp
+
+ROUNDING = 0.42
+"""Root mean square of a rounding error in half-ulps: evenly spread, over mantissas that are so by their logarithms."""
+TRANSFORM = 1.2
+"""The same of a product of transforms, for each root of log2 N (measured; tests/engines/test_expected.py holds it)."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and deviation of numbers, and the root mean square of their errors."""
+
+    mean: float
+    deviation: float
+    error: float = 0.0
+
+    @property
+    def size(self) -> float:
+        """Root mean square of the numbers."""
+        return math.hypot(self.mean, self.deviation)
+
+
+def expected_error(operation: Operation, choices: Sequence[Choice], values: Values, out: Values) -> float:
+    """Return the root mean square of the errors of a stage's output pixels, on input pixels like *values*.
+
+    As ``combine.error_bound`` it counts for pixels up to 1 where nothing bounds them, and leaves earlier stages out.
+    """
+    pixels = _pixels(values)
+    unit = 0.0 if out.whole else ROUNDING * _unit(out.dtype)
+    cast = unit * pixels.size * rounded_by_type(values, out.dtype)
+    made = [_sums(c, pixels) for c in choices]
+    if isinstance(operation, Linear):
+        extra = unit * math.sqrt(rounded_by_division(choices[0], out.dtype)) * made[0].size
+        moved = unit * math.hypot(made[0].size, operation.offset) if operation.offset else 0.0
+        return math.hypot(made[0].error, extra, moved)
+    if isinstance(operation, Magnitude):
+        errors, sizes = math.hypot(*(m.error for m in made)), math.hypot(*(m.size for m in made))
+        return math.hypot(errors / math.sqrt(len(made)), 1.5 * unit * sizes)
+    if isinstance(operation, Unsharp):
+        difference = abs(operation.amount) * math.hypot(pixels.deviation, made[0].deviation)
+        return math.hypot(
+            operation.amount * made[0].error, cast, 1.5 * unit * difference, unit * math.hypot(pixels.size, difference)
+        )
+    if isinstance(operation, Rescale):
+        scaled = abs(operation.gain) * pixels.size
+        return math.hypot(operation.gain * cast, unit * scaled, unit * math.hypot(scaled, operation.offset))
+    return math.hypot(cast, unit * rounded_end(operation, out.dtype))
+
+
+def _pixels(values: Values) -> Spread:
+    low, high = (values.low, values.high) if math.isfinite(values.peak) else (-1.0, 1.0)
+    return Spread((low + high) / 2, (high - low) / math.sqrt(12))
+
+
+def _sums(choice: Choice, pixels: Spread) -> Spread:
+    """Return what the divided sums under the kernel of *choice* are like."""
+    kernel, divisor = choice.kernel, abs(choice.kernel.divide_by)
+    made = Spread(pixels.mean * kernel.total, pixels.deviation * kernel.norm / divisor)
+    unit = 0.0 if choice.sums.exact else ROUNDING * _unit(choice.sums.accumulate)
+    if choice.engine == "fft" and unit:
+        return Spread(made.mean, made.deviation, math.hypot(_transformed(choice, pixels) / divisor, unit * made.size))
+    if choice.engine == "separable":
+        terms: Sequence[Sequence[NDArray[Any]]] = [term[::-1] for term in kernel.terms]
+    else:
+        terms = [[kernel.weights.reshape(-1)]]
+    errors = [_running(term, pixels, unit) for term in terms] if unit else [0.0]
+    return Spread(made.mean, made.deviation, math.hypot(*errors) / divisor)
+
+
+def _running(factors: Sequence[NDArray[Any]], pixels: Spread, unit: float) -> float:
+    """Return the error of sums that grow weight by weight, along one axis after the other.
+
+    Of n equal steps the mean square of the sums so far is a third of the last one's for the mean, a half for the rest.
+    """
+    square, mean, variance = 0.0, pixels.mean, pixels.deviation**2
+    for weights in factors:
+        count, total = np.count_nonzero(weights), float(weights.sum(dtype=np.float64))
+        power = float(np.square(weights, dtype=np.float64).sum())
+        adds = (count - 1) * ((mean * total) ** 2 / 3 + variance * power / 2) if count > 1 else 0.0
+        square = square * power + unit**2 * (adds + 2 * power * (mean**2 + variance))
+        mean, variance = mean * total, variance * power
+    return math.sqrt(square)
+
+
+def _transformed(choice: Choice, pixels: Spread) -> float:
+    """Return the error of a block's sums: of its own and the weights' transform and of the inverse."""
+    grid = choice.grid
+    held = pixels.deviation if grid.zeros_around is None else pixels.size
+    unit = _unit(FLOAT32 if grid.narrow else FLOAT64)
+    mean = ROUNDING * unit * abs(pixels.mean * choice.kernel.total * choice.kernel.divide_by) if grid.narrow else 0.0
+    return math.hypot(TRANSFORM * unit * math.sqrt(math.log2(grid.points)) * held * choice.kernel.norm, mean)
+
+
+def _unit(dtype: Dtype) -> float:
+    """Return half an ulp of 1."""
+    return float(np.finfo(dtype).eps) / 2
