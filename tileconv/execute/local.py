@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 from itertools import islice
 from threading import Event
 from typing import Any
@@ -20,15 +21,21 @@ AHEAD = 2
 
 
 def run_threads(job: Job, tiles: Iterable[Box], workers: int, stop: Event, heard: Heard) -> None:
-    """Make *tiles* and tell *heard* of each, in this thread, as soon as it is done.
+    """Make *tiles* on threads, as ``run_tiles`` says. Dask has nothing to schedule here."""
+    run_tiles(partial(attempt, job), tiles, workers, stop, heard)
+
+
+def run_tiles(
+    make: Callable[[Box], Outcome | None], tiles: Iterable[Box], workers: int, stop: Event, heard: Heard
+) -> None:
+    """Call *make* with each of *tiles* in *workers* threads; tell *heard* of each outcome in this thread, at once.
 
     Once *stop* is set no new tile begins; those in flight are finished and heard of. An exception that is no outcome is
-    raised once all tiles that were finished beside it are heard of. Dask has nothing to schedule here,
-    and importing it takes a tenth of a second.
+    raised once all tiles that were finished beside it are heard of. Where *make* returns None there is nothing to tell.
     """
 
     def unless_stopped(tile: Box) -> Outcome | None:
-        return None if stop.is_set() else attempt(job, tile)
+        return None if stop.is_set() else make(tile)
 
     waiting = iter(tiles)
     pending: set[Future[Outcome | None]] = set()
@@ -51,26 +58,31 @@ def run_threads(job: Job, tiles: Iterable[Box], workers: int, stop: Event, heard
 
 
 def run_rows(job: Job, workers: int, stop: Event, heard: Heard) -> None:
-    """Make all tiles of *job* with halos exchanged, row by row; *stop* is looked at between rows."""
-    from dask.callbacks import Callback
-
+    """Make all tiles of *job* on threads with halos exchanged, as ``compute_rows`` says."""
     with ThreadPoolExecutor(workers) as pool:
-        for row in receipts_by_rows(job):
-            if stop.is_set():
+        compute_rows(job, stop, heard, scheduler="threads", pool=pool)
+
+
+def compute_rows(job: Job, stop: Event, heard: Heard, **where: Any) -> None:
+    """Make all tiles of *job* by a local scheduler of Dask's, row by row; *stop* is looked at between rows."""
+    from dask.callbacks import Callback  # a tenth of a second
+
+    for row in receipts_by_rows(job):
+        if stop.is_set():
+            return
+        told: set[Box] = set()
+
+        def done(_key: Any, made: Any, *_: Any, told: set[Box] = told) -> None:
+            """Hear of receipts as they come; a task's result may pass through another task."""
+            if not (isinstance(made, np.ndarray) and made.dtype.kind == "O"):
                 return
-            told: set[Box] = set()
+            for receipt in (r for part in made.ravel() if isinstance(part, list) for r in part):
+                if receipt.tile not in told:
+                    told.add(receipt.tile)
+                    heard(receipt)
 
-            def done(_key: Any, made: Any, *_: Any, told: set[Box] = told) -> None:
-                """Hear of receipts as they come; a task's result may pass through another task."""
-                if not (isinstance(made, np.ndarray) and made.dtype.kind == "O"):
-                    return
-                for receipt in (r for part in made.ravel() if isinstance(part, list) for r in part):
-                    if receipt.tile not in told:
-                        told.add(receipt.tile)
-                        heard(receipt)
-
-            with Callback(posttask=done):
-                try:
-                    row.compute(scheduler="threads", pool=pool)
-                except MemoryError as error:
-                    raise lack_of_memory("a row of tiles") from error
+        with Callback(posttask=done):
+            try:
+                row.compute(**where)
+            except MemoryError as error:
+                raise lack_of_memory("a row of tiles") from error

@@ -217,7 +217,11 @@ def _tiles(plan: Plan, job: Job, numbers: Sequence[int], ledger: Ledger, *, whol
     tiles = (tile_at(job.work.grid, number) for number in numbers)
     rows = job.work.method == "overlap" and whole and not ledger.keep_going
     executor = plan.spec.run.executor
-    if executor != "threads":
+    if executor == "processes":
+        from tileconv.execute.processes import run_processes  # a run on threads begins sooner without
+
+        run_processes(job, tiles, plan.workers, ledger.stop, ledger.hear, rows=rows)
+    elif executor != "threads":
         run_cluster(job, tiles, executor, plan.workers, ledger.stop, ledger.hear, rows=rows)
     elif rows:
         run_rows(job, plan.workers, ledger.stop, ledger.hear)
@@ -240,7 +244,7 @@ def _check(ledger: Ledger, possible: Sequence[int]) -> None:
 
 def _unfinished(ledger: Ledger, *, overwrite: bool) -> UnfinishedError:
     count = len(ledger.failures)
-    named = "; ".join(str(failure.error) for failure in list(ledger.failures.values())[:NAMED])
+    named = "; ".join(str(failure.error).removesuffix(".") for failure in list(ledger.failures.values())[:NAMED])
     more = f"; and {count - NAMED:,} more, which tileconv status lists" * (count > NAMED)
     out = f", {len(ledger.left_out):,} need them" * bool(ledger.left_out)
     fix = f"Mend the cause: {ledger.how_far(overwrite=overwrite)}."
