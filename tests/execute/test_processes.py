@@ -131,7 +131,8 @@ class Broken(Wrapped):
     """Fails as only a mistake in the code would."""
 
     def read(self, box):
-        raise self.words[0]
+        type_, words = self.words
+        raise type_(*words)
 
 
 class Local(Exception):  # noqa: N818  as Python's own Exit
@@ -141,17 +142,18 @@ class Local(Exception):  # noqa: N818  as Python's own Exit
         super().__init__(f"{one} and {two}")
 
 
-@pytest.mark.parametrize(("error", "type_"), [(KeyError("x"), KeyError), (Local("a", "b"), RuntimeError)])
-def test_a_mistake_in_the_code_arrives_with_its_place(tmp_path, error, type_):
+@pytest.mark.parametrize(("raised", "arrives"), [((KeyError, "x"), KeyError), ((Local, "ab"), RuntimeError)])
+def test_a_mistake_in_the_code_arrives_with_its_place(tmp_path, raised, arrives):
     plan, source = planned(tmp_path)
-    with pytest.raises(type_) as caught:
-        run_plan(plan, Broken(source, error))
-    assert "in read" in "".join([str(caught.value), *caught.value.__notes__])
+    with pytest.raises(arrives) as caught:
+        run_plan(plan, Broken(source, *raised))
+    assert "in read" in "".join([str(caught.value), *getattr(caught.value, "__notes__", ())])
 
 
 def children(process):
-    """Return the processes that *process* started."""
-    return [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    """Return the processes that the threads of *process* started."""
+    threads = Path(f"/proc/{process}/task").glob("*/children")
+    return [int(word) for thread in threads for word in thread.read_text().split()]
 
 
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="waits for processes that are not ours")

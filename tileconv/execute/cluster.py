@@ -1,4 +1,4 @@
-"""Tiles on a Dask cluster: worker processes on this machine, or a scheduler that runs already."""
+"""Tiles on the workers of a Dask scheduler that runs already."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tileconv.graph.windows import Job
 
 
 def run_cluster(
-    job: Job, tiles: Iterable[Box], executor: str, workers: int, stop: threading.Event, heard: Heard, *, rows: bool
+    job: Job, tiles: Iterable[Box], address: str, stop: threading.Event, heard: Heard, *, rows: bool
 ) -> None:
-    """Make *tiles* on *executor*, ``processes`` or a scheduler's address, and tell *heard* of each as it is done.
+    """Make *tiles* on the workers of the scheduler at *address* and tell *heard* of each as it is done.
 
     Once *stop* is set no new tile begins; those that run are finished and heard of. However this is left, no worker is
     at a tile any more, unless the scheduler or all workers were lost.
@@ -30,7 +30,7 @@ def run_cluster(
     ClusterError
         If the scheduler cannot be reached, is lost, or has no workers.
     """
-    with connected(executor, workers) as client:
+    with connected(address) as client:
         if rows:
             fly_rows(client, job, stop, heard)
         else:

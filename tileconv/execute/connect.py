@@ -1,10 +1,12 @@
-"""A Dask cluster is started or found, and what it answers: results, and the errors of its scheduler in our words."""
+"""A Dask scheduler is found, and what it answers: results, and its errors in our words."""
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Iterator
+import asyncio
+import logging
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +18,8 @@ if TYPE_CHECKING:
 CONNECT_WITHIN_S, WORKERS_WITHIN_S = 5, 60
 ANSWER_WITHIN_S = 5
 """How long a receipt is waited for before the run looks whether there are workers at all."""
-DEATHS = 2
-"""Workers of this machine that a tile may end before it is given up, and once more when it is tried alone."""
-LOST = "the connection to the scheduler was lost"
+LOGGERS, LOOP = {"distributed", "tornado", "asyncio"}, "IO loop"
+"""Who speaks for Dask: its own loggers, and those of its libraries in the thread of its event loop."""
 
 
 def threads_of(client: Client) -> int:
@@ -26,7 +27,7 @@ def threads_of(client: Client) -> int:
     try:
         return sum(client.nthreads().values())
     except (OSError, TimeoutError) as error:
-        raise ClusterError(LOST, why=str(error)) from error
+        raise lost(error) from error
 
 
 class PoisonError(ClusterError):
@@ -56,49 +57,99 @@ def result_of(future: Any) -> Any:
         fix = "Install the same tileconv there as here."
         raise ClusterError(f"the cluster lacks {lacking.name}", fix=fix) from error
     except CancelledError as error:
-        problem = "a worker was lost" if getattr(error, "reason", "") == "lost dependencies" else LOST
-        raise ClusterError(problem, why=str(error)) from error
-
-
-def _started(make: Callable[..., Any], **options: Any) -> Any:
-    """Return what *make* starts; its processes ignore Ctrl-C, which a terminal sends to them as well.
-
-    A process inherits what its parent ignores, so this one ignores it too for the moment.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return make(**options)
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        return make(**options)
-    finally:
-        signal.signal(signal.SIGINT, before)
+        if getattr(error, "reason", "") != "lost dependencies":
+            raise lost(error) from error
+        fix = "See why it ended; the same command goes on."
+        raise ClusterError("a worker was lost", why=one_line(error), fix=fix) from error
 
 
 @contextmanager
-def connected(executor: str, workers: int) -> Iterator[Client]:
-    """Yield a client of the cluster; one that was started here is stopped, one that ran before goes on."""
-    import dask
-    from distributed import Client, LocalCluster
+def connected(address: str) -> Iterator[Client]:
+    """Yield a client of the scheduler at *address*, which goes on afterwards; Dask itself says nothing meanwhile.
 
-    if executor == "processes":
-        options = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "memory_limit": None, "silence_logs": 50}
-        # one thread per process; memory is ours to bound, by the plan
-        with (
-            dask.config.set({"distributed.worker.daemon": True, "distributed.scheduler.allowed-failures": DEATHS - 1}),
-            _started(LocalCluster, n_workers=workers, threads_per_worker=1, processes=True, **options) as cluster,
-            Client(cluster) as client,
-        ):
-            yield client
-        return
-    try:
-        client = Client(executor, timeout=CONNECT_WITHIN_S)
-    except (OSError, ValueError, TimeoutError) as error:
-        fix = "Start it with dask scheduler, or use run.executor: processes."
-        raise ClusterError("cannot reach the Dask scheduler", where=executor, why=str(error), fix=fix) from error
-    with client:
+    Raises
+    ------
+    ClusterError
+        If it cannot be reached, or is lost inside the block.
+    """
+    from distributed import CancelledError, Client
+    from distributed.client import ClosedClientError
+    from distributed.comm.core import CommClosedError
+    from distributed.security import Security
+
+    with quiet():
+        security = _certified() if address.startswith("tls:") else Security()
+        with ThreadPoolExecutor(1) as elsewhere:  # in a notebook this thread has an event loop
+            elsewhere.submit(_reach, address, security.get_connection_args("client")).result()
         try:
-            client.wait_for_workers(1, timeout=WORKERS_WITHIN_S)
-        except TimeoutError as error:
-            fix = f"Start one with dask worker {executor}."
-            raise ClusterError("the scheduler has no workers", where=executor, fix=fix) from error
-        yield client
+            with Client(address, timeout=CONNECT_WITHIN_S, security=security, set_as_default=False) as client:
+                yield client
+        except (CommClosedError, ClosedClientError, CancelledError) as error:
+            raise lost(error) from error
+
+
+def _reach(address: str, options: dict[str, Any]) -> None:
+    """Raise ClusterError unless a scheduler is at *address*; a client waits for ever for an answer of what is none."""
+    from distributed.comm.core import connect
+
+    async def shake_hands() -> None:
+        (await asyncio.wait_for(connect(address, timeout=CONNECT_WITHIN_S, **options), 2 * CONNECT_WITHIN_S)).abort()
+
+    try:
+        asyncio.run(shake_hands())
+    except Exception as error:
+        silent = f"what listens there does not answer as one within {2 * CONNECT_WITHIN_S} s"
+        why = silent if isinstance(error, TimeoutError) else one_line(error)
+        fix = "Start it with dask scheduler, or use run.executor: processes."
+        raise ClusterError("cannot reach the Dask scheduler", where=address, why=why, fix=fix) from error
+
+
+def _certified() -> Any:
+    """Return what Dask's configuration says of certificates; ClusterError if that is too little, or cannot be used."""
+    from distributed.security import Security
+
+    names = ("ca-file", "client.cert", "client.key")
+    where = "Dask's configuration"
+    fix = (
+        "State distributed.comm.tls." + ", ".join(names) + " there, or DASK_DISTRIBUTED__COMM__TLS__CA_FILE and so on."
+    )
+    try:
+        security = Security(require_encryption=True)
+        context = security.get_connection_args("client")["ssl_context"]
+    except (OSError, ValueError) as error:
+        raise ClusterError("the certificates cannot be used", where=where, why=one_line(error), fix=fix) from error
+    if context is None:
+        raise ClusterError("expected certificates for an address with tls://, found none", where=where, fix=fix)
+    return security
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what Dask logs and warns of from stderr inside the block: its errors are told in our words."""
+    import distributed  # noqa: F401  makes its loggers
+
+    loggers = [logging.getLogger(name) for name in [*logging.root.manager.loggerDict] if name.split(".")[0] in LOGGERS]
+
+    def from_elsewhere(record: logging.LogRecord) -> bool:
+        return not (record.name.startswith("distributed") or record.threadName == LOOP)
+
+    for logger in loggers:
+        logger.addFilter(from_elsewhere)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"(distributed|tornado|dask)\b")
+            yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(from_elsewhere)
+
+
+def one_line(error: BaseException) -> str:
+    """Return the first line of what *error* says, or its kind if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def lost(error: BaseException) -> ClusterError:
+    """Return the error of a connection that was lost."""
+    fix = "Start the scheduler and its workers again, and give the same command."
+    return ClusterError("the connection to the scheduler was lost", why=one_line(error), fix=fix)

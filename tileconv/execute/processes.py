@@ -165,6 +165,9 @@ class _Children:
         except DiedError as error:
             fix = "See what it said, or use run.executor: threads."
             raise ClusterError("a process of the run ended before it did any work", why=error.why, fix=fix) from error
+        except BaseException:
+            child.end()
+            raise
         return child
 
     def end(self) -> None:

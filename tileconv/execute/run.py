@@ -222,7 +222,7 @@ def _tiles(plan: Plan, job: Job, numbers: Sequence[int], ledger: Ledger, *, whol
 
         run_processes(job, tiles, plan.workers, ledger.stop, ledger.hear, rows=rows)
     elif executor != "threads":
-        run_cluster(job, tiles, executor, plan.workers, ledger.stop, ledger.hear, rows=rows)
+        run_cluster(job, tiles, executor, ledger.stop, ledger.hear, rows=rows)
     elif rows:
         run_rows(job, plan.workers, ledger.stop, ledger.hear)
     else:
