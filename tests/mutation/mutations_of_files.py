@@ -162,11 +162,11 @@ JOURNALS = (
     broken(
         "a tile is in the journal before it is written",
         "execute/local.py",
-        "        return None if stop.is_set() else attempt(job, tile)",
+        "        return None if stop.is_set() else make(tile)",
         "        from tileconv.graph.windows import Receipt\n"
         "        from tileconv.graph.work import Counts\n\n"
         "        heard(Receipt(tile, 0.0, Counts()))\n"
-        "        return None if stop.is_set() else attempt(job, tile)",
+        "        return None if stop.is_set() else make(tile)",
         f"{ORDER}::test_a_tile_that_is_in_the_journal_is_stored",
     ),
     broken(
