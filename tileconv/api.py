@@ -44,8 +44,7 @@ from tileconv.kernels import Kernel
 from tileconv.kernels.operations import Linear, Operation, as_operation
 from tileconv.kernels.registry import OPERATORS
 from tileconv.planning.arrays import array_passes
-from tileconv.planning.build import usable_processors
-from tileconv.planning.memory import available_bytes
+from tileconv.planning.machine import available_bytes, usable_processors
 from tileconv.planning.model import Pass, Plan
 from tileconv.planning.stages import SPACE
 from tileconv.sources.memory import MemorySource

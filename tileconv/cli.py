@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import json
 import os
-import signal
 import sys
+from errno import EAGAIN, ENOMEM
 from functools import partial
 from pathlib import Path
+from threading import Thread
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
@@ -16,10 +18,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tileconv.errors import Interrupted, SpecError, TileconvError
+from tileconv.errors import Interrupted, PlanError, SpecError, TileconvError
+from tileconv.signals import cleaning
+from tileconv.streams import lost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from rich.console import RenderableType
 
     from tileconv.execute.run import Report
     from tileconv.spec import PipelineSpec
@@ -134,7 +140,7 @@ def status(output: Annotated[Path, typer.Argument(help="The output of a run.")],
     if as_json:
         print_(_json(found.as_json()))
     else:
-        Console(soft_wrap=not sys.stdout.isatty()).print(status_lines(found), highlight=False)
+        print_(_text(status_lines(found)))
     raise typer.Exit(found.exit_code)
 
 
@@ -152,10 +158,7 @@ def plan(spec: Spec, set_: Set = None, input_: Input = None, output: Output = No
     from tileconv.report.explain import explain
 
     made = api.plan(_load(spec, set_, input_, output))
-    if as_json:
-        print_(_json(made.as_json()))
-    else:
-        Console(soft_wrap=not sys.stdout.isatty()).print(explain(made), highlight=False)
+    print_(_json(made.as_json()) if as_json else _text(explain(made)), alone=True)
 
 
 @app.command()
@@ -165,13 +168,13 @@ def ops(as_json: Json = False) -> None:
 
     records = operator_table()
     if as_json:
-        print_(_json(records))
+        print_(_json(records), alone=True)
         return
     table = Table("operator", "parameters", "what it does", box=None, pad_edge=False)
     for record in records:
         parameters = Text("\n".join(map(_parameter, record["parameters"])))
         table.add_row(record["name"], parameters, Text(record["summary"].replace("*", "").replace("`", "")))
-    Console().print(table, highlight=False)
+    print_(_text(table, wrap=True), alone=True)
 
 
 @app.command()
@@ -179,7 +182,7 @@ def schema() -> None:
     """Print the JSON Schema of pipeline files, for editors."""
     from tileconv.spec import json_schema
 
-    print_(_json(json_schema()))
+    print_(_json(json_schema()), alone=True)
 
 
 @app.command()
@@ -205,7 +208,7 @@ def sample(
         _refuse(f"expected the file to write, as in: tileconv sample {name} -o {name}.tif")
     if target.suffix == "" and output is None:
         _refuse(f"expected one of {', '.join(sample_names())}, or a file to write, found {target}")
-    with TerminalProgress(Console(stderr=True)) as bar:
+    with cleaning(), TerminalProgress(Console(stderr=True)) as bar:
 
         def progress(done: int, of: int) -> None:
             if done == 1:
@@ -254,7 +257,8 @@ def picture(
 
     if png.suffix.lower() != ".png":
         _refuse(f"a picture ends in .png, found {png.name}")
-    write_picture(open_source(image), png, max_px=max_px)
+    with cleaning():
+        write_picture(open_source(image), png, max_px=max_px)
     print_(str(png))
 
 
@@ -287,9 +291,34 @@ def _json(value: Any) -> str:
     return json.dumps(value, indent=2, default=str)
 
 
-def print_(text: str) -> None:
-    """Print a result."""
+def _text(shown: RenderableType, *, wrap: bool = False) -> str:
+    """Return what rich makes of *shown* for stdout; lines are as long as they need to be where there is no terminal."""
+    console = Console(soft_wrap=not (wrap or sys.stdout.isatty()))
+    with console.capture() as captured:
+        console.print(shown, highlight=False)
+    return captured.get().removesuffix("\n")
+
+
+def print_(text: str, *, alone: bool = False) -> None:
+    """Print a result; one that is this text *alone* must reach its reader, else the command fails."""
     sys.stdout.write(text + "\n")
+    if not (why := lost()):
+        return
+    if alone:
+        _fail(f"error: the result cannot be printed: {why}")
+    sys.stderr.write(f"note: the exit code is that of the result, whose report cannot be printed: {why}\n")
+
+
+def _fail(message: str, code: int = 1) -> NoReturn:
+    sys.stderr.write(f"{message}\n")
+    raise SystemExit(code)
+
+
+def _lacks(error: BaseException) -> bool:
+    """Return whether *error* says that the system gives no more memory or threads."""
+    *_, (innermost, _line) = walk_tb(error.__traceback__)
+    thread = isinstance(error, RuntimeError) and innermost.f_code is Thread.start.__code__
+    return thread or isinstance(error, MemoryError) or getattr(error, "errno", 0) in {ENOMEM, EAGAIN}
 
 
 def _refuse(message: str) -> NoReturn:
@@ -298,14 +327,6 @@ def _refuse(message: str) -> NoReturn:
 
 def main() -> None:
     """Run the command line; an error of ours becomes its message and its exit code, never a traceback."""
-    pressed: list[int] = []
-
-    def on_interrupt(number: int, _frame: object) -> None:
-        pressed.append(number)
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, on_interrupt)
-    signal.signal(signal.SIGTERM, on_interrupt)
     gc.set_threshold(RARELY)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy would start threads that spin for work never given them
     try:
@@ -314,13 +335,19 @@ def main() -> None:
         sys.stderr.write(f"{error}\n" if isinstance(error, SpecError) else f"error: {error}\n")
         sys.stderr.writelines(f"{note}\n" for note in getattr(error, "__notes__", ()))
         raise SystemExit(error.exit_code) from None
-    except BrokenPipeError:
-        raise SystemExit(1) from None
-    except (SystemExit, RuntimeError) as end:
-        # typer makes a SystemExit of Ctrl-C, without a word; a lock of Python's that it hits comes out as RuntimeError
-        if not pressed:
+    except UnicodeEncodeError as error:  # of a path: what is printed has a character for everything
+        problem = f"the file system's encoding here, {error.encoding}, cannot name {error.object!r}"
+        _fail(f"error: {problem}. Set a locale of UTF-8, as LC_ALL=C.UTF-8, or PYTHONUTF8=1.", PlanError.exit_code)
+    except (MemoryError, OSError, RuntimeError) as error:
+        if not _lacks(error):
             raise
-        sys.stderr.write("interrupted; the output is not whole\n")
-        raise SystemExit(Interrupted.exit_code) from end
+        _fail(
+            "error: the system gives no more memory, threads or processes. Raise the limit (ulimit -a), or lower "
+            "run.workers and run.memory; the same command goes on."
+        )
+    except SystemExit as end:
+        if (why := lost()) and not end.code:
+            _fail(f"error: what was asked for cannot be printed: {why}")  # the help
+        raise
     finally:
         gc.freeze()  # an interpreter that ends would look through all that is imported again

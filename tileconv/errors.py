@@ -21,6 +21,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from tileconv.signals import INTERRUPTED
+
 
 class TileconvError(Exception):
     """Base of every error of tileconv: where it happened, what, why it matters and what to do.
@@ -112,7 +114,7 @@ class UnfinishedError(TileconvError):
 class Interrupted(KeyboardInterrupt):
     """The user stopped a run; the text says how far it came, and that the same command goes on."""
 
-    exit_code: ClassVar[int] = 130
+    exit_code: ClassVar[int] = INTERRUPTED
 
 
 @dataclass(frozen=True)

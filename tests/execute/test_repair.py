@@ -15,7 +15,7 @@ from tileconv import cli
 from tileconv.errors import ResumeError, SinkError, SourceError
 from tileconv.execute.status import status
 from tileconv.execute.stop import Stop
-from tileconv.planning.build import usable_processors
+from tileconv.planning.machine import usable_processors
 from tileconv.sinks.zarr import ZarrSink
 
 

@@ -10,7 +10,8 @@ from properties.runs_help import pipeline, plan_of, tiled
 
 from tileconv.boxes import Box
 from tileconv.engines.fft import fft
-from tileconv.planning.memory import BASE_BYTES, Bytes, available_bytes, cgroup_rooms, kernel_bytes, peak_bytes, total
+from tileconv.planning.machine import available_bytes
+from tileconv.planning.memory import BASE_BYTES, Bytes, kernel_bytes, peak_bytes, total
 
 BOX = {"op": "correlate", "kernel": [[0.5, 1, 0.25]], "engine": "direct"}
 
@@ -108,23 +109,3 @@ def test_totals_and_what_the_machine_has():
     assert "free" in made.memory_why
     assert made.memory_limit > 0
     assert json.loads(json.dumps(made.as_json()))["peak_bytes"] == made.peak_bytes
-
-
-@pytest.mark.parametrize(
-    ("line", "root", "names"),
-    [
-        ("0::/job/step", "", ("memory.max", "memory.current", "inactive_file")),
-        ("4:cpu,memory:/job/step", "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")),
-    ],
-)
-def test_limits_of_control_groups(tmp_path, line, root, names):
-    """The group of the process has no limit, the one above it has; what is cached of files is free."""
-    (tmp_path / "own").write_text(f"7:pids:/\n{line}\n")
-    for path, limit, used, cached in (("job", 1000, 700, 200), ("job/step", "max", 600, 0), ("", 5000, 700, 0)):
-        folder = tmp_path / "mounted" / root / path
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / names[0]).write_text(f"{limit}\n")
-        (folder / names[1]).write_text(f"{used}\n")
-        (folder / "memory.stat").write_text(f"anon 1\n{names[2]} {cached}\n")
-    assert list(cgroup_rooms(tmp_path / "mounted", tmp_path / "own")) == [500, 4300]
-    assert not list(cgroup_rooms(tmp_path / "mounted", tmp_path / "none"))

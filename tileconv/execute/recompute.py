@@ -26,7 +26,7 @@ from tileconv.execute.verify import Damage, Verification, recorded_run, verify_s
 from tileconv.graph.windows import read
 from tileconv.graph.work import needed, work
 from tileconv.images import ImageInfo
-from tileconv.planning.memory import available_bytes
+from tileconv.planning.machine import available_bytes
 from tileconv.planning.model import Pass
 from tileconv.planning.stages import SPACE
 from tileconv.sources.open import open_source

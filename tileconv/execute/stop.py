@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tileconv.errors import Interrupted
+from tileconv import signals
 
 
 class Stop(threading.Event):
@@ -21,22 +20,25 @@ class Stop(threading.Event):
 def on_signals() -> Iterator[Stop]:
     """Yield a Stop that the first SIGINT or SIGTERM sets; elsewhere than in the main thread no signal sets it.
 
-    The journal is valid at any moment, so the second signal needs no care.
+    The journal is valid at any moment, so the second signal needs no care. Where the block is left without an
+    exception the result stands, and no later signal changes how the command line ends.
     """
     stop = Stop()
 
     def on_signal(_number: int, _frame: object) -> None:
         if stop.signalled:
-            os._exit(Interrupted.exit_code)
+            signals.end("ended at once, tiles that were being made are lost; the same command goes on with the others")
         stop.signalled = True
         stop.set()
 
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    signals.stands(False)
+    before = {number: signal.signal(number, on_signal) for number in signals.NUMBERS}
     try:
         yield stop
+        signals.stands(True)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

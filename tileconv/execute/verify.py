@@ -23,7 +23,7 @@ from tileconv.execute.progress import Progress, Silent
 from tileconv.execute.resume import tile_at
 from tileconv.execute.stop import Stop
 from tileconv.images import ImageInfo
-from tileconv.planning.build import usable_processors
+from tileconv.planning.machine import usable_processors
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.spec.model import RunSpec
 

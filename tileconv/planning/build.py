@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -12,10 +11,10 @@ from tileconv.engines.values import Dtype
 from tileconv.errors import PlanError
 from tileconv.images import DECODED_CACHE_BYTES, ImageInfo, as_text
 from tileconv.planning.layout import lay_out
+from tileconv.planning.machine import at_most, available, processors
 from tileconv.planning.memory import (
     BASE_BYTES,
     Bytes,
-    available_bytes,
     kernel_bytes,
     peak_bytes,
     processes_of,
@@ -66,7 +65,7 @@ def make_plan(spec: PipelineSpec, source: ImageInfo, *, cache_bytes: int = 0) ->
         overflow=spec.output.overflow,
     )
     workers, why_workers = _workers(spec.run)
-    limit, why_limit = _limit(spec.run)
+    limit, why_limit = _limit(spec.run, workers)
     tiled = []
     for number, work in enumerate(passes):
         held = BASE_BYTES + kernel_bytes(work.stages)
@@ -260,15 +259,11 @@ def _missing(spec: PipelineSpec, source: ImageInfo) -> Missing | None:
 def _workers(run: RunSpec) -> tuple[int, str]:
     if run.workers is not None:
         return run.workers, "run.workers"
-    return usable_processors(), "processors that this process may use"
+    found = processors()
+    return found.count, found.why
 
 
-def usable_processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _limit(run: RunSpec) -> tuple[int, str]:
-    if run.memory is not None:
-        return run.memory, "run.memory"
-    return available_bytes(), "a share of the memory that is free"
+def _limit(run: RunSpec, workers: int) -> tuple[int, str]:
+    threads = workers if run.executor == "threads" else 1
+    found = available(threads) if run.memory is None else at_most(run.memory, "run.memory", threads)
+    return found.count, found.why

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from tileconv.engines.choose import Choice
 from tileconv.engines.direct import LOADABLE
@@ -20,8 +17,6 @@ BASE_BYTES = 300 * 2**20
 """A process that has imported everything and compiles its loops, as a first run does; others take 150 MiB less."""
 FFT_COPIES = 7
 """Arrays of a transform's size that one FFT block holds at once, in float64."""
-SHARE = 0.8
-"""The share of the machine's free memory that a run takes when the spec does not say."""
 
 
 @dataclass(frozen=True)
@@ -137,34 +132,3 @@ def kernel_bytes(stages: Sequence[Stage]) -> int:
             keys, kept = (2, narrow + 16 * half) if grid.narrow else (1, 16 * half)
             count += kept + keys * 8 * math.prod(choice.shape)
     return count
-
-
-def available_bytes() -> int:
-    """Return the memory that a run may take when nothing is said: a share of what the machine or cgroup has free."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if (meminfo := Path("/proc/meminfo")).exists():
-        fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
-        free = int(fields["MemAvailable"].split()[0]) * 1024
-    return int(SHARE * max(0, min([free, *cgroup_rooms()])))
-
-
-def cgroup_rooms(mounted: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> Iterator[int]:
-    """Yield the bytes left in each control group of this process, and in those above it, that has a limit.
-
-    Of version 2, and of version 1 below ``memory/``. Files of the disk that a group keeps in memory count as free.
-    """
-    lines = own.read_text().splitlines() if own.exists() else []
-    for _, controllers, path in (line.split(":", 2) for line in lines):
-        if not controllers:
-            base, (limit, used, cached) = mounted, ("memory.max", "memory.current", "inactive_file")
-        elif "memory" in controllers.split(","):
-            base = mounted / "memory"
-            limit, used, cached = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
-        else:
-            continue
-        group = base / path.lstrip("/")
-        for folder in (group, *group.parents[: len(group.parts) - len(base.parts)]):
-            with suppress(OSError, ValueError, KeyError):  # not seen from here, or without a limit
-                stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-                taken = int((folder / used).read_text()) - int(stat[cached])
-                yield int((folder / limit).read_text()) - taken

@@ -1,0 +1,162 @@
+"""What this machine lets a run take: processors and memory, below the limits of control groups and of the shell.
+
+Files of the system are read through a function that is handed in, so that what follows from their text is pure.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+from pathlib import Path
+
+MOUNTED = "/sys/fs/cgroup"
+SHARE = 0.8
+"""The share of the memory that is free which a run takes when the spec does not say."""
+THREAD_BYTES = 40 * 2**20
+"""Addresses that a thread takes before it does anything. Measured: runs of 1 and of 8 workers over tiles of 128 x 128
+end well with 480 and 720 MiB of them, and 8 abort with 660."""
+_FILES_1, _FILES_2 = ("total_inactive_file", "total_active_file"), ("inactive_file", "active_file", "slab_reclaimable")
+"""What a control group of each version holds for files of the disk, in ``memory.stat``: pages, and in 2 their names."""
+
+Read = Callable[[str], str]
+"""Takes the path of a file; returns its text, empty where there is none."""
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """So many processors, or bytes, and what says so: a clause."""
+
+    count: int
+    why: str
+
+
+def text_of(path: str) -> str:
+    """Return the text of a file of the system, empty where it cannot be read."""
+    try:
+        return Path(path).read_text("utf-8")
+    except (OSError, ValueError):
+        return ""
+
+
+def usable_processors() -> int:
+    """Return how many processors this process may use."""
+    return processors().count
+
+
+def processors() -> Allowance:
+    """Return how many processors this process may use at once, by its affinity and its control groups."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return _least(Allowance(usable, "processors that this process may use"), *_own_quotas())
+
+
+@lru_cache(maxsize=1)
+def _own_quotas() -> tuple[Allowance, ...]:
+    return tuple(processor_quotas(text_of))
+
+
+def processor_quotas(read: Read) -> Iterator[Allowance]:
+    """Yield for each control group with a quota of processor time the processors that can use all of it."""
+    for folder, names in groups("cpu", read):
+        if names:
+            words = [*read(f"{folder}/cpu.cfs_quota_us").split(), *read(f"{folder}/cpu.cfs_period_us").split()]
+        else:
+            words = read(f"{folder}/cpu.max").split()
+        with suppress(ValueError):  # no such file, or "max"
+            quota, period = map(int, words)
+            if quota > 0 and period > 0:
+                yield Allowance(math.ceil(quota / period), f"the CPU quota of its control group, {quota / period:g}")
+
+
+def available(threads: int = 0) -> Allowance:
+    """Return the bytes that a run may take when nothing is said: a share of what is free."""
+    free = _least(*free_memory(text_of, _limits(threads)))
+    return Allowance(int(SHARE * max(0, free.count)), f"a share of {free.why}")
+
+
+def at_most(bytes_: int, why: str, threads: int) -> Allowance:
+    """Return *bytes_*, or what ulimit leaves where that is less: libraries abort where they are given no more."""
+    return _least(Allowance(bytes_, why), *addresses(text_of, _limits(threads)))
+
+
+def available_bytes() -> int:
+    """Return the bytes that a run may take when nothing is said."""
+    return available().count
+
+
+def free_memory(read: Read, limits: Mapping[str, int]) -> Iterator[Allowance]:
+    """Yield the bytes that are free by each of the limits of this process; there is one at least.
+
+    What a control group keeps in memory of the disk's files counts as free, since the system takes it back where memory
+    is wanted; what it keeps of files that lie in memory alone does not.
+
+    Parameters
+    ----------
+    limits
+        Bytes that the process may hold, by the name of the line in ``/proc/self/status`` that counts them.
+    """
+    yield from addresses(read, limits)
+    yield Allowance(_field(read("/proc/meminfo"), "MemAvailable:", _unused()), "the memory that is free")
+    for folder, names in groups("memory", read):
+        one = bool(names)
+        limits_of_group = ["limit_in_bytes"] if one else ["max", "high"]
+        used = read(f"{folder}/memory.{'usage_in_bytes' if one else 'current'}")
+        stat = read(f"{folder}/memory.stat")
+        cached = _FILES_1 if one else _FILES_2
+        for limit in (read(f"{folder}/memory.{name}") for name in limits_of_group):
+            with suppress(ValueError):  # no such file, or "max"
+                room = int(limit) - int(used) + sum(_field(stat, name, 0) for name in cached)
+                yield Allowance(room, "the memory that is free in its control group")
+
+
+def addresses(read: Read, limits: Mapping[str, int]) -> Iterator[Allowance]:
+    """Yield the bytes that this process may hold by each of *limits*, those counted in that are in memory already."""
+    status = read("/proc/self/status")
+    held = _field(status, "VmRSS:", 0)
+    for name, limit in limits.items():
+        yield Allowance(limit - _field(status, name, 0) + held, "the address space that ulimit leaves")
+
+
+def groups(controller: str, read: Read) -> Iterator[tuple[str, str]]:
+    """Yield the folders of the control groups that hold this process and may have the files of *controller*.
+
+    The innermost comes first, and those around it after; of version 1 with the names of its controllers, of version 2
+    without. In a container the outer ones may not be there.
+    """
+    for line in read("/proc/self/cgroup").splitlines():
+        _, names, path = line.split(":", 2)
+        if names and controller not in names.split(","):
+            continue
+        parts = [f"/{part}" for part in path.split("/") if part]
+        inner = [] if "/.." in parts else [*accumulate(parts)]  # a group outside what is mounted here
+        bases = (f"{MOUNTED}/{names}", f"{MOUNTED}/{controller}") if names else (MOUNTED, f"{MOUNTED}/unified")
+        yield from ((base + group, names) for base in dict.fromkeys(bases) for group in (*reversed(inner), ""))
+
+
+def _least(*allowances: Allowance) -> Allowance:
+    return min(allowances, key=lambda allowance: allowance.count)
+
+
+def _limits(threads: int) -> dict[str, int]:
+    """Return what the shell's ``ulimit -v`` and ``ulimit -d`` leave this process in all, without that of *threads*."""
+    kinds = {"VmSize:": resource.RLIMIT_AS, "VmData:": resource.RLIMIT_DATA}
+    soft = {name: resource.getrlimit(kind)[0] for name, kind in kinds.items()}
+    return {name: limit - threads * THREAD_BYTES for name, limit in soft.items() if limit != resource.RLIM_INFINITY}
+
+
+def _unused() -> int:
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _field(text: str, name: str, default: int) -> int:
+    """Return the number after *name* in lines of names and numbers, in bytes; *default* where there is none."""
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) > 1 and words[0] == name:
+            return int(words[1]) * (1024 if words[-1] == "kB" else 1)
+    return default
