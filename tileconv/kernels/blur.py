@@ -1,4 +1,4 @@
-"""Blurs: kernels that sum to one, so that a uniform image stays as it is."""
+"""Blurs: kernels that sum to one, so that a uniform image stays as it is, within rounding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Edges: kernels that sum to zero. Signs are those of a step from dark to bright; see docs/operators.md."""
+"""Edges: kernels that sum to zero, but for a rounding or a cut bell.
+
+Signs are those of a step from dark to bright; see docs/operators.md.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,11 @@ def laplacian(*, axes: str = "yx") -> Kernel:
 
 
 def laplacian_of_gaussian(sigma: Lengths, *, truncate: Positive = 4.0, axes: str = "yx") -> Kernel:
-    """Return the Laplacian of a Gaussian, as scipy.ndimage.gaussian_laplace; a bright spot gives a negative value."""
+    """Return the Laplacian of a Gaussian, as scipy.ndimage.gaussian_laplace; a bright spot gives a negative value.
+
+    The samples of a bell that is cut do not sum to 0, as SciPy's do not: a uniform image of ones becomes less than
+    0.002 / sigma**2 from sigma 1 on, and far more below.
+    """
     sigmas = per_axis(sigma, axes, "sigma", above=0.0)
     smooth = bells(sigma, None, truncate, axes)
     curved = []
