@@ -61,5 +61,5 @@ def test_at_a_corner_the_later_axis_decides():
 
 def test_a_missing_pixel_reaches_its_copies():
     missing = np.array([[False, False, False, True]])
-    assert nan.touched(missing, (1, 3), "reflect", (0, 1)).tolist() == [[False, False, True, True]]
-    assert nan.touched(missing, (1, 3), "wrap", (0, 1)).tolist() == [[True, False, True, True]]
+    assert nan.touched(missing, np.ones((1, 3)), "reflect", (0, 1)).tolist() == [[False, False, True, True]]
+    assert nan.touched(missing, np.ones((1, 3)), "wrap", (0, 1)).tolist() == [[True, False, True, True]]

@@ -65,6 +65,7 @@ def test_cutting_changes_no_byte(job, data):
 @given(jobs(kinds=[(np.dtype("f4"), "float32"), (np.dtype("f8"), "float64")]), st.data())
 def test_nan_and_infinity_stand_where_the_definition_puts_them(job, data):
     block, weights = job
+    weights[weights == 0] = 1  # what lies under a weight of 0 is left to engines/nonfinite.py
     for value in data.draw(st.lists(st.sampled_from([np.nan, np.inf, -np.inf]), max_size=3)):
         block[tuple(data.draw(st.integers(0, n - 1)) for n in block.shape)] = value
     with np.errstate(invalid="ignore"):

@@ -24,7 +24,7 @@ def test_what_an_integer_type_says(dtype):
 
 
 def test_what_floats_and_truth_values_say():
-    assert Values.of(np.dtype(np.float32)) == Values(FLOAT32, whole=False)
+    assert Values.of(np.dtype(np.float32)) == Values(FLOAT32, whole=False, nan=True)
     assert Values.of(np.dtype(np.float32)).peak == math.inf
     truth = Values.of(np.dtype(bool))
     assert (truth.whole, truth.low, truth.high) == (True, 0, 1)

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import strategies
 from execute.resume_help import ONE, TWO, poisoned, write_spec
 from properties.runs_help import write_tiff
 
@@ -102,6 +103,15 @@ def test_every_box_made_again(tmp_path, stages, words):
     found = tileconv.verify(tmp_path / "o.zarr", recompute="100%")
     assert (found.damages, found.notes) == ((), ())
     assert found.recomputed >= 110
+
+
+def test_nan_of_both_signs_made_again(tmp_path):
+    """The sign of what an operation makes of two of them depends on the tile."""
+    image = strategies.pixels((160, 176), "float32", 0)
+    for value in (np.nan, -np.nan, np.inf, -np.inf):
+        image[np.random.default_rng(int(np.isnan(value))).random(image.shape) < 0.004] = value
+    tileconv.run(write_spec(tmp_path, TWO, image=image))
+    assert tileconv.verify(tmp_path / "o.zarr", recompute="100%").damages == ()
 
 
 def test_boxes_straddle_tiles(tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tileconv.errors import TileError
-from tileconv.graph.cast import PART, cast
+from tileconv.graph.cast import PART, cast, unify_nan
 
 REALS = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False),
@@ -127,3 +127,16 @@ def test_pixels_that_are_not_contiguous():
     pixels = np.arange(24.0).reshape(4, 6)[::2, ::-3]
     made, _ = cast(pixels, np.dtype("uint8"))
     assert made.tolist() == pixels.tolist()
+
+
+@pytest.mark.parametrize("dtype", strategies.FLOATS)
+def test_every_nan_gets_the_bits_of_numpys(dtype):
+    made = np.array([[[np.nan, -np.nan, 1.0], [-np.inf, np.inf, -0.0]]], dtype)
+    made.view(f"u{made.itemsize}")[0, 0, 0] |= 5  # a payload
+    part = np.repeat(made, 2, axis=2)[..., ::2]
+    unify_nan(part)
+    assert part.tobytes() == np.array([[np.nan, np.nan, 1.0], [-np.inf, np.inf, -0.0]], dtype).tobytes()
+    for same in (np.zeros((1, 0, 3), dtype), np.array([[[np.inf, -np.inf, 0]]], dtype)):
+        before = same.tobytes()
+        unify_nan(same)
+        assert same.tobytes() == before

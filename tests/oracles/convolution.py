@@ -69,11 +69,11 @@ def convolve_exact(
 
 
 def valid(block: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the sums wherever *weights* fit inside *block*, in the numbers that the arrays hold."""
+    """Return the sums wherever *weights* fit inside *block*, in the numbers that the arrays hold; 0 takes no part."""
     shape = tuple(n - k + 1 for n, k in zip(block.shape, weights.shape, strict=True))
     out = np.zeros(shape, block.dtype)
-    for place in np.ndindex(weights.shape):
-        out = out + weights[place] * block[tuple(slice(j, j + n) for j, n in zip(place, shape, strict=True))]
+    for place in np.argwhere(weights):
+        out = out + weights[tuple(place)] * block[tuple(slice(j, j + n) for j, n in zip(place, shape, strict=True))]
     return out
 
 

@@ -69,7 +69,7 @@ PLACES = [(0, 0), (0, 31), (31, 31), (32, 32), (31, 32), (64, 0), (69, 89), (35,
     st.sampled_from(("float32", "float64")),
 )
 def test_nan_and_infinity_reach_the_same_pixels(values, kernel, border, dtype):
-    """Also at the corners of tiles, and under weights of zero, where 0 * infinity is NaN."""
+    """Also at the corners of tiles; a weight of 0 takes no part, so that nothing is under it."""
     image = strategies.pixels((70, 90), dtype, 1)
     for place, value in values:
         image[place] = value
@@ -94,7 +94,7 @@ def test_one_nan_under_a_box_is_exactly_its_footprint(engine, place):
     image[place] = np.nan
     made, _ = windows(tiled([{"op": "box", "size": 5, "engine": engine, "border": "wrap"}], 32), image)
     assert np.isnan(made).sum() == 25
-    assert np.array_equal(np.isnan(made), touched(np.isnan(image), (5, 5), "wrap", (2, 2)))
+    assert np.array_equal(np.isnan(made), touched(np.isnan(image), np.ones((5, 5)), "wrap", (2, 2)))
 
 
 def test_auto_takes_one_of_them_and_gives_its_bytes():

@@ -47,6 +47,8 @@ CHAINS = {
     "nodata filled": ("uint8", [GAUSSIAN, SOBEL], {"missing": FILL, "input_": {"nodata": 3}}),
     "precision": ("uint16", [GAUSSIAN, FFT], {"precision": "float64", "border": "wrap"}),
     "copy": ("uint16", [], {}),
+    "copy with NaN": ("float64", [], {}),
+    "float16": ("float16", [GAUSSIAN], {"output": {"dtype": "input"}}),
 }
 
 
@@ -55,6 +57,8 @@ def noise(shape, dtype, seed=0):
     if image.dtype.kind == "f":
         image[..., 63:65, 63:65] = np.nan  # the corner of four tiles
         image[..., 100, 30] = np.inf
+        image[..., 100:103, 32] = -np.inf
+        image[..., 64:66, 65:69] = -np.nan  # an operation on both signs keeps either
         image[..., -1, 0] = 0
     return image
 
@@ -73,6 +77,8 @@ def test_tile_sizes_and_halo_methods(name):
         assert digest(made) == digest(whole), tile
         assert noticed.clipped == counts.clipped
         assert noticed.missing == counts.missing
+    if whole.dtype.kind == "f":
+        assert len(set(whole[np.isnan(whole)].view(f"u{whole.itemsize}"))) <= 1
     assert digest(overlapped(tiled(stages, None, **words), image, (70, 90))) == digest(whole)
 
 

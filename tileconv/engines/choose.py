@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tileconv.boxes import Box, Halo
 from tileconv.engines import cost
 from tileconv.engines.grid import Blocks, blocks, direct_bound, error_bound
+from tileconv.engines.nonfinite import Pattern
 from tileconv.engines.values import EXACT, FLOAT32, INT64, Precision, Sums, Values, sums, working_dtype
 from tileconv.errors import PlanError
 from tileconv.kernels.kernel import MAX_WEIGHTS, Kernel
@@ -43,7 +44,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Choice:
-    """How the sums under one kernel are made; axes are always (z, y, x), of one weight where the kernel has none."""
+    """How the sums under one kernel are made; axes are always (z, y, x), of one weight where the kernel has none.
+
+    ``watched`` sums may come out as NaN or infinity, and are settled then.
+    """
 
     kernel: Kernel
     shape: tuple[int, ...]
@@ -53,6 +57,7 @@ class Choice:
     why: str
     candidates: tuple[Candidate, ...]
     grid: Blocks
+    watched: bool = False
 
     @property
     def chosen(self) -> Candidate:
@@ -70,8 +75,18 @@ class Choice:
         full = []
         for term in self.kernel.terms:
             z, y, x = (np.ones(1, np.int64),) * (3 - len(term)) + term
-            full.append((self._typed(z), self._typed(y), self._typed(x, fold=True)))
+            if not self.sums.exact:
+                x = x / self.kernel.divide_by
+                z, y, x = _levelled(z, y, x)
+            full.append((self._typed(z), self._typed(y), self._typed(x)))
         return tuple(full)
+
+    @cached_property
+    def pattern(self) -> Pattern:
+        """Which weights are 0, for sums that are not finite."""
+        if self.engine == "separable":
+            return Pattern(self.kernel, self.shape, None, self.terms)
+        return Pattern(self.kernel, self.shape, self.weights, ())
 
     def _typed(self, weights: NDArray[Any], *, fold: bool = False) -> NDArray[Any]:
         if fold and not self.sums.exact:
@@ -81,7 +96,7 @@ class Choice:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the derived weights behind: a worker makes them again."""
-        return {k: v for k, v in self.__dict__.items() if k not in {"weights", "terms"}}
+        return {k: v for k, v in self.__dict__.items() if k not in {"weights", "terms", "pattern"}}
 
 
 def choose(
@@ -126,7 +141,8 @@ def choose(
         why = "cheapest of those allowed" if len(allowed) > 1 else "the only one allowed"
     if best.engine == "fft" and grid.narrow:
         why += "; transforms in float32"
-    return Choice(kernel, shape, halo, how, best.engine, why, candidates, grid)
+    watched = not how.exact and not values.finite_below(float(np.finfo(how.accumulate).max) / (4 * _swell(kernel)))
+    return Choice(kernel, shape, halo, how, best.engine, why, candidates, grid, watched)
 
 
 def _grid(kernel: Kernel, shape: tuple[int, ...], how: Sums, image: Box, zeros_around: Box | None) -> Blocks:
@@ -213,3 +229,19 @@ def _remainder(kernel: Kernel, how: Sums, *, given: bool = False) -> float:
 
 def _gain(kernel: Kernel) -> float:
     return kernel.absolute_sum / abs(kernel.divide_by)
+
+
+def _swell(kernel: Kernel) -> float:
+    """Return the most by which a partial sum of any engine exceeds the largest pixel."""
+    terms = (math.prod(max(1.0, float(np.abs(f).sum(dtype=np.float64))) for f in term) for term in kernel.terms)
+    return max(1.0, kernel.absolute_sum, *terms) * max(1.0, 1 / abs(kernel.divide_by))
+
+
+def _levelled(z: NDArray[Any], y: NDArray[Any], x: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    """Return the same outer product with all of its size in *x*, which is summed first.
+
+    What is summed along x then has the size of the result, and neither overflows nor underflows before it does. Powers
+    of two change no byte of what does not.
+    """
+    powers = [int(np.frexp(np.abs(f).max())[1]) for f in (z, y)]
+    return np.ldexp(z, -powers[0]), np.ldexp(y, -powers[1]), np.ldexp(x, sum(powers))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,14 +12,15 @@ from numba import njit
 from numpy.typing import NDArray
 
 from tileconv.engines.choose import Choice
-from tileconv.engines.values import FLOAT32, FLOAT64, INT64, Precision, Values, held, working_dtype
+from tileconv.engines.nonfinite import bands
+from tileconv.engines.values import FLOAT32, FLOAT64, INT64, Precision, Values, held, in_float32, working_dtype
 from tileconv.errors import TileError
 from tileconv.kernels.operations import Absolute, Clip, Linear, Magnitude, Operation, Rescale, Unsharp
 
 Array = NDArray[Any]
 
-SQUARABLE = 1e18
-"""Below it a square is safe in float32; where nothing bounds the image, squares are summed in float64."""
+SQUARABLE = {FLOAT32: (1e-11, 1e18), FLOAT64: (1e-138, 1e150)}
+"""Between them squares neither overflow nor lose, of the largest result, more than rounding does."""
 
 
 def combine(operation: Operation, pixels: Array, sums: list[Array], choices: tuple[Choice, ...], out: Values) -> Array:
@@ -28,20 +31,13 @@ def combine(operation: Operation, pixels: Array, sums: list[Array], choices: tup
     if isinstance(operation, Linear):
         return _linear(operation, sums.pop(), choices[0], out)
     if isinstance(operation, Magnitude):
-        made: Array = np.empty(sums[0].shape, out.dtype)
         parts = tuple(_divided(s, c, out) for s, c in zip(sums, choices, strict=True))
         sums.clear()
-        narrow = out.dtype == FLOAT32 and out.high < SQUARABLE
-        _magnitude(parts, np.empty(made.shape[-1], FLOAT32 if narrow else FLOAT64), made)
-        return made
+        return _length(parts, out)
     if isinstance(operation, Unsharp):
-        blurred = _divided(sums.pop(), choices[0], out)
-        made = np.empty(blurred.shape, out.dtype)
-        real = out.dtype.type
-        _unsharp(
-            np.ascontiguousarray(pixels, out.dtype), blurred, real(operation.amount), real(operation.threshold), made
-        )
-        return made
+        return _sharpened(operation, pixels, _divided(sums.pop(), choices[0], out), out)
+    if isinstance(operation, Rescale):
+        return _rescaled(operation, pixels, out)
     if isinstance(operation, Clip) and pixels.dtype == np.uint64 and out.dtype == INT64:
         pixels = np.minimum(pixels, np.uint64(np.iinfo(INT64).max))  # the end of the range lies in int64
     return _pointwise(operation, pixels.astype(out.dtype), out)
@@ -49,7 +45,7 @@ def combine(operation: Operation, pixels: Array, sums: list[Array], choices: tup
 
 def _linear(operation: Linear, sums: Array, choice: Choice, out: Values) -> Array:
     made = _divided(sums, choice, out)
-    if operation.offset:
+    if operation.offset and choice.sums.exact:  # to others it was added before they were settled
         made += made.dtype.type(operation.offset)
     return made
 
@@ -62,19 +58,62 @@ def _divided(sums: Array, choice: Choice, out: Values) -> Array:
     return made
 
 
-def _pointwise(operation: Rescale | Absolute | Clip, made: Array, out: Values) -> Array:
-    if isinstance(operation, Absolute):
-        if made.dtype == INT64 and made.size and made.min() == np.iinfo(INT64).min:
-            raise TileError(
-                f"the absolute value of {made.min()} does not fit int64",
-                fix=f"If it marks missing pixels set input.nodata: {made.min()} and missing; else clip them first.",
-            )
-        return np.abs(made, out=made)
-    if isinstance(operation, Clip):
-        return np.clip(made, _held(out.low, out.dtype), _held(out.high, out.dtype), out=made)
+def _length(parts: tuple[Array, ...], out: Values) -> Array:
+    made: Array = np.empty(parts[0].shape, out.dtype)
+    low, high = SQUARABLE[FLOAT32]
+    narrow = out.dtype == FLOAT32 and out.finite_below(high) and out.high > low
+    _magnitude(parts, np.empty(made.shape[-1], FLOAT32 if narrow else FLOAT64), made)
+    low, high = SQUARABLE[FLOAT64]
+    if out.dtype == FLOAT64 and not (out.finite_below(high) and out.high > low):
+        _magnitude_again(parts, low, high, made)
+    return made
+
+
+def _sharpened(operation: Unsharp, pixels: Array, blurred: Array, out: Values) -> Array:
+    made = np.empty(blurred.shape, out.dtype)
+    amount, threshold = (out.dtype.type(number) for number in (operation.amount, operation.threshold))
+    _unsharp(np.ascontiguousarray(pixels, out.dtype), blurred, amount, threshold, made)
+
+    def eighth(pixel: Array, blur: Array) -> Array:
+        step = pixel - blur
+        return np.where(np.abs(step) < operation.threshold / 8, pixel, pixel + operation.amount * step)
+
+    _beyond(made, (pixels, blurred), eighth, out)
+    return made
+
+
+def _rescaled(operation: Rescale, pixels: Array, out: Values) -> Array:
+    made = pixels.astype(out.dtype)
     made *= out.dtype.type(operation.gain)
     made += out.dtype.type(operation.offset)
+    _beyond(made, (pixels,), lambda eighth: operation.gain * eighth + operation.offset / 8, out)
     return made
+
+
+def _beyond(made: Array, inputs: tuple[Array, ...], eighth: Callable[..., Array], out: Values) -> None:
+    """Make those of *made* again that are not finite though *inputs* are: a part of the formula left the range.
+
+    *eighth* is the formula on an eighth of the inputs, in float64.
+    """
+    if out.finite_below(float(np.finfo(out.dtype).max) / 4 if out.dtype.kind == "f" else math.inf):
+        return
+    for rows in bands(made):
+        again = ~np.isfinite(made[:, rows])
+        if again.any():
+            for pixels in inputs:
+                again &= np.isfinite(pixels[:, rows])
+            made[:, rows][again] = 8 * eighth(*(pixels[:, rows][again].astype(np.float64) / 8 for pixels in inputs))
+
+
+def _pointwise(operation: Absolute | Clip, made: Array, out: Values) -> Array:
+    if isinstance(operation, Clip):
+        return np.clip(made, _held(out.low, out.dtype), _held(out.high, out.dtype), out=made)
+    if made.dtype == INT64 and made.size and made.min() == np.iinfo(INT64).min:
+        raise TileError(
+            f"the absolute value of {made.min()} does not fit int64",
+            fix=f"If it marks missing pixels set input.nodata: {made.min()} and missing; else clip them first.",
+        )
+    return np.abs(made, out=made)
 
 
 @njit(nogil=True, cache=True)
@@ -94,6 +133,30 @@ def _magnitude(parts: tuple[Array, ...], row: Array, out: Array) -> None:  # pra
 
 
 @njit(nogil=True, cache=True)
+def _magnitude_again(parts: tuple[Array, ...], low: Any, high: Any, out: Array) -> None:  # pragma: no cover - compiled
+    """Make what does not lie between *low* and *high* again from parts that are divided by the largest first."""
+    for z in range(out.shape[0]):
+        for y in range(out.shape[1]):
+            odd = False
+            for x in range(out.shape[2]):  # without branches: it vectorises, and most rows end here
+                odd |= (out[z, y, x] <= low) | (out[z, y, x] >= high)
+            if not odd:
+                continue
+            for x in range(out.shape[2]):
+                if low < out[z, y, x] < high or math.isnan(out[z, y, x]):
+                    continue
+                largest = 0.0
+                for part in parts:
+                    largest = max(largest, abs(part[z, y, x]))
+                if 0 < largest < math.inf:
+                    total = 0.0
+                    for part in parts:
+                        share = part[z, y, x] / largest
+                        total += share * share
+                    out[z, y, x] = largest * math.sqrt(total)
+
+
+@njit(nogil=True, cache=True)
 def _unsharp(pixels: Array, blurred: Array, amount: Any, threshold: Any, out: Array) -> None:  # pragma: no cover
     for z in range(out.shape[0]):
         for y in range(out.shape[1]):
@@ -106,6 +169,27 @@ def _unsharp(pixels: Array, blurred: Array, amount: Any, threshold: Any, out: Ar
 
 def outcome(operation: Operation, values: Values, choices: tuple[Choice, ...], precision: Precision) -> Values:
     """Return what the stage's output pixels are like, from what its input pixels (*values*) are like."""
+    made = _outcome(operation, values, choices, precision)
+    # where an infinity may come about, the next stage may subtract it from another
+    return replace(made, nan=values.nan or math.isinf(made.peak))
+
+
+def outgrows_float32(operation: Operation, values: Values, choices: tuple[Choice, ...], made: Values) -> bool:
+    """Return whether float32 cannot hold the constants of a stage, its sums or what it gives, *made*, by plan.
+
+    Where nothing bounds the pixels, the constants and the weights decide.
+    """
+    if made.dtype != FLOAT32 or made.whole:
+        return False
+    gains = [c.kernel.absolute_sum / abs(c.kernel.divide_by) for c in choices]
+    constants = [abs(v) for v in vars(operation).values() if isinstance(v, float) and math.isfinite(v)]
+    known = [values.peak * g for g in gains] + [made.peak] if math.isfinite(values.peak) else []
+    if not all(map(in_float32, (*gains, *constants, *known))):
+        return True
+    return any(not c.kernel.has_grid and not c.pattern.full for c in choices)  # float32 makes some of its weights 0
+
+
+def _outcome(operation: Operation, values: Values, choices: tuple[Choice, ...], precision: Precision) -> Values:
     low, high, whole = values.low, values.high, values.whole
     work = working_dtype(values.dtype, precision)
     if isinstance(operation, Linear):
@@ -134,6 +218,8 @@ def outcome(operation: Operation, values: Values, choices: tuple[Choice, ...], p
     ends = [low, high, *(operation.gain * v if operation.gain else 0.0 for v in (low, high))]
     ends += [v + operation.offset for v in ends[2:]]
     whole = whole and keeps_whole(operation)
+    if not whole:  # whole numbers are held in the type of the result before the formula, too
+        ends = ends[2:]
     return held(min(ends), max(ends), whole=whole, work=work)
 
 

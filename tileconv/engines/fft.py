@@ -22,8 +22,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from tileconv.boxes import Box, Halo
-from tileconv.engines.direct import LOADABLE, direct, direct_where, loadable
+from tileconv.engines.direct import LOADABLE, direct, loadable
 from tileconv.engines.grid import Blocks, direct_bound, error_bound
+from tileconv.engines.nonfinite import kinds, put, reach
 from tileconv.engines.separable import touched
 from tileconv.engines.transform import convolve, spectrum, stages
 from tileconv.engines.values import FLOAT32, FLOAT64
@@ -131,7 +132,7 @@ def fft(
     Returns
     -------
     tuple[Array, int]
-        The sums, in the shape of *want*: NaN where the kernel's rectangle holds NaN; infinities are summed directly.
+        The sums, in the shape of *want*; NaN and infinity reach those that have them under weights that are not 0.
     """
     out = np.empty(want.shape, dtype)
     kernel = _Kernel(weights, halo, grid, exact)
@@ -174,8 +175,9 @@ def _one_block(block: Array, have: Box, made: Box, kernel: _Kernel, want: Box, o
     if drowned and grid.narrow:
         return _in_float64(block, have, made, kernel, want, out)
     if drowned:
-        exactly = pixels if values is None else values
-        out[part.within(want)] = direct(_padded(exactly, read, around), kernel.weights)[part.within(made)]
+        out = out[part.within(want)]
+        out[...] = direct(_padded(pixels, read, around), kernel.weights)[part.within(made)]
+        _mark(out, values, read, around, part.within(made), kernel.weights)
         return 1
     if grid.paired:
         _convolve_pair(centred, kernel, mean, made, part, want, out)
@@ -189,8 +191,7 @@ def _one_block(block: Array, have: Box, made: Box, kernel: _Kernel, want: Box, o
         out[...] = np.rint(back + mean * kernel.sum) + 0.0  # which has no negative zero
         return 0
     np.add(back, kernel.type.type(mean * kernel.sum), out=out, casting="same_kind")
-    if values is not None:
-        _mark(out, values, read, around, part.within(made), kernel.weights)
+    _mark(out, values, read, around, part.within(made), kernel.weights)
     return 0
 
 
@@ -285,17 +286,14 @@ def _padded(pixels: Array, read: Box, around: Box) -> Array:
     return padded
 
 
-def _mark(out: Array, values: Array, read: Box, around: Box, part: tuple[slice, ...], weights: Array) -> None:
-    """Put into *out* what NaN and infinity make of every pixel whose kernel rectangle touches one."""
+def _mark(out: Array, values: Array | None, read: Box, around: Box, part: tuple[slice, ...], weights: Array) -> None:
+    """Put into *out*, the sums without them, what NaN and infinity in *values* make of those that they reach."""
+    if values is None:  # all are finite
+        return
     strange = np.zeros(around.shape, np.uint8)
-    strange[read.within(around)] = ~np.isfinite(values)
-    near = touched(strange, weights.shape)
-    if np.isinf(values).any():
-        sums = np.zeros(near.shape)
-        direct_where(_padded(values, read, around), weights, near, sums)
-        out[near[part]] = sums[part][near[part]]
-    else:
-        out[near[part]] = np.nan
+    strange[read.within(around)] = kinds(values)
+    near = touched((strange > 0).view(np.uint8), weights.shape)
+    put(out, reach(strange, weights, near)[part])
 
 
 @njit(nogil=True, cache=True)

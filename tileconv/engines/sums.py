@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from tileconv.boxes import Box
 from tileconv.engines.choose import Choice
-from tileconv.engines.direct import direct, direct_where
+from tileconv.engines.direct import direct
 from tileconv.engines.fft import fft
-from tileconv.engines.separable import separable, touched
+from tileconv.engines.nonfinite import finite, settle
+from tileconv.engines.separable import separable
 from tileconv.errors import TileError
 
 Array = NDArray[Any]
@@ -38,26 +39,45 @@ def reach_box(choice: Choice, out: Box, domain: Box) -> Box:
     return Box(tuple(a for a, _ in ends), tuple(b for _, b in ends), out.axes)
 
 
-def kernel_sums(choice: Choice, block: Array, have: Box, out: Box, domain: Box) -> tuple[Array, int]:
+def kernel_sums(
+    choice: Choice, block: Array, have: Box, out: Box, domain: Box, offset: float = 0.0
+) -> tuple[Array, int]:
     """Return the sums at the pixels of *out* and the number of FFT blocks that fell back to direct sums.
 
     *block* holds the pixels of *have*, which contains ``reach_box(choice, out, domain)``. The sums come in the type
-    that ``choice.sums`` names, the FFT's rounded to it once.
+    that ``choice.sums`` names, the FFT's rounded to it once. To inexact ones *offset* is added here, because a sum may
+    leave the range where both together do not.
     """
     have_needed = reach_box(choice, out, domain)
     pixels = block[have_needed.within(have)]
-    exact = choice.sums.exact
     if choice.sums.guarded:
         _refuse_overflow(choice, pixels)
+    made, fallbacks = _engine_sums(choice, pixels, have_needed, out)
+    if offset and not choice.sums.exact:
+        made += made.dtype.type(offset)
+    if choice.watched and (choice.pattern.deaf or not finite(made)):
+        under = _under(pixels, have_needed, out.grow(choice.halo))
+        settle(choice.pattern, under, made, offset=offset, marked=choice.engine == "fft")
+    return made, fallbacks
+
+
+def _under(pixels: Array, have: Box, under: Box) -> Array:
+    """Return the pixels of *under*: the FFT reads more of them, or none where all are zeros."""
+    inner = have.intersect(under)
+    if inner == under:
+        return pixels[under.within(have)]
+    made = np.zeros(under.shape, pixels.dtype)
+    made[inner.within(under)] = pixels[inner.within(have)]
+    return made
+
+
+def _engine_sums(choice: Choice, pixels: Array, have: Box, out: Box) -> tuple[Array, int]:
     if choice.engine == "fft":
-        grid, dtype = choice.grid, choice.sums.accumulate
-        return fft(pixels, have_needed, out, choice.weights, choice.halo, grid, exact=exact, dtype=dtype)
+        exact, dtype = choice.sums.exact, choice.sums.accumulate
+        return fft(pixels, have, out, choice.weights, choice.halo, choice.grid, exact=exact, dtype=dtype)
     if choice.engine == "direct":
         return direct(pixels, choice.weights), 0
-    made = separable(pixels, choice.terms)
-    if len(choice.terms) > 1 and not exact:
-        _direct_at_infinities(choice, pixels, made)
-    return made, 0
+    return separable(pixels, choice.terms), 0
 
 
 def _refuse_overflow(choice: Choice, pixels: Array) -> None:
@@ -68,13 +88,3 @@ def _refuse_overflow(choice: Choice, pixels: Array) -> None:
             f"sums under {choice.kernel} of pixels up to {peak:,} could leave int64",
             fix="Set precision: float64 to sum them with rounding.",
         )
-
-
-def _direct_at_infinities(choice: Choice, pixels: Array, made: Array) -> None:
-    """Sum directly where an infinity is near: terms that cancel would make NaN of it."""
-    infinite = np.isinf(pixels)
-    if infinite.any():
-        weights = np.ascontiguousarray(
-            (choice.kernel.weights / choice.kernel.divide_by).reshape(choice.shape), made.dtype
-        )
-        direct_where(pixels, weights, touched(infinite.view(np.uint8), choice.shape), made)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -32,12 +32,15 @@ class Values:
         Whether every pixel is a whole number, though perhaps held as a float.
     low, high
         Bounds that no pixel leaves; infinite where unknown.
+    nan
+        Whether a pixel may be NaN.
     """
 
     dtype: Dtype
     whole: bool
     low: float = -math.inf
     high: float = math.inf
+    nan: bool = False
 
     @classmethod
     def of(cls, dtype: Dtype) -> Values:
@@ -47,7 +50,7 @@ class Values:
         if dtype.kind in "iu":
             limits = np.iinfo(dtype)
             return cls(dtype, whole=True, low=float(limits.min), high=float(limits.max))
-        return cls(dtype, whole=False)
+        return cls(dtype, whole=False, nan=True)
 
     @property
     def peak(self) -> float:
@@ -58,12 +61,18 @@ class Values:
         """Return whether a pixel of *value* leaves all true that is said of the pixels."""
         if self.dtype.kind in "iu" and not np.iinfo(self.dtype).min <= value <= np.iinfo(self.dtype).max:
             return False  # their float bounds may lie one beyond
+        if self.dtype == FLOAT32 and not in_float32(abs(value)):
+            return False
         return self.low <= value <= self.high and (not self.whole or float(value).is_integer())
 
     def including(self, value: float) -> Values:
         """Return the same with *value* among the pixels, as a constant border adds it."""
         value, whole = float(value), self.whole and float(value).is_integer()
-        return Values(self.dtype, whole, min(self.low, value), max(self.high, value))
+        return Values(self.dtype, whole, min(self.low, value), max(self.high, value), self.nan)
+
+    def finite_below(self, limit: float) -> bool:
+        """Return whether it is known beforehand that every pixel is finite and smaller than *limit*."""
+        return not self.nan and self.peak < limit
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,15 @@ def working_dtype(dtype: Dtype, precision: Precision) -> Dtype:
         return np.dtype(precision)
     small = dtype.itemsize <= 2 or dtype == FLOAT32
     return FLOAT32 if small else FLOAT64
+
+
+def in_float32(size: float) -> bool:
+    """Return whether numbers up to *size* can be held and summed in float32 with the relative error that it promises.
+
+    Near its least numbers what is rounded is rounded absolutely, by 2**-150 at most; from 2**-102 on that is lost in
+    the rounding of the largest.
+    """
+    return size == 0 or 2.0**-102 <= size <= float(np.finfo(FLOAT32).max)
 
 
 def sums(kernel: Kernel, values: Values, precision: Precision) -> Sums:
@@ -133,4 +151,5 @@ def beside(values: Values, value: float, *, work: Dtype, exact: bool) -> Values:
     more = values.including(value)
     if exact and more.whole and values.dtype == np.uint64 and Values.of(INT64).hold(value):
         return Values(INT64, whole=True, low=more.low, high=2.0**63)
-    return held(more.low, more.high, whole=more.whole, work=work)
+    work = work if in_float32(abs(value)) else FLOAT64
+    return replace(held(more.low, more.high, whole=more.whole, work=work), nan=values.nan)

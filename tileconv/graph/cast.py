@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from tileconv.engines.nonfinite import bands
 from tileconv.errors import TileError
 
 Array = NDArray[Any]
@@ -76,6 +77,18 @@ def exactly(pixels: Array, dtype: np.dtype[Any], besides: Array | None = None) -
                 fix="Set precision: float64 to round them.",
             )
     return pixels.astype(dtype, copy=False)
+
+
+def unify_nan(pixels: Array) -> None:
+    """Give every NaN of *pixels* (z, y, x), in place, the bits of ``numpy.nan``.
+
+    Which NaN an operation makes of two is the processor's and the compiler's choice: it depends on where in a vector
+    loop a pixel lies, and so on the tile.
+    """
+    for rows in bands(pixels):
+        band = pixels[:, rows]
+        if np.isnan(band.min(initial=np.inf)):  # one quick look, which most pass
+            band[np.isnan(band)] = np.nan
 
 
 def _to_float(pixels: Array, dtype: np.dtype[Any]) -> tuple[Array, int]:

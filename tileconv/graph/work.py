@@ -15,9 +15,9 @@ from tileconv.engines.borders import Border, extend
 from tileconv.engines.combine import combine
 from tileconv.engines.sums import kernel_sums
 from tileconv.errors import TileError
-from tileconv.graph.cast import cast, exactly
+from tileconv.graph.cast import cast, exactly, unify_nan
 from tileconv.images import equal
-from tileconv.kernels.operations import Unsharp
+from tileconv.kernels.operations import Linear, Unsharp
 from tileconv.planning.model import Pass
 from tileconv.planning.regions import regions
 from tileconv.planning.stages import SPACE, Stage
@@ -90,6 +90,8 @@ def _strip(job: Pass, block: Array, have: Box, out: Box, made: Array) -> Counts:
         pixels, fell = _run(stage, pixels, step.have, step.want, step.out)
         fallbacks += fell
     made[...], clipped = cast(pixels, job.info.dtype, overflow=job.overflow)
+    if made.dtype.kind == "f" and (job.stages[-1].values_out if job.stages else job.block).nan:
+        unify_nan(made)
     return Counts(clipped, missing, fallbacks)
 
 
@@ -150,7 +152,8 @@ def _run(stage: Stage, pixels: Array, have: Box, want: Box, out: Box) -> tuple[A
     held = exactly(pixels, stage.padded.dtype) if stage.padded.whole else pixels.astype(stage.padded.dtype, copy=False)
     block = extend(held, have, want, stage.domain_in, stage.borders)
     del pixels, held
-    made = [kernel_sums(c, block, want, out, stage.domain_out) for c in stage.choices]
+    offset = stage.operation.offset if isinstance(stage.operation, Linear) else 0.0
+    made = [kernel_sums(c, block, want, out, stage.domain_out, offset) for c in stage.choices]
     sums = [s for s, _ in made]
     fallbacks = sum(n for _, n in made)
     del made

@@ -75,7 +75,7 @@ class Kernel:
         if flip:
             array = np.flip(array)
             anchor = tuple(n - 1 - a for n, a in zip(array.shape, anchor, strict=True))
-        return cls(anchor, float(divide_by), _frozen(array))
+        return _checked(cls(anchor, float(divide_by), _frozen(array)))
 
     @classmethod
     def separable(cls, *terms: Sequence[ArrayLike], divide_by: float = 1.0) -> Kernel:
@@ -84,7 +84,9 @@ class Kernel:
         shape = [f.size for f in factors[0]]
         check_lengths(shape)
         if len(factors) == 1 and math.prod(float(np.abs(f).max()) for f in factors[0]) < 2**53:
-            return cls(tuple(n // 2 for n in shape), float(divide_by), None, factors)
+            if not all(f.all() for f in factors[0]):
+                check_size(shape)  # where NaN meets a weight of 0, a grid says which sums it reaches
+            return _checked(cls(tuple(n // 2 for n in shape), float(divide_by), None, factors))
         check_size(shape)
         kernel = cls.of(sum(_outer(term) for term in factors), divide_by=divide_by)
         return cls(kernel.anchor, kernel.divide_by, kernel.dense, factors)
@@ -103,6 +105,11 @@ class Kernel:
     def shape(self) -> tuple[int, ...]:
         """Weights along each axis."""
         return tuple(f.size for f in self.given_terms[0]) if self.dense is None else self.dense.shape
+
+    @property
+    def has_grid(self) -> bool:
+        """Whether there are few enough weights for a grid; more are one outer product, without any 0."""
+        return self.dense is not None or math.prod(self.shape) <= MAX_WEIGHTS
 
     @property
     def halo(self) -> Halo:
@@ -127,12 +134,16 @@ class Kernel:
     @cached_property
     def absolute_sum(self) -> float:
         """Sum of the absolute weights before the division: the most by which a sum exceeds the largest pixel."""
-        return math.prod(float(np.abs(part).sum(dtype=np.float64)) for part in self._parts)
+        with np.errstate(over="ignore"):  # refused when the kernel is made
+            return math.prod(float(np.abs(part).sum(dtype=np.float64)) for part in self._parts)
 
     @cached_property
     def norm(self) -> float:
         """Euclidean norm of the weights before the division."""
-        return math.prod(math.sqrt(float(np.square(part, dtype=np.float64).sum())) for part in self._parts)
+        powers = [int(np.frexp(np.abs(part).max())[1]) for part in self._parts]  # so that no square leaves float64
+        scaled = [np.ldexp(part, -power) for part, power in zip(self._parts, powers, strict=True)]
+        norms = [math.sqrt(float(np.square(part).sum())) for part in scaled]
+        return math.prod(map(math.ldexp, norms, powers))
 
     @cached_property
     def signed_sums(self) -> tuple[float, float]:
@@ -223,6 +234,17 @@ def check_lengths(sizes: Sequence[float]) -> None:
 
 def _shape(sizes: Sequence[float]) -> str:
     return " x ".join(f"{n:,.0f}" for n in sizes)
+
+
+def _checked(kernel: Kernel) -> Kernel:
+    """Return *kernel*; KernelError if its weights, divided and together, are no number of float64."""
+    gain = kernel.absolute_sum / abs(kernel.divide_by)
+    if not math.isfinite(kernel.absolute_sum) or not math.isfinite(gain) or (gain == 0 < kernel.absolute_sum):
+        raise KernelError(
+            f"absolute weights that sum to {kernel.absolute_sum:.6g}, divided by {kernel.divide_by:.6g}, leave float64",
+            fix="Scale the weights, or divide_by.",
+        )
+    return kernel
 
 
 def _frozen(array: Weights) -> Weights:

@@ -90,7 +90,7 @@ def block_values(dtype: Dtype, missing: Missing | None, precision: Precision, *,
         return values
     work = working_dtype(dtype, precision)
     if missing.rule == "propagate":
-        return Values(work, whole=False, low=values.low, high=values.high) if values.whole else values
+        return Values(work, whole=False, low=values.low, high=values.high, nan=True) if values.whole else values
     value = missing.value or 0.0
     return values if values.hold(value) else beside(values, value, work=work, exact=exact)
 

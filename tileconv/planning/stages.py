@@ -6,10 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from tileconv.boxes import Box, Halo
 from tileconv.engines.borders import Border
 from tileconv.engines.choose import Choice, choose, in_space
-from tileconv.engines.combine import error_bound, keeps_whole, outcome
+from tileconv.engines.combine import error_bound, keeps_whole, outcome, outgrows_float32
 from tileconv.engines.expected import expected_error
 from tileconv.engines.values import Precision, Values, beside, working_dtype
 from tileconv.errors import PlanError
@@ -80,8 +82,16 @@ class Stage:
 
     @property
     def expected_error(self) -> float:
-        """Root mean square of the errors to expect of output pixels, in the unit of ``error_bound``; no promise."""
-        return expected_error(self.operation, self.choices, self.padded, self.values_out)
+        """Root mean square of the errors to expect of output pixels, in the unit of ``error_bound``; no promise.
+
+        The bound itself where its squares leave float64.
+        """
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                expected = expected_error(self.operation, self.choices, self.padded, self.values_out)
+        except OverflowError:
+            expected = math.inf
+        return expected if 0 < expected < math.inf else self.error_bound
 
 
 def make_stages(specs: Sequence[StageSpec], domain: Box, values: Values, precision: Precision) -> tuple[Stage, ...]:
@@ -117,7 +127,14 @@ def _stage(spec: StageSpec, name: str, domain: Box, values: Values, precision: P
     zeros = all(b == Border("constant", 0.0) for b in borders if b is not UNTOUCHED)
     whole = zeros and image.size <= WHOLE_PX and not isinstance(spec.operation, Unsharp)  # it needs its own pixels too
     zeros_around = domain if whole else None
-    choices = tuple(choose(k, padded, precision, spec.engine, image, zeros_around) for k in kernels)
+
+    def decided(precision: Precision) -> tuple[tuple[Choice, ...], Values]:
+        choices = tuple(choose(k, padded, precision, spec.engine, image, zeros_around) for k in kernels)
+        return choices, outcome(spec.operation, padded, choices, precision)
+
+    choices, values_out = decided(precision)
+    if outgrows_float32(spec.operation, padded, choices, values_out):
+        choices, values_out = decided("float64")
     return Stage(
         name,
         spec.operation,
@@ -128,7 +145,7 @@ def _stage(spec: StageSpec, name: str, domain: Box, values: Values, precision: P
         choices,
         values,
         padded,
-        outcome(spec.operation, padded, choices, precision),
+        values_out,
     )
 
 
