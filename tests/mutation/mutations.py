@@ -112,6 +112,13 @@ GEOMETRY = (
         f"{SILENT}::test_missing_pixels_where_a_tile_lies_wholly_beyond_the_image",
     ),
     broken(
+        "missing pixels that valid reads and no tile has are not seen",
+        "graph/work.py",
+        "inside = have.intersect(_owned(job, tile))",
+        "inside = have.intersect(tile)",
+        f"{SILENT}::test_the_rule_error_sees_what_lies_in_a_halo_alone",
+    ),
+    broken(
         "chunks of which valid leaves nothing stay",
         "graph/overlap.py",
         "chunks = _without_empty(chunks, _tiles(chunks, job, i))",

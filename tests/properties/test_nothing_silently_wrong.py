@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import operators
 from oracles.nan import touched
-from properties.runs_help import complete, pipeline, run, stored, tiled, windows, write_tiff, write_zarr
+from properties.runs_help import complete, pipeline, plan_of, run, stored, tiled, windows, write_tiff, write_zarr
 
 import tileconv
 from tileconv.errors import PlanError, ResumeError, SinkError, SourceError, TileError
+from tileconv.graph.work import work
 from tileconv.sources.open import open_source
 
 BOX = {"op": "box", "size": 3}
@@ -223,3 +224,21 @@ def test_missing_pixels_where_a_tile_lies_wholly_beyond_the_image(tile, border):
     expected, once = windows(pipeline(stages, missing={"rule": "fill", "value": 2}), image)
     assert made.tolist() == expected.tolist()
     assert counts.missing == once.missing == 1
+
+
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+@pytest.mark.parametrize("tile", [1, 3, None])
+def test_the_rule_error_sees_what_lies_in_a_halo_alone(tile, dtype):
+    """The tile that has the pixel refuses it, and one that reads it as halo goes on; ``valid`` makes no tile of it."""
+    image = strategies.pixels((9, 8), dtype, 0)
+    image[image == 7], image[0, 1] = 8, 7
+    for extent in ("same", "valid", "full"):
+        stages = [{"op": "box", "size": 5, "extent": extent}]
+        rule = {"missing": {"rule": "error"}, "input_": {"nodata": 7}}
+        with pytest.raises(TileError, match="1 missing pixels"):
+            windows(tiled(stages, tile, **rule), image)
+        job = plan_of(tiled(stages, 3, **rule), image).passes[0]
+        last = list(job.grid)[-1]
+        assert work(job, image, job.source.box, last)[1].missing == 0
+        _, counts = windows(tiled(stages, tile, missing={"rule": "fill", "value": 1}, input_={"nodata": 7}), image)
+        assert counts.missing == 1

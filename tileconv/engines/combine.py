@@ -304,12 +304,8 @@ def rounded_end(operation: Operation, dtype: np.dtype[Any]) -> float:
 
 
 def rounded_by_type(values: Values, dtype: np.dtype[Any]) -> bool:
-    """Return whether holding pixels like *values* in *dtype* may round them."""
-    if dtype.kind != "f" or values.dtype == dtype:
-        return False
-    if values.whole:
-        return values.peak > 2.0 ** (np.finfo(dtype).nmant + 1)
-    return values.dtype.itemsize > dtype.itemsize
+    """Return whether holding pixels like *values* in *dtype* may round them, or a fill value among them has done so."""
+    return dtype.kind == "f" and not (values.whole and values.peak <= 2.0 ** (np.finfo(dtype).nmant + 1))
 
 
 def rounded_by_division(choice: Choice, dtype: np.dtype[Any]) -> int:

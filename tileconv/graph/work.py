@@ -132,7 +132,7 @@ def _mark(job: Pass, pixels: Array, have: Box, tile: Box) -> tuple[Array, int]:
     absent = np.isnan(pixels) if pixels.dtype.kind == "f" else np.zeros(pixels.shape, bool)
     if missing.nodata is not None:
         absent |= equal(pixels, missing.nodata)
-    inside = have.intersect(tile)  # nothing of a tile that lies wholly beyond the image
+    inside = have.intersect(_owned(job, tile))  # nothing where a tile lies wholly beyond the image
     count = int(absent[inside.within(have)].sum()) if inside.size else 0
     if count and missing.rule == "error":
         raise TileError(
@@ -140,9 +140,17 @@ def _mark(job: Pass, pixels: Array, have: Box, tile: Box) -> tuple[Array, int]:
             fix="Choose rule propagate or fill, or repair the input.",
         )
     made = exactly(pixels, dtype, besides=absent) if job.exact else pixels.astype(dtype)
-    if absent.any():
+    if absent.any() and missing.rule != "error":  # in the halo, where another tile refuses it
         made[absent] = np.nan if missing.rule == "propagate" else missing.value
     return made, count
+
+
+def _owned(job: Pass, tile: Box) -> Box:
+    """Return *tile* grown to the image's ends where it is an outer one: ``valid`` reads pixels that no tile has."""
+    image, domain = space(job.image), job.domain
+    ends = zip(tile.start, tile.stop, image.start, image.stop, domain.start, domain.stop, strict=True)
+    bounds = [(min(a, d) if a == i else a, max(b, e) if b == j else b) for a, b, i, j, d, e in ends]
+    return Box(tuple(a for a, _ in bounds), tuple(b for _, b in bounds), tile.axes)
 
 
 def _run(stage: Stage, pixels: Array, have: Box, want: Box, out: Box) -> tuple[Array, int]:
