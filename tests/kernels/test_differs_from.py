@@ -20,7 +20,9 @@ INSIDE = (slice(8, -8),) * 2
 
 
 def alike(ours, theirs, at=(...,)):
-    return np.allclose(np.asarray(ours, np.float64)[at], np.asarray(theirs, np.float64)[at], rtol=1e-9, atol=1e-9)
+    return np.allclose(
+        np.asarray(ours, np.float64)[at], np.asarray(theirs, np.float64)[at], rtol=1e-9, atol=1e-9, equal_nan=True
+    )
 
 
 def padded(kernel, x):
@@ -47,6 +49,17 @@ def constants():
         yield "equal", ours(IMAGE, 3, border="constant", cval=7), theirs(IMAGE, 3, mode="constant", cval=7)
     seven = tileconv.laplacian(IMAGE, border="constant", cval=7), nd.laplace(IMAGE, mode="constant", cval=7)
     yield "equal", *seven
+
+
+def not_finite():
+    grid = np.outer([1, 2, 1], [-1, 0, 1])
+    for value in (np.nan, np.inf):
+        image = IMAGE.copy()
+        image[9, 9] = value
+        ours, theirs = tileconv.sobel(image, component="x"), nd.sobel(image)
+        yield "equal", ours, nd.correlate(image, grid)
+        yield "differs", ours, theirs
+        assert (np.isfinite(ours).sum(), np.isfinite(theirs).sum()) == (image.size - 6, image.size - 9)
 
 
 def types():
@@ -133,6 +146,7 @@ def absolutes():
 
 ROWS = {
     "`scipy.ndimage` of these names": constants,
+    "`scipy.ndimage.sobel` and `prewitt`, on NaN and infinity": not_finite,
     "`scipy.ndimage`": types,
     "`skimage.filters.difference_of_gaussians`": difference,
     "`skimage.filters.unsharp_mask`": unsharp,
