@@ -213,13 +213,14 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, image):
         source.read(source.info.box)
 
 
-@pytest.mark.parametrize("border", ["nearest", {"rule": "constant", "value": 0.5}])
+@pytest.mark.parametrize("border", ["nearest", "wrap", {"rule": "constant", "value": 0.5}])
+@pytest.mark.parametrize("size", [3, 9])
 @pytest.mark.parametrize("tile", [1, 2, 3, 5])
-def test_missing_pixels_where_a_tile_lies_wholly_beyond_the_image(tile, border):
+def test_missing_pixels_where_a_tile_lies_wholly_beyond_the_image(tile, size, border):
     """``full`` makes pixels farther out than a tile is long; none of them is a pixel of the input."""
     image = strategies.pixels((4, 5), "float32", 0)
-    image[1, 2] = np.nan
-    stages = [{"op": "box", "size": 9, "extent": "full", "border": border}]
+    image[0, 0] = np.nan
+    stages = [{"op": "box", "size": size, "extent": "full", "border": border}]
     made, counts = windows(tiled(stages, tile, missing={"rule": "fill", "value": 2}), image)
     expected, once = windows(pipeline(stages, missing={"rule": "fill", "value": 2}), image)
     assert made.tolist() == expected.tolist()

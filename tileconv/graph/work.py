@@ -132,7 +132,7 @@ def _mark(job: Pass, pixels: Array, have: Box, tile: Box) -> tuple[Array, int]:
     absent = np.isnan(pixels) if pixels.dtype.kind == "f" else np.zeros(pixels.shape, bool)
     if missing.nodata is not None:
         absent |= equal(pixels, missing.nodata)
-    inside = have.intersect(_owned(job, tile))  # nothing where a tile lies wholly beyond the image
+    inside = have.intersect(_owned(job, tile))  # may be empty: a tile may lie wholly beyond the image
     count = int(absent[inside.within(have)].sum()) if inside.size else 0
     if count and missing.rule == "error":
         raise TileError(
@@ -150,7 +150,8 @@ def _owned(job: Pass, tile: Box) -> Box:
     image, domain = space(job.image), job.domain
     ends = zip(tile.start, tile.stop, image.start, image.stop, domain.start, domain.stop, strict=True)
     bounds = [(min(a, d) if a == i else a, max(b, e) if b == j else b) for a, b, i, j, d, e in ends]
-    return Box(tuple(a for a, _ in bounds), tuple(b for _, b in bounds), tile.axes)
+    grown = Box(tuple(a for a, _ in bounds), tuple(b for _, b in bounds), tile.axes)
+    return grown.intersect(domain)  # beyond it ``wrap`` repeats pixels of other tiles
 
 
 def _run(stage: Stage, pixels: Array, have: Box, want: Box, out: Box) -> tuple[Array, int]:
