@@ -12,6 +12,8 @@ Made = TypeVar("Made")
 TRIES, FIRST_WAIT_S = 8, 0.01
 """Tries of one operation, and the wait after the first of them; every further wait is twice as long."""
 
+_TRIED = f"tried {TRIES} times"
+"""The note on an error that ended the last try."""
 _TRANSIENT = ("EIO", "ETIMEDOUT", "EAGAIN", "EINTR", "ESTALE", "EBUSY", "ECONNRESET", "ECONNABORTED", "ECONNREFUSED")
 _NETWORK = ("ENETDOWN", "ENETUNREACH", "ENETRESET", "EHOSTDOWN", "EHOSTUNREACH", "EREMOTEIO", "ENOLINK", "EPIPE")
 TRANSIENT = frozenset(getattr(errno, name) for name in (*_TRANSIENT, *_NETWORK) if hasattr(errno, name))
@@ -24,24 +26,37 @@ def retrying(operation: Callable[[], Made]) -> Made:
     """Return what *operation* returns; it is called again after an error that may pass, up to ``TRIES`` times in all.
 
     An error counts by its own number or by that of an error that it was raised from, so that a SourceError made of an
-    OSError is seen through. *operation* must be one that may be repeated.
+    OSError is seen through. *operation* must be one that may be repeated. What it tried ``TRIES`` times by this same
+    function, a single call of the system, is not tried again.
     """
-    wait = FIRST_WAIT_S
-    for _ in range(TRIES - 1):
+    tried = 0
+    while True:
         try:
             return operation()
         except Exception as error:
-            if system_error(error) not in TRANSIENT:
+            tried += 1
+            if not _may_pass(error, last=tried == TRIES):
                 raise
-        time.sleep(wait)
-        wait *= 2
-    return operation()
+        time.sleep(FIRST_WAIT_S * 2 ** (tried - 1))
+
+
+def _may_pass(error: Exception, *, last: bool) -> bool:
+    """Return whether to try again after *error*; the one of the *last* try says so from then on."""
+    cause = _of_system(error)  # a function of its own: the frame that raises it would keep it, and it the frame
+    if cause is None or cause.errno not in TRANSIENT or _TRIED in getattr(cause, "__notes__", ()):
+        return False
+    if last:
+        cause.add_note(_TRIED)
+    return not last
 
 
 def system_error(error: BaseException | None) -> int:
     """Return the number that the system gave *error*, or an error that it was raised from; 0 if none did."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno:
-            return error.errno
+    return getattr(_of_system(error), "errno", 0)
+
+
+def _of_system(error: BaseException | None) -> OSError | None:
+    """Return the error of the system that *error* is, or was raised from."""
+    while error is not None and not (isinstance(error, OSError) and error.errno):
         error = error.__cause__
-    return 0
+    return error

@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -184,12 +183,12 @@ def test_errors_that_pass_are_outlived(tmp_path, monkeypatch):
     spec = write_spec(tmp_path, TWO)
     tileconv.run(spec)
     expected = digest(tmp_path / "o.zarr")
-    monkeypatch.setattr(Path, "replace", errors_of(errno.EIO, 10, Path.replace))
+    monkeypatch.setattr(os, "replace", errors_of(errno.EIO, 10, os.replace))
     monkeypatch.setattr(os, "pread", errors_of(errno.ESTALE, 10, os.pread))
     monkeypatch.setattr(os, "write", errors_of(errno.EIO, 10, os.write))
     report = tileconv.run(spec, overwrite=True)
     assert report.tiles == 220
-    assert len(Path.replace.calls) > 220
+    assert len(os.replace.calls) > 220
     monkeypatch.undo()
     assert digest(tmp_path / "o.zarr") == expected
     assert history(tmp_path).unreadable == 0
@@ -198,7 +197,7 @@ def test_errors_that_pass_are_outlived(tmp_path, monkeypatch):
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
 def test_a_full_disk_ends_the_run_though_it_should_keep_going(tmp_path, monkeypatch, number):
     spec = write_spec(tmp_path, ONE)
-    monkeypatch.setattr(Path, "replace", errors_of(number, 20, Path.replace))
+    monkeypatch.setattr(os, "replace", errors_of(number, 20, os.replace))
     with pytest.raises(SinkError, match=os.strerror(number)) as caught:
         tileconv.run(spec, keep_going=True)
     monkeypatch.undo()

@@ -11,8 +11,9 @@ import sys
 import pytest
 
 from tileconv.errors import SinkError
-from tileconv.execute import folder as module
-from tileconv.execute.folder import LOOKS, RunFolder
+from tileconv.execute import lock as module
+from tileconv.execute.folder import RunFolder
+from tileconv.execute.lock import LOOKS
 
 HOLD = """
 import sys

@@ -1,6 +1,5 @@
 """The operations by which a run changes files: recorded, replayed up to any of them, or made to fail."""
 
-import io
 import os
 import random
 import shutil
@@ -79,14 +78,12 @@ class Operations:
         for name in ("mkdir", "rmdir", "unlink"):
             monkeypatch.setattr(os, name, self._one(name, getattr(os, name)))
         monkeypatch.setattr(os, "replace", self._two("rename", os.replace))
-        monkeypatch.setattr(Path, "open", self._opened(Path.open))
-        monkeypatch.setattr(Path, "write_bytes", _write_bytes)
-        monkeypatch.setattr(Path, "write_text", lambda path, text: _write_bytes(path, text.encode()))
         monkeypatch.setattr(os, "open", self._open(os.open))
         monkeypatch.setattr(os, "close", self._close(os.close))
         monkeypatch.setattr(os, "write", self._append(os.write))
-        monkeypatch.setattr(os, "pwrite", self._whole(os.pwrite))
-        monkeypatch.setattr(shutil, "rmtree", self._rmtree)
+        monkeypatch.setattr(os, "pwrite", self._append(os.pwrite))
+        monkeypatch.setattr(os, "pwritev", _refused)  # every piece is to pass through ``pwrite``
+        monkeypatch.setattr(os, "ftruncate", self._emptied(os.ftruncate))
         return self
 
     def _ours(self, path):
@@ -118,27 +115,6 @@ class Operations:
 
         return call
 
-    def _opened(self, real):
-        def call(path, mode="r", *args, **words):
-            if not (self._ours(path) and "w" in mode):
-                return real(path, mode, *args, **words)
-            with self.lock:
-                self._refuse("open", path)
-                file = real(path, "wb", buffering=0)
-                self.log.append(("file", str(path), b""))
-            return _Written(self, path, file)
-
-        return call
-
-    def write(self, path, file, data):
-        """Write *data* to a file that was opened for it."""
-        with self.lock:
-            if instead := self._refuse("write", path, data):
-                file.write(instead[0])
-                raise OSError(instead[1], os.strerror(instead[1]))
-            self.log.append(("append", str(path), bytes(data)))
-            return file.write(data)
-
     def _open(self, real):
         def call(path, flags, *args, **words):
             with self.lock:
@@ -146,7 +122,8 @@ class Operations:
                 if new:
                     self._refuse("open", path)
                 descriptor = real(path, flags, *args, **words)
-                if self._ours(path):
+                self.descriptors.pop(descriptor, None)
+                if self._ours(path) and flags & (os.O_WRONLY | os.O_RDWR):
                     self.descriptors[descriptor] = str(path)
                 if new:
                     self.log.append(("file", str(path), b""))
@@ -163,67 +140,33 @@ class Operations:
         return call
 
     def _append(self, real):
-        def call(descriptor, data):
+        """Every write goes on where the last one ended, by place or not."""
+
+        def call(descriptor, data, *place):
             with self.lock:
                 path = self.descriptors.get(descriptor)
-                if path and (instead := self._refuse("append", path, data)):
-                    real(descriptor, instead[0])
+                if path and (instead := self._refuse("append", path, bytes(data))):
+                    real(descriptor, instead[0], *place)
                     raise OSError(instead[1], os.strerror(instead[1]))
-                count = real(descriptor, data)
+                count = real(descriptor, data, *place)
                 if path:
                     self.log.append(("append", path, bytes(data)))
                 return count
 
         return call
 
-    def _whole(self, real):
-        def call(descriptor, data, offset):
+    def _emptied(self, real):
+        def call(descriptor, size):
             with self.lock:
-                count = real(descriptor, data, offset)
+                real(descriptor, size)
                 if path := self.descriptors.get(descriptor):
-                    self.log.append(("file", path, bytes(data)))
-                return count
+                    self.log.append(("file", path, b""))
 
         return call
 
-    def _rmtree(self, path, **words):
-        for entry in sorted(Path(path).iterdir()):
-            if entry.is_dir() and not entry.is_symlink():
-                self._rmtree(entry)
-            else:
-                entry.unlink()
-        Path(path).rmdir()
 
-
-@dataclass
-class _Written:
-    """A file that is open for writing, of which every write is an operation."""
-
-    operations: Operations
-    path: Path
-    file: object
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.file.close()
-
-    def write(self, data):
-        return self.operations.write(self.path, self.file, data)
-
-    def fileno(self):
-        """Every piece is to pass through ``write``: no writing by number."""
-        raise io.UnsupportedOperation
-
-    def writelines(self, parts):
-        for part in parts:
-            self.write(part)
-
-
-def _write_bytes(path, data):
-    with path.open("wb") as file:
-        return file.write(data)
+def _refused(*_):
+    raise NotImplementedError
 
 
 def replay(log, count, *, torn=False):

@@ -4,12 +4,11 @@ import errno
 import os
 import pickle
 import shutil
-from pathlib import Path
 
 import pytest
 
 from tileconv.errors import SinkError
-from tileconv.sinks.files import free_bytes, refuse_existing, refuse_same, replacing, sink_errors, write_uncached
+from tileconv.sinks.files import free_bytes, refuse_existing, refuse_same, replacing, sink_errors
 
 
 def test_an_output_that_is_the_input_is_refused_through_links(tmp_path):
@@ -91,48 +90,3 @@ def test_existing_files_need_overwrite_and_folders_are_never_replaced(tmp_path):
         refuse_existing(path, overwrite=False)
     with pytest.raises(SinkError, match="not a plain file"):
         refuse_existing(tmp_path, overwrite=True)
-
-
-PIECES = (b"a chunk of pixels", b"", b"its checksum")
-
-
-def _refuse(number):
-    def pwritev(*_):
-        raise OSError(number, os.strerror(number))
-
-    return pwritev
-
-
-def _unknown(*_):
-    raise NotImplementedError("flags")  # Python where the system has no pwritev2
-
-
-def _short(descriptor, pieces, offset, _flags):
-    return os.pwrite(descriptor, b"".join(pieces)[:5], offset)
-
-
-def _wrong_and_short(descriptor, _pieces, offset, _flags):
-    return os.pwrite(descriptor, b"wrong", offset)
-
-
-@pytest.mark.parametrize(
-    "pwritev",
-    [None, _refuse(errno.EOPNOTSUPP), _refuse(errno.EINVAL), _refuse(errno.EIO), _unknown, _short, _wrong_and_short],
-)
-def test_a_file_is_written_whole_whether_or_not_it_can_bypass_the_cache(tmp_path, monkeypatch, pwritev):
-    if pwritev:
-        monkeypatch.setattr(os, "pwritev", pwritev)
-    with (tmp_path / "chunk").open("wb") as file:
-        write_uncached(file, PIECES)
-    assert (tmp_path / "chunk").read_bytes() == b"".join(PIECES)
-
-
-def test_a_full_disk_is_an_error_of_the_ordinary_writing_too(monkeypatch):
-    monkeypatch.setattr(os, "pwritev", _refuse(errno.ENOSPC))
-
-    def fill():
-        with Path("/dev/full").open("wb") as file:
-            write_uncached(file, PIECES)
-
-    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
-        fill()

@@ -308,4 +308,4 @@ def test_results_bypass_the_cache_and_intermediate_pixels_do_not(tmp_path, monke
     sink = sink_of(tmp_path / "out.ome.zarr", plain=plain)
     sink.create()
     fill(sink, image_of(sink), (32, 48))
-    assert seen == ([] if plain else [0x80] * 12)
+    assert seen.count(0x80) == (0 if plain else 12)

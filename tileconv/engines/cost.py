@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tileconv import steady
 from tileconv.engines.grid import Blocks, block_cost
 from tileconv.errors import PlanError
 
@@ -70,7 +71,7 @@ def read_costs(path: Path) -> Costs:
         If the file holds anything else.
     """
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(steady.read_bytes(path))
         read = Costs(**{f.name: _read(found[f.name], f.name) for f in fields(Costs)})
     except (OSError, ValueError, KeyError, TypeError) as error:
         fix = "Delete the file, or run tileconv calibrate again."
@@ -90,7 +91,7 @@ def _read(value: Any, name: str) -> Any:
 def costs() -> Costs:
     """Return the constants in force."""
     own = own_costs()
-    return read_costs(own if own.is_file() else SHIPPED)
+    return read_costs(own if steady.is_file(own) else SHIPPED)
 
 
 def direct_ns(shape: tuple[int, ...], accumulate: np.dtype[Any]) -> float:

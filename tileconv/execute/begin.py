@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tileconv import steady
 from tileconv.errors import ResumeError, SinkError
 from tileconv.execute.folder import RunFolder
 from tileconv.execute.journal import History
@@ -13,7 +14,7 @@ from tileconv.execute.resume import Todo, left_to_do, sinks_of
 from tileconv.execute.verify import check_not_replaced
 from tileconv.execute.what import adopt, check_same, touched, what
 from tileconv.planning.model import Plan
-from tileconv.sinks.files import refuse_same, sink_errors
+from tileconv.sinks.files import refuse_links, refuse_same, sink_errors
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.source import Source
 
@@ -31,10 +32,13 @@ class Begun:
 
 
 def refuse_outputs(plan: Plan, source: Source) -> None:
-    """Refuse to write anything over the input; SinkError."""
-    output = Path(plan.spec.output.path)
-    for path in (*(sink.path for sink in sinks_of(plan)), RunFolder(output).path):
+    """Refuse to write anything over the input, or through a link; SinkError."""
+    output, sinks = Path(plan.spec.output.path), sinks_of(plan)
+    for path in (*(sink.path for sink in sinks), RunFolder(output).path):
         refuse_same(path, source.where)
+    for sink in sinks:
+        with sink_errors(sink.path):
+            refuse_links(sink.path, sink.array_path / "c" / "zarr.json")
 
 
 def begin(plan: Plan, source: Source, folder: RunFolder, *, overwrite: bool, history: History | None = None) -> Begun:
@@ -92,7 +96,8 @@ def _litter(output: Path, plan: Plan, known: Collection[Path]) -> list[ZarrSink]
     """Return intermediate results beside *output* that a run of more passes left; *known* are those of this one."""
     prefix = f"{output.name}.pass"
     with sink_errors(output):
-        entries = list(output.parent.iterdir()) if output.parent.is_dir() else []
+        entries = steady.entries(output.parent) if steady.is_folder(output.parent) else []
     numbered = [e for e in entries if e.name.startswith(prefix) and e.name.removeprefix(prefix).isdecimal()]
-    sinks = [ZarrSink(path, plan.info, plain=True) for path in sorted(numbered) if path not in known]
+    paths = sorted({Path(e.path) for e in numbered} - set(known))
+    sinks = [ZarrSink(path, plan.info, plain=True) for path in paths]
     return [sink for sink in sinks if sink.replaceable()]

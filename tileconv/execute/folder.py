@@ -6,28 +6,27 @@ It lies beside the output and not inside it, so that a copied store does not cla
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
 import socket
-import time
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tileconv import steady
 from tileconv.errors import SinkError, SourceError
+from tileconv.execute.lock import acquire, taken
 from tileconv.retry import retrying
-from tileconv.sinks.files import replacing, sink_errors
+from tileconv.sinks.files import refuse_links, sink_errors
 
 _OURS = ("plan.json", "journal", "done", "repair")
 CHECKSUM = "crc32"
 """Key under which ``plan.json``, ``done`` and ``repair`` hold the CRC-32 of all their other keys."""
-LOOKS, LOOK_S = 10, 0.01
-"""How often a run looks for the lock before it refuses, and the wait between: ``live`` holds it for an instant."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +47,7 @@ class RunFolder:
 
     def __post_init__(self) -> None:
         with sink_errors(self.output):
-            try:
-                output = self.output.resolve()
-            except RuntimeError as error:  # what Python before 3.13 raises for links in a circle
-                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
+            output = steady.resolve(self.output)
         if not output.name:
             raise SourceError("expected the path of an output, found a folder without a name", where=str(self.output))
         object.__setattr__(self, "output", output)
@@ -77,7 +73,7 @@ class RunFolder:
 
     def done(self) -> bool:
         """Return whether the marker is there that is written last, and no repair was begun since."""
-        return (self.path / "done").is_file() and not self.repairing()
+        return self.holds("done") and not self.repairing()
 
     def facts(self) -> dict[str, Any] | None:
         """Return what ``done`` says, or None when it is absent or damaged."""
@@ -85,7 +81,17 @@ class RunFolder:
 
     def repairing(self) -> bool:
         """Return whether a repair was begun and is not done: what the journal holds as done may be damaged."""
-        return (self.path / "repair").is_file()
+        return self.holds("repair")
+
+    def there(self) -> bool:
+        """Return whether there is such a folder; SinkError if the file system refuses to tell."""
+        with sink_errors(self.path, "read"):
+            return steady.is_folder(self.path)
+
+    def holds(self, name: str) -> bool:
+        """Return whether a file of that name lies in the folder; SinkError if the file system refuses to tell."""
+        with sink_errors(self.path, "read"):
+            return steady.is_file(self.path / name)
 
     def set_repairing(self) -> None:
         """Say that a repair begins; SinkError if the file system refuses."""
@@ -108,11 +114,12 @@ class RunFolder:
         _unlink(self.path / "done")
 
     def check(self) -> None:
-        """Refuse a folder that holds what tileconv did not write; SinkError."""
-        if not self.path.exists():
-            return
+        """Refuse a folder that holds what tileconv did not write, or that is a link or holds one; SinkError."""
         with sink_errors(self.path):
-            names = [entry.name for entry in self.path.iterdir()]
+            refuse_links(self.path, self.path / "plan.json")
+            names = [entry.name for entry in steady.entries(self.path)] if steady.exists(self.path) else []
+            for name in names:
+                refuse_links(self.path / name, self.path / name)
         foreign = [name for name in names if name not in (*_OURS, "lock") and not name.endswith(".partial")]
         if foreign:
             fix = "Choose another output path."
@@ -120,60 +127,49 @@ class RunFolder:
 
     def clear(self) -> None:
         """Forget the run, but for the lock: first that it was done, then what it was."""
-        with sink_errors(self.path):
-            for name in ("done", "plan.json", "journal", "repair"):
-                _unlink(self.path / name)
+        for name in ("done", "plan.json", "journal", "repair"):
+            _unlink(self.path / name)
         self.tidy()
 
     def tidy(self) -> None:
         """Remove files that a killed process was writing; SinkError if the file system refuses."""
         with sink_errors(self.path):
-            for file in self.path.glob(".*.partial"):
-                file.unlink(missing_ok=True)
+            for entry in steady.entries(self.path):
+                if entry.name.startswith(".") and entry.name.endswith(".partial"):
+                    steady.unlink(Path(entry.path))
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, *, hold: bool = True) -> Iterator[None]:
         """Hold the lock inside the block; a folder in which no run was begun goes again.
+
+        Where nothing may be written and the output is complete, the block begins all the same: it has nothing to write.
+
+        Parameters
+        ----------
+        hold
+            Whether to hold it, or only to write down process and host, where the file system has no locks.
 
         Raises
         ------
         SinkError
-            If another run holds it: its process and host are named.
+            If another run holds it: its process and host are named. If the file system has no locks.
         """
         self.check()
         with sink_errors(self.path):
-            descriptor = self._acquire()
+            descriptor = acquire(self.lock, hold=hold, idle=self.done)
+        if descriptor is None:
+            raise self._taken()
         try:
             with sink_errors(self.path):
-                os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode(), 0)
+                if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_RDWR:
+                    holder = json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
+                    retrying(partial(os.ftruncate, descriptor, 0))
+                    steady.write_at(descriptor, holder.encode(), 0)
             yield
         finally:
-            if not any((self.path / name).exists() for name in _OURS):
-                self.lock.unlink(missing_ok=True)
+            if not any(self.holds(name) for name in _OURS):
+                _unlink(self.lock)
                 _remove_if_empty(self.path)
-            os.close(descriptor)
-
-    def _acquire(self) -> int:
-        looks = 0
-        while True:
-            retrying(lambda: self.path.mkdir(parents=True, exist_ok=True))
-            try:
-                descriptor = retrying(lambda: os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o666))
-            except FileNotFoundError:  # the run that held it has just removed the folder
-                continue
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.path.samestat(os.fstat(descriptor), self.lock.stat()):
-                    return descriptor
-            except FileNotFoundError:
-                pass
-            except BlockingIOError:
-                looks += 1
-                if looks == LOOKS:
-                    os.close(descriptor)
-                    raise self._taken() from None
-                time.sleep(LOOK_S)
             os.close(descriptor)
 
     def _taken(self) -> SinkError:
@@ -184,17 +180,8 @@ class RunFolder:
 
     def live(self) -> bool:
         """Return whether a run holds the lock now."""
-        try:
-            descriptor = os.open(self.lock, os.O_RDONLY)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        with sink_errors(self.lock, "read"):
+            return taken(self.lock)
 
     def holder(self) -> dict[str, Any] | None:
         """Return process and host of the run that holds the lock, or held it last."""
@@ -202,16 +189,13 @@ class RunFolder:
 
 
 def _write(file: Path, content: Mapping[str, Any]) -> None:
-    def put() -> None:
-        with replacing(file) as temporary:
-            temporary.write_text(json.dumps({**content, CHECKSUM: _checksum(content)}, indent=1))
-
-    retrying(put)
+    with sink_errors(file):
+        steady.replace(file, [json.dumps({**content, CHECKSUM: _checksum(content)}, indent=1).encode()])
 
 
 def _unlink(file: Path) -> None:
     with sink_errors(file):
-        retrying(lambda: file.unlink(missing_ok=True))
+        steady.unlink(file)
 
 
 def _checksum(content: Mapping[str, Any]) -> str:
@@ -225,9 +209,11 @@ def _checked(file: Path) -> dict[str, Any] | None:
 
 
 def _json(file: Path) -> dict[str, Any] | None:
+    with sink_errors(file, "read"):
+        stored = steady.content(file) or b""
     try:
-        found = json.loads(file.read_bytes())
-    except (OSError, ValueError):
+        found = json.loads(stored)
+    except ValueError:
         return None
     return found if isinstance(found, dict) else None
 

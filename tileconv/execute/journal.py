@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tileconv import steady
 from tileconv.graph.work import Counts
 from tileconv.retry import retrying
 from tileconv.sinks.files import sink_errors
@@ -194,9 +195,9 @@ class _Tiles:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    with sink_errors(path):
-        if path.exists():
-            with path.open("rb") as file:
+    with sink_errors(path, "read"):
+        if steady.exists(path):
+            with steady.opened(path) as file:
                 yield from file
 
 
@@ -206,8 +207,8 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         with sink_errors(path):
-            self._descriptor = retrying(lambda: os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666))
-            size = os.fstat(self._descriptor).st_size
+            self._descriptor = steady.open_descriptor(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW)
+            size = retrying(lambda: os.fstat(self._descriptor).st_size)
             self._torn = size > 0 and retrying(lambda: os.pread(self._descriptor, 1, size - 1)) != b"\n"
 
     def __enter__(self) -> Journal:

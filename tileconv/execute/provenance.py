@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from tileconv import steady
 from tileconv.errors import SourceError
 from tileconv.graph.work import Counts
 from tileconv.planning.model import Plan
-from tileconv.retry import retrying
 from tileconv.sinks.zarr import MARKER
 from tileconv.sources.source import Source
 from tileconv.spec.model import StageSpec, as_mapping
@@ -88,7 +88,7 @@ def read_provenance(output: Path) -> Mapping[str, Any]:
     """
     where = str(output)
     try:
-        found = json.loads(retrying((output / "zarr.json").read_bytes))["attributes"][MARKER]
+        found = json.loads(steady.read_bytes(output / "zarr.json"))["attributes"][MARKER]
         complete = found["complete"] is True
     except OSError as error:
         raise SourceError(f"cannot read zarr.json: {error.strerror}", where=where, fix="Check the path.") from error

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tileconv import steady
 from tileconv.boxes import TileGrid
 from tileconv.execute.folder import RunFolder
 from tileconv.execute.journal import DAMAGED, Event, History, Journal, TileKey
@@ -19,7 +20,7 @@ from tileconv.execute.stop import Stop
 from tileconv.execute.verify import Damage, Verification, check_going, examine, recorded_plan, tiles_of
 from tileconv.execute.what import check_same, what
 from tileconv.planning.model import Plan
-from tileconv.sinks.files import remove, sink_errors
+from tileconv.sinks.files import sink_errors
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.source import Source
 
@@ -73,7 +74,7 @@ def mark_damaged(plan: Plan, source: Source, folder: RunFolder, progress: Progre
     sink.rebuild()
     with sink_errors(sink.path):
         for file in list(sink.strays()):
-            remove(file)
+            steady.remove(file)
     return Mending(found, history)
 
 
@@ -97,5 +98,5 @@ def _check_ours(sink: ZarrSink, found: Verification) -> None:
     sink.check_names()
     sink.check_strays()
     damaged = sum(damage.tile is not None for damage in found.damages)
-    if damaged == found.tiles and not sink.free() and (sink.path / "zarr.json").exists():
+    if damaged == found.tiles and not sink.free() and steady.exists(sink.path / "zarr.json"):
         sink.check_free(overwrite=True)

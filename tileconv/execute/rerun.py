@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tileconv import steady
 from tileconv.errors import ResumeError, SinkError, SourceError
 from tileconv.execute.progress import Progress
 from tileconv.execute.provenance import libraries, read_provenance
@@ -153,7 +154,7 @@ def target_of(output: Path, asked: Path | str | None, *, overwrite: bool) -> Pat
     stem = output.name.removesuffix(".zarr").removesuffix(".ome")
     target = Path(asked).absolute() if asked is not None else output.with_name(f"{stem}.rerun.ome.zarr")
     with sink_errors(target):
-        written, read = target.resolve(), output.resolve()
+        written, read = steady.resolve(target), steady.resolve(output)
     if written == read and not overwrite:
         fix = "Choose another path, or allow replacing it with --overwrite."
         raise SinkError("is the output itself", where=str(target), fix=fix)

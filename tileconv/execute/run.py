@@ -29,6 +29,7 @@ from tileconv.graph.windows import Job
 from tileconv.graph.work import Counts
 from tileconv.planning.model import Plan
 from tileconv.retry import HOPELESS
+from tileconv.sinks.files import sink_errors
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.open import open_source
 from tileconv.sources.source import Source
@@ -117,14 +118,16 @@ def run_plan(
     refuse_outputs(plan, source)
     folder = RunFolder(Path(plan.spec.output.path))
     missing_chunks, _ = source.missing_chunks_total()
-    with folder.locked(), on_signals() as stop:
+    hold = plan.spec.run.lock == "auto"
+    with sink_errors(folder.output), folder.locked(hold=hold), on_signals() as stop:
         mending = repair or (folder.repairing() and not overwrite)
         mended = mark_damaged(plan, source, folder, progress, stop) if mending else None
         begun = begin(plan, source, folder, overwrite=overwrite, history=mended.history if mended else None)
-        with Journal(folder.journal) as journal:
-            ledger = Ledger(begun.plan, journal, begun.history, progress, stop, keep_going)
-            if any(begun.todo.left) or not begun.sinks[-1].complete():
-                folder.unset_done()
+        ledger = None
+        if any(begun.todo.left) or not begun.sinks[-1].complete():  # else nothing is written
+            folder.unset_done()
+            with Journal(folder.journal) as journal:
+                ledger = Ledger(begun.plan, journal, begun.history, progress, stop, keep_going)
                 _make(begun, source, ledger, overwrite=overwrite)
         for sink in begun.sinks[:-1]:
             sink.remove()
@@ -136,9 +139,9 @@ def run_plan(
         folder.output,
         plan.info.shape,
         str(plan.info.dtype),
-        ledger.made,
+        ledger.made if ledger else 0,
         seconds,
-        ledger.pixels / 1e6 / seconds,
+        (ledger.pixels if ledger else 0) / 1e6 / seconds,
         begun.history.counts(),
         missing_chunks,
         peak_bytes(),

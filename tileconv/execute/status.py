@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tileconv import steady
 from tileconv.errors import SourceError
 from tileconv.execute.folder import RunFolder
 from tileconv.execute.journal import History
 from tileconv.execute.verify import check_not_replaced, recorded_store, tiles_of
+from tileconv.sinks.files import sink_errors
 
 EXIT_UNFINISHED = 3
 
@@ -75,12 +77,13 @@ def status(output: Path | str) -> Status:
     plan = folder.plan()
     where = str(folder.path)
     if plan is None:
-        found = "no plan.json that can be read" if folder.path.is_dir() else "no run folder"
+        found = "no plan.json that can be read" if folder.there() else "no run folder"
         raise SourceError(f"expected the run folder of {output}, found {found}", where=where, fix="Check the path.")
     sink, _ = recorded_store(folder, plan)
     grids = tiles_of(folder, plan)
     history = History.of(folder.journal, grids)
-    finished = folder.done() and folder.output.exists()
+    with sink_errors(folder.output, "read"):
+        finished = folder.done() and steady.exists(folder.output)
     if finished:
         check_not_replaced(folder, sink.metadata_digests())
     done = sum(grids) if finished else history.total_done()

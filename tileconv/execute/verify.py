@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tileconv import steady
 from tileconv.boxes import TileGrid
 from tileconv.errors import Interrupted, ResumeError, SinkError, SourceError, TileconvError
 from tileconv.execute.folder import RunFolder
@@ -24,6 +25,7 @@ from tileconv.execute.resume import tile_at
 from tileconv.execute.stop import Stop
 from tileconv.images import ImageInfo
 from tileconv.planning.machine import usable_processors
+from tileconv.sinks.files import sink_errors
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.spec.model import RunSpec
 
@@ -85,7 +87,8 @@ def verify_stored(output: Path | str, *, progress: Progress | None = None) -> Ve
         raise SinkError(f"is being written now, by {who}", where=str(folder.output), fix="Wait for its end.")
     plan = recorded_plan(folder)
     history, begun = History.of(folder.journal, tiles_of(folder, plan)), folder.repairing()
-    return examine(folder, plan, progress or Silent(), history, repairing=begun)
+    with sink_errors(folder.output, "read"):
+        return examine(folder, plan, progress or Silent(), history, repairing=begun)
 
 
 def recorded_plan(folder: RunFolder) -> dict[str, Any]:
@@ -99,8 +102,8 @@ def recorded_plan(folder: RunFolder) -> dict[str, Any]:
     plan, where = folder.plan(), str(folder.path)
     expected = (folder.facts() or {}).get(PLAN)
     if plan is None or (expected is not None and expected != plan_digest(folder)):
-        found = "a plan.json that is damaged" if (folder.path / "plan.json").exists() else "no plan.json"
-        found = found if folder.path.is_dir() else "nothing"
+        found = "a plan.json that is damaged" if folder.holds("plan.json") else "no plan.json"
+        found = found if folder.there() else "nothing"
         fix = f"Only the run folder holds the digests of tiles; tileconv rerun {folder.output} makes the result again."
         raise SourceError(f"expected the run folder of {folder.output}, found {found}", where=where, fix=fix)
     return plan
@@ -119,11 +122,10 @@ def recorded_run(output: Path) -> dict[str, Any]:
 
 
 def plan_digest(folder: RunFolder) -> str:
-    """Return a digest of ``plan.json``; empty if it cannot be read."""
-    try:
-        return hashlib.sha256((folder.path / "plan.json").read_bytes()).hexdigest()
-    except OSError:
-        return ""
+    """Return a digest of ``plan.json``; empty if it is absent."""
+    with sink_errors(folder.path, "read"):
+        stored = steady.content(folder.path / "plan.json")
+    return "" if stored is None else hashlib.sha256(stored).hexdigest()
 
 
 def facts_of(folder: RunFolder, sink: ZarrSink, fingerprint: str) -> dict[str, Any]:
@@ -237,7 +239,7 @@ def _completion(
 ) -> Iterator[Damage]:
     if repairing:
         yield Damage("a repair was begun and is not done; the command of the run goes on")
-    elif facts is None and (folder.path / "done").exists():
+    elif facts is None and folder.holds("done"):
         yield Damage("the marker of the finished run, done, cannot be read")
     elif facts is None:
         yield Damage(f"the run is not finished, {done:,} of {tiles:,} tiles are done; its command goes on")

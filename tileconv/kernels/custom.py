@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tileconv import steady
 from tileconv.errors import KernelError
 from tileconv.kernels.kernel import Kernel, Weights, check_size, checked_weights
 from tileconv.kernels.operations import Linear
 from tileconv.kernels.parameters import WeightsOrFile, number
+from tileconv.retry import retrying
 
 CSV_LIMIT_BYTES, CSV_LIMIT_WEIGHTS = 2**25, 2**20
 """The largest kernel that is read as text: every number takes 60 bytes on the way."""
@@ -82,7 +85,7 @@ def load_weights(path: Path) -> Weights:
     if kind not in {".npy", ".csv"}:
         raise KernelError(f"a kernel file ends in .npy or .csv, found '{path.name}'", where=where)
     try:
-        if not path.is_file():
+        if not steady.is_file(path):
             raise KernelError("no such file", fix="Check the path of the kernel.")
         return checked_weights(_csv(path) if kind == ".csv" else _npy(path))
     except KernelError as error:
@@ -92,8 +95,10 @@ def load_weights(path: Path) -> Weights:
 
 
 def _csv(path: Path) -> ArrayLike:
-    size = path.stat().st_size
-    text = path.read_text(encoding="utf-8-sig") if size <= CSV_LIMIT_BYTES else ""
+    with steady.opened(path) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        text = file.read().decode("utf-8-sig") if size <= CSV_LIMIT_BYTES else ""
     if size > CSV_LIMIT_BYTES or text.count(",") + text.count("\n") > CSV_LIMIT_WEIGHTS:
         raise KernelError(
             f"a kernel in .csv has at most {CSV_LIMIT_WEIGHTS:,} weights in {CSV_LIMIT_BYTES:,} bytes, "
@@ -104,12 +109,12 @@ def _csv(path: Path) -> ArrayLike:
 
 
 def _npy(path: Path) -> ArrayLike:
-    with path.open("rb") as file:
+    with steady.opened(path) as file:
         head = file.read(12)
     if head[:6] == np.lib.format.MAGIC_PREFIX and head[6] > 1 and int.from_bytes(head[8:], "little") > HEADER_LIMIT:
         raise KernelError(f"the header of the file is longer than {HEADER_LIMIT:,} bytes")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy's advice on files that Python 2 wrote
-        mapped = np.lib.format.open_memmap(path, mode="r")
+        mapped = retrying(lambda: np.lib.format.open_memmap(path, mode="r"))
     check_size(mapped.shape)
     return mapped

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from tileconv import steady
 from tileconv.boxes import Box, TileGrid
 from tileconv.errors import GeometryError
 from tileconv.images import ImageInfo, equal
-from tileconv.sinks.files import replacing
+from tileconv.sinks.files import sink_errors
 from tileconv.sources.source import Source
 
 _PART_PX = 2**21  # pixels per read: 16 MiB as float64
@@ -38,8 +40,7 @@ def write_picture(source: Source, png: Path | str, *, max_px: int = 1024, region
     """
     pixels = _to_bytes(_reduced(source, _plane(source.info, region), max_px))
     bands = [Image.fromarray(channel) for channel in pixels]
-    with replacing(Path(png)) as temporary:
-        (Image.merge("RGB", bands) if len(bands) == 3 else bands[0]).save(temporary, "PNG")
+    _save(Image.merge("RGB", bands) if len(bands) == 3 else bands[0], Path(png))
 
 
 def side_by_side(pngs: Sequence[Path | str], png: Path | str, labels: Sequence[str]) -> None:
@@ -59,8 +60,14 @@ def side_by_side(pngs: Sequence[Path | str], png: Path | str, labels: Sequence[s
         draw.text((left + 4, 6), label, fill="black", font=ImageFont.load_default(18))
         sheet.paste(image, (left, head))
         left += image.width + gap
-    with replacing(Path(png)) as temporary:
-        sheet.save(temporary, "PNG")
+    _save(sheet, Path(png))
+
+
+def _save(picture: Image.Image, png: Path) -> None:
+    encoded = BytesIO()
+    picture.save(encoded, "PNG")
+    with sink_errors(png):
+        steady.replace(png, [encoded.getvalue()])
 
 
 def _plane(info: ImageInfo, region: Box | None) -> Box:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tileconv import steady
 from tileconv.boxes import Box
 from tileconv.errors import GeometryError, SinkError
 from tileconv.images import ImageInfo
@@ -30,18 +29,14 @@ _FIXES = {
 }
 
 
-_UNCACHED = 0x80
-"""``RWF_DONTCACHE`` of Linux 6.14, for which Python has no name."""
-
-
 @contextmanager
-def sink_errors(path: Path) -> Iterator[None]:
+def sink_errors(path: Path, doing: str = "write") -> Iterator[None]:
     """Turn every error of the file system inside the block into a SinkError that names *path* and what to do."""
     try:
         yield
     except OSError as error:
         fix = _FIXES.get(error.errno or 0, "Check the output path and the disk.")
-        raise SinkError(f"cannot write: {error.strerror or error}", where=str(path), fix=fix) from error
+        raise SinkError(f"cannot {doing}: {error.strerror or error}", where=str(path), fix=fix) from error
 
 
 @contextmanager
@@ -54,41 +49,30 @@ def replacing(path: Path) -> Iterator[Path]:
         If the file system refuses.
     """
     with sink_errors(path):
-        if not path.parent.is_dir():
-            retrying(partial(path.parent.mkdir, parents=True, exist_ok=True))
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+        steady.make_folder(path.parent)
+        temporary = steady.temporary_name(path)
         try:
             yield temporary
-            temporary.replace(path)
+            steady.rename(temporary, path)
         except BaseException:
-            remove(temporary)
+            steady.remove(temporary)
             raise
 
 
-def write_uncached(file: BinaryIO, pieces: Sequence[bytes | memoryview]) -> None:
-    """Write *pieces* to a new *file*; the system need not keep them in memory once they are on the disk.
+def refuse_links(root: Path, file: Path) -> None:
+    """Refuse to write *file* if *root*, or a folder between the two, is a link: it may lead to what is another's.
 
-    A result larger than memory then drives nothing else out of it, neither the input nor what other programs read.
-    Where the system knows no such writing, or it ends early, all pieces are written in the ordinary way.
+    Raises
+    ------
+    SinkError
+        With the link and where it leads.
     """
-    with suppress(NotImplementedError, OSError):
-        if os.pwritev(file.fileno(), pieces, 0, _UNCACHED) == sum(map(len, pieces)):
-            return
-    file.writelines(pieces)
-
-
-def remove(path: Path) -> None:
-    """Delete a file, a link or a folder with all that is in it; what is gone already is no matter.
-
-    Each step is tried again by itself after an error that may pass.
-    """
-    if path.is_dir() and not path.is_symlink():
-        for entry in [*path.iterdir()]:
-            remove(entry)
-        with suppress(FileNotFoundError):
-            retrying(path.rmdir)
-    else:
-        retrying(partial(path.unlink, missing_ok=True))
+    folder = root
+    for part in ("", *file.relative_to(root).parts[:-1]):
+        folder = folder / part
+        if steady.is_link(folder):
+            leads, fix = os.readlink(folder), "Remove the link; an output itself may be one."  # noqa: PTH115
+            raise SinkError(f"is a link to {leads}; nothing is written through it", where=str(folder), fix=fix)
 
 
 def check_tile(box: Box, array: NDArray[np.generic], info: ImageInfo) -> None:
@@ -113,9 +97,9 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
     SinkError
         If *path* must not be replaced.
     """
-    if path.exists() and not path.is_file():
+    if steady.exists(path) and not steady.is_file(path):
         raise SinkError("exists and is not a plain file", where=str(path), fix="Choose another output path.")
-    if path.exists() and not overwrite:
+    if steady.exists(path) and not overwrite:
         raise SinkError("already exists", where=str(path), fix="Choose another path, or allow it with --overwrite.")
 
 
@@ -128,11 +112,8 @@ def refuse_same(output: Path | str, input: Path | str) -> None:
         If writing *output* would destroy *input*.
     """
     with sink_errors(Path(output)):
-        try:
-            written, read = Path(output).resolve(), Path(input).resolve()
-        except RuntimeError as error:  # what Python before 3.13 raises for links in a circle
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
-        written.exists()  # raises for a name that is too long
+        written, read = steady.resolve(Path(output)), steady.resolve(Path(input))
+        steady.exists(written)  # raises for a name that is too long
     if any(_same(written, part) for part in (read, *read.parents)):
         problem = "is the input" if _same(written, read) else f"holds the input {read}"
     elif any(_same(read, part) for part in written.parents):
@@ -145,15 +126,13 @@ def refuse_same(output: Path | str, input: Path | str) -> None:
 
 def free_bytes(path: Path | str) -> int:
     """Return the bytes that an unprivileged user may still write on the disk where *path* is or would be."""
-    place = Path(path).resolve()
-    while not place.exists():
-        place = place.parent
-    with sink_errors(place):
-        return shutil.disk_usage(place).free
+    with sink_errors(Path(path)):
+        place = steady.resolve(Path(path))
+        while not steady.exists(place):
+            place = place.parent
+        return retrying(partial(shutil.disk_usage, place)).free
 
 
 def _same(one: Path, other: Path) -> bool:
-    try:
-        return os.path.samestat(one.stat(), other.stat())
-    except OSError:
-        return False
+    first, second = steady.stat_of(one), steady.stat_of(other)
+    return first is not None and second is not None and os.path.samestat(first, second)

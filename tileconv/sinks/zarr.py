@@ -7,8 +7,10 @@ there from the start and marks the store as one that tileconv may replace.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,12 +22,13 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
+from tileconv import steady
 from tileconv.boxes import Box, TileGrid
 from tileconv.errors import GeometryError, SinkError
 from tileconv.images import ImageInfo
 from tileconv.retry import retrying
 from tileconv.sinks.encoding import array_metadata, encode, group_metadata, intact
-from tileconv.sinks.files import check_tile, remove, replacing, sink_errors, write_uncached
+from tileconv.sinks.files import check_tile, refuse_links, sink_errors
 from tileconv.sinks.ome import ome_attributes
 
 MARKER = "tileconv"
@@ -110,7 +113,8 @@ class ZarrSink:
         """
         self._check(box, array)
         with sink_errors(self.array_path):
-            (self.array_path / "zarr.json").stat()  # raises if the store is gone; zarr.open would make it a TypeError
+            if not steady.exists(self.array_path / "zarr.json"):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))  # the store is gone
             digest = Digest()
             for chunk, file in zip(TileGrid(box, self.info.chunks), self.chunk_files(box), strict=True):
                 digest.add(*self._write_chunk(file, array[chunk.within(box)]))
@@ -127,7 +131,7 @@ class ZarrSink:
         digest = Digest()
         for file in self.chunk_files(box):
             try:
-                digest.add(retrying(file.read_bytes))
+                digest.add(steady.read_bytes(file))
             except OSError as error:
                 chunk = file.relative_to(self.path).as_posix()
                 problem = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
@@ -140,7 +144,7 @@ class ZarrSink:
         for file in self.chunk_files(box):
             name = file.relative_to(self.path).as_posix()
             try:
-                if not intact(retrying(file.read_bytes)):
+                if not intact(steady.read_bytes(file)):
                     found[name] = "is not what was written"
             except FileNotFoundError:
                 found[name] = "is missing"
@@ -149,13 +153,12 @@ class ZarrSink:
         return found
 
     def metadata_digests(self) -> dict[str, str]:
-        """Return a digest of every metadata file by its name; ``""`` for one that cannot be read."""
+        """Return a digest of every metadata file by its name; ``""`` for one that is missing."""
         digests = {}
         for file in dict.fromkeys((self.path / "zarr.json", self.array_path / "zarr.json")):
-            try:
-                digest = hashlib.sha256(retrying(file.read_bytes)).hexdigest()
-            except OSError:
-                digest = ""
+            with sink_errors(file, "read"):
+                stored = steady.content(file)
+            digest = "" if stored is None else hashlib.sha256(stored).hexdigest()
             digests[file.relative_to(self.path).as_posix()] = digest
         return digests
 
@@ -163,11 +166,10 @@ class ZarrSink:
         """Yield files among the chunks that are no chunk of the array, and those that a killed process was writing."""
         counts = TileGrid(self.info.box, self.info.chunks).counts
         chunks = self.array_path / "c"
-        for file in self.path.rglob("*"):
-            if not file.is_dir() or file.is_symlink():
-                parts = file.relative_to(chunks).parts if file.is_relative_to(chunks) else None
-                if file.suffix == ".partial" or not (parts is None or _is_index(parts, counts)):
-                    yield file
+        for file in steady.walk(self.path):
+            parts = file.relative_to(chunks).parts if file.is_relative_to(chunks) else None
+            if file.suffix == ".partial" or not (parts is None or _is_index(parts, counts)):
+                yield file
 
     def check_strays(self) -> None:
         """Refuse strays whose names are none that tileconv gives; SinkError."""
@@ -182,12 +184,8 @@ class ZarrSink:
     def lacks(self, box: Box) -> str:
         """Return the first chunk of *box* that has no file, or an empty one; ``""`` when all are there."""
         for file in self.chunk_files(box):
-            try:
-                facts = file.stat()
-                there = stat.S_ISREG(facts.st_mode) and facts.st_size > 0
-            except OSError:
-                there = False
-            if not there:
+            facts = steady.stat_of(file)
+            if facts is None or not stat.S_ISREG(facts.st_mode) or not facts.st_size:
                 return file.relative_to(self.path).as_posix()
         return ""
 
@@ -205,15 +203,9 @@ class ZarrSink:
             whole[tuple(map(slice, pixels.shape))] = pixels
             pixels = whole
         encoded = encode(pixels)
-
-        def put() -> None:
-            with replacing(file) as temporary, temporary.open("wb") as target:
-                if self.plain:  # the next pass reads it soon
-                    target.writelines(encoded)
-                else:
-                    write_uncached(target, encoded)
-
-        retrying(put)
+        refuse_links(self.path, file)
+        with sink_errors(file):
+            steady.replace(file, encoded, uncached=not self.plain)  # what the next pass reads soon is kept in memory
         return encoded
 
     def holds_array(self) -> bool:
@@ -259,9 +251,9 @@ class ZarrSink:
     def tidy(self) -> None:
         """Remove files that a killed process was writing; SinkError if the file system refuses."""
         with sink_errors(self.path):
-            for file in [*self.path.rglob("*.partial")]:
+            for file in [*steady.walk(self.path)]:
                 if _TEMPORARY.fullmatch(file.name):
-                    remove(file)
+                    steady.unlink(file)
 
     def finish(
         self, provenance: Mapping[str, object], *, name: str = "", window: tuple[float, float] | None = None
@@ -300,8 +292,8 @@ class ZarrSink:
         with sink_errors(self.path):
             self.check_free(overwrite=True)
             self._clear()
-            if self.path.exists():
-                retrying(self.path.resolve().rmdir)
+            if steady.exists(self.path):
+                retrying(steady.resolve(self.path).rmdir)
 
     def _ome(self, window: tuple[float, float] | None, name: str = "") -> dict[str, object]:
         name = name or self.path.name.removesuffix(".zarr").removesuffix(".ome")
@@ -316,7 +308,7 @@ class ZarrSink:
         check_tile(box, array, self.info)
 
     def _found(self) -> int:
-        return sum(file.name.isdigit() and file.is_file() for file in (self.array_path / "c").rglob("*"))
+        return sum(file.name.isdigit() and steady.is_file(file) for file in steady.walk(self.array_path / "c"))
 
     def _mark(self, attributes: Mapping[str, object]) -> None:
         """Replace the store's attributes."""
@@ -324,9 +316,11 @@ class ZarrSink:
 
     def free(self) -> bool:
         """Return whether *path* holds nothing, but perhaps metadata that a killed process was writing."""
-        if not self.path.is_dir():
-            return not self.path.exists()
-        return all(e.name.startswith(".zarr.json.") and _TEMPORARY.fullmatch(e.name) for e in self.path.iterdir())
+        with sink_errors(self.path, "read"):
+            if not steady.is_folder(self.path):
+                return not steady.exists(self.path)
+            names = [entry.name for entry in steady.entries(self.path)]
+        return all(name.startswith(".zarr.json.") and _TEMPORARY.fullmatch(name) for name in names)
 
     def replaceable(self) -> bool:
         """Return whether *path* holds a store of ours, and a bare array where this is ``plain``."""
@@ -356,24 +350,25 @@ class ZarrSink:
 
     def check_names(self) -> None:
         """Refuse a folder that holds what tileconv does not write; SinkError."""
-        if not self.path.is_dir():
-            return
-        inside = [entry for entry in self.path.iterdir() if entry.name != "zarr.json"]
-        foreign = [e.name for e in inside if not (e.name.isdigit() or e.name == "c" or _TEMPORARY.fullmatch(e.name))]
+        with sink_errors(self.path, "read"):
+            found = steady.entries(self.path) if steady.is_folder(self.path) else []
+        names = [entry.name for entry in found if entry.name not in ("zarr.json", "c")]
+        foreign = [name for name in names if not (name.isdigit() or _TEMPORARY.fullmatch(name))]
         if foreign:
             problem = f"holds {foreign[0]!r}, which tileconv did not write"
             raise SinkError(problem, where=str(self.path), fix="Choose another output path.")
 
     def _clear(self) -> None:
         """Empty the folder; until the last file is gone it is marked as ours and unfinished."""
-        if not self.path.exists():
+        if not steady.exists(self.path):
             return
         metadata = self.path / "zarr.json"
-        if metadata.exists():
+        if steady.exists(metadata):
             self._mark({MARKER: {"complete": False}})
-        for entry in [entry for entry in self.path.iterdir() if entry != metadata]:
-            remove(entry)
-        remove(metadata)
+        for entry in steady.entries(self.path):
+            if entry.name != metadata.name:
+                steady.remove(Path(entry.path))
+        steady.remove(metadata)
 
 
 def _is_index(parts: Sequence[str], counts: Sequence[int]) -> bool:
@@ -384,17 +379,15 @@ def _is_index(parts: Sequence[str], counts: Sequence[int]) -> bool:
 
 
 def _write_metadata(folder: Path, metadata: Mapping[str, object]) -> None:
-    def put() -> None:
-        with replacing(folder / "zarr.json") as temporary:
-            temporary.write_text(json.dumps(metadata, indent=2))
-
-    retrying(put)
+    steady.replace(folder / "zarr.json", [json.dumps(metadata, indent=2).encode()])
 
 
 def _metadata(file: Path) -> dict[str, Any]:
     """Return what a ``zarr.json`` says; nothing when it is absent or something else."""
+    with sink_errors(file, "read"):
+        stored = steady.content(file) or b""
     try:
-        found = json.loads(file.read_bytes()) if file.is_file() else None
+        found = json.loads(stored)
     except ValueError:
         found = None
     return found if isinstance(found, dict) else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from tileconv import steady
 from tileconv.errors import SourceError
 from tileconv.sources.source import CHUNK_LIMIT_BYTES, Source, reading
 
@@ -46,11 +47,13 @@ def open_source(
     given, path = path, Path(path).expanduser().absolute()
     where, most = str(path), max_chunk or CHUNK_LIMIT_BYTES
     with reading(where, "opening"):
-        found, folder, plain = path.exists(), path.is_dir(), path.is_file()
+        found, folder, plain = steady.exists(path), steady.is_folder(path), steady.is_file(path)
     if not found:
         raise SourceError(f"expected {EXPECTED}, found nothing", where=where, fix=f"Check the path {str(given)!r}.")
     if folder:
-        if not any((path / name).is_file() for name in ZARR_FILES):
+        with reading(where, "opening"):
+            zarr = any(steady.is_file(path / name) for name in ZARR_FILES)
+        if not zarr:
             raise SourceError(
                 f"expected {EXPECTED}, found a folder without {', '.join(ZARR_FILES)}",
                 where=where,
@@ -61,7 +64,7 @@ def open_source(
         return ZarrSource(path, series=series, level=level, axes=axes, missing_chunks=missing_chunks, max_chunk=most)
     if not plain:
         raise SourceError(f"expected {EXPECTED}, found a device or a pipe", where=where)
-    with reading(where, "opening"), path.open("rb") as file:
+    with reading(where, "opening"), steady.opened(path) as file:
         magic = file.read(8)
     if magic.startswith(TIFF_MAGIC):
         from tileconv.sources.tiff import TiffSource

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import threading
 import warnings
 import zlib
+from io import BytesIO
 from itertools import zip_longest
+from math import prod
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import imagecodecs
 import numpy as np
 from PIL import Image
 
+from tileconv import steady
 from tileconv.boxes import Box, default_axes
 from tileconv.errors import SourceError
 from tileconv.images import ImageInfo
@@ -59,23 +64,22 @@ class NpySource:
         self.fingerprint = fingerprint_of(path)
         with reading(self.where, "opening as .npy"), _DECODING, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # NumPy's advice on files that Python 2 wrote
-            with path.open("rb") as file:
-                head = file.read(12)
-            if head[6] > 1 and int.from_bytes(head[8:], "little") > HEADER_LIMIT:
-                raise SourceError(f"the header is longer than {HEADER_LIMIT} bytes")
-            mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # checks the header, and the file's length
-        if not 2 <= mapped.ndim <= 5:
-            raise SourceError(f"expected 2 to 5 axes, found shape {mapped.shape}", where=self.where)
-        guess = () if axes or mapped.ndim == 2 else (f"the file names no axes: {default_axes(mapped.ndim)} is assumed",)
-        self._map, guessed = map_axes(default_axes(mapped.ndim), mapped.shape, axes, self.where)
-        self._dtype, self._offset = mapped.dtype, int(mapped.offset)
-        self._turned = not mapped.flags.c_contiguous  # Fortran order: the same bytes with the axes the other way round
-        self._shape = mapped.shape[::-1] if self._turned else mapped.shape
-        shape = self._map.of_file(mapped.shape)
+            with steady.opened(path) as file:
+                stored, fortran, self._dtype = _npy_header(file)
+                self._offset = file.tell()
+                held = file.seek(0, os.SEEK_END) - self._offset
+            if prod(stored) * self._dtype.itemsize > held:
+                raise SourceError(f"its pixels of shape {stored} need more than the {held} bytes that it holds")
+        count = len(stored)
+        if not 2 <= count <= 5:
+            raise SourceError(f"expected 2 to 5 axes, found shape {stored}", where=self.where)
+        guess = () if axes or count == 2 else (f"the file names no axes: {default_axes(count)} is assumed",)
+        self._map, guessed = map_axes(default_axes(count), stored, axes, self.where)
+        self._turned = fortran  # the same bytes with the axes the other way round
+        self._shape = stored[::-1] if self._turned else stored
+        shape = self._map.of_file(stored)
         row = tuple(n if axis == "x" else 1 for n, axis in zip(shape, self._map.axes, strict=True))
-        self.info = ImageInfo(
-            shape, self._map.axes, pixel_type(mapped.dtype, self.where), row, notes=(*guess, *guessed)
-        )
+        self.info = ImageInfo(shape, self._map.axes, pixel_type(self._dtype, self.where), row, notes=(*guess, *guessed))
 
     def read(self, box: Box, reads: Reads | None = None) -> Pixels:  # noqa: ARG002  no chunk is kept
         """Return the pixels of *box*; see ``Source.read``."""
@@ -86,7 +90,7 @@ class NpySource:
         starts, axis = [s.start for s in stored], block.ndim - 1
         while axis > 0 and block.shape[axis] == self._shape[axis]:  # whole rows, or planes, lie behind one another
             axis -= 1
-        with reading(self.where, "reading"), self._path.open("rb") as file:
+        with reading(self.where, "reading"), steady.opened(self._path) as file:
             for index in np.ndindex(block.shape[:axis]):
                 at = [first + i for first, i in zip_longest(starts, index, fillvalue=0)]
                 file.seek(self._offset + int(np.ravel_multi_index(at, self._shape)) * self._dtype.itemsize)
@@ -118,15 +122,15 @@ class PictureSource:
         self.fingerprint = fingerprint_of(path)
         with reading(self.where, "opening as a picture"), _DECODING, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of many pixels, and of damaged EXIF
-            with Image.open(path, formats=("PNG", "JPEG")) as picture:
+            with steady.opened(path) as file, Image.open(file, formats=("PNG", "JPEG")) as picture:
                 size, mode = picture.size, picture.mode
                 # Pillow decodes a whole PNG to look for tags behind the pixels
                 turned = picture.getexif().get(274, 1) if picture.format == "JPEG" else 1
                 self._palette = None
                 if mode in ("P", "PA"):
                     self._palette = "RGBA" if mode == "PA" or "transparency" in picture.info else "RGB"
-        with path.open("rb") as file:
-            header = file.read(26)
+            with steady.opened(path) as file:
+                header = file.read(26)
         self._png = header[:4] == b"\x89PNG"
         self._deep = self._png and header[24] == 16
         if size[0] * size[1] > pixel_limit:
@@ -181,16 +185,32 @@ class PictureSource:
         with reading(self.where, "decoding"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of many pixels, and of damaged EXIF
             pixels: Pixels
+            stored = steady.read_bytes(self._path)
             if self._png:
-                _check_rows(self._path.read_bytes())
+                _check_rows(stored)
             if self._deep:
-                pixels = imagecodecs.png_decode(self._path.read_bytes())
+                pixels = imagecodecs.png_decode(stored)
             else:
-                with Image.open(self._path, formats=("PNG", "JPEG")) as picture:
+                with Image.open(BytesIO(stored), formats=("PNG", "JPEG")) as picture:
                     pixels = np.asarray(picture.convert(self._palette) if self._palette else picture)
         if pixels.shape != self._shape:
             raise SourceError(f"expected shape {self._shape}, decoded to {pixels.shape}", where=self.where)
         return pixels
+
+
+def _npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return shape, whether the first axis is the fastest, and type; *file* is left where the pixels begin."""
+    version = np.lib.format.read_magic(file)
+    length = file.read(4 if version[0] > 1 else 2)
+    if int.from_bytes(length, "little") > HEADER_LIMIT:
+        raise SourceError(f"the header is longer than {HEADER_LIMIT} bytes")
+    file.seek(-len(length), os.SEEK_CUR)
+    # versions 2 and 3 differ in how names of fields are written, and no image has fields
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(file)
+    if min(shape, default=0) < 0:
+        raise SourceError(f"the header states the shape {shape}")
+    return shape, fortran and len(shape) > 1, dtype
 
 
 def _check_rows(data: bytes) -> None:

@@ -16,9 +16,11 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from tileconv import steady
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.images import ImageInfo
+from tileconv.retry import retrying
 
 Pixels = NDArray[np.generic]
 Window = tuple[slice, ...]
@@ -118,8 +120,9 @@ class Source(Protocol):
 
 def fingerprint_of(path: Path) -> Fingerprint:
     """Return ``size``, ``digest`` of the first 64 KiB and ``blocks``, the digest of 64 parts spread over a file."""
-    with reading(str(path), "opening"), path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
+    with reading(str(path), "opening"), steady.opened(path) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
         header = hashlib.sha256(file.read(HEADER_BYTES))
         blocks = hashlib.sha256()
         for start in sorted({max(0, size - BLOCK_BYTES) * i // (BLOCKS - 1) for i in range(BLOCKS)}):
@@ -131,7 +134,7 @@ def fingerprint_of(path: Path) -> Fingerprint:
 def stamp_of(path: Path) -> Stamp:
     """Return size and time of change of a file, which one run holds it by: a file that is written to is not read on."""
     with reading(str(path), "reading"):
-        stat = path.stat()
+        stat = retrying(path.stat)
     return stat.st_size, stat.st_mtime_ns
 
 

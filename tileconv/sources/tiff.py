@@ -6,6 +6,7 @@ import os
 import threading
 import weakref
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
@@ -13,9 +14,11 @@ from typing import Any, Literal
 import imagecodecs
 import numpy as np
 
+from tileconv import steady
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.images import ImageInfo, as_text
+from tileconv.retry import retrying
 from tileconv.sources.axes import AxisMap, map_axes
 from tileconv.sources.cache import OPEN_FILES, Cache, decoded
 from tileconv.sources.source import (
@@ -53,7 +56,7 @@ class _Opened:
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self.layout = layout
-        self.descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self.descriptor = steady.open_to_read(path)
         weakref.finalize(self, os.close, self.descriptor)
 
 
@@ -254,7 +257,7 @@ class TiffSource:
         parts: list[bytes] = []
         while count:
             with reading(self.where, f"reading page {page}, segment {index},"):
-                part = os.pread(opened.descriptor, min(count, 2**30), offset)
+                part = retrying(partial(os.pread, opened.descriptor, min(count, 2**30), offset))
             if not part:
                 raise self._damaged(page, index, f"the file ends {count} bytes too soon")
             parts.append(part)

@@ -15,6 +15,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from tileconv import steady
 from tileconv.errors import SourceError
 from tileconv.sources.tiff_guard import check_pages
 from tileconv.sources.tiff_metadata import check_descriptions, check_ome
@@ -98,7 +99,7 @@ def open_tiff(path: Path) -> Iterator[tuple[Any, list[str]]]:
         logger = logging.getLogger("tifffile")
         logger.addHandler(handler)
         try:
-            with tifffile.TiffFile(path) as file:
+            with steady.opened(path) as opened, tifffile.TiffFile(opened, name=steady.resolve(path).name) as file:
                 yield file, said
         finally:
             logger.removeHandler(handler)

@@ -18,9 +18,11 @@ from typing import Any, Literal
 import numpy as np
 import zarr
 
+from tileconv import steady
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.images import ImageInfo
+from tileconv.retry import retrying
 from tileconv.sources.axes import map_axes
 from tileconv.sources.cache import OPEN_FILES, Cache, decoded
 from tileconv.sources.source import (
@@ -39,6 +41,7 @@ from tileconv.sources.source import (
 )
 from tileconv.sources.zarr_guard import CHUNK_FILES_LIMIT, check_chunk, check_plain, check_shard
 from tileconv.sources.zarr_metadata import Keys, ShardIndex, describe, find_array
+from tileconv.sources.zarr_store import SteadyStore
 
 _ARRAYS: Cache[Any] = Cache(OPEN_FILES)
 
@@ -82,12 +85,12 @@ class ZarrSource:
             warnings.simplefilter("ignore")  # what Zarr merely remarks on is refused below
             check_plain(path, self.where)
             self._path, found = find_array(path, series, level)
-            array = zarr.open_array(self._path, mode="r")
-            self._metadata = next(p for name in ("zarr.json", ".zarray") if (p := self._path / name).is_file())
+            array = self._opened()
+            self._metadata = next(p for name in ("zarr.json", ".zarray") if steady.is_file(p := self._path / name))
             self._stamp = stamp_of(self._metadata)
             self.fingerprint = fingerprint_of(self._metadata)
             self._keys = Keys.of(self._metadata)
-            said = json.loads(self._metadata.read_text("utf-8"))
+            said = json.loads(steady.read_bytes(self._metadata))
             if 0 in (said.get("chunks") or said.get("chunk_grid", {}).get("configuration", {}).get("chunk_shape", ())):
                 raise SourceError("expected chunks of at least one pixel, found 0")  # newer Zarr reads them as 1
             described = describe(array, self._metadata, found)
@@ -165,7 +168,7 @@ class ZarrSource:
         """Raise SourceError when a chunk that *window* touches is not stored, be it a file or a part of a shard."""
         for index, part, _ in cells(window, self._stored):
             key = self._keys.key(index)
-            absent = not (self._path / key).is_file()
+            absent = not steady.is_file(self._path / key)
             if self._shards and not absent:
                 with reading(self.where, f"reading the index of shard {key}"):
                     stored = self._shards.stored(self._path / key)
@@ -194,12 +197,15 @@ class ZarrSource:
                 if self._shards:
                     inner = [at for at, _, _ in cells(part, self._inner)]
                     check_shard(self._path, name, self._shards, inner, self._inner_bytes, self._inner_codec)
-            array = _ARRAYS.get(key, lambda: zarr.open_array(self._path, mode="r"))
+            array = _ARRAYS.get(key, self._opened)
             pixels = np.asarray(array[window])
         expected = tuple(s.stop - s.start for s in window)
         if pixels.shape != expected:
             raise SourceError(f"expected shape {expected}, decoded to {pixels.shape}", where=self.where)
         return pixels
+
+    def _opened(self) -> Any:
+        return zarr.open_array(SteadyStore(self._path, read_only=True), mode="r")
 
     def _counts(self) -> tuple[int, ...]:
         return tuple(-(-n // c) for n, c in zip(self._map.shape, self._stored, strict=True))
@@ -226,20 +232,17 @@ class ZarrSource:
         """Return a digest of the first and last bytes of the chunk files *keys*."""
         digest = hashlib.sha256()
         for key in keys:
-            with reading(self.where, f"reading chunk {key}"), (self._path / key).open("rb") as file:
-                digest.update(file.read(BLOCK_BYTES // 2))
-                file.seek(max(file.tell(), os.fstat(file.fileno()).st_size - BLOCK_BYTES // 2))
-                digest.update(file.read())
+            with reading(self.where, f"reading chunk {key}"), steady.opened(self._path / key) as file:
+                start = file.read(BLOCK_BYTES // 2)
+                file.seek(max(len(start), file.seek(0, os.SEEK_END) - BLOCK_BYTES // 2))
+                digest.update(start + file.read())
         return digest.hexdigest()[:32]
 
     def _chunk_stamp(self, index: tuple[int, ...]) -> tuple[int, int]:
         """Return size and time of change of the file that holds chunk *index*, so that no cache outlives it."""
         stored = tuple(i * c // s for i, c, s in zip(index, self._chunk, self._stored, strict=True))
-        try:
-            stat = (self._path / self._keys.key(stored)).stat()
-        except OSError:
-            return 0, 0
-        return stat.st_size, stat.st_mtime_ns
+        stat = steady.stat_of(self._path / self._keys.key(stored))
+        return (0, 0) if stat is None else (stat.st_size, stat.st_mtime_ns)
 
 
 def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
@@ -247,10 +250,9 @@ def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
     waiting = [(str(folder), "")]
     while waiting:
         path, prefix = waiting.pop()
-        with suppress(OSError), os.scandir(path) as entries:  # a folder that may not be read has no chunks
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
+        with suppress(PermissionError):  # a folder that may not be read has no chunks
+            for entry in steady.entries(path):
+                if retrying(partial(entry.is_dir, follow_symlinks=False)):
                     waiting.append((entry.path, f"{prefix}{entry.name}/"))
-                    continue
-                with suppress(OSError):  # a link to nothing
-                    yield f"{prefix}{entry.name}", entry.stat()
+                elif (found := steady.stat_of(entry.path)) is not None:  # no link to nothing
+                    yield f"{prefix}{entry.name}", found

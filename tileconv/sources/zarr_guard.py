@@ -12,6 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+from tileconv import steady
 from tileconv.errors import SourceError
 from tileconv.sources.zarr_metadata import ABSENT, ShardIndex
 
@@ -34,10 +35,11 @@ _METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 
 def check_plain(folder: Path, where: str) -> None:
     """Refuse metadata, of a folder or of those in it, that is a pipe or a device: opening it might never return."""
-    for path in (folder, *(child for child in folder.iterdir() if child.is_dir())):
+    children = (Path(child.path) for child in steady.entries(folder))
+    for path in (folder, *(child for child in children if steady.is_folder(child))):
         for name in _METADATA:
             file = path / name
-            if file.exists() and not file.is_file():
+            if steady.exists(file) and not steady.is_file(file):
                 raise SourceError(f"{name} is no plain file", where=where)
 
 
@@ -52,18 +54,15 @@ def check_chunk(path: Path, key: str, size: int, codec: str) -> None:
     SourceError
         Before a decoder allocates what the header asks for.
     """
-    try:
-        found = (path / key).stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    if stat.S_ISDIR(found.st_mode):
+    found = steady.stat_of(path / key)
+    if found is None or stat.S_ISDIR(found.st_mode):
         return
     if not stat.S_ISREG(found.st_mode):
         raise SourceError(f"chunk {key} is no plain file")
     most = 2 * size + SLACK
     declared = found.st_size
     if declared <= most and codec in _SIZES:
-        with (path / key).open("rb") as file:
+        with steady.opened(path / key) as file:
             declared = max(declared, _SIZES[codec](file, most))
     if declared > most:
         raise SourceError(f"chunk {key} holds {declared} bytes or more, its pixels take {size}")
@@ -82,7 +81,7 @@ def check_shard(
     most = 2 * size + SLACK
     try:
         table = index.table(path / key)
-        with (path / key).open("rb") as file:
+        with steady.opened(path / key) as file:
             for at in inner:
                 offset, stored = map(int, table[at])
                 if offset == ABSENT:

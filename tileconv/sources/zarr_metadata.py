@@ -14,9 +14,11 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from tileconv import steady
 from tileconv.boxes import default_axes
 from tileconv.errors import SourceError
 from tileconv.images import exact_number
+from tileconv.sources.zarr_store import SteadyStore
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Keys:
     @classmethod
     def of(cls, metadata: Path) -> Keys:
         """Read the naming from ``zarr.json`` or ``.zarray``."""
-        found = json.loads(metadata.read_text("utf-8"))
+        found = json.loads(steady.read_bytes(metadata))
         if metadata.name == ".zarray":
             return cls("", found.get("dimension_separator", "."))
         encoding = found["chunk_key_encoding"]
@@ -74,7 +76,7 @@ class ShardIndex:
     @classmethod
     def of(cls, metadata: Path, counts: tuple[int, ...]) -> ShardIndex:
         """Read from ``zarr.json`` how the table of *counts* inner chunks is stored; other codings raise SourceError."""
-        codec = json.loads(metadata.read_text("utf-8"))["codecs"][0]
+        codec = json.loads(steady.read_bytes(metadata))["codecs"][0]
         settings = codec["configuration"]
         first, *rest = settings["index_codecs"]
         if first["configuration"].get("endian") != "little" or [c["name"] for c in rest] not in ([], ["crc32c"]):
@@ -84,7 +86,7 @@ class ShardIndex:
     def table(self, shard: Path) -> NDArray[np.uint64]:
         """Return offset and bytes of every inner chunk of a shard, along the last axis; ``ABSENT`` if not stored."""
         size = 16 * prod(self.counts)
-        with shard.open("rb") as file:
+        with steady.opened(shard) as file:
             if self.at_end:
                 file.seek(-size - self.checksum_bytes, 2)
             return np.frombuffer(file.read(size), "<u8").reshape(*self.counts, 2)
@@ -117,12 +119,12 @@ def find_array(path: Path, series: int, level: int) -> tuple[Path, Mapping[str, 
         If there is no such series or level, or the group is not one image.
     """
     where = str(path)
-    node = zarr.open(path, mode="r")
+    node = zarr.open(SteadyStore(path, read_only=True), mode="r")
     if isinstance(node, zarr.Array):
         if series or level:
             raise SourceError(f"the folder is one array, found series {series}, level {level}", where=where)
         group = path.parent / "zarr.json"
-        around = json.loads(group.read_text("utf-8")).get("attributes", {}) if group.is_file() else {}
+        around = json.loads(steady.content(group) or b"{}").get("attributes", {})
         _refuse_unfinished(node.attrs.asdict(), where)
         _refuse_unfinished(around, where)
         return path, None
@@ -163,7 +165,7 @@ def _one(items: Sequence[Any], number: int, word: str, where: str) -> Any:
 def _below(folder: Path, name: str) -> Path:
     """Return *name* below *folder*; metadata of others must not lead out of it."""
     target = folder / name
-    if not target.resolve().is_relative_to(folder.resolve()):
+    if not steady.resolve(target).is_relative_to(steady.resolve(folder)):
         raise SourceError(f"the metadata names a path outside the folder, {name!r}", where=str(folder))
     return target
 

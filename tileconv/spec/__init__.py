@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tileconv import steady
 from tileconv.errors import Problem, SpecError
+from tileconv.retry import retrying
 from tileconv.spec.check import check
 from tileconv.spec.mapping import NAME, tree_of
 from tileconv.spec.model import InputSpec, MissingSpec, OutputSpec, PipelineSpec, RunSpec, StageSpec, as_mapping
@@ -51,11 +53,11 @@ def load_spec(
     """
     name = str(path)
     try:
-        mode = Path(path).stat().st_mode
+        mode = retrying(Path(path).stat).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # opening a pipe waits for whoever writes to it
             hint = "write the pipeline to a file"
             raise SpecError(name, (Problem("", "expected a plain file, found a device or a pipe", hint=hint),))
-        with Path(path).open("rb") as file:
+        with steady.opened(path) as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise SpecError(name, (Problem("", f"cannot read the file: {error.strerror}"),)) from error

@@ -88,6 +88,9 @@ class RunSpec:
     halo_method: Annotated[
         Literal["auto", "overlap", "windows"], "Whether halos come from neighbouring chunks or from the read."
     ] = "auto"
+    lock: Annotated[
+        Literal["auto", "none"], "Whether the run locks its output; none where the file system has no locks."
+    ] = "auto"
 
 
 @dataclass(frozen=True)
