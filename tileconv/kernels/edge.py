@@ -61,7 +61,7 @@ def laplacian_of_gaussian(sigma: Lengths, *, truncate: Positive = 4.0, axes: str
     """Return the Laplacian of a Gaussian, as scipy.ndimage.gaussian_laplace; a bright spot gives a negative value.
 
     The samples of a bell that is cut do not sum to 0, as SciPy's do not: a uniform image of ones becomes less than
-    0.002 / sigma**2 from sigma 1 on, and far more below.
+    0.001 / sigma**2 per axis from sigma 1 on, and far more below.
     """
     sigmas = per_axis(sigma, axes, "sigma", above=0.0)
     smooth = bells(sigma, None, truncate, axes)
