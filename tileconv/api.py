@@ -35,7 +35,6 @@ from tileconv.execute.recompute import verify as verify
 from tileconv.execute.rerun import planned
 from tileconv.execute.rerun import rerun as rerun
 from tileconv.execute.run import Report, run_plan
-from tileconv.graph.allocator import keep_freed_memory
 from tileconv.graph.overlap import overlap
 from tileconv.graph.windows import read
 from tileconv.graph.work import needed, work
@@ -323,7 +322,6 @@ def _check_memory(job: Pass) -> None:
 
 def _in_memory(array: Array, job: Pass) -> Array:
     """Run one pass over a NumPy array, tile by tile on all processors."""
-    keep_freed_memory()
     source = MemorySource(array, job.info.axes, copies=not array.flags.behaved)  # others would be compiled for apart
     out = np.empty(job.info.shape, job.info.dtype)
 

@@ -67,7 +67,10 @@ def run(
     ),
     as_json: Json = False,
 ) -> None:
-    """Run a pipeline, or what is left of an unfinished run, and print where the result lies."""
+    """Run a pipeline, or what is left of an unfinished run, and print where the result lies.
+
+    Loops are compiled by the first run and kept for others; NUMBA_CACHE_DIR names another folder for them.
+    """
     if repair and overwrite:
         _refuse("give --repair or --overwrite, not both")
     loaded = _load(spec, set_, input_, output)
@@ -98,10 +101,13 @@ def rerun(
 
 def _report(work: Callable[..., Report], *, as_json: bool, repair: bool = False) -> None:
     """Do *work* with progress on stderr, and print its report; an interruption becomes its text and exit code."""
+    from tileconv.engines import loops
     from tileconv.engines.start import read_compiler_late
     from tileconv.report.terminal import TerminalProgress, summary
 
     read_compiler_late()
+    if kept := loops.note():
+        sys.stderr.write(f"note: {kept}\n")
     try:
         with TerminalProgress(Console(stderr=True)) as progress:
             report = work(progress=progress)
@@ -236,11 +242,16 @@ def calibrate(
 ) -> None:
     """Measure this machine's engines, so that plans choose by its own costs."""
     from tileconv.engines.calibrate import calibrate as measure
-    from tileconv.engines.cost import own_costs
+    from tileconv.engines.cost import check_writable, own_costs
     from tileconv.graph.allocator import keep_freed_memory
 
     keep_freed_memory()  # as a run does
     target = output or own_costs()
+    if target is None:
+        _refuse(
+            "there is no home to keep them in: give --output, or set XDG_CONFIG_HOME, here and where plans are made"
+        )
+    check_writable(target)
     measure(Console(stderr=True).print).write(target)
     print_(str(target))
 

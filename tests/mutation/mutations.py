@@ -1,13 +1,14 @@
 """The table of mutations: which text of which file is replaced by what, and the tests of which at least one must fail.
 
 Every text stands exactly once in its file (``test_mutations.py``). The tests named are the smallest choice that
-notices; the whole suite would take an hour. Here are geometry and numbers, in ``mutations_of_files`` the rest.
+notices; the whole suite would take an hour. Here are geometry and numbers, in files beside it the rest.
 """
 
 from __future__ import annotations
 
 from tests.mutation.mutation import Mutation, broken
 from tests.mutation.mutations_of_files import INPUT, JOURNALS, STORE
+from tests.mutation.mutations_of_processes import PROCESSES
 
 MAPS, CAST = "engines/test_index_maps.py", "graph/test_cast.py"
 SINK, KERNEL = "sinks/test_zarr_sink.py", "kernels/test_kernel.py"
@@ -326,4 +327,4 @@ NUMBERS = (
     ),
 )
 
-MUTATIONS = (*GEOMETRY, *RULES, *NUMBERS, *INPUT, *STORE, *JOURNALS)
+MUTATIONS = (*GEOMETRY, *RULES, *NUMBERS, *INPUT, *STORE, *JOURNALS, *PROCESSES)

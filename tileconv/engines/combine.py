@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from tileconv.engines.choose import Choice
+from tileconv.engines.loops import njit
 from tileconv.engines.nonfinite import bands
 from tileconv.engines.values import FLOAT32, FLOAT64, INT64, Precision, Values, held, in_float32, working_dtype
 from tileconv.errors import TileError

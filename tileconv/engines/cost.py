@@ -7,9 +7,13 @@ of the plan and of its fingerprint, so other constants never change a result tha
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -46,19 +50,42 @@ class Costs:
     fft_wide: float
 
     def write(self, path: Path) -> None:
-        """Write the constants as JSON."""
+        """Write the constants as JSON; the file is whole at any moment. PlanError if the file system refuses."""
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        with _writing(path):
+            temporary.write_text(json.dumps(asdict(self), indent=2) + "\n", "utf-8")
+            temporary.replace(path)
+
+
+def check_writable(path: Path) -> None:
+    """Make the folder of *path*, and refuse with PlanError where nothing can be written to it."""
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
 
 
-def own_costs() -> Path:
-    """Return where this machine's constants lie, if there are any."""
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        fix = "Give --output, or set XDG_CONFIG_HOME to a folder that can be written, here and where plans are made."
+        raise PlanError(f"cannot write: {error.strerror or error}", where=str(path), fix=fix) from error
+
+
+def own_costs() -> Path | None:
+    """Return where this machine's constants lie, if there are any; None for a user without a home."""
     return _costs_below(os.environ.get("XDG_CONFIG_HOME") or "~/.config", os.environ.get("HOME"))
 
 
 @lru_cache(maxsize=8)
-def _costs_below(folder: str, _home: str | None) -> Path:
-    return Path(folder).expanduser() / "tileconv" / "costs.json"
+def _costs_below(folder: str, _home: str | None) -> Path | None:
+    with suppress(RuntimeError):  # there is no home
+        return Path(folder).expanduser() / "tileconv" / "costs.json"
+    return None
 
 
 @lru_cache(maxsize=8)
@@ -71,7 +98,11 @@ def read_costs(path: Path) -> Costs:
         If the file holds anything else.
     """
     try:
+<<<<<<< HEAD
         found = json.loads(steady.read_bytes(path))
+=======
+        found = json.loads(path.read_text("utf-8"))
+>>>>>>> a8bbf3e (A place for compiled loops in any container, calibrate looks before it measures, and Python functions leave malloc alone)
         read = Costs(**{f.name: _read(found[f.name], f.name) for f in fields(Costs)})
     except (OSError, ValueError, KeyError, TypeError) as error:
         fix = "Delete the file, or run tileconv calibrate again."
@@ -91,7 +122,11 @@ def _read(value: Any, name: str) -> Any:
 def costs() -> Costs:
     """Return the constants in force."""
     own = own_costs()
+<<<<<<< HEAD
     return read_costs(own if steady.is_file(own) else SHIPPED)
+=======
+    return read_costs(own if own is not None and os.path.isfile(own) else SHIPPED)  # noqa: PTH113  no home may be read
+>>>>>>> a8bbf3e (A place for compiled loops in any container, calibrate looks before it measures, and Python functions leave malloc alone)
 
 
 def direct_ns(shape: tuple[int, ...], accumulate: np.dtype[Any]) -> float:

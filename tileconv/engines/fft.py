@@ -18,12 +18,12 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from tileconv.boxes import Box, Halo
 from tileconv.engines.direct import LOADABLE, direct, loadable
 from tileconv.engines.grid import Blocks, direct_bound, error_bound
+from tileconv.engines.loops import njit
 from tileconv.engines.nonfinite import kinds, put, reach
 from tileconv.engines.separable import touched
 from tileconv.engines.transform import convolve, spectrum, stages

@@ -15,10 +15,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from tileconv.engines.direct import direct_where
+from tileconv.engines.loops import njit
 from tileconv.engines.separable import separable, touched
 from tileconv.kernels.kernel import Kernel
 

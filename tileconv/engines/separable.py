@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from tileconv.engines.direct import add_along, fitting, loadable
+from tileconv.engines.loops import njit
 
 Array = NDArray[Any]
 

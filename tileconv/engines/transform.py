@@ -16,8 +16,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from tileconv.engines.loops import njit
 
 Array = NDArray[Any]
 

@@ -15,7 +15,8 @@ def keep_freed_memory() -> bool:
     """Tell glibc's allocator not to hand freed arrays back to the system; return whether it listened.
 
     Left to itself it gives every array of some megabytes back and gets it again page by page: up to three times the
-    computing time of a tile (measured: docs/performance.md). Other allocators are left as they are.
+    computing time of a tile (measured: docs/performance.md). Other allocators are left as they are. Nothing takes this
+    back, so it is for runs and the command line alone: the Python functions leave their caller's process as it is.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from tileconv.engines.loops import njit
 from tileconv.engines.nonfinite import bands
 from tileconv.errors import TileError
 

@@ -8,11 +8,11 @@ Equal amplitude per octave makes the amplitude spectrum fall as 1/f, as in photo
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tileconv.boxes import Box
+from tileconv.engines.loops import njit
 from tileconv.errors import PlanError
 
 DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
@@ -82,14 +82,14 @@ def _level(level: int, start: tuple[int, ...], shape: tuple[int, ...], seed: int
     return out
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def _mix(z):  # type: ignore[no-untyped-def]
     z = (z ^ (z >> np.uint64(30))) * np.uint64(_MIX_1)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(_MIX_2)
     return z ^ (z >> np.uint64(31))
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True)
 def _refine(coarse, y0, x0, key, amplitude, last, out):  # type: ignore[no-untyped-def]
     """Fill *out*, whose first pixel is (y0, x0), from *coarse*, whose first pixel is (y0 // 2 - 1, x0 // 2 - 1)."""
     unit = 2.0**-52
