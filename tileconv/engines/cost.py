@@ -98,11 +98,7 @@ def read_costs(path: Path) -> Costs:
         If the file holds anything else.
     """
     try:
-<<<<<<< HEAD
         found = json.loads(steady.read_bytes(path))
-=======
-        found = json.loads(path.read_text("utf-8"))
->>>>>>> a8bbf3e (A place for compiled loops in any container, calibrate looks before it measures, and Python functions leave malloc alone)
         read = Costs(**{f.name: _read(found[f.name], f.name) for f in fields(Costs)})
     except (OSError, ValueError, KeyError, TypeError) as error:
         fix = "Delete the file, or run tileconv calibrate again."
@@ -122,11 +118,7 @@ def _read(value: Any, name: str) -> Any:
 def costs() -> Costs:
     """Return the constants in force."""
     own = own_costs()
-<<<<<<< HEAD
     return read_costs(own if steady.is_file(own) else SHIPPED)
-=======
-    return read_costs(own if own is not None and os.path.isfile(own) else SHIPPED)  # noqa: PTH113  no home may be read
->>>>>>> a8bbf3e (A place for compiled loops in any container, calibrate looks before it measures, and Python functions leave malloc alone)
 
 
 def direct_ns(shape: tuple[int, ...], accumulate: np.dtype[Any]) -> float:
