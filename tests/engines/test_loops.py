@@ -123,3 +123,12 @@ def test_calibrate_looks_before_it_measures(tmp_path):
         assert (made.returncode, made.stdout) == (2, "")
         assert why in made.stderr
         assert "direct, narrow" not in made.stderr  # what is said when measuring begins
+
+
+def test_every_loop_is_declared_here():
+    """One that asked Numba itself would keep the whole package from being imported where nothing can be written."""
+    text = {path.name: path.read_text("utf-8") for path in PACKAGE.rglob("*.py") if path.name != "loops.py"}
+    assert [
+        name for name, content in text.items() if "import njit" in content and "loops import njit" not in content
+    ] == []
+    assert [name for name, content in text.items() if "numba.njit" in content] == []
