@@ -118,7 +118,7 @@ def _read(value: Any, name: str) -> Any:
 def costs() -> Costs:
     """Return the constants in force."""
     own = own_costs()
-    return read_costs(own if steady.is_file(own) else SHIPPED)
+    return read_costs(own if own is not None and steady.is_file(own) else SHIPPED)
 
 
 def direct_ns(shape: tuple[int, ...], accumulate: np.dtype[Any]) -> float:
