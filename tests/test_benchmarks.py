@@ -80,3 +80,11 @@ def test_gigapixel_agrees_and_sees_a_wrong_pixel(tmp_path, capsys):
     result[...] = np.asarray(result[...]) * np.float32(1.001)
     spots = gigapixel.compare(tmp_path / "big.tif", tmp_path / "edges.ome.zarr", 3, 0)
     assert all(spot.difference > gigapixel.AGREES for spot in spots)
+
+
+def test_cluster_prints_what_a_tile_costs(tmp_path, capsys):
+    cluster = load("cluster")
+    assert cluster.main(["--folder", str(tmp_path), "--tiles", "9", "--bytes", str(2**30)]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^scheduler: -?[\d,]+ bytes per tile stay, of 9 tiles of 16 x 16 pixels$", printed, re.M)
+    assert [line.split(":")[0] for line in printed.splitlines()] == ["scheduler", "cluster", "threads"]

@@ -207,23 +207,35 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
 
 
-def replace(path: Path, pieces: Sequence[bytes | memoryview], *, uncached: bool = False) -> None:
+def replace(
+    path: Path, pieces: Sequence[bytes | memoryview], *, staging: Path | None = None, uncached: bool = False
+) -> None:
     """Put a file of *pieces* in the place of *path* in one step, or leave nothing; folders are made as needed.
 
     Parameters
     ----------
+    staging
+        A folder on the same disk in which the file is written, else beside *path*; FileNotFoundError once it is gone.
     uncached
         The system need not keep the bytes in memory once they are on the disk: a result larger than memory then
         drives nothing else out of it, neither the input nor what other programs read.
     """
-    temporary = temporary_name(path)
+    temporary = temporary_name((staging or path.parent) / path.name)
     try:
         try:
             _write_new(temporary, pieces, uncached=uncached)
         except FileNotFoundError:
+            if staging is not None:
+                raise
             make_folder(path.parent)
             _write_new(temporary, pieces, uncached=uncached)
-        rename(temporary, path)
+        try:
+            rename(temporary, path)
+        except FileNotFoundError:
+            if not exists(temporary):
+                raise
+            make_folder(path.parent)
+            rename(temporary, path)
     except BaseException:
         with suppress(OSError):
             unlink(temporary)

@@ -1,5 +1,7 @@
 """A real Dask cluster on the loopback: a scheduler and two workers, each a process of its own."""
 
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,10 +15,10 @@ DASK = Path(sys.executable).with_name("dask")
 
 
 class Cluster:
-    """A scheduler at ``address`` and two workers; ``stop`` ends exactly these processes."""
+    """A scheduler at ``address`` and two workers with *options*; ``stop`` ends exactly these processes."""
 
-    def __init__(self, folder):
-        self.folder, self.workers = folder, []
+    def __init__(self, folder, *options):
+        self.folder, self.workers, self.options = folder, [], options
         self.scheduler = self.start("scheduler", "--host", "127.0.0.1", "--port", "0", stderr=subprocess.PIPE)
         self.address = next(line.split()[-1] for line in self.scheduler.stderr if "Scheduler at:" in line)
         # read on what it says, lest it wait for a reader
@@ -27,7 +29,8 @@ class Cluster:
 
     def add_worker(self):
         options = ["--host", "127.0.0.1", "--nthreads", "1", "--no-nanny", "--memory-limit", "0"]
-        self.workers.append(self.start("worker", self.address, *options, stderr=subprocess.DEVNULL))
+        words = ("worker", self.address, *options, *self.options)
+        self.workers.append(self.start(*words, stderr=subprocess.DEVNULL))
 
     def start(self, role, *words, stderr):
         command = [DASK, role, *words, "--no-dashboard"]
@@ -44,6 +47,7 @@ class Cluster:
     def stop(self):
         for process in (*self.workers, self.scheduler):  # a worker without its scheduler would look for it
             process.terminate()
+            process.send_signal(signal.SIGCONT)  # one that a test stopped hears of it then
             try:
                 process.wait(timeout=20)
             except subprocess.TimeoutExpired:
@@ -53,10 +57,55 @@ class Cluster:
         self.scheduler.stderr.close()
 
 
+HANGING = """
+import os
+from pathlib import Path
+def dask_setup(worker):
+    import tileconv.graph.windows as windows
+    store = windows.Job.store
+    def hangs(self, tile, *made):
+        try:
+            Path("hang").rename("hung")
+        except FileNotFoundError:
+            return store(self, tile, *made)
+        with open("until") as pipe:
+            pipe.read()
+        try:
+            return store(self, tile, *made)
+        finally:
+            Path("awake").touch()
+    windows.Job.store = hangs
+"""
+"""Preloaded by a worker: where its folder has a file ``hang``, one tile waits before it is stored until ``until``, a
+pipe, was opened and closed by a writer, and says when it was let go and is over."""
+
+
+def hanging(folder):
+    """Write what lets one tile hang, and return the options of workers."""
+    (folder / "preload.py").write_text(HANGING)
+    (folder / "hang").touch()
+    os.mkfifo(folder / "until")
+    return "--preload", str(folder / "preload.py")
+
+
+def wake(folder):
+    """Let the tile that hangs go on, and return once it was stored or refused."""
+    (folder / "until").open("w").close()
+    eventually((folder / "awake").exists)
+
+
+def eventually(holds):
+    """Return once *holds* returns true, or fail after a minute."""
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, "not within a minute"
+        time.sleep(0.02)  # leave the processor to the cluster
+
+
 @contextmanager
-def running(folder):
+def running(folder, *options):
     """Yield a cluster whose two workers are there."""
-    made = Cluster(folder)
+    made = Cluster(folder, *options)
     try:
         made.wait_for(2)
         yield made

@@ -10,7 +10,7 @@ from execute.resume_help import ONE, TWO, digest, done, finish, litter, signalle
 
 import tileconv
 from tileconv.errors import ClusterError, SinkError, SourceError
-from tileconv.execute import connect, flight
+from tileconv.execute import connect, crew, flight
 from tileconv.execute.run import run_plan
 from tileconv.execute.status import status
 from tileconv.sources.open import open_source
@@ -64,7 +64,7 @@ def test_all_workers_lost(tmp_path, mortal, monkeypatch, method):
 
     with monkeypatch.context() as patched:
         patched.setattr(flight.Flight, "landed", last_words)
-        patched.setattr(flight, "WORKERS_WITHIN_S", 1)
+        patched.setattr(crew, "WORKERS_WITHIN_S", 1)
         patched.setattr(connect, "ANSWER_WITHIN_S", 1)
         with pytest.raises(ClusterError, match=r"all workers were lost\. See why they ended") as caught:
             tileconv.run(spec)

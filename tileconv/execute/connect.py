@@ -22,14 +22,6 @@ LOGGERS, LOOP = {"distributed", "tornado", "asyncio"}, "IO loop"
 """Who speaks for Dask: its own loggers, and those of its libraries in the thread of its event loop."""
 
 
-def threads_of(client: Client) -> int:
-    """Return how many threads the workers have in all."""
-    try:
-        return sum(client.nthreads().values())
-    except (OSError, TimeoutError) as error:
-        raise lost(error) from error
-
-
 class PoisonError(ClusterError):
     """A tile ended every worker that tried it."""
 

@@ -2,42 +2,70 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
-from itertools import islice
+from dataclasses import dataclass
+from itertools import count, islice
 from queue import Empty, SimpleQueue
+from statistics import median
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 from tileconv.boxes import Box
 from tileconv.errors import ClusterError, TileconvError
-from tileconv.execute.connect import WORKERS_WITHIN_S, PoisonError, result_of, threads_of
+from tileconv.execute.connect import PoisonError, result_of
+from tileconv.execute.crew import Crew
 from tileconv.execute.outcome import Failure, Heard, Outcome, attempt
 from tileconv.graph.overlap import receipts_by_rows
-from tileconv.graph.windows import Job
+from tileconv.graph.windows import Job, Receipt
 
 if TYPE_CHECKING:
     from distributed import Client
 
 WINDOW = 4
-"""Tiles in flight per worker thread: enough to keep it busy, few enough to keep scheduler and client small."""
+"""Tasks in flight per worker thread: enough to keep it busy, few enough to keep scheduler and client small."""
+TASK_S, TILES = 0.2, 64
+"""Seconds of work in one task, and the most tiles: a task costs scheduler, client and worker some 3 ms each."""
+LOOK_S = 1
+"""How often the scheduler is asked for its workers."""
+LATE_S, LATE = 30, 10
+"""A task is late once it is in flight for so long and for so many times as long as the median of those that are done.
+
+Both count the wait for a free thread; what takes more work than others seldom takes that many times as much.
+"""
+QUIET_S, QUIET = 15, 3
+"""A run that ends early waits for its tiles for as long as one is done within so long, and so many medians."""
+TELL_S = 5
+"""How long the workers may take to hear that no tile begins any more; one that hangs never does."""
+
+
+@dataclass(eq=False)
+class Batch:
+    """Tiles that one task makes; ``key`` is that of its newest try, and whichever try is done first counts."""
+
+    tiles: list[Box]
+    key: Any = None
+    tries: int = 0
+    over: bool = False
 
 
 class Flight:
-    """Futures at the workers, each with what the caller wants to know of it: a tile, or a row's block."""
+    """Futures at the workers, each with what the caller wants to know of it: a batch of tiles, or a row's block."""
 
     def __init__(self, client: Client) -> None:
         self.client, self.token, self.halted = client, uuid4().hex, False
         self.finished: SimpleQueue[Any] = SimpleQueue()
-        self.flying: dict[Any, Any] = {}
-        self.alone_since = math.inf
+        self.flying: dict[Any, tuple[Any, float]] = {}
+        self.crew = Crew(client)
+        self.times: deque[float] = deque(maxlen=101)
+        self.looked = self.quiet_since = time.monotonic()
 
     def add(self, future: Any, what: Any = None) -> None:
         """Take *future* into the book; it is handed back by ``landed`` once."""
-        self.flying[future.key] = what
+        self.flying[future.key] = what, time.monotonic()
         future.add_done_callback(self.finished.put)
 
     def landed(self) -> tuple[Any, Any] | None:
@@ -46,21 +74,47 @@ class Flight:
         Raises
         ------
         ClusterError
-            If there have been no workers for ``WORKERS_WITHIN_S``.
+            If the scheduler does not answer, or there have been no workers for ``WORKERS_WITHIN_S``.
         """
+        if not self.halted and time.monotonic() - self.looked > LOOK_S:
+            self.look()
+            self.looked = time.monotonic()
         try:
             future = self.finished.get(timeout=0.5)
         except Empty:
-            self._need_workers()
             return None
-        return future, self.flying.pop(future.key)
+        what, since = self.flying.pop(future.key)
+        self.quiet_since = time.monotonic()
+        self.times.append(self.quiet_since - since)
+        return future, what
+
+    def look(self) -> None:
+        """See who of the workers is there."""
+        self.crew.look((), {})
 
     def halt(self) -> None:
         """See to it that no worker begins a tile of this flight; those that run go on."""
-        if not self.halted:
-            self.halted = True
-            with suppress(OSError, TimeoutError, RuntimeError, ValueError):  # then all in flight are made
-                self.client.run(_halt, self.token, on_error="ignore")
+        if self.halted:
+            return
+        self.halted, self.quiet_since = True, time.monotonic()
+
+        async def tell() -> None:
+            await self.client.run(_halt, self.token, workers=self.crew.good() or None, on_error="ignore")
+
+        with suppress(OSError, TimeoutError, RuntimeError, ValueError):  # then all in flight are made
+            self.client.sync(tell, callback_timeout=TELL_S)
+
+    def open(self) -> bool:
+        """Return whether anything in flight is waited for."""
+        return bool(self.flying)
+
+    def hopeless(self) -> bool:
+        """Return whether the flight was halted, and nothing has been done for so long that nothing will be."""
+        return self.halted and time.monotonic() - self.quiet_since > max(QUIET_S, QUIET * self.typical())
+
+    def typical(self) -> float:
+        """Return the median of the seconds that what is done was in flight; 0 where nothing is."""
+        return median(self.times) if self.times else 0.0
 
     def made(self, future: Any, what: Any = None) -> Any:
         """Return what *future* made; None if its worker was lost with it, and *future* is then in flight again.
@@ -68,7 +122,7 @@ class Flight:
         Raises
         ------
         ClusterError
-            If it was lost, or there have been no workers for ``WORKERS_WITHIN_S``.
+            If it was lost.
         TileconvError
             What became of the tile.
         """
@@ -77,80 +131,123 @@ class Flight:
         except TimeoutError:
             if future.status == "error":
                 raise
-            self._need_workers()
             self.add(future, what)
             return None
 
     def wait(self) -> None:
-        """Return when no worker is at a tile of this flight, or nothing can be learned of the workers any more."""
-        if self.flying:
+        """Return when no worker is at a tile that is waited for, or nothing can be learned of the workers any more."""
+        if self.open():
             self.halt()
         with suppress(ClusterError):
-            while self.flying:
+            while self.open() and not self.hopeless():
                 self.landed()
-
-    def _need_workers(self) -> None:
-        if threads_of(self.client):
-            self.alone_since = math.inf
-            return
-        self.alone_since = min(self.alone_since, time.monotonic())
-        if time.monotonic() - self.alone_since > WORKERS_WITHIN_S:
-            fix = "See why they ended, start others and give the same command."
-            raise ClusterError("all workers were lost", fix=fix)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.wait()  # no worker writes after the run
+        self.wait()
 
 
 class Tiles(Flight):
-    """Tiles of a job, a few at a time; those that were at a worker when it ended are tried alone, one by one."""
+    """Tiles of a job, a few batches at a time; those at a worker when it ended are tried alone, one by one.
+
+    A batch that is late, or whose worker is silent, is given to another worker as well.
+    """
 
     def __init__(self, client: Client, job: Job, tiles: Iterator[Box]) -> None:
         super().__init__(client)
-        self.job, self.tiles, self.room = job, tiles, WINDOW * threads_of(client)
-        if not self.room:
-            raise ClusterError("the scheduler has no workers", fix="Start one with dask worker.")
+        self.job, self.tiles = job, tiles
         self.suspects: list[Box] = []
         self.alone = False
+        self.batches: set[Batch] = set()
+        self.late: dict[Any, set[str]] = {}
+        self.tile_s, self.numbers = TASK_S, count()
+        self.crew.look((), {})
+        if not self.crew.threads:
+            raise ClusterError("the scheduler has no workers", fix="Start one with dask worker.")
         self.shared = self._shared()
 
     def _shared(self) -> Any:
         """Return the job as a future; as a task, and not data of a worker, it is made again when that is lost."""
-        return self.client.submit(_itself, self.job, pure=False, key=f"job {uuid4().hex}")
+        key = f"job-{uuid4().hex}"
+        return self.client.submit(_itself, self.job, pure=False, key=key, workers=self.crew.only())
+
+    def open(self) -> bool:
+        """Return whether there are tiles in flight of which nothing was heard."""
+        return bool(self.batches)
 
     def more(self) -> None:
         """Let tiles begin: as many as there is room for, or a suspect as soon as nothing else is in flight."""
         if not (self.suspects or self.alone):
-            self._begin(islice(self.tiles, self.room - len(self.flying)))
-        elif not self.flying:
+            self._begin(self.tiles)
+        elif not self.batches:
             self.alone = bool(self.suspects)
             self.shared = self._shared()  # that of before may be lost for good
-            self._begin([self.suspects.pop()] if self.alone else islice(self.tiles, self.room))
+            self._begin(iter([self.suspects.pop()]) if self.alone else self.tiles)
 
-    def _begin(self, tiles: Iterable[Box]) -> None:
-        for tile in tiles:
-            key = f"tile {tile} {uuid4().hex}"
-            future = self.client.submit(_unless_halted, self.token, self.shared, tile, pure=False, key=key)
-            self.add(future, tile)
+    def _begin(self, tiles: Iterator[Box]) -> None:
+        room, size = WINDOW * self.crew.room(), min(TILES, max(1, int(TASK_S / self.tile_s)))
+        while len(self.batches) < room and (some := list(islice(tiles, size))):
+            batch = Batch(some)
+            self.batches.add(batch)
+            self._try(batch, self.crew.only())
 
-    def outcome(self, future: Any, tile: Box) -> Outcome | None:
-        """Return what became of *tile*: a failure if it ended its workers alone; None if there is nothing to tell."""
+    def _try(self, batch: Batch, workers: list[str] | None) -> None:
+        # one prefix in the scheduler for all runs, and a group for each pass
+        batch.key, batch.tries = (f"tile-{self.token}", next(self.numbers)), batch.tries + 1
+        words = {"key": batch.key, "workers": workers, "pure": False}
+        self.add(self.client.submit(_each, self.token, self.shared, batch.tiles, **words), batch)
+
+    def look(self) -> None:
+        """See who of the workers is there, and give the tiles that hang at one to another as well."""
+        silent = self.crew.look((self.shared.key, *self.flying), self.late)
+        self.late = {key: at for key, at in self.late.items() if key in self.flying}
+        lost = self.crew.held_by(self.shared.key, silent)
+        again = [batch for batch in self.batches if lost or self._hangs(batch, silent)]
+        if not (again and self.crew.good()):
+            return
+        self.shared = self._shared()  # a worker that waits for that of before waits for one that hangs
+        for batch in again:
+            at = self.crew.at.get(batch.key, set()) if batch.key in self.crew.running else set()
+            if others := [worker for worker in self.crew.good() if worker not in at]:
+                self.late |= {batch.key: at} if at else {}
+                self._try(batch, others)
+
+    def _hangs(self, batch: Batch, silent: set[str]) -> bool:
+        """Return whether the newest try of *batch* lies at silent workers, or is late."""
+        what = self.flying.get(batch.key)
+        limit = max(LATE_S, LATE * self.typical()) * 2 ** (batch.tries - 1)
+        late = bool(self.times and what and time.monotonic() - what[1] > limit)
+        return late or self.crew.held_by(batch.key, silent)
+
+    def outcomes(self, future: Any, batch: Batch) -> list[Outcome]:
+        """Return what became of the tiles of *batch*; a tile failed if it ended its workers alone."""
+        if batch.over:  # another try was done first
+            return []
         try:
-            outcome: Outcome | None = self.made(future, tile)
+            made: list[Outcome] | None = self.made(future, batch)
         except PoisonError as error:
+            self._close(batch)
             if not self.alone:
-                self.suspects.append(tile)
-                return None
-            error.where = f"{self.job.source.where}, tile {tile}"
-            return Failure(tile, error)
+                self.suspects += batch.tiles
+                return []
+            error.where = f"{self.job.source.where}, tile {batch.tiles[0]}"
+            return [Failure(batch.tiles[0], error)]
         except ClusterError:
             if self.shared.status == "error":
                 result_of(self.shared)  # says why no tile can be made
             raise
-        return outcome
+        if made is None:
+            return []
+        self._close(batch)
+        if seconds := [outcome.seconds for outcome in made if isinstance(outcome, Receipt)]:
+            self.tile_s = (self.tile_s + sum(seconds) / len(seconds)) / 2
+        return made
+
+    def _close(self, batch: Batch) -> None:
+        batch.over = True
+        self.batches.discard(batch)
 
 
 def fly_tiles(client: Client, job: Job, tiles: Iterator[Box], stop: threading.Event, heard: Heard) -> None:
@@ -158,16 +255,16 @@ def fly_tiles(client: Client, job: Job, tiles: Iterator[Box], stop: threading.Ev
     with Tiles(client, job, tiles) as flight:
         while True:
             flight.halt() if stop.is_set() else flight.more()
-            if not flight.flying:
+            if not flight.open() or flight.hopeless():
                 return
-            landed = flight.landed()
             try:
-                outcome = flight.outcome(*landed) if landed else None
+                landed = flight.landed()
+                outcomes = flight.outcomes(*landed) if landed else []
             except ClusterError:
                 if stop.is_set():  # the signal reached the workers as well
                     return
                 raise
-            if outcome is not None:
+            for outcome in outcomes:
                 heard(outcome)
 
 
@@ -183,8 +280,9 @@ def _halt(token: str) -> None:
     _halted.add(token)
 
 
-def _unless_halted(token: str, job: Job, tile: Box) -> Outcome | None:
-    return None if token in _halted else attempt(job, tile)
+def _each(token: str, job: Job, tiles: list[Box]) -> list[Outcome]:
+    """On a worker: make *tiles*, or those that begin before their flight is halted."""
+    return [attempt(job, tile) for tile in tiles if token not in _halted]
 
 
 def fly_rows(client: Client, job: Job, stop: threading.Event, heard: Heard) -> None:
@@ -192,21 +290,27 @@ def fly_rows(client: Client, job: Job, stop: threading.Event, heard: Heard) -> N
     for row in receipts_by_rows(job):
         if stop.is_set():
             return
-        errors: list[TileconvError] = []
-        with Flight(client) as flight:
-            for future in client.compute(list(row.to_delayed().ravel())):
-                flight.add(future)
-            while flight.flying:
-                landed = flight.landed()
-                if landed is None:
-                    continue
-                try:
-                    made = flight.made(*landed)
-                except TileconvError as error:
-                    errors.append(error)
-                    continue
-                for receipts in () if made is None else made.ravel():
-                    for receipt in receipts:
-                        heard(receipt)
-        if errors:
-            raise errors[0]
+        _fly_row(client, row, stop, heard)
+
+
+def _fly_row(client: Client, row: Any, stop: threading.Event, heard: Heard) -> None:
+    errors: list[TileconvError] = []
+    with Flight(client) as flight:
+        for future in client.compute(list(row.to_delayed().ravel())):
+            flight.add(future)
+        while flight.open() and not flight.hopeless():
+            if stop.is_set():
+                flight.halt()
+            landed = flight.landed()
+            if landed is None:
+                continue
+            try:
+                made = flight.made(*landed)
+            except TileconvError as error:
+                errors.append(error)
+                continue
+            for receipts in () if made is None else made.ravel():
+                for receipt in receipts:
+                    heard(receipt)
+    if errors:
+        raise errors[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import socket
 import zlib
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,8 @@ from tileconv.retry import retrying
 from tileconv.sinks.files import refuse_links, sink_errors
 
 _OURS = ("plan.json", "journal", "done", "repair")
+_PASSING = re.compile(r".*\.partial|(writing|revoked)-[0-9a-f]{32}")
+"""Names of what a killed process was writing, and of ``execute.staging``."""
 CHECKSUM = "crc32"
 """Key under which ``plan.json``, ``done`` and ``repair`` hold the CRC-32 of all their other keys."""
 
@@ -120,7 +123,7 @@ class RunFolder:
             names = [entry.name for entry in steady.entries(self.path)] if steady.exists(self.path) else []
             for name in names:
                 refuse_links(self.path / name, self.path / name)
-        foreign = [name for name in names if name not in (*_OURS, "lock") and not name.endswith(".partial")]
+        foreign = [name for name in names if name not in (*_OURS, "lock") and not _PASSING.fullmatch(name)]
         if foreign:
             fix = "Choose another output path."
             raise SinkError(f"holds {foreign[0]!r}, which tileconv did not write", where=str(self.path), fix=fix)

@@ -7,7 +7,8 @@ import resource
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tileconv.execute.progress import Progress, Silent
 from tileconv.execute.provenance import image_name, provenance
 from tileconv.execute.repair import mark_damaged
 from tileconv.execute.resume import reads, tile_at
+from tileconv.execute.staging import revoke, writing
 from tileconv.execute.stop import on_signals
 from tileconv.execute.verify import facts_of
 from tileconv.graph.allocator import give_back
@@ -120,6 +122,7 @@ def run_plan(
     missing_chunks, _ = source.missing_chunks_total()
     hold = plan.spec.run.lock == "auto"
     with sink_errors(folder.output), folder.locked(hold=hold), on_signals() as stop:
+        revoke(folder)
         mending = repair or (folder.repairing() and not overwrite)
         mended = mark_damaged(plan, source, folder, progress, stop) if mending else None
         begun = begin(plan, source, folder, overwrite=overwrite, history=mended.history if mended else None)
@@ -128,7 +131,8 @@ def run_plan(
             folder.unset_done()
             with Journal(folder.journal) as journal:
                 ledger = Ledger(begun.plan, journal, begun.history, progress, stop, keep_going)
-                _make(begun, source, ledger, overwrite=overwrite)
+                with nullcontext() if plan.spec.run.executor == "threads" else writing(folder) as staging:
+                    _make(begun, source, ledger, staging, overwrite=overwrite)
         for sink in begun.sinks[:-1]:
             sink.remove()
         if not folder.done():
@@ -154,8 +158,8 @@ def run_plan(
     )
 
 
-def _make(begun: Begun, source: Source, ledger: Ledger, *, overwrite: bool) -> None:
-    """Make the tiles that are left, pass by pass, and finish the output."""
+def _make(begun: Begun, source: Source, ledger: Ledger, staging: Path | None, *, overwrite: bool) -> None:
+    """Make the tiles that are left, pass by pass, and finish the output; workers write by way of *staging*."""
     plan, sinks, left = begun.plan, begun.sinks, begun.todo.left
     ledger.begin()
     boxes = (tile_at(work.grid, n) for work, numbers in zip(plan.passes, left, strict=True) for n in numbers)
@@ -169,7 +173,8 @@ def _make(begun: Begun, source: Source, ledger: Ledger, *, overwrite: bool) -> N
             ledger.begin_pass(number)
             possible = _possible(begun, ledger, number)
             try:
-                _tiles(plan, Job(work, before, sink), possible, ledger, whole=not begun.resumed)
+                job = Job(work, before, replace(sink, staging=staging))
+                _tiles(plan, job, possible, ledger, whole=not begun.resumed)
                 give_back()
                 if ledger.stop.signalled:
                     raise Interrupted(f"interrupted: {ledger.how_far(overwrite=overwrite)}")

@@ -71,11 +71,14 @@ class ZarrSink:
         The image as it will be stored: shape, axes, dtype, chunks, scale.
     plain
         Whether *path* is a bare Zarr array, for intermediate results, and not an OME-Zarr image.
+    staging
+        Folder in which chunks are written before they stand in their places; None for beside these.
     """
 
     path: Path
     info: ImageInfo
     plain: bool = False
+    staging: Path | None = None
 
     @property
     def array_path(self) -> Path:
@@ -204,8 +207,15 @@ class ZarrSink:
             pixels = whole
         encoded = encode(pixels)
         refuse_links(self.path, file)
+        uncached = not self.plain  # what the next pass reads soon is kept in memory
         with sink_errors(file):
-            steady.replace(file, encoded, uncached=not self.plain)  # what the next pass reads soon is kept in memory
+            try:
+                steady.replace(file, encoded, staging=self.staging, uncached=uncached)
+            except FileNotFoundError as error:
+                if self.staging is None or steady.is_folder(self.staging):
+                    raise
+                why = "the run ended without this worker, or another run has begun to write there"
+                raise SinkError("is not written by this run any more", where=str(file), why=why) from error
         return encoded
 
     def holds_array(self) -> bool:

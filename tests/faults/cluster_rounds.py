@@ -1,0 +1,155 @@
+"""Runs on a cluster to which something happens, until the output is done: what it took, and whether it is right.
+
+``python -m tests.faults.cluster_rounds FOLDER [TILES [NAME ...]]`` prints a line for each scenario of ``SCENARIOS``, or
+for those named: the exit codes of the commands, the seconds from what happened to the end of the command that it met,
+and ``same`` if the store has the bytes of a run on threads.
+"""
+
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from math import isqrt
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(TESTS)]
+
+import strategies  # noqa: E402
+from execute.cluster_help import Cluster  # noqa: E402
+from execute.resume_help import ONE, digest, litter, reached, start, write_spec  # noqa: E402
+
+STOPPED_S = 60
+
+
+class Round:
+    """A folder with a pipeline of many tiles, and a cluster of two workers."""
+
+    def __init__(self, folder, tiles):
+        self.folder, rows = folder, isqrt(tiles)
+        self.image = strategies.pixels((rows * 16, -(-tiles // rows) * 16), "uint16", 0)
+        self.tiles = rows * -(-tiles // rows)
+        (folder / "cluster").mkdir(parents=True)
+        self.cluster = Cluster(folder / "cluster")
+        self.cluster.wait_for(2)
+        self.codes, self.ended_s = [], None
+
+    def spec(self, **words):
+        """Write the pipeline; it runs on the cluster."""
+        run = {"executor": self.cluster.address, "memory": "2GiB"}
+        return write_spec(self.folder, ONE, image=self.image, **{"run": run} | words)
+
+    @contextmanager
+    def begun(self, part=0.3):
+        """Start the command, and yield its process once that part of the tiles is done; then wait for its end."""
+        self.spec()
+        with start(self.folder) as process:
+            reached(self.folder, process, part * self.tiles)
+            began = time.monotonic()
+            yield process
+            process.communicate()
+            self.ended_s = time.monotonic() - began
+        self.codes.append(process.returncode)
+
+    def again(self, *words):
+        """Give the command again, until its end."""
+        with start(self.folder, *words) as process:
+            process.communicate()
+        self.codes.append(process.returncode)
+
+
+def workers_killed(this):
+    """Both workers, one after the other, each replaced."""
+    with this.begun():
+        for worker in [*this.cluster.workers]:
+            worker.kill()
+            this.cluster.add_worker()
+
+
+def worker_stopped(this):
+    """One of two, for good: the run ends without it."""
+    with this.begun():
+        this.cluster.workers[0].send_signal(signal.SIGSTOP)
+
+
+def worker_stopped_for_a_minute(this):
+    """One of two, which wakes after ``STOPPED_S`` among the tiles or after the end."""
+    with this.begun() as process:
+        this.cluster.workers[0].send_signal(signal.SIGSTOP)
+        try:
+            process.wait(STOPPED_S)
+        except subprocess.TimeoutExpired:
+            this.cluster.workers[0].send_signal(signal.SIGCONT)
+    this.cluster.workers[0].send_signal(signal.SIGCONT)
+
+
+def interrupted_beside_a_stopped_worker(this):
+    """Ctrl-C: the run ends, and the same command goes on."""
+    with this.begun() as process:
+        this.cluster.workers[0].send_signal(signal.SIGSTOP)
+        process.send_signal(signal.SIGINT)
+    this.cluster.workers[0].send_signal(signal.SIGCONT)
+    this.again()
+
+
+def scheduler_killed(this):
+    """The command ends with an error; on another cluster the same command goes on."""
+    with this.begun():
+        this.cluster.scheduler.kill()
+    this.cluster.stop()
+    this.cluster = Cluster(this.folder / "cluster")
+    this.cluster.wait_for(2)
+    this.spec()
+    this.again()
+
+
+def client_killed_and_another_run_begun(this):
+    """A worker is stopped in the first run and wakes when the second, on threads, is done."""
+    with this.begun() as process:
+        this.cluster.workers[0].send_signal(signal.SIGSTOP)
+        process.kill()
+    this.spec(run={"memory": "2GiB"})
+    this.again("--overwrite")
+    this.cluster.workers[0].send_signal(signal.SIGCONT)
+    this.cluster.wait_for(2)
+
+
+SCENARIOS = (
+    workers_killed,
+    worker_stopped,
+    worker_stopped_for_a_minute,
+    interrupted_beside_a_stopped_worker,
+    scheduler_killed,
+    client_killed_and_another_run_begun,
+)
+
+
+def play(scenario, folder, tiles):
+    """Play *scenario* in *folder*; return exit codes, seconds to the end, and whether the bytes are right."""
+    this = Round(folder, tiles)
+    try:
+        scenario(this)
+    finally:
+        this.cluster.stop()
+    made = digest(folder / "o.zarr"), litter(folder)
+    this.spec(run={"memory": "2GiB"})
+    this.again("--overwrite")
+    return this.codes[:-1], this.ended_s, made == (digest(folder / "o.zarr"), [])
+
+
+def main(folder, tiles="1000", *names):
+    """Print the table; exit code 1 if any bytes differ."""
+    right = True
+    for scenario in SCENARIOS:
+        if not names or scenario.__name__ in names:
+            codes, ended_s, same = play(scenario, Path(folder) / scenario.__name__, int(tiles))
+            right &= same
+            told = f"{scenario.__name__:40} exit {codes} {ended_s:7.1f} s  {'same' if same else 'DIFFERS'}\n"
+            sys.stdout.write(told)
+            sys.stdout.flush()
+    return not right
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
