@@ -1,6 +1,6 @@
 # make demo         set up, run the main job on a real photograph, say where the result lies
 # make test         set up, run the tests (TILECONV_PROFILE=quick|ci|long chooses how many examples)
-# make test-long    the tests with 5,000 examples or a minute each, both fuzzers, all mutations (SHARD=k/8: a part of it)
+# make test-long    the tests with 5,000 examples or a minute each, fuzzers, audit, mutations (SHARD=k/8: a part of it)
 # make lint         ruff, mypy --strict, import-linter
 # make bench        tileconv beside its peers, and exact counts, into bench/ (half an hour, 6 GB; BENCH="--only chain")
 # make test-lowest  the tests on the oldest libraries that pyproject.toml allows
@@ -10,6 +10,7 @@
 
 VENV ?= .venv
 INPUTS ?= 100000
+CHAINS ?= 60000
 SHARD ?= 1/1
 SUPPORTED = import sys, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
@@ -34,6 +35,7 @@ test-long: $(VENV)/.test
 	TILECONV_PROFILE=long TILECONV_SHARD=$(SHARD) $(BIN)/python -m pytest -n 2 --timeout 1800
 	$(BIN)/python -m tests.fuzz.spec --inputs $(INPUTS) --shard $(SHARD)
 	$(BIN)/python -m tests.fuzz.tiff --inputs $(INPUTS) --shard $(SHARD)
+	$(BIN)/python -m tests.audit --chains $(CHAINS) --shard $(SHARD)
 	$(BIN)/python -m tests.mutation --shard $(SHARD)
 
 lint: $(VENV)/.test

@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 
 from tests.audit.chains import Case, case
 from tests.audit.judge import Doubtful, Wrong, judge
+from tests.shards import ALL, shard
 
 SHOWN = 20
 """Wrong chains that are printed whole."""
@@ -74,15 +75,16 @@ def show(drawn: Case, error: Exception) -> None:
 def main() -> int:
     """Judge the chains that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--chains", type=int, default=50_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--first", type=int, default=0, help="number of the first chain")
-    parser.add_argument("--step", type=int, default=1, help="distance between chains, to share the work")
+    parser.add_argument("--chains", type=int, default=50_000, help="how many (default 50000)")
+    parser.add_argument("--seed", type=int, default=1, help="where the chains begin (default 1)")
+    parser.add_argument("--first", type=int, default=0, help="number of the first chain (default 0)")
+    parser.add_argument("--shard", default=ALL, help="k/n: every n-th of them from the k-th on (default: all)")
     asked = parser.parse_args()
     began, tally = time.monotonic(), Tally()
-    for number in range(asked.first, asked.first + asked.chains * asked.step, asked.step):
+    numbers = shard(range(asked.first, asked.first + asked.chains), asked.shard)
+    for number in numbers:
         tally.take(case(asked.seed, number))
-    say(f"{asked.chains:,} chains of seed {asked.seed} in {time.monotonic() - began:.0f} s")
+    say(f"audit: {len(numbers):,} chains of seed {asked.seed} in {time.monotonic() - began:.0f} s")
     tally.print()
     return int(tally.outcomes["WRONG"] > 0)
 
