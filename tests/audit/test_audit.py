@@ -56,7 +56,8 @@ def _nudged(pixels):
 
 
 def _turned(pixels):
-    pixels[np.isnan(pixels)] *= -1
+    if pixels.dtype.kind == "f":
+        pixels[np.isnan(pixels)] = np.copysign(np.nan, -1.0)
     return pixels
 
 

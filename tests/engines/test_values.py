@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import convolution
 
+import tileconv
 from tileconv.engines.direct import direct
 from tileconv.engines.values import EXACT, FLOAT32, FLOAT64, INT64, Values, held, sums, working_dtype
 from tileconv.kernels.kernel import Kernel
@@ -104,3 +105,12 @@ def test_whole_numbers_are_held_in_the_narrowest_exact_type(low, more):
     assert values.dtype == (fits[0] if fits else FLOAT64)
     assert values.whole == bool(fits)
     assert held(0, 1, whole=False, work=FLOAT32) == Values(FLOAT32, whole=False, low=0, high=1)
+
+
+@pytest.mark.parametrize(("value", "held"), [(12.75, True), (-65504, True), (0.1, False), (1e6, False), (1e-9, False)])
+def test_half_floats_hold_what_they_do_not_round(value, held):
+    """A constant border or a fill of another value makes the block float32."""
+    assert Values.of(np.dtype("float16")).hold(value) == held
+    image = np.zeros((3, 3), np.float16)
+    made = tileconv.box(image, 3, border="constant", cval=value)
+    assert made[0, 0] == pytest.approx(5 / 9 * value, rel=1e-6)

@@ -13,6 +13,7 @@ from tileconv.kernels.kernel import Kernel
 Precision = Literal["auto", "float32", "float64"]
 Dtype = np.dtype[Any]
 
+FLOAT16 = np.dtype(np.float16)
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
 INT64 = np.dtype(np.int64)
@@ -63,6 +64,9 @@ class Values:
             return False  # their float bounds may lie one beyond
         if self.dtype == FLOAT32 and not in_float32(abs(value)):
             return False
+        if self.dtype == FLOAT16:  # sums in float32 promise more than float16 can round to
+            with np.errstate(over="ignore"):
+                return float(np.float16(value)) == value
         return self.low <= value <= self.high and (not self.whole or float(value).is_integer())
 
     def including(self, value: float) -> Values:
