@@ -268,14 +268,9 @@ class ZarrSink:
     def finish(
         self, provenance: Mapping[str, object], *, name: str = "", window: tuple[float, float] | None = None
     ) -> None:
-        """Make the store a complete image: write the ``ome`` attribute, and *provenance* under ``tileconv``.
+        """Make the store a complete image: write the ``ome`` attribute, and *provenance* (JSON) under ``tileconv``.
 
-        Parameters
-        ----------
-        provenance
-            Where the pixels come from; JSON values.
-        name, window
-            As ``ome_attributes`` takes them; that of the store by default.
+        *name* and *window* are as ``ome_attributes`` takes them; the name is that of the store by default.
 
         Raises
         ------
