@@ -47,7 +47,7 @@ def case(seed: int, number: int) -> Case:
     words["output"] = {"dtype": rng.choice(("auto", "auto", "float64", "float32", "input", "uint8", "int16", "int64"))}
     if rng.random() < 0.15:
         words["missing"] = rng.choice(
-            ({"rule": "propagate"}, {"rule": "fill", "value": rng.choice((0, 3) if whole else (0, 3, 0.5, -2.25))})
+            ({"rule": "propagate"}, {"rule": "fill", "value": rng.choice((0, 3) if whole else (0, 3, 0.5, 0.1, -2.25))})
         )
         if image.dtype.kind in "iu" or rng.random() < 0.5:
             words["nodata"] = image.flat[rng.randrange(image.size)].item()
@@ -104,7 +104,7 @@ def stage(rng: random.Random, over: str, *, whole: bool) -> dict:
     return made
 
 
-CONSTANTS = (0, 3, -7, 0.5, 12.75, 1e6)
+CONSTANTS = (0, 3, -7, 0.5, 0.1, 12.75, 1e6)
 
 
 def border(rng: random.Random, over: str, constants: tuple[float, ...]) -> dict:

@@ -13,7 +13,6 @@ from tileconv.kernels.kernel import Kernel
 Precision = Literal["auto", "float32", "float64"]
 Dtype = np.dtype[Any]
 
-FLOAT16 = np.dtype(np.float16)
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
 INT64 = np.dtype(np.int64)
@@ -62,11 +61,11 @@ class Values:
         """Return whether a pixel of *value* leaves all true that is said of the pixels."""
         if self.dtype.kind in "iu" and not np.iinfo(self.dtype).min <= value <= np.iinfo(self.dtype).max:
             return False  # their float bounds may lie one beyond
-        if self.dtype == FLOAT32 and not in_float32(abs(value)):
-            return False
-        if self.dtype == FLOAT16:  # sums in float32 promise more than float16 can round to
+        if self.dtype.kind == "f":  # sums in a wider type promise more than this one rounds to
             with np.errstate(over="ignore"):
-                return float(np.float16(value)) == value
+                rounded = float(self.dtype.type(value)) != value
+            if rounded or (self.dtype == FLOAT32 and not in_float32(abs(value))):
+                return False
         return self.low <= value <= self.high and (not self.whole or float(value).is_integer())
 
     def including(self, value: float) -> Values:
@@ -100,6 +99,14 @@ def working_dtype(dtype: Dtype, precision: Precision) -> Dtype:
         return np.dtype(precision)
     small = dtype.itemsize <= 2 or dtype == FLOAT32
     return FLOAT32 if small else FLOAT64
+
+
+def block_dtype(dtype: Dtype, precision: Precision) -> Dtype:
+    """Return the type for pixels of *dtype* beside others that it does not hold: no narrower than the sums may get.
+
+    Sums in float32 that are asked for may still be made in float64, where float32 does not hold their result.
+    """
+    return working_dtype(dtype, "auto" if precision == "float32" else precision)
 
 
 def in_float32(size: float) -> bool:

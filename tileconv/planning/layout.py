@@ -9,7 +9,7 @@ import numpy as np
 
 from tileconv.boxes import Box, TileGrid
 from tileconv.engines.combine import keeps_whole
-from tileconv.engines.values import Dtype, Precision, Values, beside, working_dtype
+from tileconv.engines.values import Dtype, Precision, Values, beside, block_dtype
 from tileconv.errors import PlanError
 from tileconv.images import ImageInfo
 from tileconv.planning.model import Missing, Pass
@@ -88,7 +88,7 @@ def block_values(dtype: Dtype, missing: Missing | None, precision: Precision, *,
     values = Values.of(dtype)
     if missing is None or missing.rule == "error" or (values.whole and missing.nodata is None):
         return values
-    work = working_dtype(dtype, precision)
+    work = block_dtype(dtype, precision)
     if missing.rule == "propagate":
         return Values(work, whole=False, low=values.low, high=values.high, nan=True) if values.whole else values
     value = missing.value or 0.0

@@ -13,7 +13,7 @@ from tileconv.engines.borders import Border
 from tileconv.engines.choose import Choice, choose, in_space
 from tileconv.engines.combine import error_bound, keeps_whole, outcome, outgrows_float32
 from tileconv.engines.expected import expected_error
-from tileconv.engines.values import Precision, Values, beside, working_dtype
+from tileconv.engines.values import Precision, Values, beside, block_dtype
 from tileconv.errors import PlanError
 from tileconv.kernels.operations import Clip, Linear, Operation, Rescale, Unsharp
 from tileconv.spec.model import StageSpec
@@ -153,7 +153,7 @@ def _padded(values: Values, borders: Sequence[Border], precision: Precision, *, 
     """Return *values* in a type that holds the constants of *borders* too; *exact* as ``beside`` takes it."""
     for border in borders:
         if border.rule == "constant" and not values.hold(border.value):
-            values = beside(values, border.value, work=working_dtype(values.dtype, precision), exact=exact)
+            values = beside(values, border.value, work=block_dtype(values.dtype, precision), exact=exact)
     return values
 
 
