@@ -101,6 +101,7 @@ class Truth:
             and case.words["precision"] == "auto"
             and all(oracle.stays_whole(s["op"], w, axes, r) for s, w, r in zip(case.stages, words, rules, strict=True))
         )
+        self.exact = self.exact and all(step.values_out.whole for step in steps)  # else the plan promises a bound
         pixels = image.astype(object if self.exact else oracle.WIDE)
         if missing:
             pixels = np.where(
@@ -120,6 +121,8 @@ class Truth:
     def _grow(self, spec, words, axes, rules, step, before) -> None:
         """Add what a stage may be wrong by, and what it is expected to be, to what it enlarges of before."""
         op, extent = spec["op"], spec.get("extent", "same")
+        if not self.exact and step.values_out.dtype == np.float32 and beyond(before, np.float32):
+            raise Doubtful  # such pixels are infinite in the type that was asked for
         sizes = np.abs(before[np.isfinite(before.astype(float))]) if before.dtype != object else np.abs(before.ravel())
         constants = [abs(v) for rule, v in rules if rule == "constant"]
         peak = float(max([*sizes.tolist(), *constants, 0.0]))
@@ -228,6 +231,12 @@ class Truth:
             at = tuple(map(int, np.argwhere(bad)[0]))
             raise Wrong(f"at {at}: {made[at]}, expected {low[at]} to {high[at]}")
         return Verdict()
+
+
+def beyond(pixels: np.ndarray, dtype: type) -> bool:
+    """Return whether finite *pixels* leave the range of *dtype*."""
+    sizes = np.abs(pixels[np.isfinite(pixels)])
+    return bool(sizes.size and sizes.max() > np.finfo(dtype).max)
 
 
 class Doubtful(Exception):  # noqa: N818 not an error: the case says nothing

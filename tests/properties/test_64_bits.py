@@ -178,3 +178,12 @@ def test_floats_round_and_clip_at_the_ends_of_64_bits(target):
     limits = np.iinfo(target)
     made, _ = windows(pipeline([], output={"dtype": target}), np.array([ends]))
     assert made.tolist() == [[min(max(round(v), limits.min), limits.max) for v in ends]]
+
+
+def test_a_whole_offset_is_added_in_int64_and_refused_beyond_it():
+    image = np.array([[2**62 + 1, 2**53 + 1, -(2**62)]], np.int64)
+    stage = {"op": "correlate", "kernel": [[1]]}
+    made, _ = windows(pipeline([stage | {"offset": 3}]), image)
+    assert made.tolist() == [[2**62 + 4, 2**53 + 4, -(2**62) + 3]]
+    with pytest.raises(TileError, match=r"plus the offset .* leave int64"):
+        windows(pipeline([stage | {"offset": 2.0**62}]), image)

@@ -46,8 +46,18 @@ def combine(operation: Operation, pixels: Array, sums: list[Array], choices: tup
 def _linear(operation: Linear, sums: Array, choice: Choice, out: Values) -> Array:
     made = _divided(sums, choice, out)
     if operation.offset and choice.sums.exact:  # to others it was added before they were settled
+        if made.dtype == INT64 and made.size:
+            _refuse_beyond_int64(made, int(operation.offset))
         made += made.dtype.type(operation.offset)
     return made
+
+
+def _refuse_beyond_int64(sums: Array, offset: int) -> None:
+    limits = np.iinfo(INT64)
+    if int(sums.min()) + offset < limits.min or int(sums.max()) + offset > limits.max:
+        raise TileError(
+            f"sums plus the offset {offset:,} leave int64", fix="Set precision: float64 to add it with rounding."
+        )
 
 
 def _divided(sums: Array, choice: Choice, out: Values) -> Array:
@@ -195,7 +205,7 @@ def _outcome(operation: Operation, values: Values, choices: tuple[Choice, ...], 
     if isinstance(operation, Linear):
         choice = choices[0]
         low, high = _range(choice, values)
-        if choice.sums.guarded and choice.kernel.divide_by == 1 and operation.offset == 0:
+        if choice.sums.guarded and keeps_whole(operation) and abs(operation.offset) < 2.0**63:
             return Values.of(INT64)
         whole = choice.sums.exact and keeps_whole(operation)
         return held(low + min(operation.offset, 0), high + max(operation.offset, 0), whole=whole, work=work)
