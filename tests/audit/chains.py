@@ -51,7 +51,7 @@ def case(seed: int, number: int) -> Case:
         )
         if image.dtype.kind in "iu" or rng.random() < 0.5:
             words["nodata"] = image.flat[rng.randrange(image.size)].item()
-    tile = {a: rng.randint(1, 30) for a in over}
+    tile = {a: rng.randint(-(-n // 4), 30) for a, n in zip(over, sides, strict=True)}
     chunks = tuple(rng.randint(1, n) for n in shape)
     return Case(f"{seed} {number}", image, lead + over, stages, words, tile, chunks)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.audit import oracle
 from tests.audit.chains import Case
-from tests.properties.runs_help import overlapped, pipeline, plan_of, tiled, windows
+from tests.properties.runs_help import by_plan, overlapped, pipeline, plan_of, tiled, windows
 from tileconv.errors import PlanError, SpecError, TileError
 
 REFUSED = PlanError, SpecError, TileError
@@ -40,11 +40,11 @@ def judge(case: Case) -> Verdict:
     nodata = words.pop("nodata", None)
     more = {"input_": {"nodata": nodata}} if nodata is not None else {}
     try:
-        whole, _ = windows(tiled(case.stages, None, **words, **more), case.image, case.axes)
+        plan = plan_of(tiled(case.stages, None, **words, **more), case.image, case.axes)
+        whole, _ = by_plan(plan, case.image, case.axes)
     except REFUSED as error:
         return Verdict(refused=re.sub(r"[0-9.,]+", "N", str(error.problem))[:70])
     _same_bytes(case, words, more, whole)
-    plan = plan_of(tiled(case.stages, None, **words, **more), case.image, case.axes)
     steps = [step for work in plan.passes for step in work.stages]
     truth = Truth(case, words.get("missing"), nodata, steps)
     verdict = truth.compare(whole)

@@ -44,8 +44,13 @@ def plan_of(mapping, array, axes=None) -> Plan:
 
 def windows(mapping, array, axes=None) -> tuple[np.ndarray, Counts]:
     """Return what the plan makes of *array*, every tile from its own grown box, and what was noticed."""
+    return by_plan(plan_of(mapping, array, axes), array, axes)
+
+
+def by_plan(plan: Plan, array, axes=None) -> tuple[np.ndarray, Counts]:
+    """Return what *plan* makes of *array*, as ``windows`` does."""
     source, counts = MemorySource(array, axes), Counts()
-    for job in plan_of(mapping, array, axes).passes:
+    for job in plan.passes:
         made = np.empty(job.info.shape, job.info.dtype)
         for box in job.grid:
             have = needed(job, box)
