@@ -15,26 +15,28 @@ DASK = Path(sys.executable).with_name("dask")
 
 
 class Cluster:
-    """A scheduler at ``address`` and two workers with *options*; ``stop`` ends exactly these processes."""
+    """A scheduler at ``address`` and *workers* with *options*; ``stop`` ends exactly these processes."""
 
-    def __init__(self, folder, *options):
+    def __init__(self, folder, *options, workers=2):
         self.folder, self.workers, self.options = folder, [], options
         self.scheduler = self.start("scheduler", "--host", "127.0.0.1", "--port", "0", stderr=subprocess.PIPE)
         self.address = next(line.split()[-1] for line in self.scheduler.stderr if "Scheduler at:" in line)
         # read on what it says, lest it wait for a reader
         self.reader = threading.Thread(target=self.scheduler.stderr.read)
         self.reader.start()
-        for _ in range(2):
+        for _ in range(workers):
             self.add_worker()
 
-    def add_worker(self):
+    def add_worker(self, *, env=None, prefix=()):
+        """Start a worker, in an environment with *env* and by the command *prefix* if there is one."""
         options = ["--host", "127.0.0.1", "--nthreads", "1", "--no-nanny", "--memory-limit", "0"]
         words = ("worker", self.address, *options, *self.options)
-        self.workers.append(self.start(*words, stderr=subprocess.DEVNULL))
+        environment = {**os.environ, **(env or {})}
+        self.workers.append(self.start(*words, stderr=subprocess.DEVNULL, env=environment, prefix=prefix))
 
-    def start(self, role, *words, stderr):
-        command = [DASK, role, *words, "--no-dashboard"]
-        return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=stderr, text=True)
+    def start(self, role, *words, prefix=(), **options):
+        command = [*prefix, DASK, role, *words, "--no-dashboard"]
+        return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.DEVNULL, text=True, **options)
 
     def wait_for(self, workers):
         """Return once the scheduler knows of that many workers, or fail after a minute."""
@@ -103,11 +105,11 @@ def eventually(holds):
 
 
 @contextmanager
-def running(folder, *options):
-    """Yield a cluster whose two workers are there."""
-    made = Cluster(folder, *options)
+def running(folder, *options, workers=2):
+    """Yield a cluster whose *workers* are there."""
+    made = Cluster(folder, *options, workers=workers)
     try:
-        made.wait_for(2)
+        made.wait_for(workers)
         yield made
     finally:
         made.stop()

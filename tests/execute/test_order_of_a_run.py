@@ -25,6 +25,9 @@ class Watch:
     def resumed(self, words):
         pass
 
+    def note(self, text):
+        pass
+
     def tile(self, pixels):
         self.tiles += 1
         self.look(self.tiles)

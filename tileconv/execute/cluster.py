@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tileconv.boxes import Box
 from tileconv.execute.connect import connected
 from tileconv.execute.flight import fly_rows, fly_tiles
 from tileconv.execute.outcome import Heard
+from tileconv.execute.trust import trusting
 from tileconv.graph.windows import Job
 
 
 def run_cluster(
-    job: Job, tiles: Iterable[Box], address: str, stop: threading.Event, heard: Heard, *, rows: bool
+    job: Job,
+    tiles: Iterable[Box],
+    address: str,
+    stop: threading.Event,
+    heard: Heard,
+    *,
+    rows: bool,
+    libraries: Iterable[str],
+    note: Callable[[str], None],
 ) -> None:
     """Make *tiles* on the workers of the scheduler at *address* and tell *heard* of each as it is done.
 
@@ -24,13 +33,19 @@ def run_cluster(
     ----------
     rows
         Make all tiles of *job* with halos exchanged, row by row; *stop* is looked at between rows.
+    libraries
+        The distributions that workers need in the versions that are here.
+    note
+        Is told of every worker that gets no tiles, and why.
 
     Raises
     ------
     ClusterError
-        If the scheduler cannot be reached, is lost, or has no workers.
+        If the scheduler cannot be reached or is lost, or has no workers that may have tiles.
     """
-    with connected(address) as client:
+    with connected(address) as found, trusting(found, job, libraries, stop, note) as client:
+        if stop.is_set():
+            return
         if rows:
             fly_rows(client, job, stop, heard)
         else:

@@ -18,7 +18,8 @@ from tileconv.retry import HOPELESS
 class Ledger:
     """Hears outcomes of pass ``number`` after pass; ``failures`` are those of this run by (pass, tile).
 
-    ``left_out`` are tiles that need one that failed; ``pixels`` counts those of the output that this run made.
+    ``left_out`` are tiles that need one that failed; ``pixels`` counts those of the output that this run made;
+    ``notes`` are what a reader of the report should know of the run.
     """
 
     plan: Plan
@@ -32,6 +33,7 @@ class Ledger:
     pixels: int = 0
     left_out: set[tuple[int, int]] = field(default_factory=set)
     failures: dict[tuple[int, int], Failure] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     _heard: bytearray = field(default_factory=bytearray)
     """A byte for each tile of pass ``number``, 1 once it was heard of."""
 
@@ -64,6 +66,12 @@ class Ledger:
             if self.number == len(self.plan.passes) - 1:
                 self.pixels += outcome.tile.size
             self.progress.tile(outcome.tile.size)
+
+    def note(self, text: str) -> None:
+        """Say *text*, once in a run of several passes."""
+        if text not in self.notes:
+            self.notes.append(text)
+            self.progress.note(text)
 
     def _write(self, event: Event) -> None:
         self.journal.append(event)

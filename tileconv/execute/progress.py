@@ -14,6 +14,9 @@ class Progress(Protocol):
     def resumed(self, text: str) -> None:
         """Take how many tiles are kept and made, and why; only a run that goes on says so."""
 
+    def note(self, text: str) -> None:
+        """Take what a reader should know at once."""
+
     def tile(self, pixels: int) -> None:
         """Count one finished tile."""
 
@@ -25,6 +28,9 @@ class Silent:
         """Ignore it."""
 
     def resumed(self, text: str) -> None:
+        """Ignore it."""
+
+    def note(self, text: str) -> None:
         """Ignore it."""
 
     def tile(self, pixels: int) -> None:

@@ -20,7 +20,7 @@ from tileconv.execute.journal import Journal
 from tileconv.execute.ledger import Ledger
 from tileconv.execute.local import run_rows, run_threads
 from tileconv.execute.progress import Progress, Silent
-from tileconv.execute.provenance import image_name, provenance
+from tileconv.execute.provenance import image_name, libraries, provenance
 from tileconv.execute.repair import mark_damaged
 from tileconv.execute.resume import reads, tile_at
 from tileconv.execute.staging import revoke, writing
@@ -151,7 +151,7 @@ def run_plan(
         peak_bytes(),
         begun.plan.peak_bytes,
         plan.fingerprint(),
-        (*source.info.notes, *begun.notes),
+        (*source.info.notes, *begun.notes, *(ledger.notes if ledger else ())),
         begun.todo.kept,
         str(begun.todo) if begun.resumed else "",
         tuple(map(str, mended.found.damages)) if mended else (),
@@ -230,7 +230,8 @@ def _tiles(plan: Plan, job: Job, numbers: Sequence[int], ledger: Ledger, *, whol
 
         run_processes(job, tiles, plan.workers, ledger.stop, ledger.hear, rows=rows)
     elif executor != "threads":
-        run_cluster(job, tiles, executor, ledger.stop, ledger.hear, rows=rows)
+        needed = libraries(plan, job.source)
+        run_cluster(job, tiles, executor, ledger.stop, ledger.hear, rows=rows, libraries=needed, note=ledger.note)
     elif rows:
         run_rows(job, plan.workers, ledger.stop, ledger.hear)
     else:

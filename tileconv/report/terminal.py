@@ -59,6 +59,10 @@ class TerminalProgress:
         """Say how many tiles are kept and made, and why."""
         self._console.print(f"going on: {text}", highlight=False)
 
+    def note(self, text: str) -> None:
+        """Say it on a line of its own."""
+        self._console.print(f"note: {text}", highlight=False, markup=False, soft_wrap=True)
+
     def tile(self, pixels: int) -> None:
         """Count one finished tile."""
         self._done_tiles += 1

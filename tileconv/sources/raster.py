@@ -27,6 +27,7 @@ from tileconv.sources.source import (
     CHUNK_LIMIT_BYTES,
     Pixels,
     Reads,
+    check_same,
     check_unchanged,
     fingerprint_of,
     pixel_type,
@@ -100,6 +101,11 @@ class NpySource:
         part = self._map.canonical(block.T if self._turned else block)
         return np.ascontiguousarray(part, self.info.dtype)
 
+    def check_stored(self) -> None:
+        """See ``Source.check_stored``."""
+        check_unchanged(self._path, self._stamp)
+        check_same(fingerprint_of(self._path), self.fingerprint, self.where)
+
     def missing_chunks_total(self) -> tuple[int, int]:
         """Nothing is missing: the file is one chunk."""
         return 0, 1
@@ -171,6 +177,11 @@ class PictureSource:
         check_unchanged(self._path, self._stamp)
         part = self._map.canonical(self._array()[self._map.window(box)])
         return np.array(part, self.info.dtype, order="C")
+
+    def check_stored(self) -> None:
+        """See ``Source.check_stored``."""
+        check_unchanged(self._path, self._stamp)
+        check_same(fingerprint_of(self._path), self.fingerprint, self.where)
 
     def missing_chunks_total(self) -> tuple[int, int]:
         """Nothing is missing: the file is one chunk."""

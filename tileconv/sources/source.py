@@ -114,6 +114,15 @@ class Source(Protocol):
             If the pixels cannot be had: the file is damaged, changed or lacks a chunk that must be there.
         """
 
+    def check_stored(self) -> None:
+        """Look at what is stored where this runs, which may be another machine than the one that opened it.
+
+        Raises
+        ------
+        SourceError
+            If it cannot be read, or is not what was opened.
+        """
+
     def missing_chunks_total(self) -> tuple[int, int]:
         """Return how many stored chunks are missing, and how many there should be."""
 
@@ -142,6 +151,12 @@ def check_unchanged(path: Path, stamp: Stamp) -> None:
     """Raise SourceError when size or time of change of *path* differ from *stamp*."""
     if stamp_of(path) != stamp:
         raise SourceError("the file changed after it was opened", where=str(path), fix="Start the run again.")
+
+
+def check_same(found: Fingerprint, fingerprint: Fingerprint, where: str) -> None:
+    """Raise SourceError when what was *found* is not the *fingerprint* of what was opened."""
+    if found != fingerprint:
+        raise SourceError("is another file than the one that was opened", where=where)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from tileconv.sources.source import (
     Reads,
     Window,
     cells,
+    check_same,
     check_unchanged,
     fingerprint_of,
     pixel_type,
@@ -158,6 +159,11 @@ class TiffSource:
                 first = int(planes[lead][place][0])
                 self._read_slab(opened, first, (*part, *area), view[lead][place], whole, reads)
         return block
+
+    def check_stored(self) -> None:
+        """See ``Source.check_stored``."""
+        check_unchanged(self._recipe.path, self._stamp)
+        check_same(fingerprint_of(self._recipe.path), self.fingerprint, self.where)
 
     def missing_chunks_total(self) -> tuple[int, int]:
         """Return how many segments the file leaves out, and how many the image has."""

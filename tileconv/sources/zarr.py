@@ -29,10 +29,12 @@ from tileconv.sources.source import (
     BLOCK_BYTES,
     BLOCKS,
     CHUNK_LIMIT_BYTES,
+    Fingerprint,
     Pixels,
     Reads,
     Window,
     cells,
+    check_same,
     check_unchanged,
     fingerprint_of,
     pixel_type,
@@ -88,7 +90,6 @@ class ZarrSource:
             array = self._opened()
             self._metadata = next(p for name in ("zarr.json", ".zarray") if steady.is_file(p := self._path / name))
             self._stamp = stamp_of(self._metadata)
-            self.fingerprint = fingerprint_of(self._metadata)
             self._keys = Keys.of(self._metadata)
             said = json.loads(steady.read_bytes(self._metadata))
             if 0 in (said.get("chunks") or said.get("chunk_grid", {}).get("configuration", {}).get("chunk_shape", ())):
@@ -125,7 +126,7 @@ class ZarrSource:
             )
         files = self._stored_files()
         stored, self.changed = files.count, max(files.changed, self._stamp[1])
-        self.fingerprint |= {"stored": files.digest, "sample": self._sampled(files.sample)}
+        self.fingerprint = self._fingerprint(files)
         total = prod(self._counts())
         absent = total - stored
         if absent == total:
@@ -210,6 +211,11 @@ class ZarrSource:
     def _counts(self) -> tuple[int, ...]:
         return tuple(-(-n // c) for n, c in zip(self._map.shape, self._stored, strict=True))
 
+    def check_stored(self) -> None:
+        """See ``Source.check_stored``."""
+        check_unchanged(self._metadata, self._stamp)
+        check_same(self._fingerprint(self._stored_files()), self.fingerprint, self.where)
+
     def missing_chunks_total(self) -> tuple[int, int]:
         """Return how many chunks (shards, if there are any) have no file, by one listing, and how many belong there."""
         total = prod(self._counts())
@@ -227,6 +233,10 @@ class ZarrSource:
                 digest ^= number  # in whatever order they come
                 (heappush if len(least) < BLOCKS else heappushpop)(least, (-number, key))
         return _Stored(count, changed, f"{digest:032x}", [key for _, key in sorted(least, reverse=True)])
+
+    def _fingerprint(self, files: _Stored) -> Fingerprint:
+        found = fingerprint_of(self._metadata)
+        return found | {"stored": files.digest, "sample": self._sampled(files.sample)}
 
     def _sampled(self, keys: list[str]) -> str:
         """Return a digest of the first and last bytes of the chunk files *keys*."""

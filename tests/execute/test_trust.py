@@ -1,0 +1,195 @@
+"""Which workers get tiles: of another version, another disk, another input, and those that come late."""
+
+import os
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from pickle import dumps
+
+import numpy as np
+import pytest
+import strategies
+from execute.cluster_help import Wrapped, running
+from execute.resume_help import ONE, TWO, digest, done, litter, write_spec
+from PIL import Image
+from properties.runs_help import write_tiff, write_zarr
+
+import tileconv
+from tileconv.errors import ClusterError, SourceError
+from tileconv.execute import look as looking
+from tileconv.execute.ledger import Ledger
+from tileconv.execute.run import run_plan
+from tileconv.sources.open import open_source
+
+PACKAGE = Path(tileconv.__file__).parent
+
+
+def another(folder, *, number=None):
+    """Return the environment of a worker whose tileconv makes pixels that are 1 too large, under version *number*."""
+    (folder / "another").mkdir()
+    shutil.copytree(PACKAGE, folder / "another" / "tileconv", ignore=shutil.ignore_patterns("__pycache__"))
+    file = folder / "another" / "tileconv" / "graph" / "windows.py"
+    right = "return self.store(tile, made, counts, began)"
+    assert file.read_text().count(right) == 1
+    file.write_text(file.read_text().replace(right, right.replace("made", "made + np.asarray(1, made.dtype)")))
+    if number:
+        (folder / "another" / f"tileconv-{number}.dist-info").mkdir()
+        metadata = f"Metadata-Version: 2.1\nName: tileconv\nVersion: {number}\n"
+        (folder / "another" / f"tileconv-{number}.dist-info" / "METADATA").write_text(metadata)
+    return {"PYTHONPATH": str(folder / "another")}
+
+
+@pytest.fixture
+def right(tmp_path):
+    """The digest of what the chain makes on threads."""
+    (tmp_path / "right").mkdir()
+    tileconv.run(write_spec(tmp_path / "right", TWO))
+    return digest(tmp_path / "right" / "o.zarr" / "0")
+
+
+@pytest.mark.parametrize("number", ["0.0.1", None], ids=["another version", "another checkout of it"])
+def test_another_code_gets_no_tiles_and_is_named(tmp_path, right, number):
+    with running(tmp_path) as cluster:
+        cluster.add_worker(env=another(tmp_path, number=number))
+        cluster.wait_for(3)
+        report = tileconv.run(write_spec(tmp_path, TWO, run={"executor": cluster.address}))
+    assert digest(tmp_path / "o.zarr" / "0") == right
+    assert litter(tmp_path) == []
+    (note,) = report.notes
+    what = f"tileconv 0.0.1, here {version('tileconv')}" if number else f"{looking.CODE} "
+    assert note.startswith("no tiles go to worker tcp://127.0.0.1:")
+    assert what in note
+    assert not tileconv.verify(tmp_path / "o.zarr", recompute="5").damages
+
+
+def test_where_all_are_refused_the_run_says_why(tmp_path):
+    with running(tmp_path, workers=0) as cluster:
+        cluster.add_worker(env=another(tmp_path, number="0.0.1"))
+        spec = write_spec(tmp_path, ONE, run={"executor": cluster.address})
+        with pytest.raises(ClusterError, match=r"no worker may have tiles: .*: it has tileconv 0\.0\.1, here"):
+            tileconv.run(spec)
+    assert done(tmp_path) == 0
+
+
+@pytest.mark.parametrize("method", ["windows", "overlap"])
+def test_one_that_comes_late_is_looked_at_first(tmp_path, right, monkeypatch, method):
+    hear = Ledger.hear
+
+    with running(tmp_path, workers=1) as cluster:
+
+        def late(self, outcome):
+            hear(self, outcome)
+            if self.made == 5:
+                cluster.add_worker(env=another(tmp_path))
+                cluster.wait_for(2)
+
+        monkeypatch.setattr(Ledger, "hear", late)
+        tileconv.run(write_spec(tmp_path, TWO, run={"executor": cluster.address, "halo_method": method}))
+    assert digest(tmp_path / "o.zarr" / "0") == right
+
+
+def may_mount():
+    """Return whether a process of ours may have mounts of its own."""
+    command = ["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"]
+    return shutil.which("unshare") and subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not may_mount(), reason="needs root")
+@pytest.mark.parametrize("hidden", ["o.zarr", "."], ids=["output", "input and output"])
+def test_another_disk_gets_no_tiles(tmp_path, right, hidden):
+    """The worker has another folder in the place of the output, or of all; nothing is written there."""
+    data = tmp_path / "data"
+    (data / "o.zarr").mkdir(parents=True)
+    kept = tmp_path / "theirs"
+    kept.mkdir()
+    spec = write_spec(data, TWO)
+    words = [
+        "unshare",
+        "-m",
+        "sh",
+        "-c",
+        'mount --bind "$0" "$1" && shift && exec "$@"',
+        kept,
+        (data / hidden).resolve(),
+    ]
+    with running(tmp_path, workers=1) as cluster:
+        cluster.add_worker(prefix=words)
+        cluster.wait_for(2)
+        report = tileconv.run(write_spec(data, TWO, run={"executor": cluster.address}))
+    assert spec.exists()
+    assert digest(data / "o.zarr" / "0") == right
+    assert list(kept.iterdir()) == []
+    assert len(report.notes) == 1 + (hidden == "o.zarr")  # each pass has an output of its own
+    assert ("another folder there" if hidden == "o.zarr" else "a.tif") in report.notes[-1]
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.npy", "a.png", "a.zarr"])
+def test_a_source_is_known_again_and_another_is_not(tmp_path, name):
+    pixels = strategies.pixels((40, 50), "uint8", 0)
+
+    def write(image):
+        if name == "a.zarr":
+            return write_zarr(tmp_path / name, image, (20, 25))
+        if name == "a.npy":
+            return np.save(tmp_path / name, image)
+        return write_tiff(tmp_path / name, image) if name == "a.tif" else Image.fromarray(image).save(tmp_path / name)
+
+    write(pixels)
+    source = open_source(tmp_path / name)
+    source.check_stored()
+    shutil.rmtree(tmp_path / name) if name == "a.zarr" else (tmp_path / name).unlink()
+    with pytest.raises(SourceError):
+        source.check_stored()
+    write(pixels + 1)
+    with pytest.raises(SourceError, match=r"another file than|changed after"):
+        source.check_stored()
+
+
+class Elsewhere(Wrapped):
+    """An input that is another file on a worker."""
+
+    def check_stored(self):
+        if os.getpid() != self.words[0]:
+            self.source.fingerprint["size"] += 1
+        self.source.check_stored()
+
+
+def test_another_input_gets_no_tiles(tmp_path):
+    with running(tmp_path, workers=0) as cluster:
+        cluster.add_worker(env={"PYTHONPATH": os.pathsep.join(sys.path)})
+        plan = tileconv.plan(write_spec(tmp_path, ONE, run={"executor": cluster.address}))
+        with pytest.raises(ClusterError, match=r"a\.tif is another file than the one that was opened"):
+            run_plan(plan, Elsewhere(open_source(tmp_path / "a.tif"), os.getpid()))
+
+
+@pytest.fixture
+def forgetful(monkeypatch):
+    """A process that was never looked at."""
+    monkeypatch.setattr(sys, "_tileconv_first_look", {}, raising=False)
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_what_differs_is_named_and_what_was_called_is_not_done():
+    here = looking.look(["numpy", "zarr"])
+    calls = []
+    _, why = looking.accept(here | {"numpy": "0.1", "zarr": "0.2"}, dumps((calls.append, (1,))))
+    assert why == f"it has numpy {version('numpy')}, here 0.1; zarr {version('zarr')}, here 0.2"
+    assert looking.accept(here, dumps((abs, (-1,))))[1] == 1
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_what_was_installed_after_a_process_began_is_not_trusted(monkeypatch):
+    here = looking.look([])
+    assert looking.accept(here, dumps((abs, (-1,))))[1] == 1
+    monkeypatch.setattr(looking, "_code", lambda: "new")
+    _, why = looking.accept(here | {looking.CODE: "new"}, dumps((abs, (-1,))))
+    assert why == "code of tileconv changed after it began; start it again"
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_the_text_runs_without_tileconv():
+    code = Path(looking.__file__).read_text() + "\nprint(look(['no such library']))"
+    ran = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+    assert "'tileconv': 'none', 'no such library': 'none', 'code of tileconv': 'none'" in ran.stdout
