@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "dask": ("sources/*", "graph/*", "execute/*", "api.py"),
     "zarr": ("sources/zarr*.py", "sinks/*"),
     "tifffile": ("sources/tiff*.py", "sinks/tiff*.py", "samples/*"),
-    "distributed": ("execute/connect.py", "execute/crew.py", "execute/flight.py"),
+    "distributed": ("execute/connect.py", "execute/crew.py", "execute/trust.py"),
 }
 """Where a library may be imported. Others may not know that it exists."""
 

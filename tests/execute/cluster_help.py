@@ -11,6 +11,8 @@ from pathlib import Path
 
 from distributed import Client
 
+from tileconv.execute import flight
+
 DASK = Path(sys.executable).with_name("dask")
 
 
@@ -102,6 +104,20 @@ def eventually(holds):
     while not holds():
         assert time.monotonic() < deadline, "not within a minute"
         time.sleep(0.02)  # leave the processor to the cluster
+
+
+def after(monkeypatch, landings, act):
+    """Call *act* once that many tasks have landed."""
+    landed, seen = flight.Flight.landed, []
+
+    def then(self):
+        if found := landed(self):
+            seen.append(found)
+            if len(seen) == landings:
+                act()
+        return found
+
+    monkeypatch.setattr(flight.Flight, "landed", then)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from execute.cluster_help import eventually, hanging, running, wake
+from execute.cluster_help import after, eventually, hanging, running, wake
 from execute.resume_help import ONE, TWO, digest, done, litter, start, write_spec
 
 import tileconv
@@ -29,20 +29,6 @@ def impatient(monkeypatch):
     monkeypatch.setattr(flight, "QUIET_S", 1)
     monkeypatch.setattr(flight, "TELL_S", 0.5)
     monkeypatch.setattr(flight, "LOOK_S", 0.2)
-
-
-def after(monkeypatch, landings, act):
-    """Call *act* once that many tasks have landed."""
-    landed, seen = flight.Flight.landed, []
-
-    def then(self):
-        if found := landed(self):
-            seen.append(found)
-            if len(seen) == landings:
-                act()
-        return found
-
-    monkeypatch.setattr(flight.Flight, "landed", then)
 
 
 def expected(folder, stages):

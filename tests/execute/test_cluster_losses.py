@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import sys
 
 import pytest
 from execute.cluster_help import Wrapped, running
@@ -60,11 +61,11 @@ def test_all_workers_lost(tmp_path, mortal, monkeypatch, method):
             for worker in mortal.workers:
                 worker.kill()
             mortal.wait_for(0)
+            patched.setattr(crew, "WORKERS_WITHIN_S", 1)
         return found
 
     with monkeypatch.context() as patched:
         patched.setattr(flight.Flight, "landed", last_words)
-        patched.setattr(crew, "WORKERS_WITHIN_S", 1)
         patched.setattr(connect, "ANSWER_WITHIN_S", 1)
         with pytest.raises(ClusterError, match=r"all workers were lost\. See why they ended") as caught:
             tileconv.run(spec)
@@ -114,7 +115,12 @@ def test_a_full_disk_of_a_worker_ends_the_run_though_it_should_keep_going(tmp_pa
     assert 0 < status(tmp_path / "o.zarr").failed < 110
 
 
-def test_code_that_a_cluster_lacks_is_named(tmp_path, cluster):
-    plan, source = planned(tmp_path, cluster)
-    with pytest.raises(ClusterError, match=r"the cluster lacks test_cluster_losses\. Install the same"):
-        run_plan(plan, Full(source))
+@pytest.mark.parametrize("who", ["workers", "scheduler"])
+def test_code_that_a_cluster_lacks_is_named(tmp_path, who):
+    known = {} if who == "workers" else {"PYTHONPATH": os.pathsep.join(sys.path)}
+    lacks = "No module named 'test_cluster_losses'" if who == "workers" else "the cluster lacks test_cluster_losses"
+    with running(tmp_path, workers=0) as cluster:
+        cluster.add_worker(env=known)
+        plan, source = planned(tmp_path, cluster.address)
+        with pytest.raises(ClusterError, match=lacks):
+            run_plan(plan, Full(source))

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
 
 import dask
 import numpy as np
@@ -17,10 +16,8 @@ from properties.runs_help import complete, pipeline, run, tiled, windows, write_
 
 import tileconv
 from tileconv.errors import ClusterError, SourceError, TileError, UnfinishedError
-from tileconv.execute import flight
-from tileconv.execute.begin import sinks_of
+from tileconv.execute import crew
 from tileconv.execute.run import run_plan
-from tileconv.graph.windows import Job
 from tileconv.sources.open import open_source
 
 CHAIN = [{"op": "gaussian", "sigma": 2}, {"op": "sobel"}, {"op": "unsharp", "sigma": 1}]
@@ -144,12 +141,9 @@ def test_a_tile_that_ends_its_workers_is_named_and_the_others_are_made(tmp_path)
         assert run_plan(plan, source).kept == 109
 
 
-def test_a_cluster_without_workers_is_an_error(tmp_path):
-    plan, source = planned(tmp_path)
-    job = Job(plan.passes[0], source, sinks_of(plan)[0])
-    with (
-        LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0") as empty,
-        Client(empty) as client,
-        pytest.raises(ClusterError, match="has no workers"),
-    ):
-        flight.fly_tiles(client, job, iter(plan.passes[0].grid), threading.Event(), print)
+def test_a_cluster_without_workers_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(crew, "WORKERS_WITHIN_S", 1)
+    with LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0") as empty:
+        spec = write_spec(tmp_path, ONE, run={"executor": empty.scheduler_address})
+        with pytest.raises(ClusterError, match="has no workers"):
+            tileconv.run(spec)

@@ -11,13 +11,14 @@ from pickle import dumps
 import numpy as np
 import pytest
 import strategies
-from execute.cluster_help import Wrapped, running
+from execute.cluster_help import Wrapped, after, running
 from execute.resume_help import ONE, TWO, digest, done, litter, write_spec
 from PIL import Image
 from properties.runs_help import write_tiff, write_zarr
 
 import tileconv
 from tileconv.errors import ClusterError, SourceError
+from tileconv.execute import connect, crew
 from tileconv.execute import look as looking
 from tileconv.execute.ledger import Ledger
 from tileconv.execute.run import run_plan
@@ -73,6 +74,30 @@ def test_where_all_are_refused_the_run_says_why(tmp_path):
     assert done(tmp_path) == 0
 
 
+def test_where_only_refused_ones_are_left_the_run_says_why(tmp_path, monkeypatch):
+    """Tiles wait for workers that are trusted, never for those that are there."""
+    with running(tmp_path, workers=1) as cluster:
+        cluster.add_worker(env=another(tmp_path))
+        cluster.wait_for(2)
+
+        def end():
+            monkeypatch.setattr(crew, "WORKERS_WITHIN_S", 1)
+            monkeypatch.setattr(connect, "ANSWER_WITHIN_S", 1)
+            cluster.workers[0].kill()
+
+        after(monkeypatch, 5, end)
+        spec = write_spec(tmp_path, ONE, run={"executor": cluster.address})
+        with pytest.raises(ClusterError, match=rf"no worker may have tiles: .*{looking.CODE}"):
+            tileconv.run(spec)
+        monkeypatch.undo()
+        kept = done(tmp_path)
+        assert 0 < kept < 110
+        cluster.add_worker()
+        cluster.wait_for(2)
+        assert tileconv.run(spec).kept == kept
+    assert not tileconv.verify(tmp_path / "o.zarr", recompute="5").damages
+
+
 @pytest.mark.parametrize("method", ["windows", "overlap"])
 def test_one_that_comes_late_is_looked_at_first(tmp_path, right, monkeypatch, method):
     hear = Ledger.hear
@@ -121,8 +146,8 @@ def test_another_disk_gets_no_tiles(tmp_path, right, hidden):
     assert spec.exists()
     assert digest(data / "o.zarr" / "0") == right
     assert list(kept.iterdir()) == []
-    assert len(report.notes) == 1 + (hidden == "o.zarr")  # each pass has an output of its own
-    assert ("another folder there" if hidden == "o.zarr" else "a.tif") in report.notes[-1]
+    assert len(report.notes) == 1 + (hidden == ".")  # the first pass has an input and an output of its own
+    assert ("another folder there" if hidden == "o.zarr" else "a.tif") in report.notes[0]
 
 
 @pytest.mark.parametrize("name", ["a.tif", "a.npy", "a.png", "a.zarr"])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from tileconv.boxes import Box
 from tileconv.execute.connect import connected
+from tileconv.execute.crew import Crew
 from tileconv.execute.flight import fly_rows, fly_tiles
 from tileconv.execute.outcome import Heard
 from tileconv.execute.trust import trusting
@@ -43,10 +44,12 @@ def run_cluster(
     ClusterError
         If the scheduler cannot be reached or is lost, or has no workers that may have tiles.
     """
-    with connected(address) as found, trusting(found, job, libraries, stop, note) as client:
+    with connected(address) as client, trusting(client, job, libraries, note) as trust:
+        crew = Crew(client, trust)
+        crew.gather(stop)
         if stop.is_set():
             return
         if rows:
-            fly_rows(client, job, stop, heard)
+            fly_rows(crew, job, stop, heard)
         else:
-            fly_tiles(client, job, iter(tiles), stop, heard)
+            fly_tiles(crew, job, iter(tiles), stop, heard)

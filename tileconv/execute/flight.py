@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import count, islice
 from queue import Empty, SimpleQueue
 from statistics import median
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from uuid import uuid4
 
 from tileconv.boxes import Box
@@ -21,9 +21,6 @@ from tileconv.execute.crew import Crew
 from tileconv.execute.outcome import Failure, Heard, Outcome, attempt
 from tileconv.graph.overlap import receipts_by_rows
 from tileconv.graph.windows import Job, Receipt
-
-if TYPE_CHECKING:
-    from distributed import Client
 
 WINDOW = 4
 """Tasks in flight per worker thread: enough to keep it busy, few enough to keep scheduler and client small."""
@@ -55,13 +52,12 @@ class Batch:
 class Flight:
     """Futures at the workers, each with what the caller wants to know of it: a batch of tiles, or a row's block."""
 
-    def __init__(self, client: Client) -> None:
-        self.client, self.token, self.halted = client, uuid4().hex, False
+    def __init__(self, crew: Crew) -> None:
+        self.crew, self.client, self.token, self.halted = crew, crew.client, uuid4().hex, False
         self.finished: SimpleQueue[Any] = SimpleQueue()
         self.flying: dict[Any, tuple[Any, float]] = {}
-        self.crew = Crew(client)
         self.times: deque[float] = deque(maxlen=101)
-        self.looked = self.quiet_since = time.monotonic()
+        self.quiet_since = time.monotonic()
 
     def add(self, future: Any, what: Any = None) -> None:
         """Take *future* into the book; it is handed back by ``landed`` once."""
@@ -74,11 +70,10 @@ class Flight:
         Raises
         ------
         ClusterError
-            If the scheduler does not answer, or there have been no workers for ``WORKERS_WITHIN_S``.
+            If the scheduler does not answer, or there have been no workers to trust for ``WORKERS_WITHIN_S``.
         """
-        if not self.halted and time.monotonic() - self.looked > LOOK_S:
+        if not self.halted and time.monotonic() - self.crew.looked > LOOK_S:
             self.look()
-            self.looked = time.monotonic()
         try:
             future = self.finished.get(timeout=0.5)
         except Empty:
@@ -139,7 +134,7 @@ class Flight:
         if self.open():
             self.halt()
         with suppress(ClusterError):
-            while self.open() and not self.hopeless():
+            while self.open() and self.crew.threads and not self.hopeless():
                 self.landed()
 
     def __enter__(self) -> Self:
@@ -155,23 +150,20 @@ class Tiles(Flight):
     A batch that is late, or whose worker is silent, is given to another worker as well.
     """
 
-    def __init__(self, client: Client, job: Job, tiles: Iterator[Box]) -> None:
-        super().__init__(client)
+    def __init__(self, crew: Crew, job: Job, tiles: Iterator[Box]) -> None:
+        super().__init__(crew)
         self.job, self.tiles = job, tiles
         self.suspects: list[Box] = []
         self.alone = False
         self.batches: set[Batch] = set()
         self.late: dict[Any, set[str]] = {}
         self.tile_s, self.numbers = TASK_S, count()
-        self.crew.look((), {})
-        if not self.crew.threads:
-            raise ClusterError("the scheduler has no workers", fix="Start one with dask worker.")
         self.shared = self._shared()
 
     def _shared(self) -> Any:
         """Return the job as a future; as a task, and not data of a worker, it is made again when that is lost."""
         key = f"job-{uuid4().hex}"
-        return self.client.submit(_itself, self.job, pure=False, key=key, workers=self.crew.only())
+        return self.client.submit(_itself, self.job, pure=False, key=key, workers=self.crew.among())
 
     def open(self) -> bool:
         """Return whether there are tiles in flight of which nothing was heard."""
@@ -191,12 +183,12 @@ class Tiles(Flight):
         while len(self.batches) < room and (some := list(islice(tiles, size))):
             batch = Batch(some)
             self.batches.add(batch)
-            self._try(batch, self.crew.only())
+            self._try(batch, self.crew.among())
 
-    def _try(self, batch: Batch, workers: list[str] | None) -> None:
+    def _try(self, batch: Batch, among: list[str]) -> None:
         # one prefix in the scheduler for all runs, and a group for each pass
         batch.key, batch.tries = (f"tile-{self.token}", next(self.numbers)), batch.tries + 1
-        words = {"key": batch.key, "workers": workers, "pure": False}
+        words = {"key": batch.key, "workers": among, "pure": False}
         self.add(self.client.submit(_each, self.token, self.shared, batch.tiles, **words), batch)
 
     def look(self) -> None:
@@ -210,7 +202,7 @@ class Tiles(Flight):
         self.shared = self._shared()  # a worker that waits for that of before waits for one that hangs
         for batch in again:
             at = self.crew.at.get(batch.key, set()) if batch.key in self.crew.running else set()
-            if others := [worker for worker in self.crew.good() if worker not in at]:
+            if others := self.crew.among(but=at):
                 self.late |= {batch.key: at} if at else {}
                 self._try(batch, others)
 
@@ -250,9 +242,9 @@ class Tiles(Flight):
         self.batches.discard(batch)
 
 
-def fly_tiles(client: Client, job: Job, tiles: Iterator[Box], stop: threading.Event, heard: Heard) -> None:
+def fly_tiles(crew: Crew, job: Job, tiles: Iterator[Box], stop: threading.Event, heard: Heard) -> None:
     """Make *tiles* and tell *heard* of each; the errors are those of ``run_cluster``."""
-    with Tiles(client, job, tiles) as flight:
+    with Tiles(crew, job, tiles) as flight:
         while True:
             flight.halt() if stop.is_set() else flight.more()
             if not flight.open() or flight.hopeless():
@@ -285,18 +277,19 @@ def _each(token: str, job: Job, tiles: list[Box]) -> list[Outcome]:
     return [attempt(job, tile) for tile in tiles if token not in _halted]
 
 
-def fly_rows(client: Client, job: Job, stop: threading.Event, heard: Heard) -> None:
+def fly_rows(crew: Crew, job: Job, stop: threading.Event, heard: Heard) -> None:
     """Make all tiles row by row; a row is over when all its blocks are, and those that were made are heard of first."""
     for row in receipts_by_rows(job):
         if stop.is_set():
             return
-        _fly_row(client, row, stop, heard)
+        _fly_row(crew, row, stop, heard)
 
 
-def _fly_row(client: Client, row: Any, stop: threading.Event, heard: Heard) -> None:
+def _fly_row(crew: Crew, row: Any, stop: threading.Event, heard: Heard) -> None:
     errors: list[TileconvError] = []
-    with Flight(client) as flight:
-        for future in client.compute(list(row.to_delayed().ravel())):
+    crew.bound = frozenset(crew.threads) or crew.bound
+    with Flight(crew) as flight:
+        for future in crew.client.compute(list(row.to_delayed().ravel()), workers=[*crew.bound]):
             flight.add(future)
         while flight.open() and not flight.hopeless():
             if stop.is_set():
