@@ -24,7 +24,8 @@ _UNCACHED = 0x80
 """``RWF_DONTCACHE`` of Linux 6.14, for which Python has no name."""
 _NOTHING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 """What the system says of a path at which nothing lies."""
-_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_READ = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK"))
+"""Without blocking: a pipe that lies in the place of a file is not waited for."""
 
 
 def stat_of(path: Path | str, *, follow: bool = True) -> os.stat_result | None:

@@ -7,6 +7,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -76,16 +77,15 @@ def taken(file: Path) -> bool:
 
 
 def _opened(file: Path, idle: Callable[[], bool]) -> int:
-    while True:
-        try:
+    try:
+        while True:
             steady.make_folder(file.parent)
-            return steady.open_descriptor(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except FileNotFoundError:  # the run that held it has just removed the folder
-            continue
-        except OSError as error:
-            if error.errno not in _READ_ONLY or not idle():
-                raise
-            return steady.open_to_read(file)
+            with suppress(FileNotFoundError):  # the run that held it has just removed the folder
+                return steady.open_descriptor(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno not in _READ_ONLY or not idle():
+            raise
+        return steady.open_to_read(file)
 
 
 def _locked(descriptor: int, kind: int, file: Path) -> bool:
