@@ -1,6 +1,7 @@
 """A real Dask cluster on the loopback: a scheduler and two workers, each a process of its own."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +12,10 @@ from pathlib import Path
 
 from distributed import Client
 
+import tileconv
 from tileconv.execute import flight
 
+PACKAGE = Path(tileconv.__file__).parent
 DASK = Path(sys.executable).with_name("dask")
 
 
@@ -118,6 +121,32 @@ def after(monkeypatch, landings, act):
         return found
 
     monkeypatch.setattr(flight.Flight, "landed", then)
+
+
+def another(folder, *, number=None):
+    """Return the environment of a worker whose tileconv makes pixels that are 1 too large, under version *number*."""
+    (folder / "another").mkdir()
+    shutil.copytree(PACKAGE, folder / "another" / "tileconv", ignore=shutil.ignore_patterns("__pycache__"))
+    file = folder / "another" / "tileconv" / "graph" / "windows.py"
+    right = "return self.store(tile, made, counts, began)"
+    assert file.read_text().count(right) == 1
+    file.write_text(file.read_text().replace(right, right.replace("made", "made + np.asarray(1, made.dtype)")))
+    if number:
+        (folder / "another" / f"tileconv-{number}.dist-info").mkdir()
+        metadata = f"Metadata-Version: 2.1\nName: tileconv\nVersion: {number}\n"
+        (folder / "another" / f"tileconv-{number}.dist-info" / "METADATA").write_text(metadata)
+    return {"PYTHONPATH": str(folder / "another")}
+
+
+def may_mount():
+    """Return whether a process of ours may have mounts of its own."""
+    command = ["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"]
+    return bool(shutil.which("unshare")) and subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def seeing(theirs, place):
+    """Return the command before that of a worker which sees the folder *theirs* at *place*; see ``may_mount``."""
+    return ["unshare", "-m", "sh", "-c", 'mount --bind "$0" "$1" && shift && exec "$@"', theirs, place.resolve()]
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pickle import dumps
 import numpy as np
 import pytest
 import strategies
-from execute.cluster_help import Wrapped, after, running
+from execute.cluster_help import Wrapped, after, another, may_mount, running, seeing
 from execute.resume_help import ONE, TWO, digest, done, litter, write_spec
 from PIL import Image
 from properties.runs_help import write_tiff, write_zarr
@@ -23,23 +23,6 @@ from tileconv.execute import look as looking
 from tileconv.execute.ledger import Ledger
 from tileconv.execute.run import run_plan
 from tileconv.sources.open import open_source
-
-PACKAGE = Path(tileconv.__file__).parent
-
-
-def another(folder, *, number=None):
-    """Return the environment of a worker whose tileconv makes pixels that are 1 too large, under version *number*."""
-    (folder / "another").mkdir()
-    shutil.copytree(PACKAGE, folder / "another" / "tileconv", ignore=shutil.ignore_patterns("__pycache__"))
-    file = folder / "another" / "tileconv" / "graph" / "windows.py"
-    right = "return self.store(tile, made, counts, began)"
-    assert file.read_text().count(right) == 1
-    file.write_text(file.read_text().replace(right, right.replace("made", "made + np.asarray(1, made.dtype)")))
-    if number:
-        (folder / "another" / f"tileconv-{number}.dist-info").mkdir()
-        metadata = f"Metadata-Version: 2.1\nName: tileconv\nVersion: {number}\n"
-        (folder / "another" / f"tileconv-{number}.dist-info" / "METADATA").write_text(metadata)
-    return {"PYTHONPATH": str(folder / "another")}
 
 
 @pytest.fixture
@@ -115,12 +98,6 @@ def test_one_that_comes_late_is_looked_at_first(tmp_path, right, monkeypatch, me
     assert digest(tmp_path / "o.zarr" / "0") == right
 
 
-def may_mount():
-    """Return whether a process of ours may have mounts of its own."""
-    command = ["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"]
-    return shutil.which("unshare") and subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
 @pytest.mark.skipif(not may_mount(), reason="needs root")
 @pytest.mark.parametrize("hidden", ["o.zarr", "."], ids=["output", "input and output"])
 def test_another_disk_gets_no_tiles(tmp_path, right, hidden):
@@ -130,17 +107,8 @@ def test_another_disk_gets_no_tiles(tmp_path, right, hidden):
     kept = tmp_path / "theirs"
     kept.mkdir()
     spec = write_spec(data, TWO)
-    words = [
-        "unshare",
-        "-m",
-        "sh",
-        "-c",
-        'mount --bind "$0" "$1" && shift && exec "$@"',
-        kept,
-        (data / hidden).resolve(),
-    ]
     with running(tmp_path, workers=1) as cluster:
-        cluster.add_worker(prefix=words)
+        cluster.add_worker(prefix=seeing(kept, data / hidden))
         cluster.wait_for(2)
         report = tileconv.run(write_spec(data, TWO, run={"executor": cluster.address}))
     assert spec.exists()

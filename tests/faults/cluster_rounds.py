@@ -17,7 +17,7 @@ TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS)]
 
 import strategies  # noqa: E402
-from execute.cluster_help import Cluster  # noqa: E402
+from execute.cluster_help import Cluster, another, may_mount, seeing  # noqa: E402
 from execute.resume_help import ONE, digest, litter, reached, start, write_spec  # noqa: E402
 
 STOPPED_S = 60
@@ -115,6 +115,24 @@ def client_killed_and_another_run_begun(this):
     this.cluster.wait_for(2)
 
 
+def another_version(this):
+    """A third worker, whose tileconv makes other pixels, is there from the beginning."""
+    this.cluster.add_worker(env=another(this.folder, number="0.0.1"))
+    this.cluster.wait_for(3)
+    with this.begun():
+        pass
+
+
+def another_disk(this):
+    """A third worker, which has a folder of its own in the place of the output, comes among the tiles."""
+    theirs = this.folder / "theirs"
+    theirs.mkdir()
+    with this.begun():
+        this.cluster.add_worker(prefix=seeing(theirs, this.folder / "o.zarr"))
+        this.cluster.wait_for(3)
+    assert list(theirs.iterdir()) == []
+
+
 SCENARIOS = (
     workers_killed,
     worker_stopped,
@@ -122,6 +140,8 @@ SCENARIOS = (
     interrupted_beside_a_stopped_worker,
     scheduler_killed,
     client_killed_and_another_run_begun,
+    another_version,
+    *[another_disk] * may_mount(),
 )
 
 

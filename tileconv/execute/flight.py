@@ -131,10 +131,9 @@ class Flight:
 
     def wait(self) -> None:
         """Return when no worker is at a tile that is waited for, or nothing can be learned of the workers any more."""
-        if self.open():
-            self.halt()
         with suppress(ClusterError):
-            while self.open() and self.crew.threads and not self.hopeless():
+            while self.open() and self.crew.threads and self.client.status == "running" and not self.hopeless():
+                self.halt()
                 self.landed()
 
     def __enter__(self) -> Self:
