@@ -10,6 +10,8 @@ OURS = sorted(path for folder in ("tileconv", "tests", "benchmarks") for path in
 PACKAGE = [path for path in OURS if path.is_relative_to(ROOT / "tileconv")]
 LONGEST = 400
 FORBIDDEN_MODULES = {"pickle", "marshal", "shelve", "dill"}
+BETWEEN_OUR_PROCESSES = {f"tileconv/execute/{name}.py" for name in ("look", "processes", "trust")}
+"""Where pickles go from a process to one that it started, or to a Dask worker: whoever sends them may run code there."""
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "yaml.load", "yaml.unsafe_load", "yaml.full_load", "os.system"}
 
 
@@ -33,7 +35,8 @@ def name(path):
 
 @pytest.mark.parametrize("path", PACKAGE, ids=name)
 def test_nothing_runs_strangers_text(path):
-    assert not list(dangers(ast.parse(path.read_text("utf-8"))))
+    allowed = {"pickle"} if name(path) in BETWEEN_OUR_PROCESSES else set()
+    assert set(dangers(ast.parse(path.read_text("utf-8")))) == allowed
 
 
 def test_dangers_would_be_seen():
