@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -10,11 +9,14 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from distributed import Client
 
 import tileconv
 from tileconv.execute import flight
 
+LONG = os.environ.get("TILECONV_PROFILE") == "long"
+seldom = pytest.mark.skipif(not LONG, reason="tens of seconds; a quick test has a case of it")
 PACKAGE = Path(tileconv.__file__).parent
 DASK = Path(sys.executable).with_name("dask")
 
@@ -52,14 +54,9 @@ class Cluster:
                 time.sleep(0.05)  # leave the processor to the cluster
 
     def stop(self):
-        for process in (*self.workers, self.scheduler):  # a worker without its scheduler would look for it
-            process.terminate()
-            process.send_signal(signal.SIGCONT)  # one that a test stopped hears of it then
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        for process in (*self.workers, self.scheduler):
+            process.kill()
+            process.wait()
         self.reader.join()
         self.scheduler.stderr.close()
 

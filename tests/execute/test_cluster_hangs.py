@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from execute.cluster_help import after, eventually, hanging, running, wake
+from execute.cluster_help import after, eventually, hanging, running, seldom, wake
 from execute.resume_help import ONE, TWO, digest, done, litter, start, write_spec
 
 import tileconv
@@ -38,7 +38,7 @@ def expected(folder, stages):
     return digest(folder / "threads" / "o.zarr" / "0")
 
 
-@pytest.mark.parametrize("stages", [ONE, TWO], ids=["one pass", "two passes"])
+@pytest.mark.parametrize("stages", [ONE, pytest.param(TWO, marks=seldom)], ids=["one pass", "two passes"])
 def test_a_tile_that_hangs_is_made_elsewhere_and_its_worker_comes_too_late(tmp_path, cluster, impatient, stages):
     """The run does not wait for it; what it stores in the end reaches nothing."""
     report = tileconv.run(write_spec(tmp_path, stages, run={"executor": cluster.address}))
@@ -53,6 +53,7 @@ def test_a_tile_that_hangs_is_made_elsewhere_and_its_worker_comes_too_late(tmp_p
     assert not tileconv.verify(tmp_path / "o.zarr").damages
 
 
+@seldom
 def test_a_stopped_worker_is_gone_on_without(tmp_path, cluster, impatient, monkeypatch):
     """It may hold the job that others wait for, and receipts that nobody can fetch."""
     (cluster.folder / "hang").unlink()
@@ -62,6 +63,7 @@ def test_a_stopped_worker_is_gone_on_without(tmp_path, cluster, impatient, monke
     assert digest(tmp_path / "o.zarr" / "0") == expected(tmp_path, ONE)
 
 
+@seldom
 def test_an_interrupt_does_not_wait_for_a_worker_that_hangs(tmp_path, cluster, impatient, monkeypatch):
     monkeypatch.setattr(flight, "LATE_S", 600)
     after(monkeypatch, 20, lambda: os.kill(os.getpid(), signal.SIGINT))
@@ -75,6 +77,7 @@ def test_an_interrupt_does_not_wait_for_a_worker_that_hangs(tmp_path, cluster, i
     assert tileconv.run(spec).kept == kept
 
 
+@seldom
 def test_a_worker_of_a_killed_client_cannot_write_into_the_next_run(tmp_path, cluster):
     write_spec(tmp_path, TWO, run={"executor": cluster.address})
     with start(tmp_path) as process:

@@ -6,7 +6,7 @@ import signal
 import sys
 
 import pytest
-from execute.cluster_help import Wrapped, running
+from execute.cluster_help import Wrapped, running, seldom
 from execute.resume_help import ONE, TWO, digest, done, finish, litter, signalled, write_spec
 
 import tileconv
@@ -17,12 +17,6 @@ from tileconv.execute.status import status
 from tileconv.sources.open import open_source
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("cluster")) as made:
-        yield made.address
-
-
 @pytest.fixture
 def mortal(tmp_path):
     """A cluster whose workers a test may end."""
@@ -31,7 +25,9 @@ def mortal(tmp_path):
         yield made
 
 
-@pytest.mark.parametrize(("stages", "lines"), [(ONE, 5), (TWO, 125)], ids=["first pass", "second pass"])
+@pytest.mark.parametrize(
+    ("stages", "lines"), [(ONE, 5), pytest.param(TWO, 125, marks=seldom)], ids=["first pass", "second pass"]
+)
 def test_stopped_and_gone_on_with(tmp_path, cluster, stages, lines):
     write_spec(tmp_path, stages, run={"executor": cluster})
     code, out, err = signalled(tmp_path, signal.SIGINT, lines)
@@ -48,6 +44,7 @@ def test_stopped_and_gone_on_with(tmp_path, cluster, stages, lines):
     assert digest(tmp_path / "o.zarr" / "0") == made
 
 
+@seldom
 @pytest.mark.parametrize("method", ["windows", "overlap"])
 def test_all_workers_lost(tmp_path, mortal, monkeypatch, method):
     """They end after a tile is done and before its receipt is fetched, which then exists nowhere."""
@@ -107,6 +104,7 @@ def planned(folder, executor):
     return tileconv.plan(spec), open_source(str(folder / "a.tif"))
 
 
+@seldom
 def test_a_full_disk_of_a_worker_ends_the_run_though_it_should_keep_going(tmp_path):
     plan, source = planned(tmp_path, "processes")
     with pytest.raises(SourceError, match="cannot read") as caught:
@@ -115,6 +113,7 @@ def test_a_full_disk_of_a_worker_ends_the_run_though_it_should_keep_going(tmp_pa
     assert 0 < status(tmp_path / "o.zarr").failed < 110
 
 
+@seldom
 @pytest.mark.parametrize("who", ["workers", "scheduler"])
 def test_code_that_a_cluster_lacks_is_named(tmp_path, who):
     known = {} if who == "workers" else {"PYTHONPATH": os.pathsep.join(sys.path)}

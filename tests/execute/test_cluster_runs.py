@@ -10,7 +10,7 @@ import pytest
 import strategies
 import yaml
 from distributed import Client, LocalCluster
-from execute.cluster_help import Wrapped, running
+from execute.cluster_help import Wrapped, seldom
 from execute.resume_help import ONE, done, history, write_spec
 from properties.runs_help import complete, pipeline, run, tiled, windows, write_tiff
 
@@ -27,12 +27,6 @@ TWO = [
 ]
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("cluster")) as made:
-        yield made.address
-
-
 @pytest.fixture
 def image():
     return strategies.pixels((203, 331), "uint16", 0)
@@ -43,8 +37,16 @@ def source(tmp_path, image):
     return write_tiff(tmp_path / "a.tif", image, tile=64)
 
 
-@pytest.mark.parametrize("method", ["windows", "overlap"])
-@pytest.mark.parametrize("stages", [CHAIN, TWO], ids=["one pass", "two passes"])
+@pytest.mark.parametrize(
+    ("method", "stages"),
+    [
+        ("windows", CHAIN),
+        ("overlap", TWO),
+        pytest.param("overlap", CHAIN, marks=seldom),
+        pytest.param("windows", TWO, marks=seldom),
+    ],
+    ids=["windows-one pass", "overlap-two passes", "overlap-one pass", "windows-two passes"],
+)
 def test_the_same_bytes(tmp_path, cluster, source, image, method, stages):
     made, report = run(tiled(stages, 64, run={"executor": cluster, "halo_method": method}), source, tmp_path)
     assert made.tobytes() == windows(tiled(stages, None), image)[0].tobytes()
@@ -53,7 +55,7 @@ def test_the_same_bytes(tmp_path, cluster, source, image, method, stages):
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.tif", "out.zarr", "out.zarr.tileconv"]
 
 
-@pytest.mark.parametrize("method", ["windows", "overlap"])
+@pytest.mark.parametrize("method", ["windows", pytest.param("overlap", marks=seldom)])
 def test_an_error_of_a_tile_arrives_unchanged(tmp_path, cluster, source, method):
     spec = tiled(TWO, 64, output={"dtype": "uint8", "overflow": "error"})
     spec["run"] |= {"executor": cluster, "halo_method": method}
@@ -95,6 +97,7 @@ def test_clipped_pixels_are_counted_across_workers(tmp_path, cluster, source, im
     assert run(spec, source, tmp_path)[1].counts == windows(tiled(TWO, None, output={"dtype": "uint8"}), image)[1]
 
 
+@seldom
 def test_no_cluster_there(tmp_path, source):
     """From the command line: an error that says what to do, exit code 1, no traceback, nothing that passes for done."""
     spec = pipeline(CHAIN, input_={"path": source}, output={"path": str(tmp_path / "o.zarr")})
@@ -128,6 +131,7 @@ def planned(folder, **words):
     return tileconv.plan(spec), open_source(str(folder / "a.tif"))
 
 
+@seldom
 def test_a_tile_that_ends_its_workers_is_named_and_the_others_are_made(tmp_path):
     deaths = tmp_path / "deaths"
     options = {"n_workers": 2, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}

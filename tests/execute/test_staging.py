@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from execute.resume_help import digest
+from execute.resume_help import ONE, digest, write_spec
 
+import tileconv
 from tileconv import steady
 from tileconv.boxes import Box
 from tileconv.errors import SinkError
@@ -78,3 +79,12 @@ def test_what_a_run_that_was_killed_left(folder):
     folder.check()
     revoke(folder)
     assert [path.name for path in folder.path.iterdir()] == ["plan.json"]
+
+
+def test_a_run_takes_it_away_from_the_workers_of_the_one_before(tmp_path):
+    spec = write_spec(tmp_path, ONE)
+    tileconv.run(spec)
+    place = tmp_path / "o.zarr.tileconv" / ("writing-" + "a" * 32)
+    place.mkdir()
+    tileconv.run(spec)
+    assert not place.exists()

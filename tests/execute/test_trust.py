@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from pickle import dumps
@@ -11,7 +12,7 @@ from pickle import dumps
 import numpy as np
 import pytest
 import strategies
-from execute.cluster_help import Wrapped, after, another, may_mount, running, seeing
+from execute.cluster_help import Wrapped, after, another, may_mount, running, seeing, seldom
 from execute.resume_help import ONE, TWO, digest, done, litter, write_spec
 from PIL import Image
 from properties.runs_help import write_tiff, write_zarr
@@ -20,8 +21,11 @@ import tileconv
 from tileconv.errors import ClusterError, SourceError
 from tileconv.execute import connect, crew
 from tileconv.execute import look as looking
+from tileconv.execute.begin import sinks_of
 from tileconv.execute.ledger import Ledger
 from tileconv.execute.run import run_plan
+from tileconv.execute.trust import admit
+from tileconv.graph.windows import Job
 from tileconv.sources.open import open_source
 
 
@@ -33,7 +37,9 @@ def right(tmp_path):
     return digest(tmp_path / "right" / "o.zarr" / "0")
 
 
-@pytest.mark.parametrize("number", ["0.0.1", None], ids=["another version", "another checkout of it"])
+@pytest.mark.parametrize(
+    "number", [pytest.param("0.0.1", marks=seldom), None], ids=["another version", "another checkout of it"]
+)
 def test_another_code_gets_no_tiles_and_is_named(tmp_path, right, number):
     with running(tmp_path) as cluster:
         cluster.add_worker(env=another(tmp_path, number=number))
@@ -48,6 +54,7 @@ def test_another_code_gets_no_tiles_and_is_named(tmp_path, right, number):
     assert not tileconv.verify(tmp_path / "o.zarr", recompute="5").damages
 
 
+@seldom
 def test_where_all_are_refused_the_run_says_why(tmp_path):
     with running(tmp_path, workers=0) as cluster:
         cluster.add_worker(env=another(tmp_path, number="0.0.1"))
@@ -57,6 +64,7 @@ def test_where_all_are_refused_the_run_says_why(tmp_path):
     assert done(tmp_path) == 0
 
 
+@seldom
 def test_where_only_refused_ones_are_left_the_run_says_why(tmp_path, monkeypatch):
     """Tiles wait for workers that are trusted, never for those that are there."""
     with running(tmp_path, workers=1) as cluster:
@@ -81,6 +89,7 @@ def test_where_only_refused_ones_are_left_the_run_says_why(tmp_path, monkeypatch
     assert not tileconv.verify(tmp_path / "o.zarr", recompute="5").damages
 
 
+@seldom
 @pytest.mark.parametrize("method", ["windows", "overlap"])
 def test_one_that_comes_late_is_looked_at_first(tmp_path, right, monkeypatch, method):
     hear = Ledger.hear
@@ -98,6 +107,7 @@ def test_one_that_comes_late_is_looked_at_first(tmp_path, right, monkeypatch, me
     assert digest(tmp_path / "o.zarr" / "0") == right
 
 
+@seldom
 @pytest.mark.skipif(not may_mount(), reason="needs root")
 @pytest.mark.parametrize("hidden", ["o.zarr", "."], ids=["output", "input and output"])
 def test_another_disk_gets_no_tiles(tmp_path, right, hidden):
@@ -149,6 +159,23 @@ class Elsewhere(Wrapped):
         self.source.check_stored()
 
 
+def test_who_sees_another_output_or_input_is_told(tmp_path):
+    plan = tileconv.plan(write_spec(tmp_path, ONE))
+    run_plan(plan, open_source(tmp_path / "a.tif"))
+    file, source = tmp_path / "o.zarr" / "name", open_source(tmp_path / "a.tif")
+    job = Job(plan.passes[0], source, replace(sinks_of(plan)[0], staging=tmp_path))
+    assert "o.zarr is another folder there than here (No such file" in admit(job, file)
+    file.write_text("another name")
+    assert admit(job, file).endswith("o.zarr is another folder there than here")
+    file.write_text("name")
+    assert admit(job, file) == ""
+    elsewhere = replace(job, sink=replace(job.sink, staging=tmp_path / "not here"))
+    assert admit(elsewhere, file).endswith("not here is another folder there than here")
+    source.fingerprint["size"] += 1
+    assert admit(job, file).endswith("a.tif is another file than the one that was opened")
+
+
+@seldom
 def test_another_input_gets_no_tiles(tmp_path):
     with running(tmp_path, workers=0) as cluster:
         cluster.add_worker(env={"PYTHONPATH": os.pathsep.join(sys.path)})

@@ -1,11 +1,11 @@
 """What happens to a cluster: the run or the same command given again ends in the same bytes."""
 
 import pytest
-from faults.cluster_rounds import SCENARIOS, play, scheduler_killed, workers_killed
+from faults.cluster_rounds import SCENARIOS, play, workers_killed
 from faults.faults_help import LONG
 
-QUICK = (workers_killed, scheduler_killed)
-"""Those that wait for nobody; the others take the limits of ``execute.crew`` and ``execute.flight`` in earnest."""
+QUICK = (workers_killed,)
+"""One that waits for nobody; the others take the limits of ``execute.crew`` and ``execute.flight`` in earnest."""
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS if LONG else QUICK, ids=lambda one: one.__name__)
