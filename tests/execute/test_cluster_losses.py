@@ -25,9 +25,8 @@ def mortal(tmp_path):
         yield made
 
 
-@pytest.mark.parametrize(
-    ("stages", "lines"), [(ONE, 5), pytest.param(TWO, 125, marks=seldom)], ids=["first pass", "second pass"]
-)
+@seldom
+@pytest.mark.parametrize(("stages", "lines"), [(ONE, 5), (TWO, 125)], ids=["first pass", "second pass"])
 def test_stopped_and_gone_on_with(tmp_path, cluster, stages, lines):
     write_spec(tmp_path, stages, run={"executor": cluster})
     code, out, err = signalled(tmp_path, signal.SIGINT, lines)
