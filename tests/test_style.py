@@ -11,7 +11,7 @@ PACKAGE = [path for path in OURS if path.is_relative_to(ROOT / "tileconv")]
 LONGEST = 400
 FORBIDDEN_MODULES = {"pickle", "marshal", "shelve", "dill"}
 BETWEEN_OUR_PROCESSES = {f"tileconv/execute/{name}.py" for name in ("look", "processes", "trust")}
-"""Where pickles go from a process to one that it started, or to a Dask worker: whoever sends them may run code there."""
+"""Where pickles go from a process to one that it started, or to a Dask worker: the sender may run code there."""
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "yaml.load", "yaml.unsafe_load", "yaml.full_load", "os.system"}
 
 
