@@ -14,6 +14,8 @@ from statistics import median
 from typing import Any, Self
 from uuid import uuid4
 
+import numpy as np
+
 from tileconv.boxes import Box
 from tileconv.errors import ClusterError, TileconvError
 from tileconv.execute.connect import PoisonError, result_of
@@ -188,7 +190,9 @@ class Tiles(Flight):
         # one prefix in the scheduler for all runs, and a group for each pass
         batch.key, batch.tries = (f"tile-{self.token}", next(self.numbers)), batch.tries + 1
         words = {"key": batch.key, "workers": among, "pure": False}
-        self.add(self.client.submit(_each, self.token, self.shared, batch.tiles, **words), batch)
+        # one block of memory, because the scheduler's log of messages keeps the last 1,000 to every worker
+        numbers = np.array([(tile.start, tile.stop) for tile in batch.tiles])
+        self.add(self.client.submit(_each, self.token, self.shared, numbers, **words), batch)
 
     def look(self) -> None:
         """See who of the workers is there, and give the tiles that hang at one to another as well."""
@@ -271,8 +275,9 @@ def _halt(token: str) -> None:
     _halted.add(token)
 
 
-def _each(token: str, job: Job, tiles: list[Box]) -> list[Outcome]:
-    """On a worker: make *tiles*, or those that begin before their flight is halted."""
+def _each(token: str, job: Job, numbers: np.ndarray) -> list[Outcome]:
+    """On a worker: make the tiles with starts and stops *numbers*, or those that begin before the flight is halted."""
+    tiles = (Box(tuple(start), tuple(stop)) for start, stop in numbers.tolist())
     return [attempt(job, tile) for tile in tiles if token not in _halted]
 
 
