@@ -16,7 +16,7 @@ import tileconv
 from tileconv.execute import flight
 
 LONG = os.environ.get("TILECONV_PROFILE") == "long"
-seldom = pytest.mark.skipif(not LONG, reason="tens of seconds; a quick test has a case of it")
+seldom = pytest.mark.skipif(not LONG, reason="tens of seconds on a cluster: TILECONV_PROFILE=long")
 PACKAGE = Path(tileconv.__file__).parent
 DASK = Path(sys.executable).with_name("dask")
 
