@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
@@ -53,3 +54,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for name, count in sorted(rounds.items()):
         if count < ROUNDS:
             terminalreporter.write_line(f"{count * EXAMPLES['long']:,} examples: {name}")
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a cluster of two workers, which tests of runs share."""
+    from execute.cluster_help import running  # which imports distributed
+
+    with running(tmp_path_factory.mktemp("cluster")) as made:
+        yield made.address
