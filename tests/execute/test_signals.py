@@ -64,7 +64,7 @@ def test_moments_of_a_run(tmp_path, executor):
     assert litter(tmp_path) == []
 
 
-@pytest.mark.skipif(not LONG, reason="minutes")
+@pytest.mark.skipif(not LONG, reason="minutes: TILECONV_PROFILE=long")
 @pytest.mark.parametrize("words", ["verify o.zarr", "verify o.zarr --recompute 9", "status o.zarr", "plan p.yaml",
                                    "check p.yaml", "picture o.zarr -o p.png", "rerun o.zarr --overwrite", "--help",
                                    "sample --size 3000x2000 s.tif --overwrite", "calibrate -o costs.json"])  # fmt: skip
