@@ -29,7 +29,7 @@ demo: demo/edges.png demo/hubble.png
 	@echo "picture     demo/edges.png (of the photograph: demo/hubble.png)"
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 $(TESTS)
 
 test-long: $(VENV)/.test
 	TILECONV_PROFILE=long TILECONV_SHARD=$(SHARD) $(BIN)/python -m pytest -n 2 --timeout 1800

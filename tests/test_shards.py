@@ -1,9 +1,6 @@
 """The long profile in parts: everything in exactly one shard, and examples in rounds within a budget."""
 
-import os
-import subprocess
 import sys
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import conftest
@@ -13,8 +10,6 @@ from hypothesis import strategies as st
 
 from tests.fuzz import loop
 from tests.shards import shard
-
-ROOT = Path(__file__).parent.parent
 
 
 @given(st.integers(0, 50), st.integers(1, 12))
@@ -30,18 +25,11 @@ def test_what_is_no_shard_is_refused(text):
         shard([1], text)
 
 
-def collected(text):
-    """Return the names of the tests of one file that pytest keeps."""
-    words = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider", "tests/test_boxes.py"]
-    made = subprocess.run(words, cwd=ROOT, env=os.environ | {"TILECONV_SHARD": text}, capture_output=True, text=True)
-    assert made.returncode == 0, made.stderr
-    return [line for line in made.stdout.splitlines() if "::" in line]
-
-
-def test_pytest_keeps_every_test_in_exactly_one_shard():
-    whole, parts = collected("1/1"), [collected("1/2"), collected("2/2")]
-    assert all(parts)
-    assert sorted(parts[0] + parts[1]) == sorted(whole)
+def test_pytest_keeps_the_tests_of_its_shard(monkeypatch):
+    monkeypatch.setenv("TILECONV_SHARD", "2/3")
+    items = list("abcde")
+    conftest.pytest_collection_modifyitems(items)
+    assert items == ["b", "e"]
 
 
 def test_a_fuzzer_checks_every_input_in_exactly_one_shard(tmp_path, monkeypatch, capfd):

@@ -10,7 +10,7 @@ from tests.audit import oracle
 from tests.audit.chains import case
 from tests.audit.judge import Doubtful, Wrong, judge
 
-CHAINS = {"quick": 100, "ci": 600}.get(os.environ.get("TILECONV_PROFILE", "quick"), 2000)
+CHAINS = {"quick": 50, "ci": 600}.get(os.environ.get("TILECONV_PROFILE", "quick"), 2000)
 
 
 def test_random_chains():

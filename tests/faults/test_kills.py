@@ -12,7 +12,7 @@ from faults.faults_help import LONG
 import tileconv
 from tileconv.execute.local import AHEAD
 
-ROUNDS = 200 if LONG else 20
+ROUNDS = 200 if LONG else 6
 WORKERS = 2
 
 
