@@ -1,6 +1,5 @@
 """Runs on a real Dask cluster: a scheduler and two workers, each a process of its own, on the loopback."""
 
-import os
 import subprocess
 import sys
 
@@ -10,7 +9,7 @@ import pytest
 import strategies
 import yaml
 from distributed import Client, LocalCluster
-from execute.cluster_help import Wrapped, seldom
+from execute.cluster_help import Deadly, seldom
 from execute.resume_help import ONE, done, history, write_spec
 from properties.runs_help import complete, pipeline, run, tiled, windows, write_tiff
 
@@ -111,18 +110,6 @@ def test_no_cluster_there(tmp_path, source):
     assert "run.executor: processes" in done.stderr
     assert "Traceback" not in done.stderr
     assert not complete(tmp_path / "o.zarr")
-
-
-class Deadly(Wrapped):
-    """Ends its process where a pixel is read, and notes that in a file."""
-
-    def read(self, box):
-        at, deaths = self.words
-        if all(a <= x < b for a, x, b in zip(box.start, at, box.stop, strict=True)):
-            with deaths.open("a", encoding="ascii") as file:
-                file.write("x")
-            os._exit(1)
-        return self.source.read(box)
 
 
 def planned(folder, **words):

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from execute.cluster_help import Wrapped
+from execute.cluster_help import Deadly, Wrapped
 from execute.resume_help import ONE, TWO, digest, done, finish, history, litter, reached, signalled, start, write_spec
 
 import tileconv
@@ -87,18 +87,6 @@ def test_a_script_without_a_main_guard(tmp_path, given):
     command, text = ([sys.executable, "s.py"], None) if given == "a file" else ([sys.executable, "-"], code)
     ran = subprocess.run(command, input=text, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "110\n", "")
-
-
-class Deadly(Wrapped):
-    """Ends its process where a pixel is read, and notes that in a file."""
-
-    def read(self, box):
-        at, deaths = self.words
-        if all(a <= x < b for a, x, b in zip(box.start, at, box.stop, strict=True)):
-            with deaths.open("a", encoding="ascii") as file:
-                file.write("x")
-            os.kill(os.getpid(), signal.SIGKILL)
-        return self.source.read(box)
 
 
 def test_a_tile_that_ends_its_processes_is_named_and_the_others_are_made(tmp_path):

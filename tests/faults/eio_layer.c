@@ -109,32 +109,21 @@ static int bad(unsigned call, int fd) {
     return *path && fails(call, path);
 }
 
-#define OPENS(n)                                                                                                       \
-    int n(const char *p, int flags, ...) {                                                                             \
+#define AT int at,
+#define OPENS(n, before, words)                                                                                        \
+    int n(before const char *p, int flags, ...) {                                                                      \
         REAL(n);                                                                                                       \
         va_list a;                                                                                                     \
         va_start(a, flags);                                                                                            \
         int mode = va_arg(a, int);                                                                                     \
         va_end(a);                                                                                                     \
         if (fails(OPEN, p)) return -1;                                                                                 \
-        int fd = real(p, flags, mode);                                                                                 \
+        int fd = real words;                                                                                           \
         keep(fd, p);                                                                                                   \
         return fd;                                                                                                     \
     }
-OPENS(open) OPENS(open64)
-#define OPENSAT(n)                                                                                                     \
-    int n(int at, const char *p, int flags, ...) {                                                                     \
-        REAL(n);                                                                                                       \
-        va_list a;                                                                                                     \
-        va_start(a, flags);                                                                                            \
-        int mode = va_arg(a, int);                                                                                     \
-        va_end(a);                                                                                                     \
-        if (fails(OPEN, p)) return -1;                                                                                 \
-        int fd = real(at, p, flags, mode);                                                                             \
-        keep(fd, p);                                                                                                   \
-        return fd;                                                                                                     \
-    }
-OPENSAT(openat) OPENSAT(openat64)
+OPENS(open, , (p, flags, mode)) OPENS(open64, , (p, flags, mode))
+OPENS(openat, AT, (at, p, flags, mode)) OPENS(openat64, AT, (at, p, flags, mode))
 int close(int fd) { REAL(close); keep(fd, NULL); return real(fd); }
 
 #define STATS(n, s) int n(const char *p, struct s *b) { REAL(n); return fails(STAT, p) ? -1 : real(p, b); }
