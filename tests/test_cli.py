@@ -106,7 +106,18 @@ def test_paths_are_relative_to_the_spec(folder, call, monkeypatch):
 
 
 def test_check(folder, call):
-    assert call("check", "p.yaml") == (0, "p.yaml: fine, 2 stages\n", "")
+    told = f"""p.yaml: fine, 2 stages
+input    {folder / "a.tif"}: y=70 x=90, uint8
+output   {folder / "o.zarr"}: free
+"""
+    assert call("check", "p.yaml") == (0, told, "")
+    (folder / "o.zarr").mkdir()
+    assert "o.zarr: exists: it is resumed if it is of this pipeline" in call("check", "p.yaml")[1]
+    code, out, err = call("check", "p.yaml", "-i", "gone.tif")
+    assert (code, out) == (1, "p.yaml: fine, 2 stages\n")
+    assert "gone.tif: expected a TIFF" in err
+    code, out, err = call("check", "p.yaml", "-o", "p.yaml/o.zarr")
+    assert (code, "is no folder that can be written to" in err) == (1, True)
     (folder / "bad.yaml").write_text(SPEC.replace("sigma: 1", "sigmo: 1").replace("sobel", "sobal"))
     code, out, err = call("check", "bad.yaml")
     assert (code, out) == (2, "")
@@ -221,7 +232,7 @@ def test_the_module_is_a_command(folder):
     """A process of its own: what the shell sees."""
     command = [sys.executable, "-m", "tileconv"]
     done = subprocess.run([*command, "check", "p.yaml"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "p.yaml: fine, 2 stages\n", "")
+    assert (done.returncode, done.stdout[:23], done.stderr) == (0, "p.yaml: fine, 2 stages\n", "")
     done = subprocess.run([*command, "run", "p.yaml", "-i", "gone.tif"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: ")

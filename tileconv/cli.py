@@ -152,9 +152,13 @@ def status(output: Annotated[Path, typer.Argument(help="The output of a run.")],
 
 @app.command()
 def check(spec: Spec, set_: Set = None, input_: Input = None, output: Output = None) -> None:
-    """Check a pipeline file and print every problem at once."""
+    """Check a pipeline file, print every problem at once, and look at its input and where its output will lie."""
     loaded = _load(spec, set_, input_, output)
     print_(f"{spec}: fine, {len(loaded.stages)} stage{'s' * (len(loaded.stages) != 1)}")
+    from tileconv.execute.places import looked
+
+    for line in looked(loaded):
+        print_(line)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from typing import Any
 
 from tileconv import steady
 from tileconv.errors import ResumeError, SinkError, SourceError
+from tileconv.execute.places import source_of
 from tileconv.execute.progress import Progress
 from tileconv.execute.provenance import libraries, read_provenance
 from tileconv.execute.run import Report, run_plan
@@ -19,7 +20,6 @@ from tileconv.execute.what import first_difference
 from tileconv.planning.build import make_plan
 from tileconv.planning.model import Plan
 from tileconv.sinks.files import sink_errors
-from tileconv.sources.open import open_source
 from tileconv.sources.source import Source
 from tileconv.spec import PipelineSpec, spec_from_mapping
 
@@ -77,16 +77,8 @@ def rerun(
 
 
 def planned(spec: PipelineSpec) -> tuple[Plan, Source]:
-    """Return the plan of a pipeline, and its source opened; reads no pixel."""
-    file = spec.input
-    source = open_source(
-        file.path,
-        series=file.series,
-        level=file.level,
-        axes=file.axes,
-        missing_chunks=file.missing_chunks,
-        max_chunk=spec.run.max_chunk,
-    )
+    """Return the plan of a pipeline, and its source opened; decodes one part of it at most, to see that it can be."""
+    source = source_of(spec)
     return make_plan(spec, source.info, cache_bytes=source.cache_bytes), source
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from tileconv.boxes import AXES, Box
+from tileconv.boxes import AXES, Box, default_axes
 from tileconv.errors import SourceError
 from tileconv.sources.source import AXIS_LIMIT, Pixels, Window
 
@@ -57,6 +57,37 @@ class AxisMap:
         return np.ascontiguousarray(moved.reshape(moved.shape[: len(self.order)]))
 
 
+def assumed_axes(shape: Sequence[int], given: str | None, where: str = "") -> str:
+    """Return the last letters of ``tczyx`` for an array that names no axes.
+
+    Raises
+    ------
+    SourceError
+        If the last axis is as long as colours are many, and the user has not *given* the names.
+
+    Examples
+    --------
+    >>> assumed_axes((20, 30), None), assumed_axes((5, 20, 30), None), assumed_axes((20, 30, 3), "yxc")
+    ('yx', 'zyx', 'zyx')
+    """
+    names = default_axes(len(shape))
+    if given is None:
+        _refuse_colour(shape, names, where)
+    return names
+
+
+def _refuse_colour(shape: Sequence[int], names: str, where: str) -> None:
+    """Raise SourceError if the last of three axes or more, taken as x, may be colour."""
+    if len(shape) > 2 and shape[-1] in (3, 4):
+        spatial = "tzyx"[1 - len(shape) :]
+        raise SourceError(
+            f"the last axis of {tuple(shape)} is {shape[-1]} long and may be colour, and nothing names it",
+            where=where,
+            why="a kernel must not mix colours",
+            fix=f"Set input.axes: {spatial}c if it is, or input.axes: {names} if it is not.",
+        )
+
+
 def map_axes(
     found: Sequence[str], shape: Sequence[int], override: str | None, where: str
 ) -> tuple[AxisMap, tuple[str, ...]]:
@@ -92,6 +123,8 @@ def map_axes(
             if not letter and shape[i] != 1 and free:
                 letters[i] = free[0]
                 notes += (f"axis {i} ({found[i] or 'without a name'}, {shape[i]} long) is taken as {free[0]}",)
+        if notes and letters[-1] == "x":
+            _refuse_colour(shape, "".join(letters), where)
     named = [(AXES.index(a), i) for i, a in enumerate(letters) if a]
     axes = "".join(AXES[k] for k, _ in sorted(named))
     unnamed = any(not a and n != 1 for a, n in zip(letters, shape, strict=True))

@@ -7,12 +7,12 @@ from typing import Literal
 
 from tileconv import steady
 from tileconv.errors import SourceError
+from tileconv.sources.folders import is_store
+from tileconv.sources.kinds import EXPECTED, HEAD_BYTES, no_store, not_read, nothing
 from tileconv.sources.source import CHUNK_LIMIT_BYTES, Source, reading
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PICTURE_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
-ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
-EXPECTED = "a TIFF, PNG, JPEG or .npy file, or a Zarr folder"
 
 
 def open_source(
@@ -49,32 +49,28 @@ def open_source(
     with reading(where, "opening"):
         found, folder, plain = steady.exists(path), steady.is_folder(path), steady.is_file(path)
     if not found:
-        raise SourceError(f"expected {EXPECTED}, found nothing", where=where, fix=f"Check the path {str(given)!r}.")
+        with reading(where, "opening"):
+            raise nothing(path, str(given))
     if folder:
         with reading(where, "opening"):
-            zarr = any(steady.is_file(path / name) for name in ZARR_FILES)
-        if not zarr:
-            raise SourceError(
-                f"expected {EXPECTED}, found a folder without {', '.join(ZARR_FILES)}",
-                where=where,
-                fix="Give the folder of the image itself.",
-            )
+            if not is_store(path):
+                raise no_store(path)
         from tileconv.sources.zarr import ZarrSource  # zarr and tifffile: a fifth and a tenth of a second
 
         return ZarrSource(path, series=series, level=level, axes=axes, missing_chunks=missing_chunks, max_chunk=most)
     if not plain:
         raise SourceError(f"expected {EXPECTED}, found a device or a pipe", where=where)
     with reading(where, "opening"), steady.opened(path) as file:
-        magic = file.read(8)
-    if magic.startswith(TIFF_MAGIC):
+        head = file.read(HEAD_BYTES)
+    if head.startswith(TIFF_MAGIC):
         from tileconv.sources.tiff import TiffSource
 
         return TiffSource(path, series=series, level=level, axes=axes, missing_chunks=missing_chunks, max_chunk=most)
     from tileconv.sources.raster import NpySource, PictureSource
 
-    picture = magic.startswith(PICTURE_MAGIC)
-    if not picture and not magic.startswith(b"\x93NUMPY"):
-        raise SourceError(f"expected {EXPECTED}, found a file that begins with {magic!r}", where=where)
+    picture = head.startswith(PICTURE_MAGIC)
+    if not picture and not head.startswith(b"\x93NUMPY"):
+        raise not_read(path, head)
     if series or level:
         raise SourceError(f"the file has one image only, found series {series}, level {level}", where=where)
     return PictureSource(path, axes=axes, max_chunk=most) if picture else NpySource(path, axes=axes)

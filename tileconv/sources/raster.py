@@ -18,10 +18,10 @@ import numpy as np
 from PIL import Image
 
 from tileconv import steady
-from tileconv.boxes import Box, default_axes
+from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.images import ImageInfo
-from tileconv.sources.axes import map_axes
+from tileconv.sources.axes import assumed_axes, map_axes
 from tileconv.sources.cache import Cache
 from tileconv.sources.source import (
     CHUNK_LIMIT_BYTES,
@@ -74,8 +74,9 @@ class NpySource:
         count = len(stored)
         if not 2 <= count <= 5:
             raise SourceError(f"expected 2 to 5 axes, found shape {stored}", where=self.where)
-        guess = () if axes or count == 2 else (f"the file names no axes: {default_axes(count)} is assumed",)
-        self._map, guessed = map_axes(default_axes(count), stored, axes, self.where)
+        names = assumed_axes(stored, axes, self.where)
+        guess = () if axes or count == 2 else (f"the file names no axes: {names} is assumed",)
+        self._map, guessed = map_axes(names, stored, axes, self.where)
         self._turned = fortran  # the same bytes with the axes the other way round
         self._shape = stored[::-1] if self._turned else stored
         shape = self._map.of_file(stored)
@@ -130,8 +131,9 @@ class PictureSource:
             warnings.simplefilter("ignore")  # of many pixels, and of damaged EXIF
             with steady.opened(path) as file, Image.open(file, formats=("PNG", "JPEG")) as picture:
                 size, mode = picture.size, picture.mode
+                frames = getattr(picture, "n_frames", 1)
                 # Pillow decodes a whole PNG to look for tags behind the pixels
-                turned = picture.getexif().get(274, 1) if picture.format == "JPEG" else 1
+                turned = picture.getexif().get(274, 1) if picture.format != "PNG" else 1
                 self._palette = None
                 if mode in ("P", "PA"):
                     self._palette = "RGBA" if mode == "PA" or "transparency" in picture.info else "RGB"
@@ -154,6 +156,8 @@ class PictureSource:
             raise SourceError(f"expected gray, RGB or a palette, found mode {mode}", where=self.where)
         shape = (size[1], size[0]) if channels == 1 else (size[1], size[0], channels)
         notes = [f"the palette is applied: pixels are {self._palette}"] if self._palette else []
+        if frames > 1:
+            notes.append(f"the first of {frames} pictures in the file is read")
         if channels in (2, 4):
             notes.append("the alpha sample is filtered like a colour")
         if turned != 1:

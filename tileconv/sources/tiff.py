@@ -34,14 +34,17 @@ from tileconv.sources.source import (
     reading,
     stamp_of,
 )
+from tileconv.sources.tiff_choices import choose
 from tileconv.sources.tiff_guard import check_segment
-from tileconv.sources.tiff_layout import Layout, find_series, lay_out, open_tiff
+from tileconv.sources.tiff_layout import Layout, lay_out, open_tiff
 from tileconv.sources.tiff_metadata import nodata_of, pixel_size
 
 CALL_BYTES = 2**14
 """Bytes that are read in vain rather than make another call of the system."""
 LARGE_BYTES = 2**26
-"""A compressed segment of more decoded bytes is worth a note."""
+"""A compressed segment of more decoded bytes is worth a note, and too large to be tried."""
+TRIED = 3
+"""Segments, spread over the image, of which one must decode when the file is opened."""
 BAND_BYTES = 2**20
 """Bytes of uncompressed rows that are read at once, so that a read needs little memory beside its result."""
 
@@ -102,9 +105,9 @@ class TiffSource:
         self._key = (self._recipe, *self._stamp, *self.fingerprint.values())
         self._missing = missing_chunks
         with reading(self.where, "opening as TIFF"), open_tiff(path) as (file, said):
-            base, found = find_series(file, series, level, self.where)
+            base, found, others = choose(file, series, level, self.where)
             layout = lay_out(file, found, self.where, max_chunk)
-            notes = [*said, *_remarks(found.keyframe, found.kind, layout, self.where)]
+            notes = [*others, *said, *_remarks(found.keyframe, found.kind, layout, self.where)]
             if any(code in base.keyframe.tags for code in _GEOREFERENCING):  # which overviews do not repeat
                 notes.append("georeferencing tags are not carried to the output")
             nodata, more = nodata_of(found.keyframe)
@@ -134,7 +137,9 @@ class TiffSource:
             (*notes, *more, *guessed),
         )
         with reading(self.where, "opening as TIFF"), _OPENING:
-            _OPENED.get(self._key, lambda: _Opened(path, layout))
+            opened = _OPENED.get(self._key, lambda: _Opened(path, layout))
+        if not layout.plain and prod(layout.segment) * layout.dtype.itemsize <= LARGE_BYTES:
+            self._try(opened)
 
     def read(self, box: Box, reads: Reads | None = None) -> Pixels:
         """Return the pixels of *box*; see ``Source.read``."""
@@ -172,7 +177,7 @@ class TiffSource:
     def _open(self) -> _Opened:
         one = self._recipe
         with reading(self.where, "opening as TIFF"), open_tiff(one.path) as (file, _):
-            found = find_series(file, one.series, one.level, self.where)[1]
+            found = choose(file, one.series, one.level, self.where)[1]
             return _Opened(one.path, lay_out(file, found, self.where, one.max_chunk))
 
     def _read_slab(
@@ -253,10 +258,30 @@ class TiffSource:
         except Exception as error:
             found = str(error) if isinstance(error, SourceError) else f"{type(error).__name__}: {error}"
             raise self._damaged(page, index, found) from error
-        if not isinstance(segment, np.ndarray) or segment.ndim != 4 or segment.dtype != layout.dtype:
-            raise self._damaged(page, index, f"expected {layout.dtype}, decoded to {getattr(segment, 'dtype', None)}")
+        kind = getattr(segment, "dtype", None)
+        bits = layout.dtype.kind == "b" and kind == np.uint8  # as decoders of fax hand them out
+        if not isinstance(segment, np.ndarray) or segment.ndim != 4 or (kind != layout.dtype and not bits):
+            raise self._damaged(page, index, f"expected {layout.dtype}, decoded to {kind}")
         segment.flags.writeable = False
         return segment
+
+    def _try(self, opened: _Opened) -> None:
+        """Decode one segment, so that what no decoder here reads is refused before a run; others if it is damaged."""
+        present = ~opened.layout.missing
+        spread = np.linspace(0, present.size - 1, TRIED).astype(int)
+        errors = []
+        for number in dict.fromkeys(int(n) for n in (*spread, present.argmax()) if present.flat[n]):
+            try:
+                self._decode(opened, *divmod(number, present.shape[1]))
+            except SourceError as error:
+                errors.append(error.problem)
+            else:
+                return
+        raise SourceError(
+            f"{opened.layout.codec} cannot be read: {errors[0]}",
+            where=self.where,
+            fix="The file is damaged, or of a variant that is not supported: write it again with another program.",
+        )
 
     def _pread(self, opened: _Opened, count: int, offset: int, page: int, index: int) -> bytes:
         """Return exactly *count* bytes; one call of the system may return fewer."""

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from tileconv import steady
 from tileconv.errors import SourceError
+from tileconv.sources.tiff_choices import own_images
+from tileconv.sources.tiff_decode import whole
 from tileconv.sources.tiff_guard import check_pages
-from tileconv.sources.tiff_metadata import check_descriptions, check_ome
+from tileconv.sources.tiff_metadata import check_ome
 
 SEGMENT_LIMIT = 2**26
 """Strips and tiles of one image; 2**26 tiles of 256 x 256 are 4 terapixels."""
@@ -65,6 +67,7 @@ class Layout:
     dtype: np.dtype[np.generic]
     byteorder: str
     decode: Callable[..., Any]
+    codec: str
     ends: bytes
     tables: tuple[bytes | None, ...]
     header: bytes | None
@@ -83,7 +86,7 @@ class Layout:
 
 @contextmanager
 def open_tiff(path: Path) -> Iterator[tuple[Any, list[str]]]:
-    """Yield the parsed file, and the list to which tifffile's own warnings are added.
+    """Yield the parsed file, its OME-XML that of the images in it alone, and the list of what there is to say.
 
     tifffile is not thread-safe, and logs where it guesses: one file is parsed at a time, and the guesses become notes.
     """
@@ -99,27 +102,18 @@ def open_tiff(path: Path) -> Iterator[tuple[Any, list[str]]]:
         logger = logging.getLogger("tifffile")
         logger.addHandler(handler)
         try:
-            with steady.opened(path) as opened, tifffile.TiffFile(opened, name=steady.resolve(path).name) as file:
+            with steady.opened(path) as opened:
+                file = tifffile.TiffFile(opened, name=steady.resolve(path).name)
+                check_pages(file, str(path))
+                root = check_ome(file, str(path))
+                xml, notes = (None, []) if root is None else own_images(file, root, str(path))
+                said += notes
+                if xml is not None:
+                    opened.seek(0)
+                    file = tifffile.TiffFile(opened, name=file.filename, omexml=xml)
                 yield file, said
         finally:
             logger.removeHandler(handler)
-
-
-def find_series(file: Any, series: int, level: int, where: str) -> tuple[Any, Any]:
-    """Return series *series* and its pyramid level *level*, both as tifffile's objects."""
-    check_pages(file, where)
-    check_ome(file, where)
-    every = file.series() if callable(file.series) else file.series
-    if not 0 <= series < len(every):
-        raise SourceError(f"expected a series of 0 to {len(every) - 1}, found {series}", where=where)
-    base = every[series]
-    if not 0 <= level < len(base.levels):
-        shapes = ", ".join(str(tuple(one.shape)) for one in base.levels)
-        raise SourceError(f"expected a level of 0 to {len(base.levels) - 1} ({shapes}), found {level}", where=where)
-    if base.is_multifile:
-        raise SourceError("the image is spread over several files, which is not supported", where=where)
-    check_descriptions(base, where)
-    return base, base.levels[level]
 
 
 def lay_out(file: Any, found: Any, where: str, max_chunk: int) -> Layout:
@@ -175,12 +169,12 @@ def lay_out(file: Any, found: Any, where: str, max_chunk: int) -> Layout:
         bits=key.bitspersample,
         dtype=key.dtype,
         byteorder=key.parent.byteorder,
-        decode=key.decode,
+        decode=whole(key),
+        codec=_check_codec(key, where),
         ends=b"\xff\xd9" if key.compression == 7 and key.jpegheader is None else b"",
         tables=tables,
         header=key.jpegheader,
     )
-    _check_codec(key, where)
     _check_segments(layout, file.filehandle.size, max_chunk, where)
     return layout
 
@@ -232,12 +226,14 @@ def _segments(
     return np.array(offsets, np.int64), np.array(counts, np.int64), tuple(tables)
 
 
-def _check_codec(key: Any, where: str) -> None:
+def _check_codec(key: Any, where: str) -> str:
+    """Return the name of the compression, which tifffile must know."""
     codec = f"compression {getattr(key.compression, 'name', key.compression)}"
     try:
         key.decode(None, 0)
     except Exception as error:
         raise SourceError(f"cannot decode {codec} of {key.bitspersample} bits: {error}", where=where) from error
+    return codec
 
 
 def _check_segments(layout: Layout, size: int, max_chunk: int, where: str) -> None:

@@ -24,29 +24,20 @@ LENGTHS = {
 """Unit symbols of OME-XML and ImageJ as the names that OME-Zarr uses."""
 
 
-def check_ome(file: Any, where: str) -> None:
-    """Raise SourceError when OME-XML names another file for pixels, declares entities, or counts what cannot be.
+def check_ome(file: Any, where: str) -> ElementTree.Element | None:
+    """Return the OME-XML, or None; SourceError when it declares entities, or counts what cannot be.
 
-    tifffile would open such a file wherever the path leads, and makes lists as long as the numbers say.
+    tifffile makes lists as long as the numbers say.
     """
     if not file.is_ome:
-        return
+        return None
     text = file.ome_metadata or ""
     if len(text) > XML_LIMIT_BYTES or "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise SourceError("the OME-XML is larger than 64 MiB or declares a document type", where=where)
     root = ElementTree.fromstring(text)  # noqa: S314 entities are refused above
     for element in root.iter():
         _check_numbers(element, where)
-        name = element.attrib.get("FileName")
-        if not element.tag.endswith("UUID") or name is None:
-            continue
-        own = element.text == root.attrib.get("UUID") if "UUID" in root.attrib else name == file.filename
-        if not own:
-            raise SourceError(
-                f"the OME-XML takes pixels from another file, {name!r}, and multi-file images are not supported",
-                where=where,
-                fix="Write the image into one file, for example with bfconvert.",
-            )
+    return root
 
 
 def _check_numbers(element: ElementTree.Element, where: str) -> None:

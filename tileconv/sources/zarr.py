@@ -41,8 +41,9 @@ from tileconv.sources.source import (
     reading,
     stamp_of,
 )
+from tileconv.sources.zarr_group import find_array
 from tileconv.sources.zarr_guard import CHUNK_FILES_LIMIT, check_chunk, check_plain, check_shard
-from tileconv.sources.zarr_metadata import Keys, ShardIndex, describe, find_array
+from tileconv.sources.zarr_metadata import Keys, ShardIndex, describe
 from tileconv.sources.zarr_store import SteadyStore
 
 _ARRAYS: Cache[Any] = Cache(OPEN_FILES)
@@ -86,7 +87,7 @@ class ZarrSource:
         with reading(self.where, "opening as Zarr"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Zarr merely remarks on is refused below
             check_plain(path, self.where)
-            self._path, found = find_array(path, series, level)
+            self._path, found, others = find_array(path, series, level)
             array = self._opened()
             self._metadata = next(p for name in ("zarr.json", ".zarray") if steady.is_file(p := self._path / name))
             self._stamp = stamp_of(self._metadata)
@@ -94,7 +95,7 @@ class ZarrSource:
             said = json.loads(steady.read_bytes(self._metadata))
             if 0 in (said.get("chunks") or said.get("chunk_grid", {}).get("configuration", {}).get("chunk_shape", ())):
                 raise SourceError("expected chunks of at least one pixel, found 0")  # newer Zarr reads them as 1
-            described = describe(array, self._metadata, found)
+            described = describe(array, self._metadata, found, axes)
             shape, self._stored = array.shape, tuple(array.shards or array.chunks)
             self._chunk = tuple(min(c, n) for c, n in zip(array.chunks, shape, strict=True))
             self._inner = tuple(array.chunks)
@@ -145,7 +146,7 @@ class ZarrSource:
             described.nodata,
             described.channels if "c" in self._map.axes else (),
             compressed,
-            (*described.notes, *guessed),
+            (*others, *described.notes, *guessed),
             self._map.of_file(described.origin) if described.origin else (),
         )
 

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from tileconv import steady
 from tileconv.boxes import default_axes
 from tileconv.errors import SourceError
 from tileconv.images import exact_number
-from tileconv.sources.zarr_store import SteadyStore
+from tileconv.sources.axes import assumed_axes
 
 
 @dataclass(frozen=True)
@@ -110,68 +109,11 @@ class Described:
     notes: list[str] = field(default_factory=list)
 
 
-def find_array(path: Path, series: int, level: int) -> tuple[Path, Mapping[str, Any] | None]:
-    """Return the folder of the array and the OME metadata that names it, or None.
+def describe(array: Any, metadata: Path, ome: Mapping[str, Any] | None, axes: str | None) -> Described:
+    """Return axes, pixel size, units, channels and nodata of *array*, from OME-Zarr, Zarr 3 or xarray metadata.
 
-    Raises
-    ------
-    SourceError
-        If there is no such series or level, or the group is not one image.
+    *axes* are the names that the user gave, without which an array that may hold colours must name its own.
     """
-    where = str(path)
-    node = zarr.open(SteadyStore(path, read_only=True), mode="r")
-    if isinstance(node, zarr.Array):
-        if series or level:
-            raise SourceError(f"the folder is one array, found series {series}, level {level}", where=where)
-        group = path.parent / "zarr.json"
-        around = json.loads(steady.content(group) or b"{}").get("attributes", {})
-        _refuse_unfinished(node.attrs.asdict(), where)
-        _refuse_unfinished(around, where)
-        return path, None
-    attributes: dict[str, Any] = dict(node.attrs)
-    attributes = {**attributes, **attributes.get("ome", {})}
-    if "multiscales" in attributes:
-        datasets = _one(attributes["multiscales"], series, "series", where)["datasets"]
-        dataset = _one(datasets, level, "level", where)
-        return _below(path, dataset["path"]), {**attributes, "series": series, "level": level}
-    if "bioformats2raw.layout" in attributes:
-        return find_array(_below(path, str(series)), 0, level)
-    _refuse_unfinished(attributes, where)
-    arrays = [name for name, array in node.arrays() if array.ndim >= 2]
-    if len(arrays) != 1 or series or level:
-        raise SourceError(
-            f"expected an array, an OME-Zarr image or a group of one array, found a group of {len(arrays)} arrays"
-            f"{': ' + ', '.join(sorted(arrays)) if arrays else ''}",
-            where=where,
-            fix="Give the folder of one array, with series and level 0.",
-        )
-    return _below(path, arrays[0]), None
-
-
-def _refuse_unfinished(attributes: Mapping[str, Any], where: str) -> None:
-    """Raise SourceError when the ``tileconv`` attribute says that not every chunk was written."""
-    mark = attributes.get("tileconv")
-    if isinstance(mark, Mapping) and mark.get("complete") is False:
-        fix = "Give its command again: it goes on where it was."
-        raise SourceError("is the result of a run that did not finish", where=where, fix=fix)
-
-
-def _one(items: Sequence[Any], number: int, word: str, where: str) -> Any:
-    if not 0 <= number < len(items):
-        raise SourceError(f"expected a {word} of 0 to {len(items) - 1}, found {number}", where=where)
-    return items[number]
-
-
-def _below(folder: Path, name: str) -> Path:
-    """Return *name* below *folder*; metadata of others must not lead out of it."""
-    target = folder / name
-    if not steady.resolve(target).is_relative_to(steady.resolve(folder)):
-        raise SourceError(f"the metadata names a path outside the folder, {name!r}", where=str(folder))
-    return target
-
-
-def describe(array: Any, metadata: Path, ome: Mapping[str, Any] | None) -> Described:
-    """Return axes, pixel size, units, channels and nodata of *array*, from OME-Zarr, Zarr 3 or xarray metadata."""
     if ome is not None:
         return _describe_ome(array, ome)
     names = array.metadata.dimension_names if metadata.name == "zarr.json" else None
@@ -179,8 +121,8 @@ def describe(array: Any, metadata: Path, ome: Mapping[str, Any] | None) -> Descr
     if names and any(names):
         described = Described([name or "" for name in names])
     else:
-        described = Described(list(default_axes(array.ndim)))
-        if array.ndim > 2:
+        described = Described(list(assumed_axes(array.shape, axes)))
+        if array.ndim > 2 and axes is None:
             described.notes.append(f"the array names no axes: {default_axes(array.ndim)} is assumed")
     value = array.attrs.get("_FillValue")
     if isinstance(value, int | float):

@@ -1,0 +1,58 @@
+"""What lies where a pipeline reads and where it writes, without a plan."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from tileconv import steady
+from tileconv.errors import SinkError
+from tileconv.sinks.files import refuse_same, sink_errors
+from tileconv.sources.open import open_source
+from tileconv.sources.source import Source
+from tileconv.spec import PipelineSpec
+
+
+def source_of(spec: PipelineSpec) -> Source:
+    """Return the input of a pipeline, opened.
+
+    Raises
+    ------
+    SourceError
+        If there is none, or none that can be read.
+    """
+    file = spec.input
+    return open_source(
+        file.path,
+        series=file.series,
+        level=file.level,
+        axes=file.axes,
+        missing_chunks=file.missing_chunks,
+        max_chunk=spec.run.max_chunk,
+    )
+
+
+def looked(spec: PipelineSpec) -> Iterator[str]:
+    """Yield what is found at the input, and at the place of the output, of a pipeline.
+
+    Raises
+    ------
+    SourceError
+        As ``source_of``.
+    SinkError
+        If the output would destroy the input, or its folder cannot be written to.
+    """
+    source = source_of(spec)
+    shape = " ".join(f"{a}={n}" for a, n in zip(source.info.axes, source.info.shape, strict=True))
+    yield f"input    {source.where}: {shape}, {source.info.dtype}"
+    yield from (f"         {note}" for note in source.info.notes)
+    output = Path(spec.output.path)
+    refuse_same(output, source.where)
+    with sink_errors(output):
+        there = steady.exists(output)
+        folder = next(place for place in (output, *output.parents) if steady.exists(place))
+        if not steady.is_folder(folder) or not os.access(folder, os.W_OK | os.X_OK):
+            raise SinkError(f"{folder} is no folder that can be written to", where=str(output))
+    state = "exists: it is resumed if it is of this pipeline, else only --overwrite replaces it" if there else "free"
+    yield f"output   {output}: {state}"

@@ -1,0 +1,130 @@
+"""Which array of a Zarr folder is read: images, levels, wells, fields and labels, and what is said of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import zarr
+
+from tileconv import steady
+from tileconv.errors import SourceError
+from tileconv.sources.choices import SHOWN, chosen, listed, size
+from tileconv.sources.folders import attributes_of, below, images_below, shape_text
+from tileconv.sources.zarr_store import SteadyStore
+
+Found = tuple[Path, Mapping[str, Any] | None, list[str]]
+
+
+def find_array(path: Path, series: int, level: int) -> Found:
+    """Return the folder of the array, the OME metadata that names it or None, and notes on what else there is.
+
+    Raises
+    ------
+    SourceError
+        If there is no such series or level, or the group is not one image: the message names those that there are.
+    """
+    where = str(path)
+    node = zarr.open(SteadyStore(path, read_only=True), mode="r")
+    if isinstance(node, zarr.Array):
+        if series or level:
+            problem = f"the folder is one array of {size(node.shape)}, found series {series}, level {level}"
+            raise SourceError(problem, where=where, fix="Leave input.series and input.level at 0.")
+        _refuse_unfinished(node.attrs.asdict(), where)
+        _refuse_unfinished(attributes_of(path.parent), where)
+        return path, None, []
+    attributes: dict[str, Any] = dict(node.attrs)
+    attributes = {**attributes, **attributes.get("ome", {})}
+    if "multiscales" in attributes:
+        return _image(path, attributes, series, level)
+    for kind, names_of in _GROUPS.items():
+        if kind in attributes:
+            raise _many(path, kind, names_of(path, attributes[kind]))
+    if "bioformats2raw.layout" in attributes:
+        names = _series_of(path)
+        texts = [shape_text(path, name) if i <= SHOWN or i == series else name for i, name in enumerate(names)]
+        said = chosen("series", series, texts, where)
+        folder, ome, notes = find_array(below(path, names[series]), 0, level)
+        return folder, ome, [*said, *notes]
+    _refuse_unfinished(attributes, where)
+    return _only_array(path, node, series, level)
+
+
+def _image(path: Path, attributes: Mapping[str, Any], series: int, level: int) -> Found:
+    images, where = attributes["multiscales"], str(path)
+    first = [shape_text(path, level["path"]) for image in images for level in image["datasets"][:1]]
+    said = chosen("series", series, first, where)
+    paths = [dataset["path"] for dataset in images[series]["datasets"]]
+    said += chosen("level", level, [shape_text(path, name) for name in paths], where)
+    labels = [f"labels/{name}" for name in attributes_of(path / "labels").get("labels", ())]
+    if labels:
+        said.append(f"beside it lie labels, images of their own: {_listed(path, labels)}")
+    return below(path, paths[level]), {**attributes, "series": series, "level": level}, said
+
+
+def _listed(path: Path, names: Sequence[str]) -> str:
+    shown = [f"{name} ({shape_text(path, name)})" for name in names[:SHOWN]]
+    return listed([*shown, *names[SHOWN:]])
+
+
+def _many(path: Path, kind: str, names: Sequence[str]) -> SourceError:
+    """Return the error for a group of *kind*, which holds the images *names* and is none."""
+    fix = f"Give the folder of one image, such as {path / names[0]}; there are {_listed(path, names)}." if names else ""
+    return SourceError(f"expected one image, found {_WORDS[kind]}, which is none itself", where=str(path), fix=fix)
+
+
+def _in_plate(path: Path, plate: Mapping[str, Any]) -> list[str]:
+    """Return the fields of the first wells, and the other wells, of which a plate may have thousands."""
+    wells = [str(well["path"]) for well in plate["wells"]]
+    fields = [f"{well}/{field}" for well in wells[:SHOWN] for field in _in_well(path, _well(path, well))]
+    return fields + wells[SHOWN:]
+
+
+def _well(path: Path, name: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = attributes_of(below(path, name)).get("well", {})
+    return found
+
+
+def _in_well(_path: Path, well: Mapping[str, Any]) -> list[str]:
+    return [str(image["path"]) for image in well.get("images", ())]
+
+
+def _of_labels(_path: Path, names: Sequence[str]) -> list[str]:
+    return list(map(str, names))
+
+
+_GROUPS: dict[str, Callable[[Path, Any], list[str]]] = {"plate": _in_plate, "well": _in_well, "labels": _of_labels}
+"""Groups of OME-Zarr that hold images and are none, by the attribute that tells, and the names of their images."""
+_WORDS = {"plate": "a plate", "well": "a well of a plate", "labels": "a group of labels"}
+
+
+def _series_of(path: Path) -> list[str]:
+    """Return the folders of the images that bioformats2raw wrote: those it lists, or else 0, 1, 2 ..."""
+    stated = attributes_of(path / "OME").get("series")
+    found = sorted(int(entry.name) for entry in steady.entries(path) if entry.name.isdecimal())
+    return list(map(str, stated or found))
+
+
+def _only_array(path: Path, node: Any, series: int, level: int) -> Found:
+    arrays = {name: array.shape for name, array in node.arrays() if array.ndim >= 2}
+    if len(arrays) == 1 and not (series or level):
+        (name,) = arrays
+        return below(path, name), None, []
+    if arrays:
+        names = listed(f"{name} ({size(shape)})" for name, shape in sorted(arrays.items()))
+        what = f"a group of {len(arrays)} arrays: {names}"
+        fix = "Give the folder of one array, with series and level 0."
+    else:
+        images = images_below(path)
+        what, fix = "a group without an image", f"Give one of those below: {listed(images)}." if images else ""
+    expected = "an array, an OME-Zarr image or a group of one array"
+    raise SourceError(f"expected {expected}, found {what}", where=str(path), fix=fix)
+
+
+def _refuse_unfinished(attributes: Mapping[str, Any], where: str) -> None:
+    """Raise SourceError when the ``tileconv`` attribute says that not every chunk was written."""
+    mark = attributes.get("tileconv")
+    if isinstance(mark, Mapping) and mark.get("complete") is False:
+        fix = "Give its command again: it goes on where it was."
+        raise SourceError("is the result of a run that did not finish", where=where, fix=fix)
