@@ -101,6 +101,14 @@ def test_images_of_an_ome_set_that_lie_in_this_file(tmp_path, root):
         open_source(tmp_path / "b.tif")
 
 
+def test_pages_that_the_metadata_do_not_name_are_told(tmp_path):
+    image = noise((5, 20, 30), "u1")
+    ome(tmp_path / "a.tif", image, "", [(0, "a.tif"), (1, "a.tif")], [(4, "a.tif")])
+    assert "2 of the 5 pages belong to no image of which the file tells" in notes_of(tmp_path / "a.tif")
+    ome(tmp_path / "a.tif", image[:3], "", [(0, "a.tif"), (1, "a.tif")], [(2, "a.tif")])
+    assert "belong" not in notes_of(tmp_path / "a.tif")
+
+
 def test_one_file_of_an_ome_set_with_metadata_elsewhere(tmp_path):
     xml = XML.format("", '<BinaryOnly MetadataFile="a.companion.ome" UUID="urn:uuid:1"/>')
     tifffile.imwrite(tmp_path / "a.tif", SMALL, description=xml, metadata=None)
@@ -226,6 +234,12 @@ def test_what_may_be_colour_must_be_named(tmp_path, kind, shape):
     assert_reads(open_source(path, axes=depth), image)
     order = ["tczyx".index(letter) for letter in colour]
     assert_reads(open_source(path, axes=colour), image.transpose(np.argsort(order)))
+
+
+def test_axes_of_the_user_instead_of_the_files_own_are_told(tmp_path):
+    image_group(tmp_path / "a", LARGE)
+    assert "input.axes xy is taken instead of the file's own y, x" in notes_of(tmp_path / "a", axes="xy")
+    assert notes_of(tmp_path / "a", axes="yx") == ""
 
 
 def test_pages_three_pixels_wide_may_be_colour(tmp_path):

@@ -108,6 +108,7 @@ def map_axes(
     """
     shape = tuple(int(n) for n in shape)
     notes: tuple[str, ...] = ()
+    stated = [NAMES.get(name.lower(), "") for name in found]
     if override is not None:
         if len(override) != len(shape) or not set(override) <= set(AXES):
             raise SourceError(
@@ -116,8 +117,10 @@ def map_axes(
                 where=where,
             )
         letters = list(override)
+        if any(own not in ("", given) for own, given in zip(stated, letters, strict=True)):
+            notes += (f"input.axes {override} is taken instead of the file's own {', '.join(found)}",)
     else:
-        letters = [NAMES.get(name.lower(), "") for name in found]
+        letters = stated.copy()
         for i, letter in enumerate(letters):
             free = [a for a in "zt" if a not in letters]
             if not letter and shape[i] != 1 and free:

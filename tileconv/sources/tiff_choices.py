@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 from xml.etree import ElementTree
 
@@ -28,6 +29,12 @@ def choose(file: Any, series: int, level: int, where: str) -> tuple[Any, Any, li
         raise SourceError("the image is spread over several files, which is not supported", where=where)
     check_descriptions(base, where)
     said += chosen("level", level, [_level_text(one) for one in base.levels], where)
+    levels = [level for one in every for level in one.levels if not level.keyframe.is_subifd]
+    used = sum(prod(one.shape) // prod(one.keyframe.shape) for one in levels)
+    if len(file.pages) > used:
+        said.append(
+            f"{len(file.pages) - used} of the {len(file.pages)} pages belong to no image of which the file tells"
+        )
     return base, base.levels[level], said
 
 
