@@ -34,8 +34,16 @@ FILL = {"rule": "fill", "value": 7}
         ({"dtype": np.complex64}, "dtype must be one of auto, input, uint8"),
         ({"dtype": "nope"}, "dtype must be one of"),
         ({"dtype": None}, "dtype must be one of"),
-        ({"border": {"y": "wrap"}}, "one rule for all axes; a pipeline takes one per axis"),
-        ({"border": ["wrap", "nearest"]}, "one rule for all axes; a pipeline takes one per axis"),
+        ({"border": {"z": "wrap"}}, "border names the axis 'z', and the kernel runs over y, x. Name the last"),
+        ({"border": {"y": "wrap", "": "nearest"}}, "border names the axis '', and"),
+        ({"border": {"y": "periodic"}}, "Its name here is 'wrap'"),
+        ({"border": {"rule": "wrap", "value": 1}}, "a value with the rule constant alone"),
+        ({"border": {"rule": "constant", "values": 1}}, "a value with the rule constant alone"),
+        (
+            {"border": {"x": {"rule": "constant", "value": None}}},
+            "the value of border must be a finite number",
+        ),
+        ({"border": ["wrap", "nearest"]}, "Name the axes, as in border={'y': 'nearest', 'x': 'wrap'}"),
         ({"border": "grid-wrap"}, "Its name here is 'wrap'"),
         ({"border": "grid-mirror"}, "Its name here is 'reflect'"),
         ({"border": "grid-constant"}, "Its name here is 'constant'"),
@@ -74,6 +82,19 @@ def test_what_is_no_image_is_refused(image, message, name):
     with pytest.raises(PlanError) as caught:
         getattr(tileconv, name)(image, **words)
     assert caught.match(message)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_borders_per_axis(lazy):
+    image = da.from_array(IMAGE, chunks=5) if lazy else IMAGE
+    border = {"y": "nearest", "x": {"rule": "constant", "value": 7}}
+    made = tileconv.correlate(image, [[1, 2, -4], [5, 0.5, 3]], border=border, extent="same")
+    padded = np.pad(np.pad(IMAGE, ((1, 1), (0, 0)), "edge"), ((0, 0), (1, 1)), constant_values=7)
+    expected = convolution.correlate(padded, np.array([[1, 2, -4], [5, 0.5, 3]]))[1:-1, 1:-1]
+    np.testing.assert_allclose(made, expected, rtol=1e-4, atol=1e-3)
+    one = tileconv.box(image, 3, border={"rule": "constant", "value": 7})
+    assert np.asarray(one).tolist() == tileconv.box(IMAGE, 3, border="constant", cval=7).tolist()
+    assert np.asarray(tileconv.box(image, 3, border={})).tolist() == tileconv.box(IMAGE, 3).tolist()
 
 
 def test_whole_numbers_of_any_type_are_taken():

@@ -7,11 +7,12 @@ import operator
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from numbers import Real
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tileconv.engines.borders import ALIASES, RULES, Border, Rule
 from tileconv.engines.values import Values, working_dtype
 from tileconv.errors import PlanError, TileError
 from tileconv.graph.cast import exactly
@@ -30,9 +31,10 @@ def as_array(image: Any, missing: Missing | None) -> NDArray[Any]:
     try:
         array: Any = np.asanyarray(image)
     except (TypeError, ValueError) as error:
-        raise PlanError(
-            "the rows of the image must have the same length", fix="Give a rectangle of numbers."
-        ) from error
+        if isinstance(image, Sequence):
+            problem, fix = "the rows of the image must have the same length", "Give a rectangle of numbers."
+            raise PlanError(problem, fix=fix) from error
+        raise elsewhere(type(image), "Copy it into main memory first, as image.get() does for CuPy.") from error
     if not isinstance(array, np.ma.MaskedArray) or array.dtype.kind not in "buif":
         return np.asarray(array)
     if not np.ma.is_masked(array):
@@ -51,12 +53,23 @@ def as_array(image: Any, missing: Missing | None) -> NDArray[Any]:
     return filled
 
 
+def elsewhere(kind: type, fix: str) -> PlanError:
+    """Return the error of pixels that lie where NumPy does not reach them, as on a graphics card."""
+    return PlanError(
+        f"expected an array that NumPy can read, found {kind.__module__}.{kind.__qualname__}",
+        why="tileconv computes on this computer's processors",
+        fix=fix,
+    )
+
+
 def check_image(array: Any) -> None:
     """Refuse an array that is no image of numbers: PlanError."""
+    if not isinstance(meta := getattr(array, "_meta", array), np.ndarray):
+        raise elsewhere(type(meta), "Copy its chunks into main memory first, as image.map_blocks(cupy.asnumpy) does.")
     if array.dtype.kind not in "buif" or array.dtype.itemsize > 8:
         fix = "Convert it first, as with astype('float32')."
         raise PlanError(f"expected integers or floats of at most 64 bits, found {array.dtype}", fix=fix)
-    if isinstance(getattr(array, "_meta", None), np.ma.MaskedArray):
+    if isinstance(meta, np.ma.MaskedArray):
         fix = "Fill them first, as with dask.array.ma.filled(image, numpy.nan)."
         raise PlanError("a Dask array of masked arrays would lose its masks", fix=fix)
     if array.ndim == 0 or not all(n > 0 for n in array.shape):  # Dask writes NaN for lengths that it does not know
@@ -135,21 +148,50 @@ def missing_rule(missing: Any, nodata: float | None) -> Missing | None:
 def choice(name: str, value: Any, allowed: Sequence[str], other: Mapping[str, str] | None = None) -> str:
     """Return *value*, which must be one of *allowed*; PlanError, with our name for what *other* libraries call it."""
     if not isinstance(value, str) or value not in allowed:
-        if name == "border" and isinstance(value, Mapping | Sequence) and not isinstance(value, str):
-            fix = "Give one rule for all axes; a pipeline takes one per axis."
-            raise PlanError(f"border must be one of {', '.join(allowed)}, found {value!r}", fix=fix)
         hint = f"Its name here is {other[value]!r}." if other and isinstance(value, str) and value in other else ""
         raise PlanError(f"{name} must be one of {', '.join(allowed)}, found {value!r}", fix=hint)
     return value
 
 
-def constant(cval: Any) -> float:
+def borders(border: Any, cval: Any, space: str, axes: str, default: Rule) -> dict[str, Border]:
+    """Return the border of every axis of *space*, for a kernel over *axes*, from what a caller gave; else PlanError.
+
+    That is a rule, a mapping with ``rule`` and ``value``, or a mapping of axes to either; *default* counts for axes
+    that it does not name. *cval* is the value of ``constant`` where none is given.
+    """
+    if not isinstance(border, Mapping) or "rule" in border:
+        return dict.fromkeys(space, _border(default if border is None else border, cval))
+    if unknown := [name for name in border if name not in tuple(axes)]:
+        problem = f"border names the axis {unknown[0]!r}, and the kernel runs over {', '.join(axes)}"
+        raise PlanError(problem, fix="Name the last of the axes x, the one before it y, and the one before that z.")
+    return {axis: _border(border.get(axis, default), cval) for axis in space}
+
+
+def _border(border: Any, cval: Any) -> Border:
+    if not isinstance(border, Mapping):
+        if isinstance(border, Sequence) and not isinstance(border, str):
+            fix = "Name the axes, as in border={'y': 'nearest', 'x': 'wrap'}."
+            raise PlanError(f"border must not be a list, which names no axes, found {border!r}", fix=fix)
+        return Border(_rule(border), _constant(cval, "cval"))
+    rule = _rule(border.get("rule"))
+    if not {"rule", "value"} >= set(border) or ("value" in border and rule != "constant"):
+        raise PlanError(f"border takes a rule, and a value with the rule constant alone, found {dict(border)}")
+    return Border(rule, _constant(border.get("value", cval), "the value of border"))
+
+
+def _rule(value: Any) -> Rule:
+    return cast("Rule", choice("border", value, RULES, ALIASES))
+
+
+def _constant(value: Any, name: str) -> float:
     """Return the value of a constant border; PlanError if it is no finite number."""
-    if not _is_finite(cval):
-        raise PlanError(f"cval must be a finite number, found {cval!r}")
-    if exact_number(cval) != float(cval):
-        raise PlanError(f"cval must be a number that float64 holds, found {cval}", fix=f"The nearest is {cval:.0f}.")
-    return float(cval)
+    if not _is_finite(value):
+        raise PlanError(f"{name} must be a finite number, found {value!r}")
+    if exact_number(value) != float(value):
+        raise PlanError(
+            f"{name} must be a number that float64 holds, found {value}", fix=f"The nearest is {value:.0f}."
+        )
+    return float(value)
 
 
 def type_name(dtype: Any, allowed: Sequence[str]) -> str:

@@ -14,12 +14,15 @@ from tileconv.kernels.parameters import Lengths, Positive, Sizes, number, per_ax
 
 
 def box(size: Sizes = 3, *, axes: str = "yx") -> Kernel:
-    """Return the moving average: every pixel of a *size* x *size* box weighs the same.
+    """Average over a *size* x *size* box, in which every pixel weighs the same: a moving average.
 
     Examples
     --------
-    >>> box(3)
-    Kernel(3x3, sum=1)
+    >>> import tileconv
+    >>> tileconv.box([[0, 9, 0]])
+    array([[3., 3., 3.]])
+    >>> tileconv.kernels.box(5)
+    Kernel(5x5, sum=1)
     """
     sizes = sizes_per_axis(size, axes)
     check_lengths(sizes)
@@ -29,7 +32,7 @@ def box(size: Sizes = 3, *, axes: str = "yx") -> Kernel:
 def gaussian(
     sigma: Lengths | None = None, *, size: Sizes | None = None, truncate: Positive = 4.0, axes: str = "yx"
 ) -> Kernel:
-    """Return the Gaussian of standard deviation *sigma* pixels, cut at *truncate* sigmas, as scipy.ndimage makes it.
+    """Gaussian blur of standard deviation *sigma* pixels, cut at *truncate* sigmas, as scipy.ndimage makes it.
 
     With *size* instead of *sigma* the bell is cut at two sigmas, so that ``size=5`` is the 5 x 5 grid of 3Blue1Brown's
     lesson (sigma 1); with both, *size* says where to cut.
@@ -41,20 +44,24 @@ def gaussian(
 
     Examples
     --------
-    >>> gaussian(2)
+    >>> import tileconv
+    >>> tileconv.gaussian([[0, 0, 16, 0, 0]], size=3).round(1)
+    array([[ 0. ,  1.7, 12.6,  1.7,  0. ]])
+    >>> tileconv.kernels.gaussian(2)
     Kernel(17x17, sum=1)
-    >>> gaussian(size=5).weights[2].round(4)
-    array([0.0219, 0.0983, 0.1621, 0.0983, 0.0219])
     """
     return Kernel.separable(bells(sigma, size, truncate, axes))
 
 
 def disk(radius: Lengths, *, axes: str = "yx") -> Kernel:
-    """Return the mean over a disk (a ball in three axes, an ellipse with a radius per axis): distance <= *radius*.
+    """Mean over a disk (a ball in three axes, an ellipse with a radius per axis): all pixels up to *radius* away.
 
     Examples
     --------
-    >>> disk(1).weights
+    >>> import tileconv
+    >>> tileconv.disk([[0, 5, 0]], 1)
+    array([[1., 3., 1.]])
+    >>> tileconv.kernels.disk(1).weights
     array([[0, 1, 0],
            [1, 1, 1],
            [0, 1, 0]])

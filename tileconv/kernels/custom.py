@@ -25,9 +25,9 @@ HEADER_LIMIT = 10_000
 def convolve(
     kernel: WeightsOrFile, *, normalize: bool = False, divide_by: float = 1.0, offset: float = 0.0, axes: str = "yx"
 ) -> Linear:
-    """Convolution with the user's own kernel: the weights are turned by half a turn, as the mathematics says.
+    """Convolution with your own *kernel*, whose weights are turned by half a turn, as the mathematics says.
 
-    *normalize* divides by the sum of the weights, *divide_by* by a number of the user's; *offset* is added last.
+    *normalize* divides by the sum of the weights, *divide_by* by a number of yours; *offset* is added last.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def convolve(
 def correlate(
     kernel: WeightsOrFile, *, normalize: bool = False, divide_by: float = 1.0, offset: float = 0.0, axes: str = "yx"
 ) -> Linear:
-    """Correlation with the user's own kernel: the weights slide over the image as written, as in a CNN layer."""
+    """Correlation with your own *kernel*: the weights slide over the image as written, as in a CNN layer."""
     return _own(kernel, axes, normalize, divide_by, offset, flip=False)
 
 

@@ -15,13 +15,16 @@ from tileconv.kernels.parameters import Component, Lengths, Positive, per_axis
 
 
 def edge(component: Component = "x", *, axes: str = "yx") -> Kernel | Magnitude:
-    """Return the lesson's edge grid: positive left (or above), negative right, so dark left of bright is negative.
+    """Edges by the grid of 3Blue1Brown's lesson: dark left of (or above) bright is negative; a step of h gives -h.
 
-    ``component="x"`` finds vertical edges with ``[1 0 -1; 2 0 -2; 1 0 -1] / 4``; a step of height h gives -h.
+    ``component="x"`` finds vertical edges with ``[1 0 -1; 2 0 -2; 1 0 -1] / 4``.
 
     Examples
     --------
-    >>> edge("x").weights
+    >>> import tileconv
+    >>> tileconv.edge([[0, 0, 8, 8]])
+    array([[ 0., -8., -8.,  0.]])
+    >>> tileconv.kernels.edge().weights
     array([[ 1,  0, -1],
            [ 2,  0, -2],
            [ 1,  0, -1]])
@@ -30,17 +33,38 @@ def edge(component: Component = "x", *, axes: str = "yx") -> Kernel | Magnitude:
 
 
 def sobel(component: Component = "magnitude", *, axes: str = "yx") -> Kernel | Magnitude:
-    """Sobel gradient, not normalised, as scipy.ndimage: dark left of bright gives a positive x; a step h gives 4 h."""
+    """Sobel gradient, not normalised, as scipy.ndimage: dark left of bright gives positive x; a step of h gives 4 h.
+
+    Examples
+    --------
+    >>> import tileconv
+    >>> tileconv.sobel([[0, 0, 8, 8]], "x")
+    array([[ 0, 32, 32,  0]])
+    """
     return _gradient(component, (1, 2, 1), axes)
 
 
 def scharr(component: Component = "magnitude", *, axes: str = "yx") -> Kernel | Magnitude:
-    """Scharr gradient with smoothing 3, 10, 3, not normalised: rounder than Sobel's; a step h gives 16 h."""
+    """Scharr gradient with smoothing 3, 10, 3, not normalised: rounder than Sobel's; a step of h gives 16 h.
+
+    Examples
+    --------
+    >>> import tileconv
+    >>> tileconv.scharr([[0, 0, 8, 8]], "x")
+    array([[  0, 128, 128,   0]])
+    """
     return _gradient(component, (3, 10, 3), axes)
 
 
 def prewitt(component: Component = "magnitude", *, axes: str = "yx") -> Kernel | Magnitude:
-    """Prewitt gradient, not normalised, as scipy.ndimage; a step h gives 3 h."""
+    """Prewitt gradient, not normalised, as scipy.ndimage; a step of h gives 3 h.
+
+    Examples
+    --------
+    >>> import tileconv
+    >>> tileconv.prewitt([[0, 0, 8, 8]], "x")
+    array([[ 0, 24, 24,  0]])
+    """
     return _gradient(component, (1, 1, 1), axes)
 
 
@@ -49,7 +73,10 @@ def laplacian(*, axes: str = "yx") -> Kernel:
 
     Examples
     --------
-    >>> laplacian().weights
+    >>> import tileconv
+    >>> tileconv.laplacian([[0, 0, 8, 8]])
+    array([[ 0,  8, -8,  0]])
+    >>> tileconv.kernels.laplacian().weights
     array([[ 0,  1,  0],
            [ 1, -4,  1],
            [ 0,  1,  0]])
@@ -58,10 +85,16 @@ def laplacian(*, axes: str = "yx") -> Kernel:
 
 
 def laplacian_of_gaussian(sigma: Lengths, *, truncate: Positive = 4.0, axes: str = "yx") -> Kernel:
-    """Return the Laplacian of a Gaussian, as scipy.ndimage.gaussian_laplace; a bright spot gives a negative value.
+    """Laplacian of a Gaussian, as scipy.ndimage.gaussian_laplace; a bright spot gives a negative value.
 
-    The samples of a bell that is cut do not sum to 0, as SciPy's do not: a uniform image of ones becomes less than
-    0.001 / sigma**2 per axis from sigma 1 on, and far more below.
+    The weights of a bell that is cut off do not sum to exactly 0, here as in SciPy: a uniform image of ones becomes
+    less than 0.001 / sigma**2 per axis for sigma 1 and above, and far more below.
+
+    Examples
+    --------
+    >>> import tileconv
+    >>> tileconv.laplacian_of_gaussian([[0, 0, 9, 0, 0]], 1).round(1)
+    array([[ 1.8,  0. , -3.6,  0. ,  1.8]])
     """
     sigmas = per_axis(sigma, axes, "sigma", above=0.0)
     smooth = bells(sigma, None, truncate, axes)
@@ -77,12 +110,18 @@ def laplacian_of_gaussian(sigma: Lengths, *, truncate: Positive = 4.0, axes: str
 def difference_of_gaussians(
     low_sigma: Lengths, high_sigma: Lengths | None = None, *, truncate: Positive = 4.0, axes: str = "yx"
 ) -> Kernel:
-    """Return a narrow Gaussian minus a wide one, *high_sigma* (1.6 times low if not given): keeps what lies between.
+    """Narrow Gaussian blur minus a wide one, *high_sigma* (1.6 *low_sigma* by default): keeps what lies between.
 
     Raises
     ------
     KernelError
         If a high sigma is not above the low one.
+
+    Examples
+    --------
+    >>> import tileconv
+    >>> tileconv.difference_of_gaussians([[0, 0, 9, 0, 0]], 1).round(1)
+    array([[-0.9,  0.2,  1.3,  0.2, -0.9]])
     """
     low = per_axis(low_sigma, axes, "low_sigma", above=0.0)
     high = tuple(1.6 * s for s in low) if high_sigma is None else per_axis(high_sigma, axes, "high_sigma", above=0.0)

@@ -14,11 +14,14 @@ from tileconv.kernels.parameters import Lengths, NotNegative, Positive, number
 
 
 def sharpen(*, axes: str = "yx") -> Kernel:
-    """Return the lesson's sharpening grid: centre 5, the four neighbours -1 (7 and six in three axes).
+    """Sharpening by the grid of 3Blue1Brown's lesson: centre 5, its four neighbours -1 (in three axes 7, and six).
 
     Examples
     --------
-    >>> sharpen().weights
+    >>> import tileconv
+    >>> tileconv.sharpen([[0, 0, 8, 8]])
+    array([[ 0, -8, 16,  8]])
+    >>> tileconv.kernels.sharpen().weights
     array([[ 0, -1,  0],
            [-1,  5, -1],
            [ 0, -1,  0]])
@@ -30,7 +33,14 @@ def sharpen(*, axes: str = "yx") -> Kernel:
 def unsharp(
     sigma: Lengths, *, amount: float = 1.0, threshold: NotNegative = 0.0, truncate: Positive = 4.0, axes: str = "yx"
 ) -> Unsharp:
-    """Unsharp mask: ``image + amount * (image - gaussian(image))`` where the difference reaches *threshold*."""
+    """Unsharp mask: ``image + amount * (image - gaussian(image))`` where the difference reaches *threshold*.
+
+    Examples
+    --------
+    >>> import tileconv
+    >>> tileconv.unsharp([[0, 0, 8, 8]], 1, amount=2).round(1)
+    array([[-1. , -4.8, 12.8,  9. ]])
+    """
     amount, threshold = number(amount, "amount"), number(threshold, "threshold")
     if not (math.isfinite(amount) and 0 <= threshold < math.inf):
         raise KernelError(f"amount must be finite and threshold >= 0 and finite, found {amount} and {threshold}")

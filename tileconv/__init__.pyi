@@ -1,0 +1,233 @@
+"""What editors and type checkers see of tileconv; tests/test_stub.py makes it from the signatures."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol, TypedDict, TypeVar, Unpack, overload
+
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from tileconv import errors as errors
+from tileconv import kernels as kernels
+from tileconv.api import plan as plan
+from tileconv.api import rerun as rerun
+from tileconv.api import run as run
+from tileconv.api import verify as verify
+from tileconv.engines.borders import Rule
+from tileconv.kernels import Kernel
+from tileconv.kernels.operations import Operation
+from tileconv.kernels.parameters import Component, Lengths, NotNegative, Positive, Range, Sizes
+from tileconv.spec.model import Engine, Extent, Precision
+
+class _Lazy(Protocol):
+    """An array of Dask or xarray, of which one of the same kind is made."""
+
+    def compute(self, **kwargs: Any) -> Any: ...
+
+_L = TypeVar("_L", bound=_Lazy)
+__version__: str
+
+class _Options(TypedDict, total=False):
+    """The keywords of every function of an image."""
+
+    border: Rule | Mapping[str, Any] | None
+    cval: float
+    extent: Extent
+    engine: Engine
+    precision: Precision
+    tile: int | Sequence[int] | None
+    axes: int | str | Sequence[int | str] | None
+    channel_axis: int | str | None
+    nodata: float | None
+    missing: Literal["propagate", "error"] | Mapping[str, Any] | None
+    dtype: DTypeLike
+
+@overload
+def box(image: _L, size: Sizes = 3, **options: Unpack[_Options]) -> _L:
+    """Average over a *size* x *size* box, in which every pixel weighs the same: a moving average."""
+
+@overload
+def box(image: ArrayLike, size: Sizes = 3, **options: Unpack[_Options]) -> NDArray[Any]:
+    """Average over a *size* x *size* box, in which every pixel weighs the same: a moving average."""
+
+@overload
+def gaussian(
+    image: _L,
+    sigma: Lengths | None = None,
+    *,
+    size: Sizes | None = None,
+    truncate: Positive = 4.0,
+    **options: Unpack[_Options],
+) -> _L:
+    """Gaussian blur of standard deviation *sigma* pixels, cut at *truncate* sigmas, as scipy.ndimage makes it."""
+
+@overload
+def gaussian(
+    image: ArrayLike,
+    sigma: Lengths | None = None,
+    *,
+    size: Sizes | None = None,
+    truncate: Positive = 4.0,
+    **options: Unpack[_Options],
+) -> NDArray[Any]:
+    """Gaussian blur of standard deviation *sigma* pixels, cut at *truncate* sigmas, as scipy.ndimage makes it."""
+
+@overload
+def disk(image: _L, radius: Lengths, **options: Unpack[_Options]) -> _L:
+    """Mean over a disk (a ball in three axes, an ellipse with a radius per axis): all pixels up to *radius* away."""
+
+@overload
+def disk(image: ArrayLike, radius: Lengths, **options: Unpack[_Options]) -> NDArray[Any]:
+    """Mean over a disk (a ball in three axes, an ellipse with a radius per axis): all pixels up to *radius* away."""
+
+@overload
+def edge(image: _L, component: str = "x", **options: Unpack[_Options]) -> _L:
+    """Edges by the grid of 3Blue1Brown's lesson: dark left of (or above) bright is negative; a step of h gives -h."""
+
+@overload
+def edge(image: ArrayLike, component: Component = "x", **options: Unpack[_Options]) -> NDArray[Any]:
+    """Edges by the grid of 3Blue1Brown's lesson: dark left of (or above) bright is negative; a step of h gives -h."""
+
+@overload
+def sobel(image: _L, component: str = "magnitude", **options: Unpack[_Options]) -> _L:
+    """Sobel gradient, not normalised, as scipy.ndimage: dark left of bright gives positive x; a step of h gives 4 h."""
+
+@overload
+def sobel(image: ArrayLike, component: Component = "magnitude", **options: Unpack[_Options]) -> NDArray[Any]:
+    """Sobel gradient, not normalised, as scipy.ndimage: dark left of bright gives positive x; a step of h gives 4 h."""
+
+@overload
+def scharr(image: _L, component: str = "magnitude", **options: Unpack[_Options]) -> _L:
+    """Scharr gradient with smoothing 3, 10, 3, not normalised: rounder than Sobel's; a step of h gives 16 h."""
+
+@overload
+def scharr(image: ArrayLike, component: Component = "magnitude", **options: Unpack[_Options]) -> NDArray[Any]:
+    """Scharr gradient with smoothing 3, 10, 3, not normalised: rounder than Sobel's; a step of h gives 16 h."""
+
+@overload
+def prewitt(image: _L, component: str = "magnitude", **options: Unpack[_Options]) -> _L:
+    """Prewitt gradient, not normalised, as scipy.ndimage; a step of h gives 3 h."""
+
+@overload
+def prewitt(image: ArrayLike, component: Component = "magnitude", **options: Unpack[_Options]) -> NDArray[Any]:
+    """Prewitt gradient, not normalised, as scipy.ndimage; a step of h gives 3 h."""
+
+@overload
+def laplacian(image: _L, **options: Unpack[_Options]) -> _L:
+    """Sum of the second differences 1, -2, 1 along every axis, as scipy.ndimage.laplace."""
+
+@overload
+def laplacian(image: ArrayLike, **options: Unpack[_Options]) -> NDArray[Any]:
+    """Sum of the second differences 1, -2, 1 along every axis, as scipy.ndimage.laplace."""
+
+@overload
+def laplacian_of_gaussian(image: _L, sigma: Lengths, *, truncate: Positive = 4.0, **options: Unpack[_Options]) -> _L:
+    """Laplacian of a Gaussian, as scipy.ndimage.gaussian_laplace; a bright spot gives a negative value."""
+
+@overload
+def laplacian_of_gaussian(
+    image: ArrayLike, sigma: Lengths, *, truncate: Positive = 4.0, **options: Unpack[_Options]
+) -> NDArray[Any]:
+    """Laplacian of a Gaussian, as scipy.ndimage.gaussian_laplace; a bright spot gives a negative value."""
+
+@overload
+def difference_of_gaussians(
+    image: _L,
+    low_sigma: Lengths,
+    high_sigma: Lengths | None = None,
+    *,
+    truncate: Positive = 4.0,
+    **options: Unpack[_Options],
+) -> _L:
+    """Narrow Gaussian blur minus a wide one, *high_sigma* (1.6 *low_sigma* by default): keeps what lies between."""
+
+@overload
+def difference_of_gaussians(
+    image: ArrayLike,
+    low_sigma: Lengths,
+    high_sigma: Lengths | None = None,
+    *,
+    truncate: Positive = 4.0,
+    **options: Unpack[_Options],
+) -> NDArray[Any]:
+    """Narrow Gaussian blur minus a wide one, *high_sigma* (1.6 *low_sigma* by default): keeps what lies between."""
+
+@overload
+def sharpen(image: _L, **options: Unpack[_Options]) -> _L:
+    """Sharpening by the grid of 3Blue1Brown's lesson: centre 5, its four neighbours -1 (in three axes 7, and six)."""
+
+@overload
+def sharpen(image: ArrayLike, **options: Unpack[_Options]) -> NDArray[Any]:
+    """Sharpening by the grid of 3Blue1Brown's lesson: centre 5, its four neighbours -1 (in three axes 7, and six)."""
+
+@overload
+def unsharp(
+    image: _L,
+    sigma: Lengths,
+    *,
+    amount: float = 1.0,
+    threshold: NotNegative = 0.0,
+    truncate: Positive = 4.0,
+    **options: Unpack[_Options],
+) -> _L:
+    """Unsharp mask: ``image + amount * (image - gaussian(image))`` where the difference reaches *threshold*."""
+
+@overload
+def unsharp(
+    image: ArrayLike,
+    sigma: Lengths,
+    *,
+    amount: float = 1.0,
+    threshold: NotNegative = 0.0,
+    truncate: Positive = 4.0,
+    **options: Unpack[_Options],
+) -> NDArray[Any]:
+    """Unsharp mask: ``image + amount * (image - gaussian(image))`` where the difference reaches *threshold*."""
+
+@overload
+def convolve(image: _L, kernel: ArrayLike | Kernel, *, flip: bool = True, **options: Unpack[_Options]) -> _L:
+    """Convolve *image* with *kernel*, centred as scipy.ndimage does, even sizes included."""
+
+@overload
+def convolve(
+    image: ArrayLike, kernel: ArrayLike | Kernel, *, flip: bool = True, **options: Unpack[_Options]
+) -> NDArray[Any]:
+    """Convolve *image* with *kernel*, centred as scipy.ndimage does, even sizes included."""
+
+@overload
+def correlate(image: _L, kernel: ArrayLike | Kernel, **options: Unpack[_Options]) -> _L:
+    """Slide *kernel* over *image* as it is written, as a CNN layer does; otherwise as ``convolve``."""
+
+@overload
+def correlate(image: ArrayLike, kernel: ArrayLike | Kernel, **options: Unpack[_Options]) -> NDArray[Any]:
+    """Slide *kernel* over *image* as it is written, as a CNN layer does; otherwise as ``convolve``."""
+
+@overload
+def rescale(image: _L, gain: float = 1.0, offset: float = 0.0, **options: Unpack[_Options]) -> _L:
+    """Every pixel times *gain*, plus *offset*."""
+
+@overload
+def rescale(image: ArrayLike, gain: float = 1.0, offset: float = 0.0, **options: Unpack[_Options]) -> NDArray[Any]:
+    """Every pixel times *gain*, plus *offset*."""
+
+@overload
+def absolute(image: _L, **options: Unpack[_Options]) -> _L:
+    """Absolute value: an edge's strength without its sign."""
+
+@overload
+def absolute(image: ArrayLike, **options: Unpack[_Options]) -> NDArray[Any]:
+    """Absolute value: an edge's strength without its sign."""
+
+@overload
+def clip(image: _L, range: Range, **options: Unpack[_Options]) -> _L:
+    """Limit values to *range*, ``[low, high]``."""
+
+@overload
+def clip(image: ArrayLike, range: Range, **options: Unpack[_Options]) -> NDArray[Any]:
+    """Limit values to *range*, ``[low, high]``."""
+
+@overload
+def apply(image: _L, operation: Kernel | Operation, **options: Unpack[_Options]) -> _L:
+    """Apply a kernel or an operation to an array; every operator's function takes the same keywords."""
+
+@overload
+def apply(image: ArrayLike, operation: Kernel | Operation, **options: Unpack[_Options]) -> NDArray[Any]:
+    """Apply a kernel or an operation to an array; every operator's function takes the same keywords."""

@@ -1,0 +1,301 @@
+"""Arrays in, arrays out: the operators as functions of NumPy, Dask and xarray arrays."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from tileconv.arguments import (
+    as_array,
+    borders,
+    check_image,
+    choice,
+    kernel_axes,
+    missing_rule,
+    operator_axes,
+    tile_sizes,
+    type_name,
+)
+from tileconv.boxes import Box
+from tileconv.engines.borders import Rule
+from tileconv.errors import PlanError
+from tileconv.graph.overlap import overlap
+from tileconv.graph.windows import read
+from tileconv.graph.work import needed, work
+from tileconv.images import ImageInfo
+from tileconv.kernels import Kernel
+from tileconv.kernels.operations import Linear, Operation, as_operation
+from tileconv.kernels.registry import OPERATORS
+from tileconv.labelled import labelled
+from tileconv.planning.arrays import array_passes
+from tileconv.planning.machine import available_bytes, usable_processors
+from tileconv.planning.model import Pass
+from tileconv.planning.stages import SPACE
+from tileconv.sources.memory import MemorySource
+from tileconv.spec import StageSpec
+from tileconv.spec.model import Dtype, Engine, Extent, Precision
+from tileconv.spec.reader import did_you_mean
+
+Array = NDArray[Any]
+if TYPE_CHECKING:  # dask.array takes half a second to import, which arrays in memory do without
+    import dask.array as da
+
+    Image = ArrayLike | da.Array
+
+
+@labelled
+def apply(
+    image: Image,
+    operation: Kernel | Operation,
+    *,
+    border: Rule | Mapping[str, Any] | None = None,
+    cval: float = 0.0,
+    extent: Extent = "same",
+    engine: Engine = "auto",
+    precision: Precision = "auto",
+    tile: int | Sequence[int] | None = None,
+    axes: int | str | Sequence[int | str] | None = None,
+    channel_axis: int | str | None = None,
+    nodata: float | None = None,
+    missing: Literal["propagate", "error"] | Mapping[str, Any] | None = None,
+    dtype: DTypeLike = "auto",
+) -> Any:
+    """Apply a kernel or an operation to an array; every operator's function takes the same keywords.
+
+    Parameters
+    ----------
+    image
+        Integers or floats, any number of axes. A NumPy array, or what NumPy makes one of, gives a NumPy array. A Dask
+        array gives a lazy Dask array, whose halos are exchanged by ``dask.array.map_overlap``. An xarray.DataArray
+        gives a DataArray with the same labels, lazy if it holds a Dask array.
+    operation
+        What ``tileconv.kernels`` makes; a bare kernel slides over the image as it is (correlation).
+    border
+        What lies outside the image, with scipy.ndimage's names: ``reflect`` (the default for ``same``), ``mirror``,
+        ``nearest``, ``wrap`` or ``constant`` (the default for ``full`` and ``valid``); or a mapping as in a pipeline
+        file: ``{"rule": "constant", "value": 10}``, or one rule per axis, ``{"y": "nearest", "x": "wrap"}``, where
+        ``x`` is the last of *axes*, ``y`` the one before it and ``z`` the one before that.
+    cval
+        The value of a ``constant`` border that names none.
+    extent
+        ``same``, ``full`` or ``valid``, as scipy.signal names the output's size.
+    engine, precision
+        As in a pipeline file: ``auto``, ``direct``, ``separable`` or ``fft``; ``auto``, ``float32`` or ``float64``.
+    tile
+        Pixels per tile along *axes*; changes no byte of the result. A Dask array has its chunks.
+    axes
+        The 1 to 3 axes that the kernel runs over, in the order of the kernel's axes; by default as many of the last
+        ones as the kernel has. Of a DataArray they may be named; by default they are its axes ``z``, ``y`` and ``x``
+        if it has ``y`` and ``x``, and a parameter per axis names axes as the DataArray does.
+    channel_axis
+        The axis that holds colours; it is never convolved over.
+    nodata, missing
+        The value of missing pixels, and the rule for them and NaN: ``propagate``, ``error``, or a mapping such as
+        ``{"rule": "fill", "value": 0}``.
+    dtype
+        ``auto`` loses nothing: float64 stays, exact whole numbers become int32 or int64, all else float32. ``input``
+        or a type's name rounds half to even and clips.
+
+    Returns
+    -------
+    numpy.ndarray, dask.array.Array or xarray.DataArray
+        Axes in the order of the image's.
+
+    Raises
+    ------
+    PlanError
+        If the arguments do not fit together or the image; also when the last of three axes or more is 3 or 4 wide
+        and neither *axes* nor *channel_axis* says whether that is colour.
+
+    Examples
+    --------
+    >>> import tileconv
+    >>> tileconv.apply([[0, 0, 8, 8]], tileconv.kernels.sobel("x"), border={"x": "wrap"})
+    array([[-32,  32,  32, -32]])
+    """
+    lazy = _is_lazy(image)
+    rule_of_missing = missing_rule(missing, nodata)
+    array: Any = image if lazy else as_array(image, rule_of_missing)
+    check_image(array)
+    if array.dtype.kind == "b":
+        array = array.astype(np.uint8)
+    made = as_operation(operation)
+    count = len(made.kernels[0].shape) if made.kernels else operator_axes(array.ndim, axes, channel_axis)
+    moved = kernel_axes(array.shape, count, axes, channel_axis)
+    array, lead = _moved(array, moved)
+    native = np.dtype(array.dtype).newbyteorder("=")
+    info = ImageInfo(array.shape, "t" * bool(lead) + SPACE[-count:], native, (1,) * array.ndim)
+    kind = type_name(dtype, get_args(Dtype))
+    if kind == "input" and isinstance(image, np.ma.MaskedArray):  # whose missing pixels may need another type
+        kind = "uint8" if image.dtype.kind == "b" else image.dtype.name
+    stage = StageSpec(
+        op="apply",
+        operation=made,
+        over=cast("Any", SPACE[-count:]),
+        border=borders(border, cval, SPACE, SPACE[-count:], "reflect" if extent == "same" else "constant"),
+        extent=cast("Any", choice("extent", extent, get_args(Extent))),
+        engine=cast("Any", choice("engine", engine, get_args(Engine))),
+    )
+    passes = array_passes(
+        [stage],
+        info,
+        precision=cast("Any", choice("precision", precision, get_args(Precision))),
+        missing=rule_of_missing,
+        dtype=kind,
+        tile=None if tile is None else tile_sizes(tile, count),
+    )
+    for job in passes:
+        if not lazy:
+            _check_memory(job)
+        array = overlap(array, job) if lazy else _in_memory(array, job)
+    array = array.reshape(*lead, *array.shape[array.ndim - count :])
+    return np.moveaxis(array, range(array.ndim - count, array.ndim), moved)
+
+
+@labelled
+def convolve(image: Image, kernel: ArrayLike | Kernel, *, flip: bool = True, **options: Any) -> Any:
+    """Convolve *image* with *kernel*, centred as scipy.ndimage does, even sizes included.
+
+    Parameters
+    ----------
+    image
+        As ``apply`` takes it.
+    kernel
+        Weights, 1 to 3 axes: numbers, or a ``Kernel``.
+    flip
+        Whether the kernel is turned round along every axis, as the mathematics of convolution says; ``flip=False``
+        is correlation.
+    options
+        Keywords of ``apply``: border, cval, extent, engine, precision, tile, axes, channel_axis, nodata, missing and
+        dtype.
+
+    Returns
+    -------
+    numpy.ndarray, dask.array.Array or xarray.DataArray
+        See ``apply`` for shape and dtype.
+
+    Raises
+    ------
+    KernelError
+        If the weights cannot make a kernel.
+    PlanError
+        As ``apply``.
+
+    Examples
+    --------
+    >>> convolve([[0, 0, 0], [0, 1, 0], [0, 0, 0]], [[1, 2], [3, 4]])
+    array([[1, 2, 0],
+           [3, 4, 0],
+           [0, 0, 0]])
+    """
+    return apply(image, Linear(kernel if isinstance(kernel, Kernel) else Kernel.of(kernel, flip=flip)), **options)
+
+
+@labelled
+def correlate(image: Image, kernel: ArrayLike | Kernel, **options: Any) -> Any:
+    """Slide *kernel* over *image* as it is written, as a CNN layer does; otherwise as ``convolve``.
+
+    Examples
+    --------
+    >>> correlate([[0, 0, 0], [0, 1, 0], [0, 0, 0]], [[1, 2], [3, 4]])
+    array([[0, 0, 0],
+           [0, 4, 3],
+           [0, 2, 1]])
+    """
+    return convolve(image, kernel, flip=False, **options)
+
+
+def _operator(make: Callable[..., Kernel | Operation]) -> Callable[..., Any]:
+    """Return an operator of pipeline files as a function of an image, with a signature that says all that it takes."""
+    image, _, *options = inspect.signature(apply).parameters.values()
+    parameters = [p for name, p in inspect.signature(make).parameters.items() if name != "axes"]
+    signature = inspect.Signature([image, *parameters, *options], return_annotation="Any")
+
+    def on_image(*args: Any, **words: Any) -> Any:
+        try:
+            given = signature.bind(*args, **words).arguments
+        except TypeError as error:
+            unknown = [did_you_mean(word, signature.parameters) for word in words if word not in signature.parameters]
+            raise TypeError("; ".join([f"{make.__name__}() {error}", *filter(None, unknown)])) from None
+        image = given.pop("image")
+        chosen = {option.name: given.pop(option.name) for option in options if option.name in given}
+        if not (_is_lazy(image) or isinstance(image, np.ndarray)):
+            image = as_array(image, None)
+        count = operator_axes(image.ndim, chosen.get("axes"), chosen.get("channel_axis"))
+        over = {} if count == 2 else {"axes": SPACE[-count:]}
+        return apply(image, as_operation(make(**given, **over)), **chosen)
+
+    on_image.__signature__ = signature  # type: ignore[attr-defined]  # what help(), notebooks and ``labelled`` read
+    on_image.__name__ = on_image.__qualname__ = make.__name__
+    summary, _, rest = (inspect.getdoc(make) or "").partition("\n\n")
+    on_image.__doc__ = (
+        f"{summary}\n\nThe parameters from *border* on are those of ``tileconv.apply``, where they are explained. "
+        f"A picture:\ndocs/images/{make.__name__}.png.\n\n{rest}"
+    )
+    return labelled(on_image)
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {make.__name__: _operator(make) for make in OPERATORS.values()} | {
+    function.__name__: function for function in (apply, convolve, correlate)
+}
+"""All functions of an image by their names in Python; ``abs`` is ``absolute`` there."""
+
+
+def _is_lazy(image: object) -> bool:
+    """Return whether *image* is a Dask array, without importing Dask for those that are not."""
+    arrays = sys.modules.get("dask.array")
+    return arrays is not None and isinstance(image, arrays.Array)
+
+
+def _moved(array: Any, axes: Sequence[int]) -> tuple[Any, tuple[int, ...]]:
+    """Return *array* with *axes* last and the others as one before them, and the shape of those others."""
+    array = np.moveaxis(array, axes, range(array.ndim - len(axes), array.ndim))
+    lead = array.shape[: array.ndim - len(axes)]
+    return array.reshape(-1, *array.shape[len(lead) :]) if lead else array, lead
+
+
+SMALL = 2**28
+"""Bytes that a halo may take before anyone asks what the machine has free."""
+
+
+def _check_memory(job: Pass) -> None:
+    """Refuse a kernel whose halo around a tile's smallest part does not fit in memory; PlanError."""
+    for stage in job.stages:
+        halo = stage.halo
+        tile = (1,) * (3 - len(job.grid.tile)) + job.grid.tile[-3:]
+        part = (tile[0] if "z" in job.info.axes else 1, job.strip if "y" in job.info.axes else 1, tile[2])
+        pixels = math.prod(a + n + b for a, n, b in zip(halo.before, part, halo.after, strict=True))
+        if (needed_bytes := pixels * stage.padded.dtype.itemsize) > SMALL and needed_bytes > available_bytes():
+            size = " x ".join(f"{a + b + 1:,}" for a, b in zip(halo.before, halo.after, strict=True) if a + b)
+            raise PlanError(
+                f"pixels with the halo of a kernel of {size} take {needed_bytes / 2**20:,.0f} MiB, more than is free",
+                fix="Use a smaller kernel, or smaller tiles.",
+            )
+
+
+def _in_memory(array: Array, job: Pass) -> Array:
+    """Run one pass over a NumPy array, tile by tile on all processors."""
+    source = MemorySource(array, job.info.axes, copies=not array.flags.behaved)  # others would be compiled for apart
+    out = np.empty(job.info.shape, job.info.dtype)
+
+    def tile(box: Box) -> None:
+        have, part = needed(job, box), out[box.within(job.image)]
+        made = part if part.flags.c_contiguous else np.empty(part.shape, part.dtype)
+        work(job, read(source, job, have), have, box, made)
+        if made is not part:
+            part[...] = made
+
+    if len(job.grid) == 1:
+        tile(job.image)
+    else:
+        with ThreadPoolExecutor(usable_processors()) as pool:
+            deque(pool.map(tile, job.grid), maxlen=0)  # raises what a tile raised
+    return out

@@ -1,0 +1,92 @@
+"""xarray's labelled arrays: axes by their own names, and results that keep their labels.
+
+xarray is recognised where the caller has imported it, and is not imported here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import wraps
+from typing import Any, SupportsIndex, TypeVar
+
+import numpy as np
+
+from tileconv.errors import PlanError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+SPACE = ("z", "y", "x")
+
+
+def labelled(function: Function) -> Function:
+    """Return *function*, whose first argument is an image, for an xarray.DataArray as well."""
+
+    @wraps(function)
+    def on_any(*args: Any, **words: Any) -> Any:
+        library = sys.modules.get("xarray")
+        image = words.get("image", args[0] if args else None)
+        if library is None or not isinstance(image, library.DataArray):
+            return function(*args, **words)
+        try:
+            given = inspect.signature(function).bind(*args, **words).arguments
+        except TypeError:
+            return function(*args, **words)  # which says what is wrong
+        return _on_labelled(function, image, given | given.pop("options", {}))
+
+    return on_any  # type: ignore[return-value]
+
+
+def _on_labelled(function: Callable[..., Any], image: Any, given: dict[str, Any]) -> Any:
+    """Return what *function* makes of the pixels of *image*, with its labels.
+
+    Coordinates along an axis whose length ``extent`` changes are left out; so is the encoding, which says how the
+    values of before were packed in a file.
+    """
+    there = [name for name in SPACE if name in image.dims] if {"y", "x"} <= set(image.dims) else []
+    moved = image.transpose(..., *there)
+    words = _in_our_words(given, image.dims, moved.dims)
+    made = function(**words | {"image": moved.data})
+    sizes = dict(zip(moved.dims, made.shape, strict=True))
+    other = [name for name, c in moved.coords.items() if any(sizes[d] != moved.sizes[d] for d in c.dims)]
+    labels = moved.drop_vars(other).coords
+    result = type(moved)(made, coords=labels, dims=moved.dims, name=moved.name, attrs=moved.attrs)
+    return result.transpose(*image.dims)
+
+
+def _in_our_words(given: Mapping[str, Any], own: tuple[Hashable, ...], moved: tuple[Hashable, ...]) -> dict[str, Any]:
+    """Return the arguments *given* with axes as their places in *moved*, and the letters z, y and x for their names."""
+    words = dict(given)
+    for word in {"axes", "channel_axis"} & given.keys():
+        words[word] = _place(given[word], own, moved, word)
+    chosen = words.get("axes")
+    if chosen is None:
+        chosen = [place for place in range(len(moved)) if place != words.get("channel_axis")]
+    places = [place for place in np.ravel(chosen).tolist() if place in range(len(moved))]
+    letters = dict(zip([moved[place] for place in reversed(places)], reversed(SPACE), strict=False))
+    for word, value in words.items():
+        if isinstance(value, Mapping) and word != "missing" and "rule" not in value:
+            words[word] = {_letter(name, letters, word): item for name, item in value.items()}
+        elif word == "component" and value != "magnitude":
+            words[word] = _letter(value, letters, word)
+    return words
+
+
+def _place(value: Any, own: tuple[Hashable, ...], moved: tuple[Hashable, ...], word: str) -> Any:
+    """Return the place in *moved* of an axis, given by its name or its place in *own*, or of several."""
+    if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str):
+        return [_place(one, own, moved, word) for one in value]
+    if isinstance(value, SupportsIndex) and -len(own) <= int(value) < len(own):
+        return moved.index(own[value])
+    if isinstance(value, str) and value not in own:
+        raise PlanError(f"{word} names the axis {value!r}, and the array has {', '.join(map(str, own))}")
+    return moved.index(value) if isinstance(value, str) else value  # another kind is refused by the function
+
+
+def _letter(name: Any, letters: Mapping[Hashable, str], word: str) -> str:
+    if name not in letters:
+        raise PlanError(
+            f"{word} names the axis {name!r}, and the function acts on {', '.join(map(str, letters))}",
+            fix="Use the array's own names of its axes; axes= says which of them the function acts on.",
+        )
+    return letters[name]
