@@ -92,6 +92,9 @@ class ImageInfo:
             found = f"{self.scale}, {self.units} and {self.origin}"
             raise GeometryError(f"an image needs one scale, unit and origin per axis, found {found}")
 
+    def __str__(self) -> str:
+        return f"{' '.join(f'{a}={n}' for a, n in zip(self.axes, self.shape, strict=True))}, {self.dtype}"
+
     @property
     def box(self) -> Box:
         """The whole image."""

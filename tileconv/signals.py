@@ -44,6 +44,13 @@ def stands(whether: bool) -> None:
     _standing[0] = whether
 
 
+def say(text: str) -> None:
+    """Say *text* to whoever sits at the terminal, in the place of a progress bar, which is drawn again below."""
+    if os.isatty(2):
+        with suppress(OSError):
+            os.write(2, f"{_CLEAR_LINE}{text}\n".encode())
+
+
 def end(text: str) -> NoReturn:
     """Say *text* on stderr and end the process at once."""
     prefix = _CLEAR_LINE + _SHOW_CURSOR if os.isatty(2) else ""

@@ -7,26 +7,18 @@ from properties.runs_help import pipeline, tiled, windows, write_tiff
 
 import tileconv
 from tileconv.errors import SourceError
+from tileconv.execute.progress import Progress
 
 BOX = {"op": "box", "size": 3}
 TWO = [{"op": "sobel", "component": "x"}, {"op": "gaussian", "sigma": 1, "border": "wrap"}]
 """Two passes of nine tiles: the second wraps."""
 
 
-class Watch:
-    """Progress that looks at the disk whenever a tile is said to be done."""
+class Watch(Progress):
+    """Looks at the disk whenever a tile is said to be done."""
 
     def __init__(self, look):
         self.look, self.tiles = look, 0
-
-    def begin(self, tiles, pixels):
-        pass
-
-    def resumed(self, words):
-        pass
-
-    def note(self, text):
-        pass
 
     def tile(self, pixels):
         self.tiles += 1

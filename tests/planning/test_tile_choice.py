@@ -82,7 +82,7 @@ def test_less_memory_means_smaller_tiles_with_a_reason():
         spec = pipeline(CHAIN, output={"chunks": 128}, run={"memory": memory, "workers": 1})
         made = plan_of(spec, image)
         assert made.peak_bytes <= made.memory_limit
-        assert "sizes that fit" in made.passes[0].why_tile
+        assert "tile sizes that fit" in made.passes[0].why_tile
         areas.append(int(np.prod(made.passes[0].grid.tile)))
     assert areas == sorted(areas)
     assert areas[0] < areas[-1]

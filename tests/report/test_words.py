@@ -1,6 +1,9 @@
 """What a person reads of plans and runs: notes, disk, numbers of tiles, rates and whose memory it is."""
 
 import io
+import re
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,8 +11,11 @@ import tifffile
 from properties.runs_help import pipeline, plan_of, run
 from rich.console import Console
 
-from tileconv.report.explain import explain, rate_text
+import tileconv
+from tileconv.execute.progress import Notebook, Progress, watching
+from tileconv.report.explain import explain
 from tileconv.report.terminal import TerminalProgress, summary
+from tileconv.shown import rate_text
 
 BLUR = {"op": "gaussian", "sigma": 1}
 WRAPS = {"op": "gaussian", "sigma": 1, "border": "wrap"}
@@ -67,6 +73,92 @@ def test_progress_without_a_terminal_shows_slow_rates(monkeypatch):
     line = console.file.getvalue()
     assert line.startswith("1 of 1 tile, ")
     assert not line.startswith("1 of 1 tile, 0 Mpx/s")
+
+
+def test_a_bar_begins_where_the_run_was_and_says_what_it_waits_for():
+    console = Console(file=io.StringIO(), width=100, force_terminal=True)
+    with TerminalProgress(console) as progress:
+        progress.begin(3, 300, kept=7)
+        progress.waiting("compiling loops")
+        progress._bar.refresh()
+        text = console.file.getvalue()
+        assert "7/10" in text
+        assert "compiling loops" in text
+        progress.tile(100)
+        progress._bar.refresh()
+    text = console.file.getvalue().removeprefix(text)
+    assert "8/10" in text
+    assert "compiling" not in text
+
+
+def test_without_a_terminal_lines_count_kept_tiles_too_and_nobody_hears_of_waiting(monkeypatch):
+    console = Console(file=io.StringIO(), width=200)
+    with TerminalProgress(console) as progress:
+        progress.begin(3, 300, kept=7)
+        progress.waiting("compiling loops")
+        assert console.file.getvalue() == ""
+        monkeypatch.setattr("tileconv.report.terminal.EVERY_S", 0.0)
+        progress.tile(100)
+    assert console.file.getvalue().startswith("8 of 10 tiles, ")
+
+
+class Handle:
+    """Where a notebook shows things."""
+
+    def __init__(self):
+        self.shown = []
+
+    def update(self, data, *, raw):
+        self.shown.append(data["text/plain"])
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    handle = Handle()
+    shell = SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=lambda *_, **__: handle))
+    monkeypatch.setattr(Notebook, "EVERY_S", 0.0)
+    return handle
+
+
+def test_a_notebook_shows_how_far_a_run_is(tmp_path, notebook):
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((20, 30), np.uint8))
+    spec = pipeline([BLUR], run={"tile": 16, "workers": 1}, output={"chunks": 16})
+    run(spec, tmp_path / "a.tif", tmp_path)
+    *_, before, last = notebook.shown
+    assert before.startswith("3 of 4 tiles, ")
+    assert last.startswith("4 of 4 tiles, ")
+    assert watching(None).begin(1, 1, 0) is None
+    mine = Progress()
+    assert watching(mine) is mine
+
+
+def test_elsewhere_a_run_from_python_says_nothing():
+    assert type(watching(None)) is Progress
+
+
+def test_plans_and_reports_are_short_and_have_a_table(tmp_path):
+    tifffile.imwrite(tmp_path / "<a>.tif", np.ones((20, 30), np.uint8))
+    _, report = run(pipeline([BLUR, BLUR]), tmp_path / "<a>.tif", tmp_path)
+    plan = tileconv.plan(pipeline([BLUR, BLUR], input_={"path": str(tmp_path / "<a>.tif")}))
+    assert re.fullmatch(r"<Plan: 2 stages, y=20 x=30, float32, 1 tile, \d+\.\d MiB>", repr(plan))
+    assert re.fullmatch(r"<Report: \S+, 1 tile made, 0 kept, \d+\.\d s>", repr(report))
+    for shown in (plan, report):
+        table = shown._repr_html_()
+        assert table.startswith("<table><tr><th>")
+        assert all(f"<th>{name}</th>" in table for name in ("output", "tiles", "memory", "time"))
+        assert "<a>" not in table
+    assert "about 1 s" in plan._repr_html_()
+
+
+def test_the_plan_says_how_long_it_takes():
+    small, large = (plan_of(pipeline([BLUR]), np.zeros((n, n), np.uint8)) for n in (256, 4096))
+    assert small.seconds < large.seconds
+    assert small.as_json()["seconds"] == small.seconds
+    assert "time     about 1 s, and on the first run some seconds more for compiling" in words(small)
+    away = plan_of(pipeline([BLUR], run={"executor": "tcp://there:8786"}), np.zeros((256, 256), np.uint8))
+    assert "of one thread's time on the cluster" in words(away)
 
 
 def test_the_plan_counts_and_names_the_stores_between_passes():

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from typing import Any
 import numba
 from numba.core import config
 
+_listeners: list[Callable[[], None]] = []
+"""Who hears that a loop is compiled."""
 _elsewhere: list[str] = []
 """Where loops are kept that have no place of Numba's; an empty name where they are kept nowhere."""
 
@@ -41,6 +44,16 @@ def note() -> str:
     where = f"in {_elsewhere[0]}" if _elsewhere[0] else "nowhere, and every process compiles its own"
     why = "neither the folder of tileconv nor the home can be written"
     return f"compiled loops are kept {where}, because {why}; NUMBA_CACHE_DIR names another folder"
+
+
+@contextmanager
+def telling(heard: Callable[[], None]) -> Iterator[None]:
+    """Call *heard*, in whatever thread it is, when a loop is compiled because no cache has it."""
+    _listeners.append(heard)
+    try:
+        yield
+    finally:
+        _listeners.remove(heard)
 
 
 def own_folder(temporary: Path, user: int) -> str:
@@ -83,13 +96,15 @@ def _forgiving(made: Any) -> Any:
 
     def attempted(name: str) -> Callable[..., Any]:
         def attempt(*args: Any) -> Any:
-            try:
-                return getattr(type(cache), name)(cache, *args)  # looked up late: engines/start.py changes one
-            except OSError:
-                return None
+            found = None
+            with suppress(OSError):
+                found = getattr(type(cache), name)(cache, *args)  # looked up late: engines/start.py changes one
+            if name == "load_overload" and found is None:
+                for heard in _listeners:
+                    heard()
+            return found
 
         return attempt
 
-    if made.stats.cache_path is not None:
-        cache.load_overload, cache.save_overload = attempted("load_overload"), attempted("save_overload")
+    cache.load_overload, cache.save_overload = attempted("load_overload"), attempted("save_overload")
     return made

@@ -24,6 +24,7 @@ def run_cluster(
     rows: bool,
     libraries: Iterable[str],
     note: Callable[[str], None],
+    waiting: Callable[[str], None],
 ) -> None:
     """Make *tiles* on the workers of the scheduler at *address* and tell *heard* of each as it is done.
 
@@ -38,6 +39,8 @@ def run_cluster(
         The distributions that workers need in the versions that are here.
     note
         Is told of every worker that gets no tiles, and why.
+    waiting
+        Is told that there are no workers yet.
 
     Raises
     ------
@@ -46,7 +49,7 @@ def run_cluster(
     """
     with connected(address) as client, trusting(client, job, libraries, note) as trust:
         crew = Crew(client, trust)
-        crew.gather(stop)
+        crew.gather(stop, waiting)
         if stop.is_set():
             return
         if rows:

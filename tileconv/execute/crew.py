@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from threading import Event
@@ -20,6 +20,8 @@ SILENT_S = 20
 """A worker of which the scheduler heard nothing for so long hangs: three heartbeats on a cluster of 1,000 workers."""
 ANSWER_S = 30
 """How long the scheduler may take to answer; on a busy machine that is seconds, and a stopped one never does."""
+TOLD_AFTER_S = 1
+"""A run without workers says so after this long: most have theirs at once."""
 AMONG = 16
 """Workers of which the scheduler chooses one for a task: enough to keep all busy, few names for it to hold."""
 
@@ -60,8 +62,8 @@ class Crew:
     _turn: int = 0
     _silent: set[str] = field(default_factory=set)
 
-    def gather(self, stop: Event) -> None:
-        """Return when a worker may have tiles, or *stop* is set.
+    def gather(self, stop: Event, waiting: Callable[[str], None]) -> None:
+        """Return when a worker may have tiles, or *stop* is set; tell *waiting* where that takes its time.
 
         Raises
         ------
@@ -69,9 +71,13 @@ class Crew:
             If all are refused, or as ``look`` says.
         """
         self.look((), {})
+        told = False
         while not (self.threads or stop.is_set()):
             if self.trust.hopeless():
                 raise self.trust.none()
+            if not told and time.monotonic() - (self._alone_since or self.looked) > TOLD_AFTER_S:
+                waiting(f"the scheduler has no worker yet; waiting for one, {WORKERS_WITHIN_S} s at most")
+                told = True
             stop.wait(0.05)
             self.look((), {})
 

@@ -1,37 +1,97 @@
-"""How a run tells how far it is: a protocol, so that the layers below know nothing of terminals."""
+"""How a run tells how far it is: to nobody, to a notebook, or to whoever takes the place of these."""
 
 from __future__ import annotations
 
-from typing import Protocol
+import sys
+import time
+from typing import Any
+
+from tileconv.shown import rate_text, tiles_text
 
 
-class Progress(Protocol):
-    """Hears of a run's beginning and of every tile."""
+class Progress:
+    """Hears of a run's beginning, of every tile and of what tiles wait for; this one keeps it to itself."""
 
-    def begin(self, tiles: int, pixels: int) -> None:
-        """Take the number of tiles to make, and of their pixels, in all passes together."""
+    def begin(self, tiles: int, pixels: int, kept: int = 0) -> None:
+        """Take the number of tiles to make, and of their pixels, in all passes together; *kept* are made already."""
 
     def resumed(self, text: str) -> None:
-        """Take how many tiles are kept and made, and why; only a run that goes on says so."""
+        """Take how many tiles are kept and made, and why; only a run that is resumed says so."""
 
     def note(self, text: str) -> None:
         """Take what a reader should know at once."""
+
+    def waiting(self, text: str) -> None:
+        """Take what the next tile waits for."""
 
     def tile(self, pixels: int) -> None:
         """Count one finished tile."""
 
 
-class Silent:
-    """Says nothing."""
+class Counting(Progress):
+    """Counts tiles and pixels; ``show`` is called when there is something new to see."""
 
-    def begin(self, tiles: int, pixels: int) -> None:
-        """Ignore it."""
+    tiles = pixels = done = done_pixels = 0
+    began, waits = 0.0, ""
 
-    def resumed(self, text: str) -> None:
-        """Ignore it."""
+    def begin(self, tiles: int, pixels: int, kept: int = 0) -> None:
+        """Begin to count."""
+        self.tiles, self.pixels, self.done, self.done_pixels = kept + tiles, pixels, kept, 0
+        self.began, self.waits = time.monotonic(), ""
 
-    def note(self, text: str) -> None:
-        """Ignore it."""
+    def waiting(self, text: str) -> None:
+        """Show *text* until the next tile is done."""
+        self.waits = text
+        self.show()
 
     def tile(self, pixels: int) -> None:
-        """Ignore it."""
+        """Count one finished tile."""
+        self.done, self.done_pixels, self.waits = self.done + 1, self.done_pixels + pixels, ""
+        self.show()
+
+    def show(self) -> None:
+        """Show how far the run is."""
+
+    @property
+    def rate(self) -> float:
+        """Megapixels per second since the beginning."""
+        return self.done_pixels / 1e6 / max(1e-9, time.monotonic() - self.began)
+
+    def line(self) -> str:
+        """Return how far the run is, or what it waits for."""
+        done = f"{self.done:,} of {tiles_text(self.tiles)}"
+        if self.waits or not self.done_pixels:
+            return f"{done}, {self.waits or 'the first is being made'}"
+        left = (self.pixels - self.done_pixels) / 1e6 / max(1e-9, self.rate)
+        return f"{done}, {rate_text(self.rate)}, {left:,.0f} s left"
+
+
+class Notebook(Counting):
+    """A line below the cell that runs, renewed at most every ``EVERY_S``."""
+
+    EVERY_S = 0.2
+
+    def __init__(self) -> None:
+        from IPython.display import display
+
+        self.shown, self.handle = 0.0, display({"text/plain": ""}, raw=True, display_id=True)
+
+    def note(self, text: str) -> None:
+        """Print it below the cell."""
+        sys.stderr.write(f"note: {text}\n")
+
+    resumed = note
+
+    def show(self) -> None:
+        """Renew the line."""
+        now = time.monotonic()
+        if self.waits or self.done == self.tiles or now - self.shown >= self.EVERY_S:
+            self.shown = now
+            self.handle.update({"text/plain": self.line()}, raw=True)
+
+
+def watching(progress: Progress | None) -> Progress:
+    """Return *progress*; where there is none, a line in a notebook, and nothing elsewhere."""
+    ipython: Any = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython and not progress else None
+    return progress or (Notebook() if hasattr(shell, "kernel") else Progress())

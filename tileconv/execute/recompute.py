@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tileconv.boxes import Box, TileGrid
 from tileconv.errors import PlanError, SourceError, TileconvError
-from tileconv.execute.progress import Progress, Silent
+from tileconv.execute.progress import Progress, watching
 from tileconv.execute.rerun import Again, plan_again
 from tileconv.execute.resume import tile_at
 from tileconv.execute.verify import Damage, Verification, recorded_run, verify_stored
@@ -59,6 +59,7 @@ def verify(output: Path | str, *, recompute: str = "", seed: int = 0, progress: 
     PlanError
         If *recompute* is no share and no number, or a box does not fit in memory.
     """
+    progress = watching(progress)
     if recompute:
         count_of(recompute, 1)
     found = verify_stored(output, progress=progress)
@@ -69,7 +70,7 @@ def verify(output: Path | str, *, recompute: str = "", seed: int = 0, progress: 
     where = Path(output).absolute()
     again = plan_again(where, where, run=recorded_run(where))
     boxes = sample(again.plan.passes[-1], recompute, seed)
-    damages = _compare(again, where, boxes, progress or Silent())
+    damages = _compare(again, where, boxes, progress)
     return replace(found, damages=(*found.damages, *damages), recomputed=len(boxes), notes=again.notes)
 
 

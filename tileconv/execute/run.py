@@ -9,9 +9,11 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tileconv.engines.loops import telling
 from tileconv.errors import Interrupted, TileconvError, TileError, UnfinishedError
 from tileconv.execute.begin import Begun, begin, refuse_outputs
 from tileconv.execute.cluster import run_cluster
@@ -19,7 +21,7 @@ from tileconv.execute.folder import RunFolder
 from tileconv.execute.journal import Journal
 from tileconv.execute.ledger import Ledger
 from tileconv.execute.local import run_rows, run_threads
-from tileconv.execute.progress import Progress, Silent
+from tileconv.execute.progress import Progress, watching
 from tileconv.execute.provenance import image_name, libraries, provenance
 from tileconv.execute.repair import mark_damaged
 from tileconv.execute.resume import reads, tile_at
@@ -31,17 +33,19 @@ from tileconv.graph.windows import Job
 from tileconv.graph.work import Counts
 from tileconv.planning.model import Plan
 from tileconv.retry import HOPELESS
+from tileconv.shown import Shown, rate_text, size_text, tiles_text
 from tileconv.sinks.files import sink_errors
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.open import open_source
 from tileconv.sources.source import Source
+from tileconv.spec.words import EXECUTORS
 
 NAMED = 5
 """How many failed tiles a message names."""
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, repr=False)
+class Report(Shown):
     """What a run did.
 
     Attributes
@@ -80,6 +84,21 @@ class Report:
     why: str = ""
     damages: tuple[str, ...] = ()
 
+    def rows(self) -> dict[str, str]:
+        """Return what is worth knowing, by name."""
+        return {
+            "output": f"{self.output}: {' x '.join(map(str, self.shape))}, {self.dtype}",
+            "tiles": f"{self.tiles:,} made, {self.kept:,} kept",
+            "time": f"{self.seconds:.1f} s, {rate_text(self.megapixels_per_second)}",
+            "memory": f"{size_text(self.peak_bytes)} at most here, {size_text(self.predicted_bytes)} predicted",
+            "clipped": f"{self.counts.clipped:,} pixels" * bool(self.counts.clipped),
+            "missing": f"{self.counts.missing:,} pixels of the input" * bool(self.counts.missing),
+            "notes": "; ".join([*self.damages, *self.notes]),
+        }
+
+    def __repr__(self) -> str:
+        return f"<Report: {self.output.name}, {tiles_text(self.tiles)} made, {self.kept:,} kept, {self.seconds:.1f} s>"
+
     def as_json(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""
         return asdict(self) | {"output": str(self.output)}
@@ -103,8 +122,8 @@ def run_plan(
     keep_going
         Whether the other tiles are made when one fails.
     repair
-        Whether the output is verified first, and what is damaged made again. A repair that was begun and not done is
-        gone on with in any case.
+        Whether the output is verified first, and what is damaged made again. A repair that was begun and is not done
+        is resumed in any case.
 
     Raises
     ------
@@ -116,7 +135,7 @@ def run_plan(
         What went wrong, with the tile or file. The output then has no ``ome`` metadata and does not pass for an image.
     """
     began = time.perf_counter()
-    progress = progress or Silent()
+    progress = watching(progress)
     refuse_outputs(plan, source)
     folder = RunFolder(Path(plan.spec.output.path))
     missing_chunks, _ = source.missing_chunks_total()
@@ -163,7 +182,7 @@ def _make(begun: Begun, source: Source, ledger: Ledger, staging: Path | None, *,
     plan, sinks, left = begun.plan, begun.sinks, begun.todo.left
     ledger.begin()
     boxes = (tile_at(work.grid, n) for work, numbers in zip(plan.passes, left, strict=True) for n in numbers)
-    ledger.progress.begin(sum(map(len, left)), sum(box.size for box in boxes))
+    ledger.progress.begin(sum(map(len, left)), sum(box.size for box in boxes), begun.todo.kept)
     if begun.resumed:
         ledger.progress.resumed(str(begun.todo))
     _prepare(begun)
@@ -174,7 +193,8 @@ def _make(begun: Begun, source: Source, ledger: Ledger, staging: Path | None, *,
             possible = _possible(begun, ledger, number)
             try:
                 job = Job(work, before, replace(sink, staging=staging))
-                _tiles(plan, job, possible, ledger, whole=not begun.resumed)
+                with telling(partial(ledger.progress.waiting, "compiling loops, on the first run only")):
+                    _tiles(plan, job, possible, ledger, whole=not begun.resumed)
                 give_back()
                 if ledger.stop.signalled:
                     raise Interrupted(f"interrupted: {ledger.how_far(overwrite=overwrite)}")
@@ -225,13 +245,17 @@ def _tiles(plan: Plan, job: Job, numbers: Sequence[int], ledger: Ledger, *, whol
     tiles = (tile_at(job.work.grid, number) for number in numbers)
     rows = job.work.method == "overlap" and whole and not ledger.keep_going
     executor = plan.spec.run.executor
+    flying = tiles_text(min(plan.workers, len(numbers))) if executor in EXECUTORS else "the tiles in flight"
+    ledger.stop.words = f"stopping after {'this row of tiles' if rows else flying}; Ctrl-C again ends at once"
     if executor == "processes":
         from tileconv.execute.processes import run_processes  # a run on threads begins sooner without
 
+        ledger.progress.waiting("processes are started")
         run_processes(job, tiles, plan.workers, ledger.stop, ledger.hear, rows=rows)
     elif executor != "threads":
         needed = libraries(plan, job.source)
-        run_cluster(job, tiles, executor, ledger.stop, ledger.hear, rows=rows, libraries=needed, note=ledger.note)
+        notes: dict[str, Any] = {"note": ledger.note, "waiting": ledger.progress.note}
+        run_cluster(job, tiles, executor, ledger.stop, ledger.hear, rows=rows, libraries=needed, **notes)
     elif rows:
         run_rows(job, plan.workers, ledger.stop, ledger.hear)
     else:

@@ -11,9 +11,10 @@ from tileconv import signals
 
 
 class Stop(threading.Event):
-    """Set when no new tile is to begin; ``signalled`` when the user wanted it."""
+    """Set when no new tile is to begin; ``signalled`` when the user wanted it, who is told ``words`` then."""
 
     signalled = False
+    words = "stopping; Ctrl-C again ends at once"
 
 
 @contextmanager
@@ -30,6 +31,7 @@ def on_signals() -> Iterator[Stop]:
             signals.end("ended at once, tiles that were being made are lost; the same command goes on with the others")
         stop.signalled = True
         stop.set()
+        signals.say(stop.words)
 
     if threading.current_thread() is not threading.main_thread():
         yield stop

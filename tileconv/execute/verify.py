@@ -20,7 +20,7 @@ from tileconv.boxes import TileGrid
 from tileconv.errors import Interrupted, ResumeError, SinkError, SourceError, TileconvError
 from tileconv.execute.folder import RunFolder
 from tileconv.execute.journal import History
-from tileconv.execute.progress import Progress, Silent
+from tileconv.execute.progress import Progress, watching
 from tileconv.execute.resume import tile_at
 from tileconv.execute.stop import Stop
 from tileconv.images import ImageInfo
@@ -88,7 +88,7 @@ def verify_stored(output: Path | str, *, progress: Progress | None = None) -> Ve
     plan = recorded_plan(folder)
     history, begun = History.of(folder.journal, tiles_of(folder, plan)), folder.repairing()
     with sink_errors(folder.output, "read"):
-        return examine(folder, plan, progress or Silent(), history, repairing=begun)
+        return examine(folder, plan, watching(progress), history, repairing=begun)
 
 
 def recorded_plan(folder: RunFolder) -> dict[str, Any]:

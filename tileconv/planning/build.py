@@ -163,7 +163,7 @@ def _tiled(work: Pass, run: RunSpec, budget: Budget) -> Pass:
         least = min(o.ns for o in fitting)
         found = min((o for o in fitting if o.ns <= NEAR * least), key=lambda o: o.peak)
         ns = found.tile.ns_per_pixel
-        why = f"of {len(fitting)} sizes that fit, the smallest near the least cost, {ns:.1f} ns per pixel"
+        why = f"of {len(fitting)} tile sizes that fit, the smallest whose cost is near the least, {ns:.1f} ns per pixel"
     else:
         found, why = min(options, key=lambda o: o.peak), ""
     if not found.fits:

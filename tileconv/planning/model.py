@@ -12,7 +12,11 @@ from tileconv.engines.values import Values
 from tileconv.images import ImageInfo
 from tileconv.planning.memory import Bytes, peak_bytes, total
 from tileconv.planning.stages import SPACE, Stage
+from tileconv.shown import Shown, duration_text, size_text, tiles_text
 from tileconv.spec.model import MissingSpec, PipelineSpec
+
+START_S, WRITE_NS = 0.7, 1.0
+"""What a run takes before its first tile, and what a byte of the result takes to encode and write (performance.md)."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,8 @@ class Pass:
         return total(self.memory)
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, repr=False)
+class Plan(Shown):
     """Everything decided about one run: passes in order, and what they need."""
 
     spec: PipelineSpec
@@ -104,6 +108,28 @@ class Plan:
     def info(self) -> ImageInfo:
         """The image that the run makes."""
         return self.passes[-1].info
+
+    @property
+    def seconds(self) -> float:
+        """About how long the run takes, without compiling: what all tiles cost, over the workers."""
+        written = ((p.info.box.size, p.ns_per_pixel + WRITE_NS * p.info.dtype.itemsize) for p in self.passes)
+        return START_S + sum(px * ns for px, ns in written) / 1e9 / self.workers
+
+    def rows(self) -> dict[str, str]:
+        """Return what is worth knowing, by name."""
+        stages, passes = [s.name for p in self.passes for s in p.stages], len(self.passes)
+        return {
+            "input": f"{self.spec.input.path}: {self.source}",
+            "output": f"{self.spec.output.path}: {self.info}",
+            "stages": f"{', '.join(stages) or 'none'}, in {passes} pass{'es' * (passes != 1)}",
+            "tiles": ", then ".join(tiles_text(len(p.grid)) for p in self.passes),
+            "memory": f"{size_text(self.peak_bytes)} predicted, {size_text(self.memory_limit)} allowed",
+            "time": f"about {duration_text(self.seconds)} on {self.workers} {self.spec.run.executor}",
+        }
+
+    def __repr__(self) -> str:
+        stages, tiles = sum(len(p.stages) for p in self.passes), sum(len(p.grid) for p in self.passes)
+        return f"<Plan: {stages} stages, {self.info}, {tiles_text(tiles)}, {size_text(self.peak_bytes)}>"
 
     def fingerprint(self) -> str:
         """Return a digest of all that determines the pixels but the input's own: stages, weights, types and engines.
@@ -131,6 +157,7 @@ class Plan:
             "why_workers": self.why_workers,
             "peak_bytes": self.peak_bytes,
             "memory_limit_bytes": self.memory_limit,
+            "seconds": self.seconds,
             "passes": [_pass(p) for p in self.passes],
         }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,9 @@ from tileconv.images import ImageInfo
 from tileconv.planning.memory import total
 from tileconv.planning.model import Pass, Plan
 from tileconv.planning.stages import SPACE, Stage
+from tileconv.shown import duration_text, size_text, tiles_text
 from tileconv.sinks.files import free_bytes
+from tileconv.spec.words import EXECUTORS
 
 
 def explain(plan: Plan) -> RenderableType:
@@ -39,6 +40,7 @@ def _lines(plan: Plan) -> Iterator[RenderableType]:
         needed += f" and {size_text(between)} beside it while it runs ({names})"
     short = " - not enough if nothing compresses" if free < plan.info.nbytes + between else ""
     yield Text(f"disk     {needed}, {size_text(free)} free{short}")
+    yield Text(f"time     {_time(plan)}")
     yield Text(f"workers  {plan.workers} {plan.spec.run.executor} ({plan.why_workers})")
     yield Text(
         f"memory   {size_text(plan.peak_bytes)} predicted peak, "
@@ -48,6 +50,13 @@ def _lines(plan: Plan) -> Iterator[RenderableType]:
         yield Text(f"\npass {number + 1} of {len(plan.passes)}: {work.why}", style="bold")
         yield _stages(work)
         yield from map(Text, _pass(plan, work))
+
+
+def _time(plan: Plan) -> str:
+    """Return the estimate; nobody knows here how many threads a cluster has."""
+    if plan.spec.run.executor in EXECUTORS:
+        return f"about {duration_text(plan.seconds)}, and on the first run some seconds more for compiling"
+    return f"about {duration_text(plan.seconds * plan.workers)} of one thread's time on the cluster"
 
 
 def _pass(plan: Plan, work: Pass) -> Iterator[str]:
@@ -107,45 +116,5 @@ def _error(stage: Stage) -> str:
 
 def image_text(info: ImageInfo) -> str:
     """Return shape, type, size and chunks in one line."""
-    shape = " ".join(f"{a}={n}" for a, n in zip(info.axes, info.shape, strict=True))
     chunks = " x ".join(map(str, info.chunks))
-    return f"{shape}, {info.dtype}, {size_text(info.nbytes)}, chunks {chunks}{', compressed' * info.compressed}"
-
-
-def tiles_text(count: int) -> str:
-    """Return a number of tiles in words.
-
-    Examples
-    --------
-    >>> tiles_text(1), tiles_text(1200)
-    ('1 tile', '1,200 tiles')
-    """
-    return f"{count:,} tile{'s' * (count != 1)}"
-
-
-def rate_text(megapixels_per_second: float) -> str:
-    """Return a rate to at least two significant digits, without an exponent.
-
-    Examples
-    --------
-    >>> rate_text(1234.5), rate_text(2.34), rate_text(0.00456)
-    ('1,234 Mpx/s', '2.3 Mpx/s', '0.0046 Mpx/s')
-    """
-    small = 0 < megapixels_per_second < 10
-    digits = 1 - math.floor(math.log10(megapixels_per_second)) if small else 0
-    return f"{megapixels_per_second:,.{digits}f} Mpx/s"
-
-
-def size_text(count: float) -> str:
-    """Return bytes with a binary unit.
-
-    Examples
-    --------
-    >>> size_text(3 * 2**20)
-    '3.0 MiB'
-    """
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
+    return f"{info}, {size_text(info.nbytes)}, chunks {chunks}{', compressed' * info.compressed}"

@@ -10,23 +10,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from tileconv.execute.progress import Counting
 from tileconv.execute.run import Report
 from tileconv.execute.status import Status
 from tileconv.execute.verify import Verification
-from tileconv.report.explain import rate_text, size_text, tiles_text
+from tileconv.shown import rate_text, size_text, tiles_text
 
 EVERY_S = 10.0
 """Seconds between two lines where there is no terminal."""
 
 
-class TerminalProgress:
+class TerminalProgress(Counting):
     """Shows tiles, megapixels per second and time left on *console*; a context manager."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._bar: Progress | None = None
-        self._tiles = self._pixels = self._done_tiles = self._done_pixels = 0
-        self._began = self._said = 0.0
+        self._said = 0.0
 
     def __enter__(self) -> TerminalProgress:
         return self
@@ -37,45 +37,35 @@ class TerminalProgress:
         if self._bar:
             self._bar.stop()
 
-    def begin(self, tiles: int, pixels: int) -> None:
-        """Take the number of tiles and output pixels of all passes together."""
+    def begin(self, tiles: int, pixels: int, kept: int = 0) -> None:
+        """Begin to count; a bar begins at the tiles that are kept."""
+        super().begin(tiles, pixels, kept)
+        self._said = self.began
         if self._bar:
             self._bar.stop()
             self._bar = None
-        self._tiles, self._pixels, self._done_tiles, self._done_pixels = tiles, pixels, 0, 0
-        self._began = self._said = time.monotonic()
         if self._console.is_terminal:
-            columns = (
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("tiles  {task.fields[rate]}"),
-                TimeRemainingColumn(),
-            )
+            columns = BarColumn(), MofNCompleteColumn(), TextColumn("tiles  {task.description}"), TimeRemainingColumn()
             self._bar = Progress(*columns, console=self._console, transient=True)
             self._bar.start()
-            self._bar.add_task("tiles", total=tiles, rate="")
+            self._bar.add_task("", total=self.tiles, completed=kept)
 
     def resumed(self, text: str) -> None:
         """Say how many tiles are kept and made, and why."""
-        self._console.print(f"going on: {text}", highlight=False)
+        self._console.print(f"resuming: {text}", highlight=False)
 
     def note(self, text: str) -> None:
         """Say it on a line of its own."""
         self._console.print(f"note: {text}", highlight=False, markup=False, soft_wrap=True)
 
-    def tile(self, pixels: int) -> None:
-        """Count one finished tile."""
-        self._done_tiles += 1
-        self._done_pixels += pixels
-        now = time.monotonic()
-        rate = self._done_pixels / 1e6 / max(1e-9, now - self._began)
+    def show(self) -> None:
+        """Move the bar, or print a line where there is none and the last is long ago."""
         if self._bar:
-            self._bar.update(self._bar.task_ids[0], completed=self._done_tiles, rate=rate_text(rate))
-        elif now - self._said >= EVERY_S:
+            said = self.waits or rate_text(self.rate)
+            self._bar.update(self._bar.task_ids[0], completed=self.done, description=said)
+        elif not self.waits and (now := time.monotonic()) - self._said >= EVERY_S:
             self._said = now
-            left = (self._pixels - self._done_pixels) / 1e6 / max(1e-9, rate)
-            done = f"{self._done_tiles:,} of {tiles_text(self._tiles)}"
-            self._console.print(f"{done}, {rate_text(rate)}, {left:,.0f} s left")
+            self._console.print(self.line())
 
 
 def summary(report: Report, *, repair: bool = False) -> str:
@@ -123,13 +113,14 @@ def status_lines(status: Status) -> RenderableType:
     rows = {
         "output": status.output,
         "state": status.state
-        + ", a repair was begun and is not done" * status.repairing
+        + ", a repair was begun and is not complete" * status.repairing
         + (f", process {status.pid} on {status.host}" if status.pid else ""),
         "done": f"{status.done:,} of {tiles_text(status.tiles)}",
         "failed": f"{status.failed:,}",
         "left": f"{status.left:,}" + (f", about {left:,.0f} s" if left is not None else ""),
         "rate": f"{rate:,.2g} tiles/s" if rate else "unknown",
-        "journal": f"{status.runs:,} times begun, {status.unreadable_lines:,} lines unreadable",
+        "begun": f"{status.runs:,} time{'s' * (status.runs != 1)}",
+        "journal": f"{status.unreadable_lines:,} unreadable lines",
     }
     table = Table.grid(padding=(0, 2))
     for name, value in rows.items():
