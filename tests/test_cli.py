@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -138,14 +139,63 @@ def test_plan(folder, call):
     assert not (folder / "o.zarr").exists()
 
 
-def test_ops(call):
+def test_ops(call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
     code, out, err = call("ops")
     assert (code, err) == (0, "")
     listed = json.loads(call("ops", "--json")[1])
     assert {"gaussian", "unsharp", "convolve"} <= {record["name"] for record in listed}
     assert all(record["name"] in out for record in listed)
-    assert not set(out) & {"*", "`"}
-    assert "[low, high]" in " ".join(out.split())
+    words = " ".join(out.split())
+    assert "`" not in out
+    assert "[low, high]" in words
+    assert "image + amount * (image - gaussian(image))" in words
+
+
+def test_one_operator(call):
+    code, out, err = call("ops", "unsharp")
+    assert (code, err) == (0, "")
+    assert out.startswith(
+        "Unsharp mask: image + amount * (image - gaussian(image)) where the difference reaches threshold."
+    )
+    for line in (
+        "{op: unsharp, sigma: ...}",
+        "tileconv.unsharp(image, sigma=...)",
+        "threshold: a number of at least 0 = 0.0",
+    ):
+        assert line in out
+    assert ">>> tileconv.unsharp" in out
+    assert "Raises" not in call("ops", "gaussian")[1]
+    assert "tileconv.absolute(image)" in call("ops", "abs")[1]
+    assert json.loads(call("ops", "box", "--json")[1])["name"] == "box"
+    code, out, err = call("ops", "gausian")
+    assert (code, out) == (2, "")
+    assert "did you mean 'gaussian'?" in err
+
+
+def test_version(call):
+    assert call("--version") == (0, f"tileconv {tileconv.__version__}\n", "")
+    assert tileconv.__version__ == version("tileconv")
+
+
+def test_help_is_not_cut(call):
+    """Every command's line is the first of its docstring, whole, however narrow the terminal is."""
+    code, out, err = call("--help")
+    assert (code, err) == (0, "")
+    assert "..." not in out.replace("[OPTIONS] COMMAND [ARGS]...", "")
+    words = " ".join(out.split())
+    assert "and print where the result lies." in words
+    assert "--install-completion" in words
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"), [("ver", "verify"), ("ops lapl", "laplacian_of_gaussian"), ("sample hub", "hubble")]
+)
+def test_the_shell_completes(call, monkeypatch, typed, found):
+    monkeypatch.setenv("_TILECONV_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", f"tileconv {typed}")
+    monkeypatch.setenv("COMP_CWORD", str(len(typed.split())))
+    assert found in call()[1].split()
 
 
 def test_schema(call):
@@ -172,6 +222,9 @@ def test_sample_synthetic(folder, call, words):
 
 
 def test_samples(folder, call):
+    code, out, err = call("sample")
+    assert (code, err) == (0, "")
+    assert {"hubble", "synthetic"} <= set(out.split())
     assert call("sample", "hubble", "-o", "x.tif")[:2] == (0, "x.tif\n")
     assert tifffile.imread("x.tif").ndim == 3
     assert call("sample", "synthetic", "--shape", "64,64", "--dtype", "uint8", "-o", "x.zarr")[0] == 0
@@ -204,7 +257,7 @@ BAD = [
     (("run",), 2, "Missing argument"),
     (("run", "p.yaml", "--fast"), 2, "No such option"),
     (("nonsense",), 2, "No such command"),
-    (("sample",), 2, "expected the file to write"),
+    (("sample", "hubble"), 2, "expected the file to write"),
     (("sample", "x.tif", "--size", "10"), 2, "expected two numbers"),
     (("sample", "x.tif", "--size", "10x10", "--shape", "10,10"), 2, "not both"),
     (("sample", "x.tif", "--size", "0x10"), 2, "expected two numbers"),

@@ -6,17 +6,12 @@ import gc
 import json
 import os
 import sys
-from errno import EAGAIN, ENOMEM
 from functools import partial
 from pathlib import Path
-from threading import Thread
-from traceback import walk_tb
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from tileconv.errors import Interrupted, PlanError, SpecError, TileconvError
 from tileconv.signals import cleaning
@@ -30,11 +25,12 @@ if TYPE_CHECKING:
     from tileconv.execute.run import Report
     from tileconv.spec import PipelineSpec
 
+    Command = TypeVar("Command", bound=Callable[..., None])
+
 app = typer.Typer(
-    help="Convolve images too large for memory: a YAML pipeline in, OME-Zarr out.",
+    help="Convolve images too large for memory: a pipeline file (YAML) in, OME-Zarr out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     rich_markup_mode=None,
 )
 
@@ -44,7 +40,7 @@ SAMPLE_TILE_PX = 256 * 256
 
 Compression = Literal["deflate", "lzw", "zstd"]
 
-Spec = Annotated[Path, typer.Argument(help="The pipeline, a YAML file.")]
+Spec = Annotated[Path, typer.Argument(metavar="PIPELINE", help="The pipeline file (YAML).")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override, as stages.0.sigma=3.")]
 Input = Annotated[str | None, typer.Option("--input", "-i", help="Replaces input.path.")]
 Output = Annotated[
@@ -54,7 +50,41 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that tileconv made.")]
 
 
-@app.command()
+def _command(function: Command) -> Command:
+    """Make *function* a command, whose line in the list of all is the first of its docstring, whatever its length."""
+    return app.command(short_help=(function.__doc__ or "").partition("\n\n")[0])(function)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print_(f"tileconv {version('tileconv')}")
+        raise typer.Exit
+
+
+def _operators() -> list[str]:
+    from tileconv.kernels.registry import OPERATORS
+
+    return list(OPERATORS)
+
+
+def _samples() -> list[str]:
+    from tileconv.samples import sample_names
+
+    return list(sample_names())
+
+
+@app.callback()
+def _of_all(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@_command
 def run(
     spec: Spec,
     set_: Set = None,
@@ -80,7 +110,7 @@ def run(
     _report(work, as_json=as_json, repair=repair)
 
 
-@app.command()
+@_command
 def rerun(
     made: Annotated[Path, typer.Argument(metavar="OUT", help="A finished output; its run folder is not needed.")],
     output: Annotated[
@@ -117,7 +147,7 @@ def _report(work: Callable[..., Report], *, as_json: bool, repair: bool = False)
     print_(_json(report.as_json()) if as_json else summary(report, repair=repair))
 
 
-@app.command()
+@_command
 def verify(
     output: Annotated[Path, typer.Argument(help="The output of a run, beside its run folder.")],
     recompute: Annotated[
@@ -136,7 +166,7 @@ def verify(
     raise typer.Exit(found.exit_code)
 
 
-@app.command()
+@_command
 def status(output: Annotated[Path, typer.Argument(help="The output of a run.")], as_json: Json = False) -> None:
     """Tell how far a run is: exit code 0 when its output is complete, 3 when it is not."""
     from tileconv.execute.status import status as status_of
@@ -150,7 +180,7 @@ def status(output: Annotated[Path, typer.Argument(help="The output of a run.")],
     raise typer.Exit(found.exit_code)
 
 
-@app.command()
+@_command
 def check(spec: Spec, set_: Set = None, input_: Input = None, output: Output = None) -> None:
     """Check a pipeline file, print every problem at once, and look at its input and where its output will lie."""
     loaded = _load(spec, set_, input_, output)
@@ -161,7 +191,7 @@ def check(spec: Spec, set_: Set = None, input_: Input = None, output: Output = N
         print_(line)
 
 
-@app.command()
+@_command
 def plan(spec: Spec, set_: Set = None, input_: Input = None, output: Output = None, as_json: Json = False) -> None:
     """Print what a run would do, what it would need, and why."""
     from tileconv import api
@@ -171,23 +201,27 @@ def plan(spec: Spec, set_: Set = None, input_: Input = None, output: Output = No
     print_(_json(made.as_json()) if as_json else _text(explain(made)), alone=True)
 
 
-@app.command()
-def ops(as_json: Json = False) -> None:
-    """List the operators and their parameters."""
+@_command
+def ops(
+    name: Annotated[str | None, typer.Argument(help="One of them, explained.", autocompletion=_operators)] = None,
+    as_json: Json = False,
+) -> None:
+    """List the operators and their parameters, or explain one."""
+    from tileconv.report.operators import operator_list, operator_text
     from tileconv.spec import operator_table
+    from tileconv.spec.reader import did_you_mean
 
-    records = operator_table()
-    if as_json:
-        print_(_json(records), alone=True)
-        return
-    table = Table("operator", "parameters", "what it does", box=None, pad_edge=False)
-    for record in records:
-        parameters = Text("\n".join(map(_parameter, record["parameters"])))
-        table.add_row(record["name"], parameters, Text(record["summary"].replace("*", "").replace("`", "")))
-    print_(_text(table, wrap=True), alone=True)
+    records = {record["name"]: record for record in operator_table()}
+    if name is None:
+        shown = list(records.values())
+        print_(_json(shown) if as_json else _text(operator_list(shown), wrap=True), alone=True)
+    elif name in records:
+        print_(_json(records[name]) if as_json else operator_text(records[name]), alone=True)
+    else:
+        _refuse(f"there is no operator {name}; {did_you_mean(name, records) or 'tileconv ops lists them'}")
 
 
-@app.command()
+@_command
 def schema() -> None:
     """Print the JSON Schema of pipeline files, for editors."""
     from tileconv.spec import json_schema
@@ -195,9 +229,12 @@ def schema() -> None:
     print_(_json(json_schema()), alone=True)
 
 
-@app.command()
+@_command
 def sample(
-    name: Annotated[str, typer.Argument(help="A real photograph, such as hubble, or synthetic.")] = "synthetic",
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A photograph, such as hubble, or synthetic; none lists them.", autocompletion=_samples),
+    ] = None,
     path: Annotated[Path | None, typer.Argument(help="The file to write: .tif or .zarr.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The same, as an option.")] = None,
     shape: Annotated[str | None, typer.Option(help="Pixels of a synthetic image: HEIGHT,WIDTH.")] = None,
@@ -207,10 +244,14 @@ def sample(
     compression: Annotated[Compression | None, typer.Option(help="Of a TIFF.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
-    """Write an image to try things on."""
+    """Write an image to try things on, or list those that there are."""
     from tileconv.report.terminal import TerminalProgress
     from tileconv.samples import sample_names, write_sample
 
+    if name is None and output is None:
+        print_("\n".join([*sample_names(), "", "tileconv sample NAME -o NAME.tif writes one of them"]))
+        return
+    name = name or "synthetic"
     if name not in sample_names() and path is None and output is None:
         name, path = "synthetic", Path(name)
     target = output or path
@@ -238,7 +279,7 @@ def sample(
     print_(str(target))
 
 
-@app.command()
+@_command
 def calibrate(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where to keep them; by default for this user.")
@@ -260,7 +301,7 @@ def calibrate(
     print_(str(target))
 
 
-@app.command()
+@_command
 def picture(
     image: Annotated[str, typer.Argument(help="An image: a result, or anything that tileconv reads.")],
     png: Annotated[Path, typer.Option("--output", "-o", help="The PNG to write.")],
@@ -297,11 +338,6 @@ def _shape(shape: str | None, size: str | None) -> tuple[int, int] | None:
     return (first, second) if shape else (second, first)
 
 
-def _parameter(record: dict[str, Any]) -> str:
-    default = "" if record["required"] else f" = {json.dumps(record['default'])}"
-    return f"{record['name']}: {record['type']}{default}"
-
-
 def _json(value: Any) -> str:
     return json.dumps(value, indent=2, default=str)
 
@@ -329,13 +365,6 @@ def _fail(message: str, code: int = 1) -> NoReturn:
     raise SystemExit(code)
 
 
-def _lacks(error: BaseException) -> bool:
-    """Return whether *error* says that the system gives no more memory or threads."""
-    *_, (innermost, _line) = walk_tb(error.__traceback__)
-    thread = isinstance(error, RuntimeError) and innermost.f_code is Thread.start.__code__
-    return thread or isinstance(error, MemoryError) or getattr(error, "errno", 0) in {ENOMEM, EAGAIN}
-
-
 def _refuse(message: str) -> NoReturn:
     raise typer.BadParameter(message)
 
@@ -345,7 +374,7 @@ def main() -> None:
     gc.set_threshold(RARELY)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy would start threads that spin for work never given them
     try:
-        app(standalone_mode=True)
+        app(standalone_mode=True, prog_name="tileconv")
     except TileconvError as error:
         sys.stderr.write(f"{error}\n" if isinstance(error, SpecError) else f"error: {error}\n")
         sys.stderr.writelines(f"{note}\n" for note in getattr(error, "__notes__", ()))
@@ -354,7 +383,9 @@ def main() -> None:
         problem = f"the file system's encoding here, {error.encoding}, cannot name {error.object!r}"
         _fail(f"error: {problem}. Set a locale of UTF-8, as LC_ALL=C.UTF-8, or PYTHONUTF8=1.", PlanError.exit_code)
     except (MemoryError, OSError, RuntimeError) as error:
-        if not _lacks(error):
+        from tileconv.retry import of_lack
+
+        if not of_lack(error):
             raise
         _fail(
             "error: the system gives no more memory, threads or processes. Raise the limit (ulimit -a), or lower "

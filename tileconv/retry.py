@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable
+from threading import Thread
+from traceback import walk_tb
 from typing import TypeVar
 
 Made = TypeVar("Made")
@@ -53,6 +55,13 @@ def _may_pass(error: Exception, *, last: bool) -> bool:
 def system_error(error: BaseException | None) -> int:
     """Return the number that the system gave *error*, or an error that it was raised from; 0 if none did."""
     return getattr(_of_system(error), "errno", 0)
+
+
+def of_lack(error: BaseException) -> bool:
+    """Return whether *error* says that the system gives no more memory or threads."""
+    *_, (innermost, _line) = walk_tb(error.__traceback__)
+    thread = isinstance(error, RuntimeError) and innermost.f_code is Thread.start.__code__
+    return thread or isinstance(error, MemoryError) or getattr(error, "errno", 0) in {errno.ENOMEM, errno.EAGAIN}
 
 
 def _of_system(error: BaseException | None) -> OSError | None:

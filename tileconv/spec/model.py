@@ -27,7 +27,7 @@ SizePerAxis = Literal["auto"] | PixelsPerAxis
 class InputSpec:
     """The image to read; ``path`` is absolute, or a URL."""
 
-    path: Annotated[str, "File or Zarr store to read, relative to the spec."]
+    path: Annotated[str, "File or Zarr store to read, relative to the pipeline file."]
     series: Annotated[Index, "Which image of a file that holds several."] = 0
     level: Annotated[Index, "Which level of a pyramid; 0 is the full size."] = 0
     axes: Annotated[str | None, Written(AxesText), "Names of the axes as stored, where the file does not say."] = None
@@ -66,7 +66,7 @@ class StageSpec:
 class OutputSpec:
     """The OME-Zarr store to write; ``path`` is absolute, or a URL. Chunks of None are left to the plan."""
 
-    path: Annotated[str, "OME-Zarr store to write, relative to the spec."]
+    path: Annotated[str, "OME-Zarr store to write, relative to the pipeline file."]
     dtype: Annotated[Dtype, "Pixel type; auto keeps every value, input keeps the input's type."] = "auto"
     chunks: Annotated[Mapping[str, int] | None, Written(SizePerAxis), "Pixels per chunk along each axis."] = None
     overflow: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -23,7 +24,13 @@ def operator_fields(name: str) -> dict[str, Field]:
 
 def operator_summary(name: str) -> str:
     """Return the first line of the operator's docstring."""
-    return (inspect.getdoc(OPERATORS[name]) or "").partition("\n")[0]
+    return _texts(name)[0]
+
+
+def _texts(name: str) -> tuple[str, str]:
+    """Return the first line of the operator's docstring, and the others but for the errors."""
+    summary, _, others = (inspect.getdoc(OPERATORS[name]) or "").partition("\n\n")
+    return summary, re.sub(r"Raises\n-+\n.*?(\n\n|$)", "", others, flags=re.DOTALL)
 
 
 def make_operation(name: str, parameters: Mapping[str, Any], axes: str) -> Operation:
@@ -44,7 +51,7 @@ def make_operation(name: str, parameters: Mapping[str, Any], axes: str) -> Opera
 
 
 def operator_table() -> list[dict[str, Any]]:
-    """Return one record per operator: name, summary and parameters with type, default and whether they must be given.
+    """Return one record per operator: names, texts, and parameters with type, default and whether they must be given.
 
     Examples
     --------
@@ -54,7 +61,9 @@ def operator_table() -> list[dict[str, Any]]:
     return [
         {
             "name": name,
+            "function": OPERATORS[name].__name__,
             "summary": operator_summary(name),
+            "details": _texts(name)[1],
             "parameters": [
                 {
                     "name": parameter,

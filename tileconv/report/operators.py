@@ -1,0 +1,56 @@
+"""The operators in words, from their signatures and docstrings: a list of all, or all that is known of one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+Record = dict[str, Any]
+
+
+def operator_list(records: Sequence[Record]) -> RenderableType:
+    """Return a table with a row for each of *records*, those of ``tileconv.spec.operator_table``."""
+    table = Table("operator", "parameters", "what it does", box=None, pad_edge=False)
+    for record in records:
+        table.add_row(record["name"], Text("\n".join(_parameters(record))), Text(plain(record["summary"])))
+    return table
+
+
+def operator_text(record: Record) -> str:
+    """Return all that is known of one operator."""
+    asked_for = [p["name"] for p in record["parameters"] if p["required"]]
+    stage = ", ".join([f"op: {record['name']}", *(f"{name}: ..." for name in asked_for)])
+    call = ", ".join(["image", *(f"{name}=..." for name in asked_for)])
+    parameters = _parameters(record) or ["none"]
+    lines = [
+        plain(record["summary"]),
+        "",
+        f"pipeline file  {{{stage}}}",
+        f"Python         tileconv.{record['function']}({call})",
+        *(f"{'parameters' * (number == 0):14} {text}" for number, text in enumerate(parameters)),
+        "",
+        plain(record["details"]),
+    ]
+    return "\n".join(lines).rstrip()
+
+
+def plain(text: str) -> str:
+    """Return a docstring's *text* without its marks: formulas keep their stars.
+
+    Examples
+    --------
+    >>> plain("*gain* times, ``a * (b - c)``")
+    'gain times, a * (b - c)'
+    """
+    return re.sub(r"\*(\w+)\*", r"\1", text.replace("`", ""))
+
+
+def _parameters(record: Record) -> list[str]:
+    defaults = ("" if p["required"] else f" = {json.dumps(p['default'])}" for p in record["parameters"])
+    return [f"{p['name']}: {p['type']}{d}" for p, d in zip(record["parameters"], defaults, strict=True)]
