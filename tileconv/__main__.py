@@ -14,12 +14,21 @@ def main() -> None:
 
     streams.open_all()
     try:
+        _refuse_windows()
         _refuse_few_addresses()
         from tileconv import cli
 
         cli.main()
     finally:
         signals.ignore()
+
+
+def _refuse_windows() -> None:
+    import sys
+
+    if sys.platform == "win32":
+        sys.stderr.write("error: tileconv needs Linux or macOS; on Windows it runs in WSL (wsl --install).\n")
+        raise SystemExit(2)
 
 
 def _refuse_few_addresses() -> None:

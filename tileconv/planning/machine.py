@@ -150,7 +150,10 @@ def _limits(threads: int) -> dict[str, int]:
 
 
 def _unused() -> int:
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    """Return the bytes that are free where there is no ``/proc/meminfo``: macOS does not say, and half is a guess."""
+    known = "SC_AVPHYS_PAGES" in os.sysconf_names
+    pages = os.sysconf("SC_AVPHYS_PAGES") if known else os.sysconf("SC_PHYS_PAGES") // 2
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _field(text: str, name: str, default: int) -> int:
