@@ -12,9 +12,7 @@ import pytest
 import zarr
 from oracles import operators
 
-from tileconv.api import run
 from tileconv.kernels.registry import OPERATORS
-from tileconv.samples import write_sample
 from tileconv.samples.real import photograph
 
 ROOT = Path(__file__).parents[1]
@@ -37,13 +35,13 @@ def name(path):
     return path.relative_to(ROOT).as_posix()
 
 
-def test_the_pipeline_of_the_readme_runs_and_is_the_demo(tmp_path):
+def test_the_commands_of_the_readme_run_word_for_word_and_do_what_its_pipeline_says(tmp_path):
+    (commands,) = (block for block in blocks(README, "sh") if "tileconv run" in block)
+    (tmp_path / "pipelines").symlink_to(ROOT / "pipelines")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(["bash", "-ec", commands], cwd=tmp_path, env=os.environ | {"PATH": path}, check=True)
+    made = zarr.open_group(tmp_path / "try" / "edges.ome.zarr", mode="r")["0"]
     (spec,) = blocks(README, "yaml")
-    (tmp_path / "edges.yaml").write_text(spec, encoding="utf-8")
-    write_sample("hubble", tmp_path / "hubble.tif")
-    report = run(tmp_path / "edges.yaml")
-    assert report.output == tmp_path / "edges.ome.zarr"
-    made = zarr.open_group(report.output, mode="r")["0"]
     assert made.dtype == np.float32
     red = operators.apply("gaussian", photograph("hubble")[0], sigma=2)
     red = operators.apply("unsharp", operators.apply("sobel", red), sigma=1, amount=0.6)
@@ -112,6 +110,11 @@ def test_every_operator_has_a_row_of_docs():
     assert sorted(rows) == sorted(OPERATORS)
 
 
+def test_every_operator_has_a_picture_in_the_docs():
+    shown = re.findall(r"\(images/(\w+)\.png\)", (ROOT / "docs" / "operators.md").read_text("utf-8"))
+    assert sorted(shown) == sorted(make.__name__ for make in OPERATORS.values())
+
+
 def test_lowest_versions_are_the_lower_bounds():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
@@ -125,5 +128,6 @@ def test_lowest_versions_are_the_lower_bounds():
         assert set(lowest[package].removeprefix(version)) <= set(".0"), package
 
 
-def test_the_picture_is_small():
-    assert (ROOT / "docs" / "images" / "edges.png").stat().st_size < 400_000
+def test_the_pictures_are_small():
+    pictures = (ROOT / "docs" / "images").glob("*.png")
+    assert sum(picture.stat().st_size for picture in pictures) < 900_000

@@ -1,0 +1,57 @@
+"""Make the pictures of the operators: a part of a photograph, and what the operator makes of it.
+
+From the root of the project: ``python -m docs.images.make``.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import tileconv
+from tileconv.arrays import FUNCTIONS
+from tileconv.report.picture import write_picture
+from tileconv.samples.real import photograph
+from tileconv.sources.memory import MemorySource
+
+FOLDER = Path(__file__).parent
+GRAYS, GAP = 32, 4
+EMBOSS = [[-2, -1, 0], [-1, 1, 1], [0, 1, 2]]
+WORDS = {
+    "box": {"size": 9},
+    "gaussian": {"sigma": 3},
+    "disk": {"radius": 5},
+    "laplacian_of_gaussian": {"sigma": 2},
+    "difference_of_gaussians": {"low_sigma": 1.5},
+    "sharpen": {"dtype": "input"},
+    "unsharp": {"sigma": 2, "amount": 2, "dtype": "input"},
+    "convolve": {"kernel": EMBOSS},
+    "correlate": {"kernel": EMBOSS},
+    "rescale": {"gain": -1, "offset": 255},
+    "clip": {"range": [80, 140]},
+}
+"""What each operator is given; others need nothing."""
+
+
+def main() -> None:
+    """Write one picture per operator."""
+    image = photograph("camera")[60:204, 160:304]
+    for name in FUNCTIONS.keys() - {"apply"}:
+        start = tileconv.edge(image) if name == "absolute" else image
+        made = FUNCTIONS[name](start, **WORDS.get(name, {}))
+        for array, place in ((start, FOLDER / "before.png"), (made, FOLDER / f"{name}.png")):
+            write_picture(MemorySource(np.ascontiguousarray(array), "yx"), place)
+        _beside(FOLDER / "before.png", FOLDER / f"{name}.png")
+    (FOLDER / "before.png").unlink()
+
+
+def _beside(before: Path, after: Path) -> None:
+    left, right = (Image.open(path).convert("L") for path in (before, after))
+    sheet = Image.new("L", (left.width + GAP + right.width, left.height), 255)
+    sheet.paste(left, (0, 0))
+    sheet.paste(right, (left.width + GAP, 0))
+    sheet.quantize(GRAYS).save(after, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
