@@ -60,6 +60,7 @@ class Crew:
     _alone_since: float | None = None
     _named: list[str] = field(default_factory=list)
     _turn: int = 0
+    _empty: bool = False
     _silent: set[str] = field(default_factory=set)
 
     def gather(self, stop: Event, waiting: Callable[[str], None]) -> None:
@@ -75,7 +76,7 @@ class Crew:
         while not (self.threads or stop.is_set()):
             if self.trust.hopeless():
                 raise self.trust.none()
-            if not told and time.monotonic() - (self._alone_since or self.looked) > TOLD_AFTER_S:
+            if self._empty and not told and time.monotonic() - (self._alone_since or self.looked) > TOLD_AFTER_S:
                 waiting(f"the scheduler has no worker yet; waiting for one, {WORKERS_WITHIN_S} s at most")
                 told = True
             stop.wait(0.05)
@@ -93,7 +94,7 @@ class Crew:
             If the scheduler does not answer, or there have been no workers to trust for ``WORKERS_WITHIN_S``.
         """
         workers, self.at, self.running = self._ask(list(keys))
-        self.looked = time.monotonic()
+        self.looked, self._empty = time.monotonic(), not workers
         self.trust.look(workers.keys())
         self.threads = {address: workers[address][0] for address in workers if address in self.trust.trusted}
         silent = {address for address in self.threads if workers[address][1] > SILENT_S}
