@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import tileconv
 from tileconv.engines import loops
@@ -97,6 +98,16 @@ def test_a_cache_that_is_full_or_cannot_be_read_stops_nothing(monkeypatch):
     monkeypatch.setattr(caching.Cache, "load_overload", refuse)
     monkeypatch.setattr(caching.Cache, "save_overload", refuse)
     assert loops.njit(cache=True)(doubled)(21) == 42
+
+
+def test_who_listens_hears_that_a_loop_is_compiled():
+    heard, found = [], iter([None, "code", None])
+    cache = type("Cache", (), {"load_overload": lambda *_: next(found), "save_overload": lambda *_: None})()
+    loops._forgiving(SimpleNamespace(_cache=cache))
+    with loops.telling(lambda: heard.append("compiles")):
+        assert [cache.load_overload("f4", None), cache.load_overload("f8", None)] == [None, "code"]
+    cache.load_overload("i4", None)
+    assert heard == ["compiles"]
 
 
 def doubled(x):  # pragma: no cover - compiled

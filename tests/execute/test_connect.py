@@ -6,6 +6,7 @@ import threading
 import warnings
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
 
 import dask
 import pytest
@@ -13,7 +14,7 @@ from execute.cluster_help import running
 from execute.resume_help import ONE, done, reached, start, write_spec
 
 from tileconv.errors import ClusterError
-from tileconv.execute import connect
+from tileconv.execute import connect, crew
 
 
 @contextmanager
@@ -99,3 +100,21 @@ def test_a_scheduler_that_is_lost_is_one_sentence_and_the_run_goes_on_afterwards
     assert lines[-2].endswith("Start the scheduler and its workers again, and give the same command.")
     assert lines[-1] == f"{done(tmp_path)} of 110 tiles are done; the same command goes on"
     assert not [line for line in lines[:-2] if " s left" not in line]  # progress, on a slow machine
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_run_says_once_that_a_scheduler_has_no_worker(monkeypatch, others):
+    """Not where there are workers, which are examined first."""
+    monkeypatch.setattr(crew, "TOLD_AFTER_S", -1)
+    seen, said = [], []
+
+    def ask(self, keys):
+        seen.append(keys)
+        workers = {f"tcp://{n}": (1, 0.0) for n in range(1 if len(seen) > 3 else others)}
+        self.trust.trusted |= set(workers) if len(seen) > 3 else set()
+        return workers, {}, set()
+
+    monkeypatch.setattr(crew.Crew, "_ask", ask)
+    trust = SimpleNamespace(trusted=set(), look=lambda _: None, hopeless=lambda: False)
+    crew.Crew(None, trust).gather(threading.Event(), said.append)
+    assert said == ["the scheduler has no worker yet; waiting for one, 60 s at most"] * (not others)

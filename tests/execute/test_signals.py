@@ -12,6 +12,7 @@ from execute.resume_help import ONE, digest, done, finish, litter, write_spec
 from execute.signal_moments import after, signalled_when
 
 from tileconv import signals
+from tileconv.execute.stop import on_signals
 
 LONG = os.environ.get("TILECONV_PROFILE") == "long"
 MOMENTS = 60 if LONG else 3
@@ -106,6 +107,16 @@ with on_signals() as stop:
     number, said = ended(code, tmp_path)
     assert (number, said.count("\n")) == (130, 1)
     assert said.startswith("ended at once")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_first_signal_is_answered_at_once_at_a_terminal(monkeypatch, capfd, terminal):
+    monkeypatch.setattr(os, "isatty", lambda _: terminal)
+    with on_signals() as stop:
+        stop.words = "stopping after 2 tiles"
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.is_set()
+    assert capfd.readouterr().err == "\r\x1b[Kstopping after 2 tiles\n" * terminal
 
 
 def test_a_run_that_failed_is_no_result(tmp_path):
