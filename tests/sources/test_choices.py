@@ -32,6 +32,7 @@ def test_series_of_a_tiff_are_told_in_plan_and_report(tmp_path):
     spec = {"version": 1, "input": {"path": str(tmp_path / "a.tif"), "series": 1}, "stages": []}
     spec |= {"output": {"path": str(tmp_path / "o.zarr")}}
     assert said in tileconv.plan(spec).source.notes
+    assert said in tileconv.plan(spec).as_json()["input"]["notes"]
     assert said in tileconv.run(spec).notes
     assert_reads(open_source(tmp_path / "a.tif", series=2), LARGE)
     with pytest.raises(SourceError, match=r"series of 0 to 2, found 3\. Its series: 0 \(20 x 30 uint8\), 1 .*40 x 50"):
@@ -240,6 +241,8 @@ def test_axes_of_the_user_instead_of_the_files_own_are_told(tmp_path):
     image_group(tmp_path / "a", LARGE)
     assert "input.axes xy is taken instead of the file's own y, x" in notes_of(tmp_path / "a", axes="xy")
     assert notes_of(tmp_path / "a", axes="yx") == ""
+    zarr.create_array(tmp_path / "b", data=LARGE)
+    assert notes_of(tmp_path / "b", axes="xy") == ""
 
 
 def test_pages_three_pixels_wide_may_be_colour(tmp_path):

@@ -46,6 +46,12 @@ WRITERS = {
         "JPEG 2000",
         "gdal_translate",
     ),
+    "12.jpg": (
+        lambda path: path.write_bytes(imagecodecs.jpeg8_encode(IMAGE.astype("u2"), bitspersample=12)),
+        "a JPEG file of 12 bits per sample",
+        "gdal_translate 12.jpg image.tif",
+    ),
+    "a.jls": (lambda path: path.write_bytes(imagecodecs.jpegls_encode(IMAGE)), "a JPEG-LS file", "gdal_translate"),
     "a.jxl": (lambda path: path.write_bytes(imagecodecs.jpegxl_encode(IMAGE)), "JPEG XL", "vips copy a.jxl image.tif"),
     "a.jxr": (lambda path: path.write_bytes(imagecodecs.jpegxr_encode(IMAGE)), "JPEG XR", "vips copy"),
     "a.avif": (lambda path: path.write_bytes(imagecodecs.avif_encode(IMAGE)), "AVIF", "vips copy"),

@@ -151,7 +151,7 @@ class Plan(Shown):
         """Return the plan as plain JSON values, bytes and pixels as numbers."""
         return {
             "fingerprint": self.fingerprint(),
-            "input": _image(self.source) | {"path": self.spec.input.path},
+            "input": _image(self.source) | {"path": self.spec.input.path, "notes": self.source.notes},
             "output": _image(self.info) | {"path": self.spec.output.path},
             "workers": self.workers,
             "why_workers": self.why_workers,

@@ -57,22 +57,23 @@ class AxisMap:
         return np.ascontiguousarray(moved.reshape(moved.shape[: len(self.order)]))
 
 
-def assumed_axes(shape: Sequence[int], given: str | None, where: str = "") -> str:
-    """Return the last letters of ``tczyx`` for an array that names no axes.
+def assumed_axes(shape: Sequence[int], given: str | None, where: str = "") -> Sequence[str]:
+    """Return the last letters of ``tczyx`` for an array that names no axes, and no names where they are *given*.
 
     Raises
     ------
     SourceError
-        If the last axis is as long as colours are many, and the user has not *given* the names.
+        If the last axis is as long as colours are many, and nobody names it.
 
     Examples
     --------
     >>> assumed_axes((20, 30), None), assumed_axes((5, 20, 30), None), assumed_axes((20, 30, 3), "yxc")
-    ('yx', 'zyx', 'zyx')
+    ('yx', 'zyx', ('', '', ''))
     """
+    if given is not None:
+        return ("",) * len(shape)
     names = default_axes(len(shape))
-    if given is None:
-        _refuse_colour(shape, names, where)
+    _refuse_colour(shape, names, where)
     return names
 
 

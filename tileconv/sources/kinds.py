@@ -10,10 +10,12 @@ from tileconv import steady
 from tileconv.errors import SourceError
 from tileconv.sources.choices import listed
 from tileconv.sources.folders import MOST_ENTRIES, ZARR_FILES, images_below, is_store
+from tileconv.sources.tiff_guard import jpeg_frame
 
 EXPECTED = "a TIFF, PNG, JPEG or .npy file, or a Zarr folder"
-HEAD_BYTES = 4096
-"""How much of the beginning of a file tells its kind."""
+HEAD_BYTES = 2**17
+"""How much of the beginning of a file tells its kind; a JPEG may have 64 KiB of EXIF before what counts."""
+JPEG_LS = 0xF7
 
 _BIOFORMATS = "Convert it to OME-TIFF: bfconvert {name} image.ome.tif."
 _GDAL = "Convert it to TIFF: gdal_translate {name} image.tif."
@@ -81,6 +83,12 @@ _KINDS: tuple[tuple[int, bytes, str, str], ...] = (
 """Where in a file, which bytes, what it is, and what to do."""
 
 
+def unusual_jpeg(head: bytes) -> bool:
+    """Return whether *head* begins a JPEG of a kind that Pillow does not read: JPEG-LS, or not of 8 bits."""
+    frame = jpeg_frame(head) if head.startswith(b"\xff\xd8\xff") else None
+    return frame is not None and (frame[0] == JPEG_LS or frame[1] != 8)
+
+
 def not_read(path: Path, head: bytes) -> SourceError:
     """Return the error for a plain file that begins with *head*, which is of no kind that is read."""
     kind, fix = _kind(path, head)
@@ -94,8 +102,11 @@ def _kind(path: Path, head: bytes) -> tuple[str, str]:
         return _archive(path, head)
     if path.name in (*ZARR_FILES, ".zattrs", ".zmetadata"):
         return "a file of a Zarr store", f"Give its folder, {str(path.parent)!r}."
-    if b"<OME" in head:
+    if b"<OME" in head[:4096]:
         return "the OME metadata of an image that lies elsewhere", "Give the TIFF file that holds the pixels."
+    if unusual_jpeg(head) and (frame := jpeg_frame(head)):
+        what = "a JPEG-LS file" if frame[0] == JPEG_LS else f"a JPEG file of {frame[1]} bits per sample"
+        return what, _GDAL.format(name=shlex.quote(path.name))
     for at, magic, kind, fix in _KINDS:
         if head[at:].startswith(magic):
             return kind, fix.format(name=shlex.quote(path.name), text=repr(path.name))
@@ -109,7 +120,7 @@ def _archive(path: Path, head: bytes) -> tuple[str, str]:
         name = first.removesuffix(b".npy").decode("utf-8", "replace")
         load = f"numpy.load({path.name!r})[{name!r}]"
         return "a ZIP archive of NumPy arrays (.npz)", f"Save one of them: numpy.save('image.npy', {load})."
-    if path.suffix == ".ozx" or ".zarr" in path.suffixes or any(name.encode() in head for name in ZARR_FILES):
+    if path.suffix == ".ozx" or ".zarr" in path.suffixes or any(name.encode() in head[:4096] for name in ZARR_FILES):
         fix = f"Unpack it, unzip {shlex.quote(path.name)} -d image.ome.zarr, and give image.ome.zarr."
         return "a Zarr store in a ZIP archive", fix
     return "a ZIP archive", f"Unpack it: unzip {shlex.quote(path.name)}."

@@ -8,7 +8,7 @@ from typing import Literal
 from tileconv import steady
 from tileconv.errors import SourceError
 from tileconv.sources.folders import is_store
-from tileconv.sources.kinds import EXPECTED, HEAD_BYTES, no_store, not_read, nothing
+from tileconv.sources.kinds import EXPECTED, HEAD_BYTES, no_store, not_read, nothing, unusual_jpeg
 from tileconv.sources.source import CHUNK_LIMIT_BYTES, Source, reading
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -68,7 +68,7 @@ def open_source(
         return TiffSource(path, series=series, level=level, axes=axes, missing_chunks=missing_chunks, max_chunk=most)
     from tileconv.sources.raster import NpySource, PictureSource
 
-    picture = head.startswith(PICTURE_MAGIC)
+    picture = head.startswith(PICTURE_MAGIC) and not unusual_jpeg(head)
     if not picture and not head.startswith(b"\x93NUMPY"):
         raise not_read(path, head)
     if series or level:

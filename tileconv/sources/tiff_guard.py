@@ -15,7 +15,7 @@ LARGER = 4
 """How much larger than its segment an embedded picture may be; some writers pad, none does so beyond this."""
 
 _LERC2, _JXR = b"Lerc2 ", b"II\xbc"
-_JPEG_FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
+_JPEG_FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF, 0xF7}
 _TELLING = {270: "description", 42113: "nodata value", 50839: "ImageJ metadata"}
 """Texts of the first page that say what pixels mean; tifffile reads a file without those that it cannot find."""
 _JPEG_BARE = {0x01, *range(0xD0, 0xD9)}
@@ -92,7 +92,8 @@ def declared(data: bytes) -> tuple[int, int] | None:
         if data.startswith(b"\x89PNG"):
             return struct.unpack(">II", data[16:24])
         if data.startswith(b"\xff\xd8"):
-            return _jpeg(data)
+            frame = jpeg_frame(data)
+            return frame and frame[2:]
         if data.startswith((b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")):
             at = data.index(b"\xff\x4f\xff\x51") + 8
             right, bottom, left, top = struct.unpack(">4I", data[at : at + 16])
@@ -112,14 +113,15 @@ def declared(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _jpeg(data: bytes) -> tuple[int, int] | None:
+def jpeg_frame(data: bytes) -> tuple[int, int, int, int] | None:
+    """Return the marker of the frame of a JPEG, bits per sample, columns and rows; None where *data* holds none."""
     at = 2
     while at + 9 < len(data):
         if data[at] != 0xFF:
             return None
         if data[at + 1] in _JPEG_FRAMES:
-            rows, columns = struct.unpack(">HH", data[at + 5 : at + 9])
-            return columns, rows
+            bits, rows, columns = struct.unpack(">BHH", data[at + 4 : at + 9])
+            return data[at + 1], bits, columns, rows
         if data[at + 1] == 0xFF:
             at += 1
         elif data[at + 1] in _JPEG_BARE:

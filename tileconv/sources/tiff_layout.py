@@ -205,11 +205,11 @@ def _segments(
     """Return offsets, byte counts and JPEG tables of every page, once their numbers are known to be right."""
     samples, depth, rows, columns, _ = page
     expected = samples * -(-depth // segment[0]) * -(-rows // segment[1]) * -(-columns // segment[2])
-    if pages * expected > SEGMENT_LIMIT or len(found) != pages:
-        raise SourceError(
-            f"expected {pages} pages of {expected} segments, at most {SEGMENT_LIMIT} in all, found {len(found)} pages",
-            where=where,
-        )
+    if pages * expected > SEGMENT_LIMIT:
+        problem = f"expected at most {SEGMENT_LIMIT} segments in all, found {expected} in each of {pages} pages"
+        raise SourceError(problem, where=where)
+    if len(found) != pages:
+        raise SourceError(f"the metadata speak of {pages} pages, found {len(found)} pages", where=where)
     offsets, counts, tables = [], [], []
     for number, one in enumerate(found):
         if one is None:
