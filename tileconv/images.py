@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tileconv.boxes import AXES, Box
 from tileconv.errors import GeometryError
+from tileconv.georeference import NOWHERE, Georeference
 
 DECODED_CACHE_BYTES = 64 * 2**20
 """The most decoded chunks of compressed images that one process keeps where no plan says which are read again."""
@@ -26,14 +27,28 @@ def as_text(value: float) -> str:
     return str(value).removesuffix(".0")
 
 
+def holds(dtype: np.dtype[Any], value: float) -> bool:
+    """Return whether a pixel of *dtype* can have *value*; a float may be rounded, but not to infinity.
+
+    Examples
+    --------
+    >>> holds(np.dtype("u1"), 255), holds(np.dtype("u1"), -1), holds(np.dtype("f4"), 1e39)
+    (True, False, False)
+    """
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        return bool(limits.min <= value <= limits.max and value == int(value))
+    with np.errstate(over="ignore"):
+        return bool(np.isinf(value) or not np.isinf(dtype.type(value)))
+
+
 def equal(pixels: NDArray[Any], value: float) -> NDArray[np.bool_]:
     """Return which *pixels* have *value*: whole numbers exactly, none where their type cannot hold it.
 
     Floats are compared with the number of their type that is nearest to *value*, as files round it too.
     """
     if pixels.dtype.kind in "iu":
-        limits = np.iinfo(pixels.dtype)
-        if not (limits.min <= value <= limits.max and value == int(value)):
+        if not holds(pixels.dtype, value):
             return np.zeros(pixels.shape, bool)
         return np.asarray(pixels == pixels.dtype.type(int(value)))  # beside a float NumPy would round both
     return np.asarray(pixels == float(value))
@@ -65,6 +80,16 @@ class ImageInfo:
         Names of the channels, or empty.
     compressed
         Whether stored chunks must be decoded.
+    notes
+        What a reader of the numbers should know: what the file declares and is not used or not carried.
+    colours
+        Colour of each channel as ``RRGGBB``, ``""`` for one that has none; or empty.
+    georeference
+        Where the pixels lie on the earth, if anywhere.
+    masks
+        What the file says of which pixels are missing that is not used, each as ``an internal mask``.
+    inverted
+        Whether 0 is white.
     """
 
     shape: tuple[int, ...]
@@ -78,6 +103,10 @@ class ImageInfo:
     compressed: bool = False
     notes: tuple[str, ...] = ()
     origin: tuple[float, ...] = ()
+    colours: tuple[str, ...] = ()
+    georeference: Georeference = NOWHERE
+    masks: tuple[str, ...] = ()
+    inverted: bool = False
 
     def __post_init__(self) -> None:
         count = len(self.shape)

@@ -135,6 +135,20 @@ def test_nodata_without_a_rule_is_refused(tmp_path):
         run(tiled([BOX], None, input_={"nodata": 3}), write_tiff(tmp_path / "b.tif", image, rows=20), tmp_path)
 
 
+def test_nodata_none_takes_every_pixel(tmp_path):
+    image = strategies.pixels((20, 30), "int16", 0)
+    source = write_tiff(tmp_path / "a.tif", image, rows=20, extratags=[(42113, "s", 0, "-32768", True)])
+    run(tiled([BOX], None, input_={"nodata": "none"}), source, tmp_path)
+
+
+@pytest.mark.parametrize("nodata", [32768, -32769, 0.5])
+def test_nodata_that_no_pixel_can_have_is_refused(tmp_path, nodata):
+    source = write_tiff(tmp_path / "a.tif", strategies.pixels((20, 30), "int16", 0), rows=20)
+    words = {"missing": {"rule": "propagate"}, "input_": {"nodata": nodata}}
+    with pytest.raises(PlanError, match=f"no pixel of int16 can have the value {nodata}"):
+        run(tiled([BOX], None, **words), source, tmp_path)
+
+
 @pytest.mark.parametrize("method", ["windows", "overlap"])
 def test_a_damaged_tile_of_the_input_names_the_file(tmp_path, image, method):
     """The file ends in the middle of its last tiles, after it was opened without complaint."""

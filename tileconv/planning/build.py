@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from tileconv.boxes import TileGrid
 from tileconv.engines.values import Dtype
 from tileconv.errors import PlanError
-from tileconv.images import DECODED_CACHE_BYTES, ImageInfo, as_text
+from tileconv.images import DECODED_CACHE_BYTES, ImageInfo, as_text, holds
 from tileconv.planning.layout import lay_out
 from tileconv.planning.machine import at_most, available, processors
 from tileconv.planning.memory import (
@@ -245,13 +245,28 @@ def _method(work: Pass, tile: Tiling, run: RunSpec) -> tuple[str, str]:
 
 
 def _missing(spec: PipelineSpec, source: ImageInfo) -> Missing | None:
-    nodata = spec.input.nodata if spec.input.nodata is not None else source.nodata
+    """Return what becomes of missing pixels; PlanError where the file marks some and the spec does not say."""
+    said = spec.input.nodata
+    if source.masks and said is None:
+        raise PlanError(
+            f"{' and '.join(source.masks)} says which pixels are missing, and is not read",
+            where=spec.input.path,
+            why="a kernel would mix them with real pixels",
+            fix="Write the image with a nodata value in their place, or say input.nodata: none to take every pixel.",
+        )
+    nodata = None if said == "none" else source.nodata if said is None else said
+    if nodata is not None and not holds(source.dtype, nodata):
+        raise PlanError(
+            f"no pixel of {source.dtype} can have the value {as_text(nodata)}",
+            where="input.nodata",
+            fix="Give a value that pixels can have, or none.",
+        )
     if nodata is not None and spec.missing is None:
         raise PlanError(
             f"pixels of value {as_text(nodata)} are missing ones, and the spec does not say what becomes of them",
             where=spec.input.path,
             why="a kernel would mix them with real pixels",
-            fix="Add missing: {rule: propagate}, {rule: fill, value: 0} or {rule: error}.",
+            fix="Add missing: {rule: propagate}, {rule: fill, value: 0} or {rule: error}; or say input.nodata: none.",
         )
     return Missing.of(spec.missing, nodata)
 

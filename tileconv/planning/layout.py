@@ -60,7 +60,8 @@ def lay_out(
         info = _written(before, stages, kind, chunks)
         image = _image_box(info, stages)
         moved = zip(source.origin, image.start, source.scale, strict=True)
-        info = replace(info, origin=tuple(at + pixels * size for at, pixels, size in moved))
+        origin = tuple(at + pixels * size for at, pixels, size in moved)
+        info = replace(info, origin=origin, georeference=source.georeference.moved(*(0, *image.start)[-2:]))
         passes.append(
             Pass(
                 stages=stages,
@@ -157,7 +158,8 @@ def _written(source: ImageInfo, stages: Sequence[Stage], dtype: Dtype, chunks: M
             shape[source.axes.index(name)] = stages[-1].domain_out.shape[axis]
     sides = {a: chunk_side(a, n) for a, n in zip(source.axes, shape, strict=True)} | dict(chunks or {})
     sizes = tuple(min(sides[a], n) for a, n in zip(source.axes, shape, strict=True))
-    return replace(source, shape=tuple(shape), dtype=dtype, chunks=sizes, nodata=None, compressed=True, notes=())
+    written = replace(source, shape=tuple(shape), dtype=dtype, chunks=sizes, compressed=True)
+    return replace(written, nodata=None, masks=(), notes=(), inverted=False)
 
 
 def _image_box(info: ImageInfo, stages: Sequence[Stage]) -> Box:

@@ -26,8 +26,9 @@ def write_picture(source: Source, png: Path | str, *, max_px: int = 1024, region
 
     A pixel of the picture is the mean of a square of the image; the image is read in parts of a few megapixels. Of
     the axes t and z the first plane is shown; three or four channels are shown as red, green and blue, else the first
-    channel. Values from the 0.5th to the 99.5th percentile span black to white; with marked negative values (edges)
-    zero is mid-gray. Where no pixel is finite, or all are missing (``info.nodata``), the picture is black.
+    channel. Values from the 0.5th to the 99.5th percentile span black to white, or white to black where 0 is white
+    (``info.inverted``); with marked negative values (edges) zero is mid-gray. Where no pixel is finite, or all are
+    missing (``info.nodata``), the picture is black.
 
     Raises
     ------
@@ -38,7 +39,7 @@ def write_picture(source: Source, png: Path | str, *, max_px: int = 1024, region
     SinkError
         If the file system refuses the PNG.
     """
-    pixels = _to_bytes(_reduced(source, _plane(source.info, region), max_px))
+    pixels = _to_bytes(_reduced(source, _plane(source.info, region), max_px), inverted=source.info.inverted)
     bands = [Image.fromarray(channel) for channel in pixels]
     _save(Image.merge("RGB", bands) if len(bands) == 3 else bands[0], Path(png))
 
@@ -113,8 +114,9 @@ def _sums(values: NDArray[np.float64], step: int) -> NDArray[np.float64]:
     return np.add.reduceat(rows, np.arange(0, values.shape[2], step), axis=2)
 
 
-def _to_bytes(values: NDArray[np.float64]) -> NDArray[np.uint8]:
-    finite = values[np.isfinite(values)]
+def _to_bytes(values: NDArray[np.float64], *, inverted: bool) -> NDArray[np.uint8]:
+    shown = np.isfinite(values)
+    finite = values[shown]
     if not finite.size:
         return np.zeros(values.shape, np.uint8)
     low, high = (float(v) for v in np.percentile(finite, (0.5, 99.5)))
@@ -124,4 +126,5 @@ def _to_bytes(values: NDArray[np.float64]) -> NDArray[np.uint8]:
         high = max(-low, high)
         low = -high
     spread = high - low or 1.0
-    return np.rint(np.clip(np.nan_to_num((values - low) / spread, nan=0.0), 0, 1) * 255).astype(np.uint8)
+    light = np.clip(np.nan_to_num((values - low) / spread, nan=0.0), 0, 1)
+    return np.rint((np.where(shown, 1 - light, 0) if inverted else light) * 255).astype(np.uint8)

@@ -251,7 +251,8 @@ class ZarrSink:
         with sink_errors(self.path):
             if not self.plain:
                 _write_metadata(self.path, group_metadata(marker))
-            _write_metadata(self.array_path, array_metadata(self.info, marker if self.plain else {}))
+            attributes = self.info.georeference.attributes | (marker if self.plain else {})
+            _write_metadata(self.array_path, array_metadata(self.info, attributes))
 
     def finish_part(self) -> None:
         """Let the next pass read an intermediate store of which only some chunks are there."""

@@ -23,7 +23,9 @@ from tileconv.errors import SourceError
 from tileconv.images import ImageInfo
 from tileconv.sources.axes import assumed_axes, map_axes
 from tileconv.sources.cache import Cache
+from tileconv.sources.picture_notes import jpeg_notes, png_notes
 from tileconv.sources.source import (
+    ALPHA,
     CHUNK_LIMIT_BYTES,
     Pixels,
     Reads,
@@ -115,7 +117,7 @@ class NpySource:
 class PictureSource:
     """A PNG or JPEG file of at most *pixel_limit* pixels: gray or RGB, with alpha or without; decoded whole, once.
 
-    A palette is applied. PNG of 16 bits keeps them.
+    A palette is applied; one of grays makes a gray image. PNG of 16 bits keeps them.
     """
 
     libraries = ("pillow",)
@@ -132,13 +134,12 @@ class PictureSource:
             with steady.opened(path) as file, Image.open(file, formats=("PNG", "JPEG")) as picture:
                 size, mode = picture.size, picture.mode
                 frames = getattr(picture, "n_frames", 1)
-                # Pillow decodes a whole PNG to look for tags behind the pixels
-                turned = picture.getexif().get(274, 1) if picture.format != "PNG" else 1
-                self._palette = None
-                if mode in ("P", "PA"):
-                    self._palette = "RGBA" if mode == "PA" or "transparency" in picture.info else "RGB"
+                png = picture.format == "PNG"  # whose whole Pillow would decode to look for tags behind the pixels
+                notes = [] if png else jpeg_notes(picture)
+                self._palette = _palette_mode(picture) if mode in ("P", "PA") else None
             with steady.opened(path) as file:
                 header = file.read(26)
+                notes += png_notes(file, header[24], palette=self._palette is not None) if png else []
         self._png = header[:4] == b"\x89PNG"
         self._deep = self._png and header[24] == 16
         if size[0] * size[1] > pixel_limit:
@@ -155,13 +156,12 @@ class PictureSource:
         else:
             raise SourceError(f"expected gray, RGB or a palette, found mode {mode}", where=self.where)
         shape = (size[1], size[0]) if channels == 1 else (size[1], size[0], channels)
-        notes = [f"the palette is applied: pixels are {self._palette}"] if self._palette else []
         if frames > 1:
             notes.append(f"the first of {frames} pictures in the file is read")
+        if self._palette:
+            notes.append(f"the palette is applied: pixels are {'gray' if self._palette[0] == 'L' else 'RGB'}")
         if channels in (2, 4):
-            notes.append("the alpha sample is filtered like a colour")
-        if turned != 1:
-            notes.append(f"the orientation tag {turned} is ignored; rows and columns are taken as stored")
+            notes.append(ALPHA)
         self._map, guessed = map_axes("yxc"[: len(shape)], shape, axes, self.where)
         self._shape, whole = shape, self._map.of_file(shape)
         dtype = np.dtype(np.uint16 if self._deep else np.uint8)
@@ -211,6 +211,14 @@ class PictureSource:
         if pixels.shape != self._shape:
             raise SourceError(f"expected shape {self._shape}, decoded to {pixels.shape}", where=self.where)
         return pixels
+
+
+def _palette_mode(picture: Any) -> str:
+    """Return Pillow's mode of the colours of a palette: gray where all of them are, with alpha or without."""
+    table = np.frombuffer(picture.palette.palette, np.uint8)
+    colours = table[: len(table) // 3 * 3].reshape(-1, 3)
+    mode = "L" if len(colours) and (colours == colours[:, :1]).all() else "RGB"
+    return mode + "A" * (picture.mode == "PA" or "transparency" in picture.info)
 
 
 def _npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tileconv import steady
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
-from tileconv.images import ImageInfo
+from tileconv.images import ImageInfo, as_text
 from tileconv.retry import retrying
 
 Pixels = NDArray[np.generic]
@@ -38,6 +38,8 @@ AXIS_LIMIT = 2**31 - 1
 
 HEADER_BYTES = 65536
 """How much of the beginning of a file its digest covers."""
+TURNED = "the orientation tag {} is ignored; rows and columns are taken as stored"
+ALPHA = "the alpha sample is filtered like a colour"
 BLOCKS, BLOCK_BYTES = 64, 16384
 """Parts spread evenly over a file that its fingerprint covers too, from the first byte to the last: all of a file of up
 to 1 MiB. Read in 2 ms from the system's cache, 1.1 MiB in all."""
@@ -211,3 +213,23 @@ def cells(window: Window, chunk: Sequence[int]) -> Iterator[tuple[tuple[int, ...
             tuple(slice(a - origin, b - origin) for a, b, origin, _ in bounds),
             tuple(slice(a - start, b - start) for a, b, _, start in bounds),
         )
+
+
+def scale_note(pairs: Sequence[tuple[float, float]]) -> str:
+    """Return what is said of the *pairs* of scale and offset of an image; ``""`` where they change nothing.
+
+    Examples
+    --------
+    >>> scale_note([(0.001, 5)]).partition("; ")[0]
+    'values are taken as stored: scale 0.001 and offset 5 are not applied'
+    """
+    stated = [
+        f"scale {as_text(gain)} and offset {as_text(offset)}" for gain, offset in pairs if (gain, offset) != (1, 0)
+    ]
+    if not stated:
+        return ""
+    note = f"values are taken as stored: {' or '.join(stated)} are not applied"
+    if len(pairs) > 1:
+        return f"{note}; they differ between bands"
+    gain, offset = map(as_text, pairs[0])
+    return f"{note}; a stage {{op: rescale, gain: {gain}, offset: {offset}}} applies them"

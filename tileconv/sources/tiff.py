@@ -34,10 +34,13 @@ from tileconv.sources.source import (
     reading,
     stamp_of,
 )
+from tileconv.sources.tiff_axes import stated
 from tileconv.sources.tiff_choices import choose
+from tileconv.sources.tiff_geo import georeference_of
 from tileconv.sources.tiff_guard import check_segment
 from tileconv.sources.tiff_layout import Layout, lay_out, open_tiff
-from tileconv.sources.tiff_metadata import nodata_of, pixel_size
+from tileconv.sources.tiff_metadata import nodata_of
+from tileconv.sources.tiff_pixels import declared
 
 CALL_BYTES = 2**14
 """Bytes that are read in vain rather than make another call of the system."""
@@ -47,12 +50,6 @@ TRIED = 3
 """Segments, spread over the image, of which one must decode when the file is opened."""
 BAND_BYTES = 2**20
 """Bytes of uncompressed rows that are read at once, so that a read needs little memory beside its result."""
-
-_GEOREFERENCING = (33550, 33922, 34264, 34735, 34736, 34737)
-"""Tags of GeoTIFF: size of a pixel, tie points, transformation, and the keys of the reference system."""
-_ALPHA = (1, 2)
-"""Kinds of extra samples: alpha that the colours are multiplied by, and alpha that they are not."""
-_SENSELESS = {3: "indices into a palette", 32803: "a colour filter array"}
 
 
 class _Opened:
@@ -104,38 +101,44 @@ class TiffSource:
         self._recipe = _Recipe(path, series, level, max_chunk)
         self._key = (self._recipe, *self._stamp, *self.fingerprint.values())
         self._missing = missing_chunks
-        with reading(self.where, "opening as TIFF"), open_tiff(path) as (file, said):
+        with reading(self.where, "opening as TIFF"), open_tiff(path) as (file, said, masked):
             base, found, others = choose(file, series, level, self.where)
             layout = lay_out(file, found, self.where, max_chunk)
-            notes = [*others, *said, *_remarks(found.keyframe, found.kind, layout, self.where)]
-            if any(code in base.keyframe.tags for code in _GEOREFERENCING):  # which overviews do not repeat
-                notes.append("georeferencing tags are not carried to the output")
+            pixels = declared(found.keyframe, found.kind, masked=masked, path=path)
+            axis = stated(file, base, series, self.where)
             nodata, more = nodata_of(found.keyframe)
-            scale, units, channels = pixel_size(file, base, series)
-            shrunk = {
-                axis.lower(): base.shape[i] / found.shape[i]
-                for i, axis in enumerate(base.axes)
-                if len(base.shape) == len(found.shape) and axis in "ZYX"
-            }
+            placed, lost = georeference_of(base.keyframe)  # overviews do not repeat it
+            shrunk = _shrunk(base, found)
         self._map, guessed = map_axes(layout.axes, layout.shape, axes, self.where)
+        self._dtype, self._palette = pixel_type(layout.dtype, self.where), pixels.palette
         absent = int(layout.missing.sum())
+        self._absent, self._filled = (absent, layout.missing.size), nodata or 0
         if absent:
             more += (f"{absent} of {layout.missing.size} segments are not stored and read as {as_text(nodata or 0)}",)
-        names = self._map.axes
-        shape = self._map.of_file(layout.shape)
-        self._absent = (absent, layout.missing.size)
-        self.info = ImageInfo(
+        if self._palette and nodata is not None:
+            pixels.masks.append(f"the nodata value {as_text(nodata)} of a palette")
+            nodata = None
+        names, shape = self._map.axes, self._map.of_file(layout.shape)
+        count = shape[names.index("c")] if "c" in names else 1
+        channels = axis.channels or pixels.bands
+        notes = (*pixels.notes, *(f"{mask} is not used" for mask in pixels.masks))
+        info = ImageInfo(
             shape,
             names,
-            pixel_type(layout.dtype, self.where),
+            self._dtype,
             _chunks(layout, self._map),
-            tuple(scale.get(a, 1.0) * shrunk.get(a, 1.0) for a in names) if scale else (),
-            tuple(units.get(a, "") for a in names),
+            tuple(axis.scale.get(a, 1.0) * shrunk.get(a, 1.0) for a in names) if axis.scale else (),
+            tuple(axis.units.get(a, "") for a in names),
             nodata,
-            channels if "c" in names and len(channels) == shape[names.index("c")] else (),
+            channels if len(channels) == count else (),
             not layout.plain,
-            (*notes, *more, *guessed),
+            (*others, *said, *notes, *axis.notes, *lost, *_large(layout), *more, *guessed),
+            colours=axis.colours if len(axis.colours) == count else (),
+            georeference=placed.enlarged(shrunk.get("y", 1.0), shrunk.get("x", 1.0)),
+            masks=tuple(pixels.masks),
+            inverted=int(found.keyframe.photometric) == 0,
         )
+        self.info = self._palette.applied(info, self.where) if self._palette else info
         with reading(self.where, "opening as TIFF"), _OPENING:
             opened = _OPENED.get(self._key, lambda: _Opened(path, layout))
         if not layout.plain and prod(layout.segment) * layout.dtype.itemsize <= LARGE_BYTES:
@@ -143,6 +146,9 @@ class TiffSource:
 
     def read(self, box: Box, reads: Reads | None = None) -> Pixels:
         """Return the pixels of *box*; see ``Source.read``."""
+        return self._palette.read(box, reads, self._stored) if self._palette else self._stored(box, reads)
+
+    def _stored(self, box: Box, reads: Reads | None) -> Pixels:
         check_unchanged(self._recipe.path, self._stamp)
         with _OPENING:
             opened = _OPENED.get(self._key, self._open)
@@ -151,7 +157,7 @@ class TiffSource:
         trailing = 3 if layout.page[4] > 1 else 2
         area = (*window[-trailing:], slice(0, 1))[:3]
         planes = np.arange(layout.planes).reshape(layout.shape[:-trailing])[window[:-trailing]]
-        block = np.empty(box.shape, self.info.dtype)
+        block = np.empty(box.shape, self._dtype)
         view = self._map.as_in_file(block)
         view = view if trailing == 3 else view[..., np.newaxis]
         if not planes.ndim:
@@ -176,7 +182,7 @@ class TiffSource:
 
     def _open(self) -> _Opened:
         one = self._recipe
-        with reading(self.where, "opening as TIFF"), open_tiff(one.path) as (file, _):
+        with reading(self.where, "opening as TIFF"), open_tiff(one.path) as (file, _, _):
             found = choose(file, one.series, one.level, self.where)[1]
             return _Opened(one.path, lay_out(file, found, self.where, one.max_chunk))
 
@@ -216,7 +222,7 @@ class TiffSource:
                 where=self.where,
                 fix="Set input.missing_chunks to report to read it as nodata.",
             )
-        return self.info.nodata or 0
+        return self._filled
 
     def _read_rows(self, opened: _Opened, page: int, index: int, part: Window, out: Pixels) -> None:
         """Fill *out* with a part of a plain segment; only the bytes of its rows are read, and of its columns if few."""
@@ -312,31 +318,19 @@ def _chunks(layout: Layout, axes: AxisMap) -> tuple[int, ...]:
     return tuple(min(c, n) for c, n in zip(axes.of_file((*lead, *inside)), axes.of_file(layout.shape), strict=True))
 
 
-def _remarks(page: Any, kind: str, layout: Layout, where: str) -> list[str]:
-    """Return what a reader of the numbers should know; refuse pixels whose numbers are not brightness."""
-    meaning = _SENSELESS.get(int(page.photometric))
-    if meaning == _SENSELESS[3] and kind == "imagej":
-        meaning = None
-    if meaning is not None:
-        raise SourceError(
-            f"the pixels are {meaning}", where=where, why="sums of them mean nothing", fix="Convert to RGB."
-        )
-    notes = []
-    if int(page.photometric) == 0:
-        notes.append("0 is white in this file; values are taken as stored")
-    turned = page.tags.get(274)
-    if turned is not None and int(turned.value) != 1:
-        notes.append(f"the orientation tag {int(turned.value)} is ignored; rows and columns are taken as stored")
-    kinds = [int(kind) for kind in page.extrasamples]
-    if set(kinds) & set(_ALPHA):
-        notes.append("the alpha sample is filtered like a colour")
-    if others := sum(kind not in _ALPHA for kind in kinds):
-        notes.append(f"extra samples, which are filtered like colours: {others}")
+def _shrunk(base: Any, found: Any) -> dict[str, float]:
+    """Return how many pixels of the full size one pixel of the level *found* stands for, by axis."""
+    if len(base.shape) != len(found.shape):
+        return {}
+    sizes = zip(base.axes, base.shape, found.shape, strict=True)
+    return {axis.lower(): full / here for axis, full, here in sizes if axis in "ZYX"}
+
+
+def _large(layout: Layout) -> list[str]:
+    """Return a note where compressed segments are so large that reading them whole costs much."""
     whole, size = layout.offsets.shape[1] == 1 and layout.page[2] > 1, prod(layout.segment) * layout.dtype.itemsize
-    if not layout.plain and (whole or size > LARGE_BYTES):
-        what = "the image is one compressed segment and" if whole else "each compressed segment"
-        notes.append(
-            f"{what} is decoded whole, {size / 2**20:,.0f} MiB; written again in tiles (tiffcp -t), the file is read "
-            "in parts"
-        )
-    return notes
+    if layout.plain or not (whole or size > LARGE_BYTES):
+        return []
+    what = "the image is one compressed segment and" if whole else "each compressed segment"
+    fix = "written again in tiles (tiffcp -t), the file is read in parts"
+    return [f"{what} is decoded whole, {size / 2**20:,.0f} MiB; {fix}"]

@@ -18,11 +18,17 @@ _LERC2, _JXR = b"Lerc2 ", b"II\xbc"
 _JPEG_FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF, 0xF7}
 _TELLING = {270: "description", 42113: "nodata value", 50839: "ImageJ metadata"}
 """Texts of the first page that say what pixels mean; tifffile reads a file without those that it cannot find."""
+_SUBFILE_TYPE = 254
 _JPEG_BARE = {0x01, *range(0xD0, 0xD9)}
 
 
-def check_pages(file: Any, where: str) -> None:
+def check_pages(file: Any, where: str) -> bool:
     """Refuse a chain of pages that runs in a circle, leads out of the file or is too long; tifffile would stop there.
+
+    Returns
+    -------
+    bool
+        Whether a page is a transparency mask for another one.
 
     Raises
     ------
@@ -31,6 +37,7 @@ def check_pages(file: Any, where: str) -> None:
     """
     form, handle = file.tiff, file.filehandle
     seen: set[int] = set()
+    masked = False
     offset = int(file.pages.first.offset)
     while offset:
         if offset in seen or len(seen) == PAGE_LIMIT:
@@ -44,6 +51,7 @@ def check_pages(file: Any, where: str) -> None:
                 raise ValueError
             entries = handle.read(count * form.tagsize + form.offsetsize)
             offset = int(struct.unpack(form.offsetformat, entries[count * form.tagsize :])[0])
+            masked |= _is_mask(entries, form)
             if len(seen) == 1:
                 _check_telling(entries[: count * form.tagsize], form, handle.size, where)
         except (struct.error, ValueError, OSError) as error:
@@ -52,6 +60,20 @@ def check_pages(file: Any, where: str) -> None:
                 where=where,
                 fix="The file is truncated or damaged: copy it again.",
             ) from error
+    return masked
+
+
+def _is_mask(entries: bytes, form: Any) -> bool:
+    """Return whether the first tag, or the one after it, is a NewSubfileType with the bit of a mask."""
+    wide = form.offsetsize == 8
+    for at in range(0, min(len(entries) - form.offsetsize, 2 * form.tagsize), form.tagsize):
+        code, kind = struct.unpack_from(f"{form.byteorder}HH", entries, at)
+        if code == _SUBFILE_TYPE:
+            (value,) = struct.unpack_from(
+                form.byteorder + ("H" if kind == 3 else "I"), entries, at + (12 if wide else 8)
+            )
+            return bool(value & 4)
+    return False
 
 
 def _check_telling(entries: bytes, form: Any, size: int, where: str) -> None:

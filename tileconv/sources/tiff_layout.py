@@ -85,8 +85,8 @@ class Layout:
 
 
 @contextmanager
-def open_tiff(path: Path) -> Iterator[tuple[Any, list[str]]]:
-    """Yield the parsed file, its OME-XML that of the images in it alone, and the list of what there is to say.
+def open_tiff(path: Path) -> Iterator[tuple[Any, list[str], bool]]:
+    """Yield the parsed file, its OME-XML that of the images in it alone, what there is to say, and if it has masks.
 
     tifffile is not thread-safe, and logs where it guesses: one file is parsed at a time, and the guesses become notes.
     """
@@ -104,14 +104,14 @@ def open_tiff(path: Path) -> Iterator[tuple[Any, list[str]]]:
         try:
             with steady.opened(path) as opened:
                 file = tifffile.TiffFile(opened, name=steady.resolve(path).name)
-                check_pages(file, str(path))
+                masked = check_pages(file, str(path))
                 root = check_ome(file, str(path))
                 xml, notes = (None, []) if root is None else own_images(file, root, str(path))
                 said += notes
                 if xml is not None:
                     opened.seek(0)
                     file = tifffile.TiffFile(opened, name=file.filename, omexml=xml)
-                yield file, said
+                yield file, said, masked
         finally:
             logger.removeHandler(handler)
 

@@ -1,4 +1,4 @@
-"""Pixel size, units, channel names and nodata out of the metadata that TIFF files carry."""
+"""What is checked of the metadata that TIFF files carry before tifffile acts on it, and their nodata value."""
 
 from __future__ import annotations
 
@@ -11,17 +11,11 @@ from xml.etree import ElementTree
 import numpy as np
 
 from tileconv.errors import SourceError
-from tileconv.images import exact_number
+from tileconv.images import exact_number, holds
+from tileconv.sources.source import pixel_type
 from tileconv.sources.tiff_guard import PAGE_LIMIT
 
 XML_LIMIT_BYTES = 64 * 2**20
-
-LENGTHS = {
-    **{"m": "meter", "cm": "centimeter", "mm": "millimeter", "nm": "nanometer", "pm": "picometer", "inch": "inch"},
-    **{"µm": "micrometer", "μm": "micrometer", "um": "micrometer", "micron": "micrometer", "\\u00B5m": "micrometer"},
-    **{"s": "second", "sec": "second", "ms": "millisecond", "min": "minute", "h": "hour"},
-}
-"""Unit symbols of OME-XML and ImageJ as the names that OME-Zarr uses."""
 
 
 def check_ome(file: Any, where: str) -> ElementTree.Element | None:
@@ -31,13 +25,17 @@ def check_ome(file: Any, where: str) -> ElementTree.Element | None:
     """
     if not file.is_ome:
         return None
-    text = file.ome_metadata or ""
-    if len(text) > XML_LIMIT_BYTES or "<!DOCTYPE" in text or "<!ENTITY" in text:
-        raise SourceError("the OME-XML is larger than 64 MiB or declares a document type", where=where)
-    root = ElementTree.fromstring(text)  # noqa: S314 entities are refused above
+    root = parsed(file.ome_metadata or "", "OME-XML", where)
     for element in root.iter():
         _check_numbers(element, where)
     return root
+
+
+def parsed(text: str, kind: str, where: str) -> ElementTree.Element:
+    """Return the root of an XML text; SourceError when it is huge, declares entities or is no XML."""
+    if len(text) > XML_LIMIT_BYTES or "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise SourceError(f"the {kind} is larger than 64 MiB or declares a document type", where=where)
+    return ElementTree.fromstring(text)  # noqa: S314 entities are refused above
 
 
 def _check_numbers(element: ElementTree.Element, where: str) -> None:
@@ -85,73 +83,8 @@ def nodata_of(page: Any) -> tuple[float | None, tuple[str, ...]]:
     try:
         text = str(tag.value).strip().rstrip("\0").replace(",", ".")
         value = exact_number(int(text) if text.lstrip("+-").isdecimal() else float(text))
-        whole = page.dtype.kind in "bui"
-        limits = np.iinfo(np.uint8 if page.dtype.kind == "b" else page.dtype) if whole else None
-        if limits is None or (limits.min <= value <= limits.max and value == int(value)):
+        if holds(pixel_type(page.dtype, ""), value):
             return value, ()
     except (ValueError, OverflowError):
         pass
     return None, (f"the nodata tag {tag.value!r} is no value of {page.dtype} and is ignored",)
-
-
-def pixel_size(file: Any, series: Any, index: int) -> tuple[dict[str, float], dict[str, str], tuple[str, ...]]:
-    """Return pixel size and unit per axis letter of ``tzyx``, and the names of the channels, as far as known."""
-    if series.kind == "ome":
-        return _ome(file, index)
-    if series.kind == "imagej":
-        return _imagej(file)
-    return _resolution(series.keyframe, 3, "centimeter")
-
-
-def _ome(file: Any, index: int) -> tuple[dict[str, float], dict[str, str], tuple[str, ...]]:
-    root = ElementTree.fromstring(file.ome_metadata)  # noqa: S314 refuse_other_files has refused entities
-    images = [pixels for pixels in root.iter() if pixels.tag.endswith("}Pixels")]
-    if index >= len(images):
-        return {}, {}, ()
-    pixels, keys = (
-        images[index],
-        {"x": "PhysicalSizeX", "y": "PhysicalSizeY", "z": "PhysicalSizeZ", "t": "TimeIncrement"},
-    )
-    sizes = {axis: _size(pixels.attrib.get(key)) for axis, key in keys.items()}
-    scale = {axis: size for axis, size in sizes.items() if size is not None}
-    units = {
-        axis: pixels.attrib.get(f"{keys[axis]}Unit", "s" if axis == "t" else "µm").replace("\\u00B5", "µ")
-        for axis in scale
-    }
-    names = [channel.attrib.get("Name", "") for channel in pixels if channel.tag.endswith("}Channel")]
-    return scale, {axis: LENGTHS.get(unit, unit) for axis, unit in units.items()}, tuple(names) if any(names) else ()
-
-
-def _size(text: Any) -> float | None:
-    """Return the size of a pixel without its sign, or None for what is none: words, 0, NaN, infinity."""
-    try:
-        size = abs(float(text))
-    except (TypeError, ValueError):
-        return None
-    return size if 0 < size < np.inf else None
-
-
-def _imagej(file: Any) -> tuple[dict[str, float], dict[str, str], tuple[str, ...]]:
-    meta = file.imagej_metadata or {}
-    unit = LENGTHS.get(str(meta.get("unit", "")), str(meta.get("unit", "")))
-    scale, units, _ = _resolution(file.pages.first, None, unit) if unit not in ("", "pixel") else ({}, {}, ())
-    spacing, interval = _size(meta.get("spacing")), _size(meta.get("finterval"))
-    if scale and spacing:
-        scale["z"], units["z"] = spacing, unit
-    if interval:
-        scale["t"], units["t"] = interval, "second"
-    return scale, units, ()
-
-
-def _resolution(page: Any, only: int | None, unit: str) -> tuple[dict[str, float], dict[str, str], tuple[str, ...]]:
-    """Pixel size from the resolution tags; dots per inch are a size on paper and say nothing of the pixels."""
-    stated = page.tags.get(296)
-    if only is not None and (stated is None or stated.value != only):
-        return {}, {}, ()
-    scale = {}
-    for axis, code in (("x", 282), ("y", 283)):
-        tag = page.tags.get(code)
-        value = tag.value if tag is not None else ()
-        if isinstance(value, tuple) and len(value) == 2 and all(isinstance(n, int) and n > 0 for n in value):
-            scale[axis] = value[1] / value[0]
-    return scale, dict.fromkeys(scale, unit), ()

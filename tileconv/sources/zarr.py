@@ -41,8 +41,9 @@ from tileconv.sources.source import (
     reading,
     stamp_of,
 )
+from tileconv.sources.zarr_conventions import add_conventions
 from tileconv.sources.zarr_group import find_array
-from tileconv.sources.zarr_guard import CHUNK_FILES_LIMIT, check_chunk, check_plain, check_shard
+from tileconv.sources.zarr_guard import CHUNK_FILES_LIMIT, check_chunk, check_plain, check_shard, codec_of
 from tileconv.sources.zarr_metadata import Keys, ShardIndex, describe
 from tileconv.sources.zarr_store import SteadyStore
 
@@ -96,6 +97,7 @@ class ZarrSource:
             if 0 in (said.get("chunks") or said.get("chunk_grid", {}).get("configuration", {}).get("chunk_shape", ())):
                 raise SourceError("expected chunks of at least one pixel, found 0")  # newer Zarr reads them as 1
             described = describe(array, self._metadata, found, axes)
+            add_conventions(array, self._metadata, described)
             shape, self._stored = array.shape, tuple(array.shards or array.chunks)
             self._chunk = tuple(min(c, n) for c, n in zip(array.chunks, shape, strict=True))
             self._inner = tuple(array.chunks)
@@ -106,9 +108,7 @@ class ZarrSource:
                     self._shards = ShardIndex.of(self._metadata, counts)
             compressed = bool(array.compressors or array.filters or array.shards)
             self.libraries = ("numcodecs", "zarr") if compressed else ("zarr",)
-            names = [type(codec).__name__.lower().removesuffix("codec") for codec in array.compressors]
-            names = [name for name in names if name != "crc32c"]  # which stands behind what it is the sum of
-            codec = names[0] if len(names) == 1 else ""
+            codec = codec_of(array)
             self._codec, self._inner_codec = ("", codec) if array.shards else (codec, "")
             dtype = pixel_type(array.dtype, self.where)
         self._map, guessed = map_axes(described.axes, shape, axes, self.where)
@@ -144,10 +144,13 @@ class ZarrSource:
             self._map.of_file(described.scale) if described.scale else (),
             self._map.of_file(described.units) if described.units else (),
             described.nodata,
-            described.channels if "c" in self._map.axes else (),
+            described.channels,
             compressed,
-            (*others, *described.notes, *guessed),
+            (*others, *described.notes, *(f"{mask} is not used" for mask in described.masks), *guessed),
             self._map.of_file(described.origin) if described.origin else (),
+            described.colours,
+            described.georeference,
+            tuple(described.masks),
         )
 
     def read(self, box: Box, reads: Reads | None = None) -> Pixels:

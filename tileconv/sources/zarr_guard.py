@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from tileconv import steady
 from tileconv.errors import SourceError
@@ -41,6 +41,13 @@ def check_plain(folder: Path, where: str) -> None:
             file = path / name
             if steady.exists(file) and not steady.is_file(file):
                 raise SourceError(f"{name} is no plain file", where=where)
+
+
+def codec_of(array: Any) -> str:
+    """Return the name of the one compressor of a Zarr array; ``""`` for none, and for several."""
+    names = [type(codec).__name__.lower().removesuffix("codec") for codec in array.compressors]
+    names = [name for name in names if name != "crc32c"]  # which stands behind what it is the sum of
+    return names[0] if len(names) == 1 else ""
 
 
 def check_chunk(path: Path, key: str, size: int, codec: str) -> None:

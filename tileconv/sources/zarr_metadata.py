@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
+from string import hexdigits
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from tileconv import steady
 from tileconv.boxes import default_axes
 from tileconv.errors import SourceError
-from tileconv.images import exact_number
+from tileconv.georeference import NOWHERE, Georeference
 from tileconv.sources.axes import assumed_axes
+from tileconv.sources.units import unit_of
 
 
 @dataclass(frozen=True)
@@ -107,10 +108,13 @@ class Described:
     channels: tuple[str, ...] = ()
     nodata: float | None = None
     notes: list[str] = field(default_factory=list)
+    colours: tuple[str, ...] = ()
+    georeference: Georeference = NOWHERE
+    masks: list[str] = field(default_factory=list)
 
 
 def describe(array: Any, metadata: Path, ome: Mapping[str, Any] | None, axes: str | None) -> Described:
-    """Return axes, pixel size, units, channels and nodata of *array*, from OME-Zarr, Zarr 3 or xarray metadata.
+    """Return axes, pixel size, units and channels of *array*, from OME-Zarr, Zarr 3 or xarray metadata.
 
     *axes* are the names that the user gave, without which an array that may hold colours must name its own.
     """
@@ -124,10 +128,6 @@ def describe(array: Any, metadata: Path, ome: Mapping[str, Any] | None, axes: st
         described = Described(list(assumed_axes(array.shape, axes)))
         if array.ndim > 2 and axes is None:
             described.notes.append(f"the array names no axes: {default_axes(array.ndim)} is assumed")
-    value = array.attrs.get("_FillValue")
-    if isinstance(value, int | float):
-        with suppress(OverflowError):  # no pixel has it
-            described.nodata = exact_number(value)
     return described
 
 
@@ -137,22 +137,56 @@ def _describe_ome(array: Any, ome: Mapping[str, Any]) -> Described:
     named = [axis if isinstance(axis, Mapping) else {"name": axis} for axis in axes]
     if len(named) != array.ndim:
         raise SourceError(f"the OME metadata names {len(named)} axes, the array has {array.ndim}")
-    described = Described([str(a["name"]) for a in named], units=[str(a.get("unit") or "") for a in named])
+    described = Described([str(a["name"]) for a in named])
     steps = [*image["datasets"][ome["level"]].get("coordinateTransformations", ())]
     for step in (*steps, *image.get("coordinateTransformations", ())):
-        numbers = step.get(step.get("type"), ())  # a scale or a translation; the first steps apply first
-        if numbers and len(numbers) != array.ndim:
-            raise SourceError(f"expected a {step['type']} of {array.ndim} numbers in the OME metadata, found {numbers}")
-        scale, origin = described.scale or [1.0] * array.ndim, described.origin or [0.0] * array.ndim
-        if step.get("type") == "scale":
-            described.scale = [float(s * n) for s, n in zip(scale, numbers, strict=True)]
-            described.origin = [float(o * n) for o, n in zip(origin, numbers, strict=True)]
-        elif step.get("type") == "translation":
-            described.origin = [float(o + n) for o, n in zip(origin, numbers, strict=True)]
+        _apply(step, described, array.ndim)  # the first steps apply first
     if not all(0 < n < np.inf for n in described.scale) or not np.isfinite(described.origin).all():
         described.notes.append(f"pixel size {described.scale} at {described.origin} is no size and is ignored")
         described.scale, described.origin = [], []
-    labels = tuple(str(channel.get("label", "")) for channel in ome.get("omero", {}).get("channels", ()))
-    count = sum(n for a, n in zip(described.axes, array.shape, strict=True) if a == "c")
-    described.channels = labels if any(labels) and len(labels) == count else ()
+    _name_units([str(a.get("unit") or "") for a in named], described)
+    if "image-label" in ome:
+        described.notes.append("the pixels are labels, and are filtered as numbers")
+    channels = ome.get("omero", {}).get("channels", ())
+    count = prod(n for a, n in zip(described.axes, array.shape, strict=True) if a == "c")
+    labels, colours = ([str(channel.get(key, "")) for channel in channels] for key in ("label", "color"))
+    described.channels = tuple(labels) if any(labels) and len(labels) == count else ()
+    described.colours = tuple(map(_colour, colours)) if any(colours) and len(colours) == count else ()
     return described
+
+
+def _apply(step: Mapping[str, Any], described: Described, count: int) -> None:
+    """Apply a scale or a translation of *count* numbers to pixel size and origin; SourceError for other steps."""
+    kind = step.get("type")
+    numbers = step.get(kind, ()) if isinstance(kind, str) else ()
+    if kind == "identity":
+        return
+    if kind not in ("scale", "translation") or "path" in step:
+        problem = f"the OME metadata transforms coordinates by {kind!r}" + " of a file" * ("path" in step)
+        why = "only scale and translation of numbers are kept in the output"
+        raise SourceError(problem, why=why, fix="Give the folder of the array itself to take its pixels without it.")
+    if len(numbers) != count:
+        raise SourceError(f"expected a {kind} of {count} numbers in the OME metadata, found {numbers}")
+    scale, origin = described.scale or [1.0] * count, described.origin or [0.0] * count
+    if kind == "scale":
+        described.scale = [float(s * n) for s, n in zip(scale, numbers, strict=True)]
+        described.origin = [float(o * n) for o, n in zip(origin, numbers, strict=True)]
+    else:
+        described.origin = [float(o + n) for o, n in zip(origin, numbers, strict=True)]
+
+
+def _name_units(stated: Sequence[str], described: Described) -> None:
+    """Take the units by their names in OME-Zarr; those that it lacks are left out."""
+    known = [unit_of(text) for text in stated]
+    described.units = [unit[1] if unit else "" for unit in known]
+    if lost := sorted({text for text, unit in zip(stated, known, strict=True) if text and not unit}):
+        described.notes.append(f"units that OME-Zarr does not know are left out: {', '.join(lost)}")
+    factors = [unit[0] if unit else 1.0 for unit in known]
+    described.scale = [n * factor for n, factor in zip(described.scale, factors, strict=False)]
+    described.origin = [n * factor for n, factor in zip(described.origin, factors, strict=False)]
+
+
+def _colour(text: str) -> str:
+    """Return *text* as ``RRGGBB``, or ``""`` where it is no colour."""
+    found = text.removeprefix("#").upper()[:6]
+    return found if len(found) == 6 and all(digit in hexdigits for digit in found) else ""

@@ -31,7 +31,9 @@ class InputSpec:
     series: Annotated[Index, "Which image of a file that holds several."] = 0
     level: Annotated[Index, "Which level of a pyramid; 0 is the full size."] = 0
     axes: Annotated[str | None, Written(AxesText), "Names of the axes as stored, where the file does not say."] = None
-    nodata: Annotated[float | None, Exact(), "The pixel value that means missing; overrides the file's own."] = None
+    nodata: Annotated[
+        float | Literal["none"] | None, Exact(), "The pixel value that means missing, whatever the file says; or none."
+    ] = None
     missing_chunks: Annotated[
         Literal["report", "error"], "Whether chunks that a store lacks are counted as fill value, or refused."
     ] = "report"

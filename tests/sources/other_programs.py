@@ -1,0 +1,91 @@
+"""What comes out of files that other programs write, as a table.
+
+    python -m venv others
+    others/bin/pip install rasterio rioxarray pyvips pyvips-binary opencv-python-headless pillow tifffile imagecodecs
+    python -m venv zarr2
+    zarr2/bin/pip install "zarr<3" "numcodecs<0.16"
+    python -m tests.sources.other_programs --python others/bin/python --python zarr2/bin/python
+
+These programs are no part of the project's own tests: they are large, and some exclude one another. The command ends
+with 1 when a file came out otherwise than its own program reads it, or without what should be said of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+import tileconv
+from tileconv.errors import PlanError, SourceError
+from tileconv.images import ImageInfo, as_text
+
+WRITERS = Path(__file__).with_name("other_writers.py")
+MOST = 2
+"""How far a pixel of JPEG may lie from what another decoder of it makes."""
+
+
+def facts(info: ImageInfo, attributes: dict) -> str:
+    """Return all that was taken from a file beside its pixels, in one text."""
+    found = [*info.notes]
+    found += [f"names {', '.join(info.channels)}"] * bool(info.channels)
+    found += [f"colours {', '.join(info.colours)}"] * bool(info.colours)
+    found += [f"{info.scale[-1]:g} {info.units[-1]}"] * bool(info.units[-1])
+    found += [f"nodata {as_text(info.nodata)}"] if info.nodata is not None else []
+    found += [f"crs {str(attributes['crs'])[:24]}"] if "crs" in attributes else []
+    found += [f"transform {str(attributes['transform'])[1:-1]}"] if "transform" in attributes else []
+    return "; ".join(found)
+
+
+def outcome(folder: Path, entry: dict) -> tuple[bool, str]:
+    """Return whether a file came out right, and what came out."""
+    spec = {"input": {"path": str(folder / entry["file"])}, "output": {"path": str(folder / "out.ome.zarr")}}
+    spec |= {"version": 1, "stages": [], "missing": {"rule": "fill", "value": 1}}
+    try:
+        info = tileconv.plan(spec).source
+    except (SourceError, PlanError) as error:
+        return entry["expected"] is None and entry["says"] in str(
+            error
+        ), f"refused: {str(error).partition('.tif: ')[2]}"
+    if entry["expected"] is None:
+        return False, "taken, and should be refused"
+    spec["input"]["nodata"] = "none"
+    report = tileconv.run(spec, overwrite=True)
+    array, expected = zarr.open_array(report.output / "0", mode="r"), np.load(folder / entry["expected"])
+    attributes = array.attrs.asdict()
+    said = facts(info, attributes)
+    same = array.shape == expected.shape
+    off = np.abs(array[...].astype(float) - expected.astype(float)).max() if same else np.inf
+    right = off <= (MOST if "JPEG" in entry["what"] else 0) and all(part in said for part in entry["says"].split("; "))
+    return bool(
+        right
+    ), f"{info.axes} {array.shape} {array.dtype}, pixels {'equal' if not off else f'within {off:g}'}. {said}"
+
+
+def main() -> int:
+    """Write the files, read them, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--python", action="append", required=True, help="an interpreter that has other programs")
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        for python in parser.parse_args().python:
+            subprocess.run([python, WRITERS, folder], check=True)
+        entries = [entry for file in sorted(folder.glob("manifest-*.json")) for entry in json.loads(file.read_text())]
+        lines, wrong = ["| file | by | what it is | right | what came out |", "| --- | --- | --- | --- | --- |"], 0
+        for entry in entries:
+            right, text = outcome(folder, entry)
+            wrong += not right
+            words = (entry["file"], entry["by"], entry["what"], "yes" if right else "NO", text.replace("|", "/"))
+            lines.append(f"| {' | '.join(words)} |")
+    sys.stdout.write("\n".join([*lines, "", f"{len(entries) - wrong} of {len(entries)} right", ""]))
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

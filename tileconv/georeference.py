@@ -1,0 +1,77 @@
+"""Where the pixels of an image lie on the earth, in the words that rioxarray and GDAL know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+_URL = "http://www.opengis.net/def/crs/EPSG/0/"
+_PROJ = {
+    "name": "proj:",
+    "uuid": "f17cb550-5864-4468-aeb7-f3180cfb622f",
+    "spec_url": "https://github.com/zarr-conventions/geo-proj/blob/v1/README.md",
+}
+_SPATIAL = {
+    "name": "spatial:",
+    "uuid": "689b58e2-cf7b-45e0-9fff-9cfc0883d6b4",
+    "spec_url": "https://github.com/zarr-conventions/spatial/blob/v1/README.md",
+}
+
+
+@dataclass(frozen=True)
+class Georeference:
+    """A reference system and an affine transform; what is unknown is empty.
+
+    Attributes
+    ----------
+    crs
+        ``EPSG:32633``, or the text of a WKT.
+    transform
+        The numbers a, b, c, d, e, f: the outer corner of the pixel at (row, column) lies at x = a column + b row + c
+        and y = d column + e row + f, in units of the reference system.
+    """
+
+    crs: str = ""
+    transform: tuple[float, ...] = ()
+
+    def moved(self, rows: float, columns: float) -> Georeference:
+        """Return the georeference of an image whose first pixel is the one at (*rows*, *columns*) of this one.
+
+        Examples
+        --------
+        >>> Georeference("EPSG:32633", (10.0, 0.0, 500.0, 0.0, -10.0, 900.0)).moved(2, 3).transform
+        (10.0, 0.0, 530.0, 0.0, -10.0, 880.0)
+        """
+        if not self.transform:
+            return self
+        a, b, c, d, e, f = self.transform
+        return replace(self, transform=(a, b, c + a * columns + b * rows, d, e, f + d * columns + e * rows))
+
+    def enlarged(self, rows: float, columns: float) -> Georeference:
+        """Return the georeference of an image whose pixels are as large as *rows* by *columns* of this one's."""
+        if not self.transform:
+            return self
+        a, b, c, d, e, f = self.transform
+        return replace(self, transform=(a * columns, b * rows, c, d * columns, e * rows, f))
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """The attributes of a Zarr array with axes y and x that say all this.
+
+        The conventions ``proj:`` and ``spatial:`` of GeoZarr are read by GDAL 3.13, rioxarray and others; ``_CRS`` by
+        GDAL before that; ``crs`` and ``transform`` by rioxarray before it knew the conventions.
+        """
+        found: dict[str, Any] = {}
+        if self.crs:
+            code = self.crs.removeprefix("EPSG:")
+            known = code != self.crs
+            found["proj:code" if known else "proj:wkt2"] = self.crs
+            found |= {"_CRS": {"url": _URL + code} if known else {"wkt": self.crs}, "crs": self.crs}
+        if self.transform:
+            found |= {"spatial:dimensions": ["y", "x"], "spatial:transform": list(self.transform)}
+            found["transform"] = list(self.transform)
+        conventions = [_PROJ] * bool(self.crs) + [_SPATIAL] * bool(self.transform)
+        return found | ({"zarr_conventions": conventions} if conventions else {})
+
+
+NOWHERE = Georeference()

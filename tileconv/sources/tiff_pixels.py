@@ -1,0 +1,160 @@
+"""What the tags of a TIFF file say of its pixels beyond their numbers: what is refused, and what is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tileconv import steady
+from tileconv.errors import SourceError
+from tileconv.sources.palette import Palette
+from tileconv.sources.source import ALPHA, TURNED, pixel_type, scale_note
+from tileconv.sources.tiff_metadata import parsed
+
+_ALPHA = (1, 2)
+"""Kinds of extra samples: alpha that the colours are multiplied by, and alpha that they are not."""
+_SENSELESS = {
+    4: ("a transparency mask", "Give the image that it belongs to."),
+    32803: ("a colour filter array", "Convert to RGB."),
+    32844: ("logarithms of luminance", "Convert to floats."),
+    32845: ("logarithms of luminance, and chroma", "Convert to floats."),
+    52527: ("numbers of classes", "Give the image that they belong to."),
+}
+"""Photometric interpretations whose numbers no kernel may add, and what to do."""
+_FILTERED = {
+    5: "the samples are amounts of ink (CMYK), and are filtered as stored",
+    6: "the samples are luma and chroma (YCbCr), and are filtered as stored",
+    8: "the samples are L*, a* and b* (CIELab), and are filtered as stored",
+    9: "the samples are L*, a* and b* (ICCLab, a* and b* from 128), and are filtered as stored",
+    10: "the samples are L*, a* and b* (ITULab), and are filtered as stored",
+    34892: "the samples are linear values of a sensor, and are filtered as stored",
+    51177: "the samples are depths, and are filtered as stored",
+}
+_SAMPLES = {
+    5: ("cyan", "magenta", "yellow", "black"),
+    6: ("luma", "blue difference", "red difference"),
+    **dict.fromkeys((8, 9, 10), ("L*", "a*", "b*")),
+}
+"""Names of the samples where they are no red, green and blue."""
+_JPEG = (6, 7, 33007, 34892)
+"""Compressions whose decoder makes red, green and blue of YCbCr."""
+_UNUSED = {
+    **{291: "a gray response curve", 301: "a transfer function", 532: "values of black and white"},
+    **{34675: "an ICC profile", 50712: "a linearization table", 50714: "black levels", 50844: "RPC coefficients"},
+}
+"""Tags that change what pixels mean or where they lie, and are neither used nor carried."""
+
+
+@dataclass
+class Declared:
+    """What the tags say: notes, masks that are not used, names of bands, and a palette to apply."""
+
+    notes: list[str] = field(default_factory=list)
+    masks: list[str] = field(default_factory=list)
+    bands: tuple[str, ...] = ()
+    palette: Palette | None = None
+
+
+def declared(page: Any, kind: str, *, masked: bool, path: Path) -> Declared:
+    """Return what *page*, the first of an image of tifffile's *kind*, declares of its pixels.
+
+    Parameters
+    ----------
+    masked
+        Whether a page of the file is a transparency mask.
+
+    Raises
+    ------
+    SourceError
+        If sums of the numbers mean nothing: colours of a filter array, classes, signed colours kept as unsigned ones.
+    """
+    found, where = Declared(), str(path)
+    _photometric(page, kind, found, where)
+    if masked:
+        found.masks.append("an internal mask")
+    if steady.is_file(path.with_name(f"{path.name}.msk")):
+        found.masks.append(f"the mask {path.name}.msk beside it")
+    if steady.is_file(path.with_name(f"{path.name}.aux.xml")):
+        found.notes.append(f"{path.name}.aux.xml beside the file is not read")
+    turned = int(page.tags.valueof(274, 1))
+    if turned != 1:
+        found.notes.append(TURNED.format(turned))
+    found.notes += _extra_samples(page)
+    if unused := [text for code, text in _UNUSED.items() if code in page.tags and (code != 532 or _ycc(page))]:
+        found.notes.append(f"not applied and not carried: {', '.join(unused)}")
+    _gdal(page, found, where)
+    return found
+
+
+def _extra_samples(page: Any) -> list[str]:
+    kinds = [int(kind) for kind in page.extrasamples]
+    others = sum(kind not in _ALPHA for kind in kinds)
+    notes = [ALPHA] if others < len(kinds) else []
+    return [*notes, f"extra samples, which are filtered like colours: {others}"] if others else notes
+
+
+def _ycc(page: Any) -> bool:
+    """Return whether the samples come out as luma and chroma: those of JPEG come out as red, green and blue."""
+    converted = page.compression in _JPEG and page.planarconfig == 1 and not page.extrasamples
+    return int(page.photometric) == 6 and not converted
+
+
+def _photometric(page: Any, kind: str, found: Declared, where: str) -> None:
+    photometric = int(page.photometric)
+    if photometric in _SENSELESS:
+        meaning, fix = _SENSELESS[photometric]
+        raise SourceError(f"the pixels are {meaning}", where=where, why="sums of them mean nothing", fix=fix)
+    if photometric == 8 and page.dtype.kind != "f":
+        raise SourceError(
+            "the pixels are CIELab, whose a* and b* are signed numbers kept as unsigned ones",
+            where=where,
+            why="-1 is stored as the largest number, and sums of such mean nothing",
+            fix="Convert to RGB.",
+        )
+    if photometric == 3 and kind != "imagej":  # which keeps the colours of a display there
+        found.palette = _palette(page, where)
+        found.notes += [f"the palette is applied: pixels are {found.palette.words}"] if found.palette else []
+    if photometric in _FILTERED and (photometric != 6 or _ycc(page)):
+        found.notes.append(_FILTERED[photometric])
+        found.bands = _SAMPLES.get(photometric, ())
+    if photometric == 0:
+        found.notes.append("0 is white in this file; values are taken as stored")
+
+
+def _palette(page: Any, where: str) -> Palette | None:
+    """Return the palette, or None for one that is the gray of its own index."""
+    table = page.colormap
+    indices = 1 << min(int(page.bitspersample), 16)
+    if page.dtype.kind not in "ub" or page.samplesperpixel != 1 or np.shape(table) != (3, indices):
+        problem = "its pixels are indices into a palette that is not there, or does not fit them"
+        raise SourceError(problem, where=where, fix="Convert to RGB.")
+    whole = next((step for step in (257, 256) if not (table % step).any()), 1)
+    colours = (table // whole).T.astype(np.uint8 if whole > 1 else np.uint16)
+    return Palette.of(colours, pixel_type(page.dtype, where))
+
+
+def _gdal(page: Any, found: Declared, where: str) -> None:
+    """Take the names of bands from GDAL's metadata; scale, offset and all else there is told."""
+    text = page.tags.valueof(42112)
+    if not text:
+        return
+    kept: dict[str, dict[int, str]] = {}
+    others = []
+    for item in parsed(str(text), "GDAL metadata", where).iter("Item"):
+        role, name, band = item.get("role", ""), item.get("name", ""), item.get("sample", "")
+        if role in ("scale", "offset", "description") and band.isdecimal():
+            kept.setdefault(role, {})[int(band)] = (item.text or "").strip()
+        elif role != "colorinterp":
+            others.append(name)
+    names = kept.get("description", {})
+    if names:
+        found.bands = tuple(names.get(band, "") for band in range(max(names) + 1))
+    gains, offsets = (kept.get(role, {}) for role in ("scale", "offset"))
+    pairs = sorted({(float(gains.get(band, 1)), float(offsets.get(band, 0))) for band in {*gains, *offsets}})
+    if note := scale_note(pairs):
+        found.notes.append(note)
+    if others:
+        found.notes.append(f"GDAL metadata that is not carried: {', '.join(dict.fromkeys(others))}")
