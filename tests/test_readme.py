@@ -115,6 +115,14 @@ def test_every_operator_has_a_picture_in_the_docs():
     assert sorted(shown) == sorted(make.__name__ for make in OPERATORS.values())
 
 
+def test_a_wheel_holds_every_file_of_the_package():
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+    code = {".py", ".pyc", ".nbi", ".nbc"}
+    files = (path for path in (ROOT / "tileconv").rglob("*") if path.is_file() and path.suffix not in code)
+    listed = tool["setuptools"]["package-data"]["tileconv"]
+    assert sorted(path.relative_to(ROOT / "tileconv").as_posix() for path in files) == sorted(listed)
+
+
 def test_lowest_versions_are_the_lower_bounds():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]

@@ -32,7 +32,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_public(), "__version__"})
+    return [*_public(), "__version__"]
 
 
 def _public() -> dict[str, Any]:

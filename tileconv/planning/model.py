@@ -15,8 +15,9 @@ from tileconv.planning.stages import SPACE, Stage
 from tileconv.shown import Shown, duration_text, size_text, tiles_text
 from tileconv.spec.model import MissingSpec, PipelineSpec
 
-START_S, WRITE_NS = 0.7, 1.0
-"""What a run takes before its first tile, and what a byte of the result takes to encode and write (performance.md)."""
+START_S, WRITE_NS, SHARE = 0.7, 1.0, 0.5
+"""What a run takes before its first tile; what a byte of the result takes to encode and write; and what a worker adds
+to the first, because all wait for one memory and one interpreter. Measured: docs/performance.md."""
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,9 @@ class Plan(Shown):
 
     @property
     def seconds(self) -> float:
-        """About how long the run takes, without compiling: what all tiles cost, over the workers."""
+        """About how long the run takes on this machine, without compiling: what all tiles cost, over the workers."""
         written = ((p.info.box.size, p.ns_per_pixel + WRITE_NS * p.info.dtype.itemsize) for p in self.passes)
-        return START_S + sum(px * ns for px, ns in written) / 1e9 / self.workers
+        return START_S + sum(px * ns for px, ns in written) / 1e9 / (1 + SHARE * (self.workers - 1))
 
     def rows(self) -> dict[str, str]:
         """Return what is worth knowing, by name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -56,7 +57,7 @@ def _time(plan: Plan) -> str:
     """Return the estimate; nobody knows here how many threads a cluster has."""
     if plan.spec.run.executor in EXECUTORS:
         return f"about {duration_text(plan.seconds)}, and on the first run some seconds more for compiling"
-    return f"about {duration_text(plan.seconds * plan.workers)} of one thread's time on the cluster"
+    return f"about {duration_text(replace(plan, workers=1).seconds)} of one thread's time on the cluster"
 
 
 def _pass(plan: Plan, work: Pass) -> Iterator[str]:
