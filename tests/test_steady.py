@@ -9,7 +9,8 @@ import pytest
 
 from tileconv import retry, steady
 
-PIECES = (b"a chunk of pixels", b"", b"its checksum")
+PARTS = ((b"a chunk of pixels", b"", b"its checksum"), (b"another",))
+BYTES = b"a chunk of pixelsits checksumanother"
 
 
 @pytest.fixture(autouse=True)
@@ -59,8 +60,8 @@ def _wrong_and_short(descriptor, _pieces, offset, _flags):
 def test_a_file_is_written_whole_by_whatever_call(tmp_path, monkeypatch, pwritev, uncached):
     if pwritev:
         monkeypatch.setattr(os, "pwritev", pwritev)
-    steady.replace(tmp_path / "new" / "chunk", PIECES, uncached=uncached)
-    assert (tmp_path / "new" / "chunk").read_bytes() == b"".join(PIECES)
+    steady.replace(tmp_path / "new" / "chunk", PARTS, uncached=uncached)
+    assert (tmp_path / "new" / "chunk").read_bytes() == BYTES
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["chunk"]
 
 
@@ -68,8 +69,8 @@ def test_a_write_that_ended_in_its_middle_is_repeated_in_its_place(tmp_path, mon
     real = os.pwrite
     monkeypatch.setattr(os, "pwritev", _unknown)
     failing(monkeypatch, "pwrite", 3, act=lambda descriptor, data, at: real(descriptor, data[: len(data) // 2], at))
-    steady.replace(tmp_path / "chunk", PIECES)
-    assert (tmp_path / "chunk").read_bytes() == b"".join(PIECES)
+    steady.replace(tmp_path / "chunk", PARTS)
+    assert (tmp_path / "chunk").read_bytes() == BYTES
 
 
 def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
@@ -77,7 +78,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
     for name in ("pwritev", "pwrite"):
         failing(monkeypatch, name, 1, number=errno.ENOSPC)
     with pytest.raises(OSError, match="No space left"):
-        steady.replace(tmp_path / "chunk", PIECES)
+        steady.replace(tmp_path / "chunk", PARTS)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"chunk": b"old"}
 
 
@@ -85,8 +86,8 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
 def test_a_call_that_was_done_before_it_failed_is_done(tmp_path, monkeypatch, done):
     for name, real in [(name, getattr(os, name)) for name in ("mkdir", "open", "replace", "unlink", "rmdir")]:
         failing(monkeypatch, name, 1, act=real if done else lambda *_: None)
-    steady.replace(tmp_path / "a" / "b" / "chunk", PIECES)
-    assert steady.read_bytes(tmp_path / "a" / "b" / "chunk") == b"".join(PIECES)
+    steady.replace(tmp_path / "a" / "b" / "chunk", PARTS)
+    assert steady.read_bytes(tmp_path / "a" / "b" / "chunk") == BYTES
     steady.remove(tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
 
@@ -168,7 +169,7 @@ def test_paths_without_links(tmp_path, monkeypatch):
 
 def test_what_lies_below_a_folder(tmp_path):
     for name in ("a/b/c", "a/d", "e"):
-        steady.replace(tmp_path / "x" / name, [b"1"])
+        steady.replace(tmp_path / "x" / name, [[b"1"]])
     (tmp_path / "x" / "link").symlink_to(tmp_path)
     found = {path.relative_to(tmp_path / "x").as_posix() for path in steady.walk(tmp_path / "x")}
     assert found == {"a/b/c", "a/d", "e", "link"}

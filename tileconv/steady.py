@@ -11,13 +11,15 @@ import io
 import os
 import stat
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from tileconv.retry import retrying
 
+Piece = bytes | bytearray | memoryview
+Pieces = Sequence[Piece]
 PIECE = 2**20
 """Bytes by which a file is read whose size nobody stated."""
 _UNCACHED = 0x80
@@ -208,13 +210,14 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
 
 
-def replace(
-    path: Path, pieces: Sequence[bytes | memoryview], *, staging: Path | None = None, uncached: bool = False
-) -> None:
-    """Put a file of *pieces* in the place of *path* in one step, or leave nothing; folders are made as needed.
+def replace(path: Path, parts: Iterable[Pieces], *, staging: Path | None = None, uncached: bool = False) -> None:
+    """Put a file of *parts* in the place of *path* in one step, or leave nothing; folders are made as needed.
 
     Parameters
     ----------
+    parts
+        Bytes in pieces; each part is written as soon as it comes, at once. The first is not asked for before there is
+        a file.
     staging
         A folder on the same disk in which the file is written, else beside *path*; FileNotFoundError once it is gone.
     uncached
@@ -224,12 +227,12 @@ def replace(
     temporary = temporary_name((staging or path.parent) / path.name)
     try:
         try:
-            _write_new(temporary, pieces, uncached=uncached)
+            _write_new(temporary, parts, uncached=uncached)
         except FileNotFoundError:
             if staging is not None:
                 raise
             make_folder(path.parent)
-            _write_new(temporary, pieces, uncached=uncached)
+            _write_new(temporary, parts, uncached=uncached)
         try:
             rename(temporary, path)
         except FileNotFoundError:
@@ -243,22 +246,25 @@ def replace(
         raise
 
 
-def _write_new(path: Path, pieces: Sequence[bytes | memoryview], *, uncached: bool) -> None:
+def _write_new(path: Path, parts: Iterable[Pieces], *, uncached: bool) -> None:
     """Write a file from its start; by place, so that a write that ended in its middle may be repeated."""
     # made anew and not exclusively: an opening that was done before it failed must be repeatable
     descriptor = open_descriptor(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        with suppress(NotImplementedError, OSError):  # of systems that know no such writing, and of what may pass
-            if os.pwritev(descriptor, pieces, 0, _UNCACHED * uncached) == sum(map(len, pieces)):
-                return
         at = 0
-        for piece in pieces:
-            at = write_at(descriptor, piece, at)
+        for pieces in parts:
+            size = sum(map(len, pieces))
+            with suppress(NotImplementedError, OSError):  # of systems that know no such writing, and of what may pass
+                if os.pwritev(descriptor, pieces, at, _UNCACHED * uncached) == size:
+                    at += size
+                    continue
+            for piece in pieces:
+                at = write_at(descriptor, piece, at)
     finally:
         os.close(descriptor)
 
 
-def write_at(descriptor: int, piece: bytes | memoryview, at: int) -> int:
+def write_at(descriptor: int, piece: Piece, at: int) -> int:
     """Write all of *piece* from byte *at* on, and return where it ends."""
     rest = memoryview(piece)
     while rest:

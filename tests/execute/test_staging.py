@@ -65,7 +65,7 @@ def test_a_chunk_that_is_written_and_not_yet_in_its_place(folder, monkeypatch):
 
     monkeypatch.setattr(steady, "rename", late)
     with writing(folder) as place, pytest.raises(FileNotFoundError):
-        steady.replace(chunk, [b"late"], staging=place)
+        steady.replace(chunk, [[b"late"]], staging=place)
     assert not folder.output.exists()
     assert list(folder.path.iterdir()) == []
 

@@ -1,18 +1,19 @@
 """OME-Zarr 0.5 metadata, judged by two validators and by the words of the specification that they do not check."""
 
-import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import yaozarrs
 import zarr
+from ome_zarr_models.v04 import Image as Image04
 from ome_zarr_models.v05 import Image
 
 from tileconv.errors import SinkError
 from tileconv.images import ImageInfo
-from tileconv.sinks.ome import ome_attributes
+from tileconv.sinks.ome import Window, ome_attributes
 from tileconv.sinks.zarr import ZarrSink
+from tileconv.storage import Storage
 
 UNITS = {"t": "second", "c": "", "z": "micrometer", "y": "micrometer", "x": "micrometer"}
 SCALES = {"t": 2.0, "c": 1.0, "z": 4.0, "y": 0.5, "x": 0.25}
@@ -43,12 +44,13 @@ def test_every_kind_of_image_passes_both_validators(tmp_path, axes, units):
     yaozarrs.validate_zarr_store(str(sink.path))
     model = Image.from_zarr(zarr.open_group(sink.path, mode="r"))
     assert [axis.name for axis in model.attributes.ome.multiscales[0].axes] == list(axes)
+    assert len(model.attributes.ome.omero["channels"]) == (3 if "c" in axes else 1)
     array = zarr.open_array(sink.path / "0", mode="r")
     assert array.metadata.dimension_names == tuple(axes)  # the specification's MUST that yaozarrs does not check
 
 
 def test_scale_and_translation_are_in_units_of_the_axes():
-    ome = ome_attributes(replace(info_of("tzyx"), origin=(0, 4, -1, 0.75)), name="cells")
+    ome = ome_attributes(replace(info_of("tzyx"), origin=(0, 4, -1, 0.75)), name="cells")["ome"]
     (image,) = ome["multiscales"]
     assert image["name"] == "cells"
     assert image["axes"] == [
@@ -69,24 +71,48 @@ def test_scale_and_translation_are_in_units_of_the_axes():
 
 
 def test_without_a_shift_there_is_no_translation():
-    ome = ome_attributes(info_of("yx", units=False), name="cells")
+    ome = ome_attributes(info_of("yx", units=False), name="cells")["ome"]
     assert [t["type"] for t in ome["multiscales"][0]["datasets"][0]["coordinateTransformations"]] == ["scale"]
 
 
-def test_channel_names_come_with_colours_and_the_window_to_show():
-    info = info_of("cyx", "int16", channels=("DAPI", "GFP", "RFP"))
-    channels = ome_attributes(info, name="")["omero"]["channels"]
-    assert [channel["label"] for channel in channels] == ["DAPI", "GFP", "RFP"]
-    assert all(re.fullmatch("[0-9A-F]{6}", channel["color"]) for channel in channels)
-    assert channels[0]["window"] == {"min": -32768, "max": 32767, "start": -32768, "end": 32767}
-    assert "omero" not in ome_attributes(info_of("cyx"), name="")
+WINDOW = Window(1, 2.5, 0, 4)
 
 
-def test_float_channels_are_named_only_with_a_known_window():
-    info = info_of("cyx", "float32", channels=("DAPI", "GFP", "RFP"))
-    assert "omero" not in ome_attributes(info, name="")
-    ome = ome_attributes(info, name="", window=(-2.5, 7.0))
-    assert ome["omero"]["channels"][2]["window"] == {"min": -2.5, "max": 7.0, "start": -2.5, "end": 7.0}
+@pytest.mark.parametrize(
+    ("axes", "words", "labels", "colours"),
+    [
+        ("yx", {}, ["cells"], ["FFFFFF"]),
+        ("cyx", {}, ["channel 0", "channel 1", "channel 2"], ["FF0000", "00FF00", "0000FF"]),
+        ("cyx", {"channels": ("DAPI", "GFP", "RFP")}, ["DAPI", "GFP", "RFP"], ["FF0000", "00FF00", "0000FF"]),
+        ("cyx", {"colours": ("00AAFF", "123456", "FFFFFF")}, None, ["00AAFF", "123456", "FFFFFF"]),
+    ],
+)
+def test_every_channel_has_a_name_a_colour_and_a_window(axes, words, labels, colours):
+    info = replace(info_of(axes), **words)
+    channels = ome_attributes(info, name="cells", windows=[WINDOW] * len(colours))["ome"]["omero"]["channels"]
+    assert labels is None or [channel["label"] for channel in channels] == labels
+    assert [channel["color"] for channel in channels] == colours
+    assert all(channel["active"] for channel in channels)
+    assert all(channel["window"] == {"start": 1, "end": 2.5, "min": 0, "max": 4} for channel in channels)
+
+
+def test_of_many_channels_some_are_shown():
+    info = ImageInfo((9, 4, 4), "cyx", np.dtype("u1"), (1, 4, 4))
+    channels = ome_attributes(info, name="", windows=[WINDOW] * 9)["ome"]["omero"]["channels"]
+    assert [channel["active"] for channel in channels] == [True] * 6 + [False] * 3
+
+
+@pytest.mark.parametrize("axes", ["yx", "tczyx"])
+def test_format_0_4_passes_its_validators(tmp_path, axes):
+    sink = ZarrSink(tmp_path / "image.zarr", info_of(axes), storage=Storage(checksum="none", format="0.4"))
+    sink.create()
+    sink.write(sink.info.box, np.ones(sink.info.shape, sink.info.dtype))
+    sink.finish({})
+    yaozarrs.validate_zarr_store(str(sink.path))
+    model = Image04.from_zarr(zarr.open_group(sink.path, mode="r", zarr_format=2))
+    assert [axis.name for axis in model.attributes.multiscales[0].axes] == list(axes)
+    assert model.attributes.multiscales[0].version == "0.4"
+    assert len(model.attributes.omero.channels) == (3 if "c" in axes else 1)
 
 
 def test_an_image_with_one_spatial_axis_is_refused(tmp_path):

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from tileconv.boxes import Box, TileGrid
 from tileconv.errors import GeometryError, SinkError
 from tileconv.images import ImageInfo
-from tileconv.sinks.zarr import ZarrSink
+from tileconv.planning.memory import SHARD_PART_BYTES, encoding_bytes
+from tileconv.sinks.zarr import GATHER, ZarrSink
+from tileconv.storage import CODECS, Storage
 
 
 def sink_of(path, shape=(50, 37), dtype="float32", chunks=(16, 16), axes="yx", **fields):
@@ -37,21 +39,34 @@ def fill(sink, image, tile):
     st.data(),
     st.sampled_from(["yx", "cyx", "tczyx"]),
     st.sampled_from(["uint8", "int16", "uint64", "float16", "float64"]),
-    st.booleans(),
+    st.sampled_from(["plain", "image", "shards", "shards alone", "0.4"]),
 )
-def test_any_tiling_by_whole_chunks_stores_the_image(tmp_path_factory, data, axes, dtype, plain):
-    sides = st.integers(1, 9)
+def test_any_tiling_by_whole_files_stores_the_image(tmp_path_factory, data, axes, dtype, kind):
+    sides, plain = st.integers(1, 9), kind == "plain"
     shape = tuple(data.draw(sides) for _ in axes)
     chunks = tuple(data.draw(sides) for _ in axes)
-    tile = tuple(c * data.draw(st.integers(1, 3)) for c in chunks)
-    sink = sink_of(tmp_path_factory.mktemp("any") / "out.ome.zarr", shape, dtype, chunks, axes, plain=plain)
+    storage = Storage()
+    if kind.startswith("shards"):
+        shards = tuple(c * data.draw(st.integers(1, 3)) for c in chunks)
+        storage = Storage(shards=shards, checksum="none" if kind == "shards alone" else "crc32c")
+    elif kind == "0.4":
+        storage = Storage(CODECS[data.draw(st.sampled_from(sorted(CODECS)))], "none", (), "0.4")
+        dtype = "float32" if dtype == "float16" else dtype
+    tile = tuple(c * data.draw(st.integers(1, 3)) for c in storage.unit(chunks))
+    path = tmp_path_factory.mktemp("any") / "out.ome.zarr"
+    sink = sink_of(path, shape, dtype, chunks, axes, plain=plain, storage=storage)
     image = image_of(sink, data.draw(st.integers(0, 9)))
     sink.create()
     fill(sink, image, tile)
     sink.finish({})
     stored = zarr.open_array(sink.path if plain else sink.path / "0", mode="r")
     np.testing.assert_array_equal(stored[:], image)
-    assert (stored.dtype, stored.chunks, stored.metadata.dimension_names) == (image.dtype, chunks, tuple(axes))
+    assert (stored.dtype, stored.chunks, stored.shards or ()) == (image.dtype, chunks, storage.shards)
+    names = stored.attrs["_ARRAY_DIMENSIONS"] if kind == "0.4" else stored.metadata.dimension_names
+    assert tuple(names) == tuple(axes)
+    assert {sink.name_of(file) for file in sink.strays()} == set()
+    for box in TileGrid(sink.info.box, chunks):
+        np.testing.assert_array_equal(sink.read(box), image[box.within(sink.info.box)])
 
 
 def test_chunks_equal_to_the_fill_value_are_present(tmp_path):
@@ -135,6 +150,43 @@ def test_the_digest_of_a_tile_is_that_of_its_stored_bytes(tmp_path):
         sink.stored_digest(first)
 
 
+def test_a_shard_is_one_file_and_damage_to_any_byte_of_it_is_found(tmp_path):
+    sink = sink_of(tmp_path / "out.zarr", storage=Storage(shards=(32, 32)))
+    sink.create()
+    with pytest.raises(GeometryError, match=r"whole number of shards of \(32, 32\)"):
+        sink.write(Box((0, 0), (16, 32)), np.zeros((16, 32), "f4"))
+    image = image_of(sink)
+    told = {box: sink.write(box, image[box.within(sink.info.box)]) for box in TileGrid(sink.info.box, (32, 64))}
+    files = [p for p in (sink.array_path / "c").rglob("*") if p.is_file()]
+    assert len(files) == 4
+    first = next(iter(told))
+    shard = sink.array_path / "c" / "0" / "1"  # two of its four chunks lie beyond the image
+    good = shard.read_bytes()
+    table = np.frombuffer(good[-68:-4], "<u8").reshape(2, 2, 2)
+    assert (table[:, 1] == 2**64 - 1).all()
+    assert table[:, 0, 1].sum() + 68 == len(good)
+    for at in range(0, len(good), 7):
+        shard.write_bytes(good[:at] + bytes([good[at] ^ 4]) + good[at + 1 :])
+        assert sink.stored_digest(first) != told[first]
+        assert sink.damaged_chunks(first) == {"0/c/0/1": "is not what was written"}
+    shard.write_bytes(good[:50])
+    assert list(sink.damaged_chunks(first)) == ["0/c/0/1"]
+    shard.unlink()
+    assert sink.damaged_chunks(first) == {"0/c/0/1": "is missing"}
+    assert sink.lacks(first) == "0/c/0/1"
+
+
+def test_a_damaged_chunk_is_no_pixels_of_a_result(tmp_path):
+    sink = sink_of(tmp_path / "out.zarr")
+    sink.create()
+    fill(sink, image_of(sink), (16, 16))
+    chunk = sink.array_path / "c" / "1" / "2"
+    chunk.write_bytes(chunk.read_bytes()[:-1])
+    with pytest.raises(SinkError, match="chunk 0/c/1/2 is not what was written"):
+        sink.finish({})
+    assert not sink.complete()
+
+
 def write_part(sink, boxes):
     image = image_of(sink)
     with ThreadPoolExecutor(4) as pool:
@@ -150,24 +202,29 @@ def test_threads_of_two_processes_write_at_once(tmp_path):
     np.testing.assert_array_equal(zarr.open_array(sink.array_path, mode="r")[:], image_of(sink))
 
 
+def test_what_is_gathered_of_a_shard_is_what_plans_count():
+    assert GATHER == SHARD_PART_BYTES
+
+
 def test_the_recipe_pickles(tmp_path):
     sink = sink_of(tmp_path / "out.zarr")
     sink.create()
     assert pickle.loads(pickle.dumps(sink)) == sink  # noqa: S301 our own bytes
 
 
-def test_a_write_needs_memory_for_a_few_chunks_not_for_the_tile(tmp_path):
-    sink = sink_of(tmp_path / "out.zarr", (2048, 2048), "float32", (256, 256))
+@pytest.mark.parametrize("shards", [(), (2048, 2048)])
+def test_a_write_needs_memory_for_a_few_chunks_not_for_the_tile(tmp_path, shards):
+    sink = sink_of(tmp_path / "out.zarr", (2048, 2048), "float32", (256, 256), storage=Storage(shards=shards))
     sink.create()
     image = np.random.default_rng(0).random(sink.info.shape, "float32")
-    sink.write(Box((0, 0), (256, 256)), image[:256, :256])  # imports done
+    sink.write(sink.info.box, image)  # imports done
     tracemalloc.start()
     try:
         sink.write(sink.info.box, image)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert 256 * 256 * 4 <= peak < 4 * 256 * 256 * 4
+    assert 256 * 256 * 4 <= peak < encoding_bytes(sink.storage, 256 * 256 * 4) + 256 * 256 * 4
 
 
 def test_the_store_looks_complete_only_after_finish(tmp_path):
@@ -191,19 +248,28 @@ def test_finish_refuses_a_store_that_lacks_chunks(tmp_path):
     assert "ome" not in zarr.open_group(sink.path, mode="r").attrs
 
 
-@pytest.mark.parametrize("plain", [False, True])
+KINDS = {
+    "array": {"plain": True},
+    "image": {},
+    "shards": {"storage": Storage(shards=(16, 16))},
+    "0.4": {"storage": Storage(checksum="none", format="0.4")},
+}
+
+
+@pytest.mark.parametrize(("kind", "new"), [("array", "image"), ("image", "0.4"), ("shards", "array"), ("0.4", "image")])
 @pytest.mark.parametrize("finished", [False, True])
-def test_ours_is_replaced_only_with_overwrite_and_wholly(tmp_path, plain, finished):
-    sink = sink_of(tmp_path / "out.zarr", plain=plain)
+def test_ours_is_replaced_only_with_overwrite_and_wholly(tmp_path, kind, new, finished):
+    sink = sink_of(tmp_path / "out.zarr", **KINDS[kind])
     sink.create()
     fill(sink, image_of(sink), (16, 16))
     if finished:
         sink.finish({})
-    other = sink_of(tmp_path / "out.zarr", (5, 5), "uint8", (5, 5), plain=not plain)
+    assert (sink.holds_array(), sink.complete(), sink.whole()) == (True, finished, True)
+    other = sink_of(tmp_path / "out.zarr", (5, 5), "uint8", (5, 5), **KINDS[new])
     with pytest.raises(SinkError, match="already exists"):
         other.create()
     other.create(overwrite=True)
-    fresh = sink_of(tmp_path / "fresh.zarr", (5, 5), "uint8", (5, 5), plain=not plain)
+    fresh = sink_of(tmp_path / "fresh.zarr", (5, 5), "uint8", (5, 5), **KINDS[new])
     fresh.create()
 
     def files(root):
@@ -238,10 +304,14 @@ def others(path, kind):
         case "notes in ours":
             sink_of(path).create()
             (path / "labels").mkdir()
+        case "notes in 0.4 of ours":
+            sink_of(path, **KINDS["0.4"]).create()
+            (path / "zarr.json").write_text("{}")
 
 
 @pytest.mark.parametrize(
-    "kind", ["file", "folder", "array", "group", "zarr 2", "no JSON", "other JSON", "notes in ours"]
+    "kind",
+    ["file", "folder", "array", "group", "zarr 2", "no JSON", "other JSON", "notes in ours", "notes in 0.4 of ours"],
 )
 def test_what_is_not_ours_is_never_touched(tmp_path, kind):
     sink = sink_of(tmp_path / "out.zarr")
@@ -272,8 +342,9 @@ def test_overwriting_removes_links_but_not_what_they_point_to(tmp_path):
     assert (tmp_path / "elsewhere" / "zarr.json").is_file()
 
 
-def test_remove_deletes_what_create_and_write_made(tmp_path):
-    sink = sink_of(tmp_path / "between.zarr", plain=True)
+@pytest.mark.parametrize("kind", KINDS)
+def test_remove_deletes_what_create_and_write_made(tmp_path, kind):
+    sink = sink_of(tmp_path / "between.zarr", **KINDS[kind])
     sink.create()
     fill(sink, image_of(sink), (32, 32))
     sink.remove()

@@ -38,7 +38,7 @@ def refuse_outputs(plan: Plan, source: Source) -> None:
         refuse_same(path, source.where)
     for sink in sinks:
         with sink_errors(sink.path):
-            refuse_links(sink.path, sink.array_path / "c" / "zarr.json")
+            refuse_links(sink.path, sink.chunks_path / "0")
 
 
 def begin(plan: Plan, source: Source, folder: RunFolder, *, overwrite: bool, history: History | None = None) -> Begun:
@@ -65,7 +65,7 @@ def begin(plan: Plan, source: Source, folder: RunFolder, *, overwrite: bool, his
     check_same(recorded, what(plan, source), plan.spec.output.path)
     check_not_replaced(folder, sinks[-1].metadata_digests())
     if sinks[-1].complete() and sinks[-1].marker().get("fingerprint") != plan.fingerprint():
-        problem = "zarr.json names another run than the one that began this output"
+        problem = "its metadata name another run than the one that began this output"
         fix = "Compare and mend every tile with --repair, or begin anew with --overwrite."
         raise ResumeError(problem, where=plan.spec.output.path, fix=fix)
     plan = adopt(plan, source, recorded)

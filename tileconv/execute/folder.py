@@ -193,7 +193,7 @@ class RunFolder:
 
 def _write(file: Path, content: Mapping[str, Any]) -> None:
     with sink_errors(file):
-        steady.replace(file, [json.dumps({**content, CHECKSUM: _checksum(content)}, indent=1).encode()])
+        steady.replace(file, [[json.dumps({**content, CHECKSUM: _checksum(content)}, indent=1).encode()]])
 
 
 def _unlink(file: Path) -> None:

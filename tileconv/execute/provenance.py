@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,7 +15,8 @@ from tileconv import steady
 from tileconv.errors import SourceError
 from tileconv.graph.work import Counts
 from tileconv.planning.model import Plan
-from tileconv.sinks.zarr import MARKER
+from tileconv.sinks.custody import read_attributes
+from tileconv.sinks.layout import MARKER
 from tileconv.sources.source import Source
 from tileconv.spec.model import StageSpec, as_mapping
 from tileconv.spec.paths import stem
@@ -87,16 +87,13 @@ def read_provenance(output: Path) -> Mapping[str, Any]:
         If *output* is no finished output of tileconv, or says nothing of how it was made.
     """
     where = str(output)
-    try:
-        found = json.loads(steady.read_bytes(output / "zarr.json"))["attributes"][MARKER]
-        complete = found["complete"] is True
-    except OSError as error:
-        raise SourceError(f"cannot read zarr.json: {error.strerror}", where=where, fix="Check the path.") from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise SourceError("expected an output of tileconv, found none in zarr.json", where=where) from error
-    if not complete:
+    found = read_attributes(output).get(MARKER)
+    if not isinstance(found, dict) or "complete" not in found:
+        there = "no mark of one" if steady.exists(output) else "nothing"
+        raise SourceError(f"expected an output of tileconv, found {there}", where=where, fix="Check the path.")
+    if found["complete"] is not True:
         problem = "the run that makes it did not finish, and only a finished output says how it was made"
         raise SourceError(problem, where=where, fix="Give the command of the run again.")
-    if not (isinstance(found, dict) and isinstance(found.get("spec"), dict) and isinstance(found.get("input"), dict)):
+    if not (isinstance(found.get("spec"), dict) and isinstance(found.get("input"), dict)):
         raise SourceError("does not say how it was made", where=where)
     return found

@@ -21,6 +21,7 @@ from tileconv.execute.verify import Damage, Verification, check_going, examine, 
 from tileconv.execute.what import check_same, what
 from tileconv.planning.model import Plan
 from tileconv.sinks.files import sink_errors
+from tileconv.sinks.layout import METADATA
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.source import Source
 
@@ -98,5 +99,9 @@ def _check_ours(sink: ZarrSink, found: Verification) -> None:
     sink.check_names()
     sink.check_strays()
     damaged = sum(damage.tile is not None for damage in found.damages)
-    if damaged == found.tiles and not sink.free() and steady.exists(sink.path / "zarr.json"):
+    if (
+        damaged == found.tiles
+        and not sink.free()
+        and any(steady.exists(sink.path / names[0]) for names in METADATA.values())
+    ):
         sink.check_free(overwrite=True)

@@ -134,5 +134,5 @@ def sinks_of(plan: Plan) -> list[ZarrSink]:
     between = enumerate(work.info for work in plan.passes[:-1])
     return [
         *(ZarrSink(intermediate_path(output, number), info, plain=True) for number, info in between),
-        ZarrSink(output, plan.info),
+        ZarrSink(output, plan.info, storage=plan.passes[-1].storage),
     ]

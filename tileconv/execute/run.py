@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import resource
 import sys
 import time
@@ -207,7 +206,7 @@ def _make(begun: Begun, source: Source, ledger: Ledger, staging: Path | None, *,
     if ledger.failures:
         raise _unfinished(ledger, overwrite=overwrite)
     made = provenance(plan, source, begun.history.counts())
-    sinks[-1].finish(made, name=image_name(plan), window=_window(plan))
+    sinks[-1].finish(made, name=image_name(plan), workers=plan.workers)
 
 
 def _prepare(begun: Begun) -> None:
@@ -283,15 +282,6 @@ def _unfinished(ledger: Ledger, *, overwrite: bool) -> UnfinishedError:
     fix = f"Mend the cause: {ledger.how_far(overwrite=overwrite)}."
     where = ledger.plan.spec.output.path
     return UnfinishedError(f"{count:,} tiles failed{out}: {named}{more}", where=where, fix=fix)
-
-
-def _window(plan: Plan) -> tuple[float, float] | None:
-    """Return the range that the output's pixels cannot leave, for viewers; None where nothing bounds them."""
-    last = plan.passes[-1]
-    values = last.stages[-1].values_out if last.stages else last.block
-    if plan.info.dtype.kind != "f" or not math.isfinite(values.peak):
-        return None
-    return values.low, values.high
 
 
 def peak_bytes() -> int:

@@ -28,6 +28,7 @@ from tileconv.planning.machine import usable_processors
 from tileconv.sinks.files import sink_errors
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.spec.model import RunSpec
+from tileconv.storage import Storage
 
 EXIT_DIFFERENT = 4
 BATCH = 1024
@@ -199,8 +200,7 @@ def examine(
                 damages += [damage] if damage else []
                 progress.tile(tile_at(grid, number).size)
     damages += [
-        Damage(f"{name} is no part of what was written", (name,))
-        for name in sorted(file.relative_to(sink.path).as_posix() for file in sink.strays())
+        Damage(f"{name} is no part of what was written", (name,)) for name in sorted(map(sink.name_of, sink.strays()))
     ]
     return Verification(str(folder.output), len(tiles), tuple(damages))
 
@@ -229,7 +229,7 @@ def recorded_store(folder: RunFolder, plan: dict[str, Any]) -> tuple[ZarrSink, T
         grid = TileGrid(info.box, tuple(plan["grids"][-1]["tile"]))
         if len(grid) != plan["grids"][-1]["tiles"]:
             raise ValueError
-        return ZarrSink(folder.output, info), grid
+        return ZarrSink(folder.output, info, storage=Storage.of(what)), grid
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise SourceError("does not say what was written", where=str(folder.path / "plan.json")) from error
 
@@ -259,7 +259,7 @@ def _tile(sink: ZarrSink, grid: TileGrid, digest: str, number: int) -> Damage | 
     """Return what is wrong with one tile that was stored with *digest*, empty if the journal does not tell it."""
     box = tile_at(grid, number)
     damage = partial(Damage, tile=number, box=str(box))
-    names = tuple(file.relative_to(sink.path).as_posix() for file in sink.chunk_files(box))
+    names = tuple(map(sink.name_of, sink.chunk_files(box)))
     if not digest:
         return damage("no line of the journal that can be read tells its digest", names)
     try:
@@ -269,5 +269,8 @@ def _tile(sink: ZarrSink, grid: TileGrid, digest: str, number: int) -> Damage | 
         pass
     wrong = sink.damaged_chunks(box)
     if not wrong:
-        return damage(f"{', '.join(names)}: other chunks than were written, though whole ones", names)
+        whole = "other chunks than were written, though whole ones"
+        return damage(
+            f"{', '.join(names)}: {whole if sink.storage.checksum != 'none' else 'not what was written'}", names
+        )
     return damage(", ".join(f"{name} {problem}" for name, problem in wrong.items()), tuple(wrong))

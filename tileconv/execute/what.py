@@ -17,12 +17,13 @@ from tileconv.planning.model import Pass, Plan
 from tileconv.planning.stages import SPACE, Stage
 from tileconv.sources.source import Source
 from tileconv.spec.model import as_mapping
+from tileconv.storage import Storage
 
-FORMAT = 2
+FORMAT = 3
 LONGEST = 200
 CHANGED = "input_changed"
 CONTENT = ("input.size", "input.digest", "input.blocks", "input.stored", "input.sample")
-LAYOUT = ("output.axes", "output.chunks", "output.scale")
+LAYOUT = ("output.axes", "output.chunks", "output.scale", *(f"output.{name}" for name in Storage.__dataclass_fields__))
 ANEW = "Use what it was, choose another output path, or begin anew with --overwrite."
 
 
@@ -55,7 +56,8 @@ def what(plan: Plan, source: Source) -> dict[str, Any]:
         "output.shape": plan.info.shape,
         "output.axes": plan.info.axes,
         "output.chunks": plan.info.chunks,
-        "output.scale": [plan.info.scale, plan.info.units, plan.info.origin, plan.info.channels],
+        **last.storage.as_json(),
+        "output.scale": [plan.info.scale, plan.info.units, plan.info.origin, plan.info.channels, plan.info.colours],
         "versions": {"tileconv": version("tileconv"), **libraries(plan, source)},
     }
     grids = [{"tile": work.grid.tile, "strip": work.strip, "tiles": len(work.grid)} for work in plan.passes]

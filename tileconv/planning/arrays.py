@@ -39,7 +39,7 @@ def array_passes(
     PlanError
         As ``make_stages`` says.
     """
-    passes = lay_out(specs, source, missing=missing, precision=precision, dtype=dtype, chunks=None, overflow="clip")
+    passes = lay_out(specs, source, missing=missing, precision=precision, dtype=dtype)
     return [_tiled(work, tile) for work in passes]
 
 

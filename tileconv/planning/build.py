@@ -10,11 +10,13 @@ from tileconv.boxes import TileGrid
 from tileconv.engines.values import Dtype
 from tileconv.errors import PlanError
 from tileconv.images import DECODED_CACHE_BYTES, ImageInfo, as_text, holds
+from tileconv.planning.chunks import storage_of
 from tileconv.planning.layout import lay_out
 from tileconv.planning.machine import at_most, available, processors
 from tileconv.planning.memory import (
     BASE_BYTES,
     Bytes,
+    encoding_bytes,
     kernel_bytes,
     peak_bytes,
     processes_of,
@@ -62,8 +64,10 @@ def make_plan(spec: PipelineSpec, source: ImageInfo, *, cache_bytes: int = 0) ->
         precision=spec.precision,
         dtype=spec.output.dtype,
         chunks=spec.output.chunks,
+        shards=spec.output.shards,
         overflow=spec.output.overflow,
     )
+    passes[-1] = replace(passes[-1], storage=storage_of(passes[-1].info, spec.output))
     workers, why_workers = _workers(spec.run)
     limit, why_limit = _limit(spec.run, workers)
     tiled = []
@@ -157,7 +161,7 @@ def _tiled(work: Pass, run: RunSpec, budget: Budget) -> Pass:
     options = [_option(work, run, budget, sides) for sides in candidates(work)]
     fitting = [o for o in options if o.fits]
     if run.tile is not None:
-        found = _option(work, run, budget, _asked(run.tile, options[0].tile.tile, work.info))
+        found = _option(work, run, budget, _asked(run.tile, options[0].tile.tile, work))
         why = "run.tile"
     elif fitting:
         least = min(o.ns for o in fitting)
@@ -185,9 +189,9 @@ def _tiled(work: Pass, run: RunSpec, budget: Budget) -> Pass:
 
 def _memory(work: Pass, tile: Tiling, method: str, workers: int) -> tuple[Bytes, ...]:
     decoded = _bytes(work.source, work.source.dtype) if work.source.compressed else 0
-    encoded = _bytes(work.info, work.info.dtype)
+    encoding = encoding_bytes(work.storage, _bytes(work.info, work.info.dtype))
     types = work.source.dtype, work.block.dtype, work.info.dtype
-    parts = tile_bytes(work.stages, tile.sizes, *types, decoded, encoded)
+    parts = tile_bytes(work.stages, tile.sizes, *types, decoded, encoding)
     if method != "overlap":
         return parts
     row = 3 * work.image.shape[-1] * tile.tile[-2] * tile.sizes.lead * work.source.dtype.itemsize
@@ -199,14 +203,15 @@ def _bytes(info: ImageInfo, dtype: Dtype) -> int:
     return math.prod(info.chunks) * dtype.itemsize
 
 
-def _asked(asked: Mapping[str, int], default: tuple[int, ...], info: ImageInfo) -> tuple[int, ...]:
+def _asked(asked: Mapping[str, int], default: tuple[int, ...], work: Pass) -> tuple[int, ...]:
+    info, what = work.info, "shard" if work.storage.shards else "chunk"
     tile = tuple(min(asked.get(a, d), n) for a, d, n in zip(info.axes, default, info.shape, strict=True))
-    for axis, size, chunk, whole in zip(info.axes, tile, info.chunks, info.shape, strict=True):
-        if size % chunk and size < whole:
+    for axis, size, unit, whole in zip(info.axes, tile, work.unit, info.shape, strict=True):
+        if size % unit and size < whole:
             raise PlanError(
-                f"run.tile of {size} pixels along {axis} is not a whole number of chunks of {chunk}",
-                why="two tiles would write one chunk",
-                fix=f"Use {-(-size // chunk) * chunk}, or set output.chunks to {size}.",
+                f"run.tile of {size} pixels along {axis} is not a whole number of {what}s of {unit}",
+                why=f"two tiles would write one {what}",
+                fix=f"Use {-(-size // unit) * unit}, or set output.{what}s to {size}.",
             )
     return tile
 

@@ -12,13 +12,11 @@ from tileconv.engines.combine import keeps_whole
 from tileconv.engines.values import Dtype, Precision, Values, beside, block_dtype
 from tileconv.errors import PlanError
 from tileconv.images import ImageInfo
+from tileconv.planning.chunks import Asked, chunks_of
 from tileconv.planning.model import Missing, Pass
 from tileconv.planning.passes import split
 from tileconv.planning.stages import SPACE, Stage, make_stages
 from tileconv.spec.model import StageSpec
-
-CHUNK, WASTE = 1024, 1.125
-"""Pixels per chunk along y and x, and how much longer than the image its chunks may be together."""
 
 
 def lay_out(
@@ -28,8 +26,9 @@ def lay_out(
     missing: Missing | None,
     precision: Precision,
     dtype: str,
-    chunks: Mapping[str, int] | None,
-    overflow: str,
+    chunks: Mapping[str, int] | None = None,
+    shards: Asked = None,
+    overflow: str = "clip",
 ) -> list[Pass]:
     """Return the passes of *specs* on an image like *source*, each as one tile.
 
@@ -38,7 +37,9 @@ def lay_out(
     dtype
         As ``output.dtype`` in a spec.
     chunks
-        Pixels per chunk of what is written, along some axes; the others are left to ``chunk_side``.
+        Pixels per chunk of what is written, along some axes; the others are left to ``chunks_of``.
+    shards
+        As ``output.shards`` in a spec; chunks are parts of them.
 
     Raises
     ------
@@ -57,7 +58,8 @@ def lay_out(
             kind = output_dtype(dtype, source.dtype, values, computed=bool(specs))
             _refuse_what_cannot_fit(kind, values, source.dtype, missing, overflow)
         before = passes[-1].info if passes else source
-        info = _written(before, stages, kind, chunks)
+        info = _written(before, stages, kind)
+        info = replace(info, chunks=chunks_of(info, chunks or {}, shards))
         image = _image_box(info, stages)
         moved = zip(source.origin, image.start, source.scale, strict=True)
         origin = tuple(at + pixels * size for at, pixels, size in moved)
@@ -132,33 +134,13 @@ def _refuse_what_cannot_fit(
         )
 
 
-def chunk_side(axis: str, size: int) -> int:
-    """Return the pixels per chunk along an axis of *size* pixels that the spec leaves open.
-
-    1 along all but y and x. There 1024, but chunks of one length where these would reach far beyond the image: what a
-    chunk has outside is encoded and stored as well.
-
-    Examples
-    --------
-    >>> chunk_side("y", 16384), chunk_side("y", 1104), chunk_side("y", 700), chunk_side("c", 3)
-    (1024, 552, 700, 1)
-    """
-    if axis not in "yx":
-        return 1
-    count = -(-size // CHUNK)
-    even = -(-size // count)
-    return CHUNK if size > CHUNK and count * CHUNK <= WASTE * size else even
-
-
-def _written(source: ImageInfo, stages: Sequence[Stage], dtype: Dtype, chunks: Mapping[str, int] | None) -> ImageInfo:
-    """Return what a pass of *stages* writes: the source's axes and pixel size with its own shape, type and chunks."""
+def _written(source: ImageInfo, stages: Sequence[Stage], dtype: Dtype) -> ImageInfo:
+    """Return what a pass of *stages* writes: the source's axes and pixel size with its own shape and type."""
     shape = list(source.shape)
     for axis, name in enumerate(SPACE):
         if stages and name in source.axes:
             shape[source.axes.index(name)] = stages[-1].domain_out.shape[axis]
-    sides = {a: chunk_side(a, n) for a, n in zip(source.axes, shape, strict=True)} | dict(chunks or {})
-    sizes = tuple(min(sides[a], n) for a, n in zip(source.axes, shape, strict=True))
-    written = replace(source, shape=tuple(shape), dtype=dtype, chunks=sizes, compressed=True)
+    written = replace(source, shape=tuple(shape), dtype=dtype, compressed=True)
     return replace(written, nodata=None, masks=(), notes=(), inverted=False)
 
 

@@ -12,9 +12,14 @@ from tileconv.engines.transform import LANES, strips
 from tileconv.engines.values import Dtype, Values
 from tileconv.kernels.operations import Linear, Unsharp
 from tileconv.planning.stages import Stage
+from tileconv.storage import Storage
 
 BASE_BYTES = 300 * 2**20
 """A process that has imported everything and compiles its loops, as a first run does; others take 150 MiB less."""
+SHARD_PART_BYTES = 2**20
+"""``GATHER`` of ``sinks.zarr``: what of a shard is gathered, at least, before it is written."""
+_ZSTD_BYTES = tuple((level, size * 2**20) for level, size in ((3, 4), (6, 8), (9, 32), (12, 64), (19, 128)))
+"""What zstd takes of its own up to a level, for any size of chunk (ZSTD_estimateCCtxSize of zstd 1.5.7, rounded up)."""
 FFT_COPIES = 7
 """Arrays of a transform's size that one FFT block holds at once, in float64."""
 
@@ -45,7 +50,7 @@ class TileSizes:
 
 
 def tile_bytes(
-    stages: Sequence[Stage], px: TileSizes, source: Dtype, block: Dtype, output: Dtype, decoded: int, encoded: int
+    stages: Sequence[Stage], px: TileSizes, source: Dtype, block: Dtype, output: Dtype, decoded: int, encoding: int
 ) -> tuple[Bytes, ...]:
     """Return what is held at the worst moment of the largest tile.
 
@@ -53,8 +58,10 @@ def tile_bytes(
     ----------
     source, block, output
         Pixel types of the file, of the block once missing pixels are marked, and of the output.
-    decoded, encoded
-        Bytes of one stored chunk of the input and of the output.
+    decoded
+        Bytes of one stored chunk of the input.
+    encoding
+        What ``encoding_bytes`` says of the output.
     """
     read = Bytes("block read", px.lead * px.read * source.itemsize)
     tile = Bytes("tile in the output's type", px.lead * px.made * output.itemsize)
@@ -68,8 +75,19 @@ def tile_bytes(
     last = stages[-1].values_out.dtype if stages else block
     cast = px.strip * (last.itemsize + output.itemsize) if last != output else px.strip * last.itemsize
     moments.append((read, tile, Bytes("last stage's output", cast)))
-    moments.append((tile, Bytes("chunks being encoded", 3 * encoded)))
+    moments.append((tile, Bytes("chunks being encoded", encoding)))
     return max(moments, key=total)
+
+
+def encoding_bytes(storage: Storage, chunk: int) -> int:
+    """Return what a worker holds while it encodes a chunk of *chunk* bytes: copies of it, and what the codec takes.
+
+    Of a shard what is gathered of it to be written at once is held as well, and copied as it grows.
+    """
+    codec = storage.codec
+    own = next((size for level, size in _ZSTD_BYTES if codec.level and codec.level <= level), 0)
+    gathered = 2 * (chunk + SHARD_PART_BYTES) if storage.shards else 0
+    return 3 * chunk + gathered + own * (codec.name == "zstd")
 
 
 def total(parts: Sequence[Bytes]) -> int:

@@ -14,6 +14,7 @@ from tileconv.planning.memory import Bytes, peak_bytes, total
 from tileconv.planning.stages import SPACE, Stage
 from tileconv.shown import Shown, duration_text, size_text, tiles_text
 from tileconv.spec.model import MissingSpec, PipelineSpec
+from tileconv.storage import USUAL, Storage
 
 START_S, WRITE_NS, SHARE = 0.7, 1.0, 0.5
 """What a run takes before its first tile; what a byte of the result takes to encode and write; and what a worker adds
@@ -51,9 +52,11 @@ class Pass:
     block
         What the pixels of a block are like once missing ones are dealt with.
     grid
-        The tiles, each a whole number of chunks.
+        The tiles, each a whole number of chunks, and of shards where there are any.
     strip
         Rows of a tile that are made at once.
+    storage
+        How what the pass writes is stored.
     cache_bytes
         The most decoded bytes of a compressed source that a process keeps from one tile to another.
     exact
@@ -72,6 +75,7 @@ class Pass:
     missing: Missing | None = None
     overflow: str = "clip"
     exact: bool = False
+    storage: Storage = USUAL
     method: str = "windows"
     why_method: str = ""
     why_tile: str = ""
@@ -80,6 +84,11 @@ class Pass:
     cache_bytes: int = 0
     read_amplification: float = 1.0
     ns_per_pixel: float = 0.0
+
+    @property
+    def unit(self) -> tuple[int, ...]:
+        """Pixels along each axis of what one file holds."""
+        return self.storage.unit(self.info.chunks)
 
     @property
     def tile_bytes(self) -> int:
@@ -153,7 +162,7 @@ class Plan(Shown):
         return {
             "fingerprint": self.fingerprint(),
             "input": _image(self.source) | {"path": self.spec.input.path, "notes": self.source.notes},
-            "output": _image(self.info) | {"path": self.spec.output.path},
+            "output": _image(self.info) | {"path": self.spec.output.path, **self.passes[-1].storage.as_json()},
             "workers": self.workers,
             "why_workers": self.why_workers,
             "peak_bytes": self.peak_bytes,

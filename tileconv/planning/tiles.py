@@ -155,21 +155,21 @@ def _space(source: ImageInfo) -> list[int]:
 
 
 def candidates(work: Pass) -> list[tuple[int, ...]]:
-    """Return tile sizes worth weighing, whole numbers of chunks: near squares, and bands as wide as the image."""
-    stages, source, image, chunks = work.stages, work.source, work.image, work.info.chunks
+    """Return tile sizes worth weighing, whole numbers of files: near squares, and bands as wide as the image."""
+    stages, source, image, units = work.stages, work.source, work.image, work.unit
     deep = any(s.halo.before[0] + s.halo.after[0] for s in stages)
-    whole = [-(-n // c) for n, c in zip(image.shape, chunks, strict=True)]
+    whole = [-(-n // c) for n, c in zip(image.shape, units, strict=True)]
     options: list[list[int]] = []
     for at, name in enumerate(image.axes):
         if name == "c":
-            options.append([min(whole[at], -(-source.chunks[at] // chunks[at]))])
+            options.append([min(whole[at], -(-source.chunks[at] // units[at]))])
         elif name == "t" or (name == "z" and not deep):
             options.append([1])
         else:
             options.append(sorted({min(n, whole[at]) for n in (1, 2, 3, 4, 6, 8, 12, 16)} | {whole[at]}))
     tiles = []
     for counts in product(*options):
-        sides = [n * chunks[at] for at, n in enumerate(counts) if image.axes[at] in "yx" and n < whole[at]]
+        sides = [n * units[at] for at, n in enumerate(counts) if image.axes[at] in "yx" and n < whole[at]]
         if not sides or max(sides) <= 2 * min(sides):
-            tiles.append(tuple(n * c for n, c in zip(counts, chunks, strict=True)))
+            tiles.append(tuple(n * c for n, c in zip(counts, units, strict=True)))
     return tiles

@@ -10,11 +10,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tileconv.boxes import TileGrid
 from tileconv.execute.resume import intermediate_path
 from tileconv.images import ImageInfo
 from tileconv.planning.memory import total
 from tileconv.planning.model import Pass, Plan
 from tileconv.planning.stages import SPACE, Stage
+from tileconv.report.readers import shut_out
 from tileconv.shown import duration_text, size_text, tiles_text
 from tileconv.sinks.files import free_bytes
 from tileconv.spec.words import EXECUTORS
@@ -32,6 +34,9 @@ def _lines(plan: Plan) -> Iterator[RenderableType]:
         yield Text(f"         {note}")
     yield Text(f"output   {plan.spec.output.path}")
     yield Text(f"         {image_text(plan.info)}")
+    yield Text(f"files    {files_text(plan.passes[-1])}")
+    for readers in shut_out(plan.passes[-1].storage):
+        yield Text(f"         not for {readers}")
     output = Path(plan.spec.output.path)
     free = free_bytes(output)
     between = sum(p.info.nbytes for p in plan.passes[:-1])
@@ -119,3 +124,13 @@ def image_text(info: ImageInfo) -> str:
     """Return shape, type, size and chunks in one line."""
     chunks = " x ".join(map(str, info.chunks))
     return f"{info}, {size_text(info.nbytes)}, chunks {chunks}{', compressed' * info.compressed}"
+
+
+def files_text(job: Pass) -> str:
+    """Return how what *job* writes is stored: how many files of which size, codec, checksum and format."""
+    storage, unit = job.storage, " x ".join(map(str, job.unit))
+    count = len(TileGrid(job.image, job.unit))
+    held = size_text(math.prod(job.unit) * job.info.dtype.itemsize)
+    what = f"shards of {unit}" if storage.shards else "one chunk each"
+    checksum = "no checksum" if storage.checksum == "none" else storage.checksum
+    return f"{count:,} of {held} before compression, {what}; {storage.codec}, {checksum}, OME-Zarr {storage.format}"

@@ -68,7 +68,7 @@ def _save(picture: Image.Image, png: Path) -> None:
     encoded = BytesIO()
     picture.save(encoded, "PNG")
     with sink_errors(png):
-        steady.replace(png, [encoded.getvalue()])
+        steady.replace(png, [[encoded.getvalue()]])
 
 
 def _plane(info: ImageInfo, region: Box | None) -> Box:

@@ -1,16 +1,13 @@
-"""How an output array lies on disk: its Zarr v3 metadata, and the bytes of a chunk.
+"""Pixels of a whole chunk to the bytes that stand for them in a file, and back; and the index of a shard.
 
-Written by hand, because Zarr's own write path copies a chunk several times and takes longer than the codec, and because
-importing it takes a fifth of a second (both measured in docs/performance.md). Whoever reads a result uses Zarr; the
-tests hold the two together.
-
-Chunks are blosc (lz4 on shuffled bits) with a CRC-32C behind it: faster and smaller on float pixels than zstd with its
-own checksum (docs/decisions/006-blosc-with-crc32c.md).
+Chunks are blosc (lz4 on shuffled bits) with a CRC-32C behind it unless asked otherwise: faster and smaller on float
+pixels than zstd with its own checksum (docs/decisions/006-blosc-with-crc32c.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import google_crc32c
@@ -18,65 +15,80 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from tileconv.images import ImageInfo
+from tileconv.storage import Storage
 
-LEVEL = 1
-HEADER_BYTES = 16
-"""What blosc needs beyond pixels that it cannot make any shorter."""
 CHECKSUM_BYTES = 4
+ABSENT = 2**64 - 1
+"""Place and length in the index of a shard, of a chunk that lies beyond the image."""
 
 
-def array_metadata(info: ImageInfo, attributes: Mapping[str, object]) -> dict[str, Any]:
-    """Return the ``zarr.json`` of the array that *info* describes: https://zarr-specs.readthedocs.io/en/latest/v3/.
-
-    Examples
-    --------
-    >>> array_metadata(ImageInfo((4, 5), "yx", np.dtype("u1"), (4, 5)), {})["dimension_names"]
-    ['y', 'x']
-    """
-    item_bytes = info.dtype.itemsize
-    blosc = {"cname": "lz4", "clevel": LEVEL, "shuffle": "bitshuffle", "typesize": item_bytes, "blocksize": 0}
-    return {
-        "zarr_format": 3,
-        "node_type": "array",
-        "shape": list(info.shape),
-        "data_type": info.dtype.name,
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(info.chunks)}},
-        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
-        "fill_value": 0.0 if info.dtype.kind == "f" else 0,
-        "codecs": [
-            {"name": "bytes"} | ({"configuration": {"endian": "little"}} if item_bytes > 1 else {}),
-            {"name": "blosc", "configuration": blosc},
-            {"name": "crc32c"},
-        ],
-        "dimension_names": list(info.axes),
-        "attributes": dict(attributes),
-    }
-
-
-def group_metadata(attributes: Mapping[str, object]) -> dict[str, Any]:
-    """Return the ``zarr.json`` of a group."""
-    return {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}
-
-
-def encode(chunk: NDArray[Any]) -> tuple[memoryview, bytes]:
+def encode(chunk: NDArray[Any], storage: Storage) -> tuple[memoryview, bytes]:
     """Return the bytes that stand for the pixels of a whole chunk, and the checksum that follows them in its file.
 
-    Two pieces, because joining them would take as long again as encoding.
+    Two pieces, because joining them would take as long again as encoding; the second is empty where there is none.
     """
     pixels: Any = np.ascontiguousarray(chunk, chunk.dtype.newbyteorder("<"))
-    room: Any = np.empty(pixels.nbytes + HEADER_BYTES, np.uint8)  # else the codec copies its result, and threads wait
-    packed: Any = imagecodecs.blosc_encode(
-        pixels, level=LEVEL, compressor="lz4", shuffle="bitshuffle", typesize=pixels.itemsize, numthreads=1, out=room
-    )
-    return packed.data, _checksum(packed)
+    codec = storage.codec
+    if codec.name == "none":
+        packed: Any = pixels.reshape(-1).view(np.uint8)
+    else:  # room for what no codec makes shorter; without it the codec copies its result, and threads wait
+        out: Any = np.empty(pixels.nbytes + pixels.nbytes // 128 + 1024, np.uint8)
+        if codec.name == "blosc":
+            words = {"compressor": codec.cname, "shuffle": codec.shuffle, "typesize": pixels.itemsize}
+            packed = imagecodecs.blosc_encode(pixels, level=codec.level, numthreads=1, out=out, **words)
+        else:
+            encoder: Callable[..., Any] = getattr(imagecodecs, f"{codec.name}_encode")
+            packed = encoder(pixels, level=codec.level, out=out)
+    return memoryview(packed), checksum(packed) if storage.checksum == "crc32c" else b""
 
 
-def intact(encoded: bytes) -> bool:
-    """Return whether the bytes of a chunk carry their own checksum."""
-    return len(encoded) > CHECKSUM_BYTES and _checksum(encoded[:-CHECKSUM_BYTES]) == encoded[-CHECKSUM_BYTES:]
+def decode(stored: bytes, storage: Storage, dtype: np.dtype[Any], shape: Sequence[int]) -> NDArray[Any] | None:
+    """Return the pixels of a chunk of *shape* that *stored* stands for; None where these are not what was written."""
+    if not intact(stored, storage):
+        return None
+    packed = stored[: len(stored) - CHECKSUM_BYTES * (storage.checksum == "crc32c")]
+    room: Any = np.empty(math.prod(shape) * dtype.itemsize, np.uint8)
+    if storage.codec.name == "none":
+        room = np.frombuffer(packed, np.uint8)
+    else:
+        decoder: Callable[..., Any] = getattr(imagecodecs, f"{storage.codec.name}_decode")
+        try:
+            if len(decoder(packed, out=room)) != room.size:
+                return None
+        except (RuntimeError, ValueError):
+            return None
+    if room.size != math.prod(shape) * dtype.itemsize:
+        return None
+    pixels: NDArray[Any] = room.view(dtype.newbyteorder("<")).reshape(shape)
+    return pixels
 
 
-def _checksum(packed: Any) -> bytes:
-    value: int = google_crc32c.value(packed)
+def intact(encoded: bytes, storage: Storage) -> bool:
+    """Return whether the bytes of a chunk carry their own checksum; true of any where chunks have none."""
+    if storage.checksum == "none":
+        return True
+    return len(encoded) > CHECKSUM_BYTES and checksum(encoded[:-CHECKSUM_BYTES]) == encoded[-CHECKSUM_BYTES:]
+
+
+def index_bytes(counts: Sequence[int]) -> int:
+    """Return the length of the index of a shard of so many chunks along each axis."""
+    return 16 * math.prod(counts) + CHECKSUM_BYTES
+
+
+def pack_index(index: NDArray[np.uint64]) -> bytes:
+    """Return the end of a shard: place and length of every chunk, and a checksum of its own."""
+    table = index.astype("<u8").tobytes()
+    return table + checksum(table)
+
+
+def unpack_index(end: bytes, counts: Sequence[int]) -> NDArray[np.uint64] | None:
+    """Return place and length of every chunk of a shard; None where *end* is not what was written."""
+    if len(end) != index_bytes(counts) or checksum(end[:-CHECKSUM_BYTES]) != end[-CHECKSUM_BYTES:]:
+        return None
+    return np.frombuffer(end[:-CHECKSUM_BYTES], "<u8").reshape(*counts, 2)
+
+
+def checksum(data: Any) -> bytes:
+    """Return the CRC-32C of *data* as Zarr stores it."""
+    value: int = google_crc32c.value(data)
     return value.to_bytes(CHECKSUM_BYTES, "little")

@@ -1,31 +1,47 @@
-"""OME-Zarr 0.5 metadata of a single-level image: https://ngff.openmicroscopy.org/0.5/."""
+"""OME-Zarr metadata of a single-level image: https://ngff.openmicroscopy.org/0.5/, and 0.4 of the same."""
 
 from __future__ import annotations
 
-from itertools import cycle
-
-import numpy as np
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+from typing import Any
 
 from tileconv.errors import SinkError
 from tileconv.images import ImageInfo
+from tileconv.storage import Format
 
 _TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 _COLOURS = ("FF0000", "00FF00", "0000FF", "FFFF00", "FF00FF", "00FFFF")
+SHOWN = len(_COLOURS)
+"""Channels that are shown at first: of more the sum is no picture."""
 
 
-def ome_attributes(info: ImageInfo, *, name: str, window: tuple[float, float] | None = None) -> dict[str, object]:
-    """Return the value of the ``ome`` attribute for a group whose array ``0`` is *info*.
+@dataclass(frozen=True)
+class Window:
+    """Which values of a channel a viewer shows as darkest and brightest, and between which these can be moved."""
+
+    start: float
+    end: float
+    min: float
+    max: float
+
+
+def ome_attributes(
+    info: ImageInfo, *, name: str, windows: Sequence[Window] = (), version: Format = "0.5"
+) -> dict[str, Any]:
+    """Return the attributes of a group whose array ``0`` is *info*.
 
     Parameters
     ----------
     info
         The image as stored.
     name
-        Name of the image, for viewers.
-    window
-        The values to show as darkest and brightest. None means the range of an integer type. Channel names are
-        written where these values are known, since the format has no names without them: a float image without
-        *window* goes without.
+        Name of the image, for viewers; also that of the channel of an image that has no axis of channels.
+    windows
+        What is shown of each channel; without any nothing is said of channels.
+    version
+        Of OME-Zarr.
 
     Raises
     ------
@@ -34,8 +50,9 @@ def ome_attributes(info: ImageInfo, *, name: str, window: tuple[float, float] | 
 
     Examples
     --------
+    >>> import numpy as np
     >>> info = ImageInfo((4, 5), "yx", np.dtype("u1"), (4, 5), scale=(0.5, 0.5), units=("micrometer",) * 2)
-    >>> ome_attributes(info, name="cells")["multiscales"][0]["datasets"][0]["path"]
+    >>> ome_attributes(info, name="cells")["ome"]["multiscales"][0]["datasets"][0]["path"]
     '0'
     """
     if sum(_TYPES[axis] == "space" for axis in info.axes) < 2:
@@ -47,21 +64,19 @@ def ome_attributes(info: ImageInfo, *, name: str, window: tuple[float, float] | 
     transforms: list[dict[str, object]] = [{"type": "scale", "scale": list(map(float, info.scale))}]
     if any(info.origin):
         transforms.append({"type": "translation", "translation": list(map(float, info.origin))})
-    level = {"path": "0", "coordinateTransformations": transforms}
-    ome: dict[str, object] = {
-        "version": "0.5",
-        "multiscales": [{"name": name, "axes": axes, "datasets": [level]}],
-    }
-    if window is None and info.dtype.kind in "iu":
-        limits = np.iinfo(info.dtype)
-        window = (limits.min, limits.max)
-    if info.channels and window is not None:
-        low, high = window
-        shown = {"min": low, "max": high, "start": low, "end": high}
-        ome["omero"] = {
-            "channels": [
-                {"label": label, "color": colour, "active": True, "window": shown}
-                for label, colour in zip(info.channels, cycle(_COLOURS), strict=False)
-            ]
-        }
-    return ome
+    image = {"name": name, "axes": axes, "datasets": [{"path": "0", "coordinateTransformations": transforms}]}
+    shown = {"omero": _omero(info, name, windows)} if windows else {}
+    if version == "0.4":
+        return {"multiscales": [{"version": version, **image}], **shown}
+    return {"ome": {"version": version, "multiscales": [image], **shown}}
+
+
+def _omero(info: ImageInfo, name: str, windows: Sequence[Window]) -> dict[str, Any]:
+    count = len(windows)
+    labels = info.channels or ([f"channel {number}" for number in range(count)] if "c" in info.axes else [name])
+    colours = info.colours or (["FFFFFF"] if count == 1 else list(islice(cycle(_COLOURS), count)))
+    channels = [
+        {"label": label, "color": colour, "active": number < SHOWN, "window": vars(window)}
+        for number, (label, colour, window) in enumerate(zip(labels, colours, windows, strict=True))
+    ]
+    return {"channels": channels}

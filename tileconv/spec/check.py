@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -14,6 +15,7 @@ from tileconv.spec.model import InputSpec, MissingSpec, OutputSpec, Over, Pipeli
 from tileconv.spec.operators import make_operation, operator_fields
 from tileconv.spec.reader import BAD, Reader, did_you_mean, join, per_axis_hint
 from tileconv.spec.text import ListNode, MapNode, Node, ScalarNode, kind_of
+from tileconv.storage import CODECS, LEVELS, Codec
 
 MOST_PROBLEMS = 100
 """Mistakes of one file that are listed."""
@@ -46,7 +48,10 @@ FOREIGN: dict[str, dict[str, str]] = {
     "input": {"file": "path", "page": "series", "nan": "nodata"},
     "stage": {"direction": "component: x, y, z or magnitude", "scale": "divide_by", "axes": "over", "mode": "border",
               "boundary": "border", "padding": "border", "name": "id", "method": "engine", "weights": "kernel"},
-    "output": {"file": "path", "type": "dtype", "chunk": "chunks", "chunksize": "chunks"},
+    "output": {"file": "path", "type": "dtype", "chunk": "chunks", "chunksize": "chunks", "compression": "codec",
+               "compressor": "codec", "compressors": "codec", "shard": "shards", "ngff_version": "format",
+               "zarr_format": "format: 0.5 (Zarr v3) or 0.4 (Zarr v2)"},
+    "codec": {"id": "name", "clevel": "level", "compressor": "cname"},
     "run": {"cluster": "executor", "scheduler": "executor", "halo": "halo_method", "threads": "workers",
             "tiles": "tile"},
     "border": {"mode": "rule", "cval": "value", "constant": "rule: constant, value: ..."},
@@ -97,15 +102,49 @@ def _pipeline(reader: Reader, root: MapNode) -> PipelineSpec | None:
 def _section(reader: Reader, node: Node, cls: type, name: str) -> Any:
     before = len(reader.problems)
     reserved = ("min_coverage",) if cls is MissingSpec else ()
-    values = reader.section(node, fields_of(cls), name, foreign=FOREIGN.get(name), reserved=reserved)
+    shape = fields_of(cls) | ({"codec": OPTIONAL_NODE} if cls is OutputSpec else {})
+    values = reader.section(node, shape, name, foreign=FOREIGN.get(name), reserved=reserved)
     if cls is MissingSpec and "rule" in values:
         _value_belongs(reader, node, name, values, "fill", needed=True)
-    if cls is OutputSpec and Path(values.get("path", "")).suffix.lower() in OTHER_FORMATS:
-        _other_format(reader, cast("MapNode", node).items["path"], Path(values["path"]))
-    for sizes in {"chunks", "tile"} & set(values):
-        given = values[sizes] if isinstance(values[sizes], Mapping) else dict.fromkeys("yx", values[sizes])
-        values[sizes] = None if values[sizes] == "auto" else given
+    if cls is OutputSpec:
+        _output(reader, node, values)
+    for sizes in {"chunks", "shards", "tile"} & set(values):
+        if isinstance(values[sizes], int):
+            values[sizes] = dict.fromkeys("yx", values[sizes])
+        elif values[sizes] == "auto":
+            values[sizes] = None
     return cls(**values) if len(reader.problems) == before else None
+
+
+def _output(reader: Reader, node: Node, values: dict[str, Any]) -> None:
+    """Check what of an output belongs together, and read its codec."""
+    if Path(values.get("path", "")).suffix.lower() in OTHER_FORMATS:
+        _other_format(reader, cast("MapNode", node).items["path"], Path(values["path"]))
+    if "codec" in values:
+        values["codec"] = _codec(reader, values["codec"])
+    if values.get("format") == "0.4":
+        for name in ("checksum", "shards"):
+            if values.get(name, "none") not in ("none", "auto"):
+                place, hint = cast("MapNode", node).keys[name], "write format: 0.5, or leave the key out"
+                reader.problem(place, f"output.{name}", "OME-Zarr 0.4, which is Zarr v2, has none", hint)
+
+
+def _codec(reader: Reader, node: Node) -> Codec | None:
+    """Return a codec with its own options where none are given; one that it does not have is a problem."""
+    before = len(reader.problems)
+    values = reader.section(node, fields_of(Codec), "output.codec", foreign=FOREIGN["codec"])
+    if len(reader.problems) > before:
+        return None
+    usual = CODECS[values.get("name", Codec.name)]
+    low, high = LEVELS.get(usual.name, (0, 0))
+    for key in set(values) - {"name"}:
+        place = cast("MapNode", node).items[key].place
+        if getattr(usual, key) is None:
+            reader.problem(place, f"output.codec.{key}", f"{usual.name} has none", "leave the key out")
+        elif key == "level" and not low <= values[key] <= high:
+            problem = f"expected a whole number from {low} to {high} for {usual.name}, found {values[key]}"
+            reader.problem(place, "output.codec.level", problem)
+    return replace(usual, **values)
 
 
 def _other_format(reader: Reader, node: Node, path: Path) -> None:

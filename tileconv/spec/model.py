@@ -10,7 +10,8 @@ from tileconv.engines.borders import Border
 from tileconv.kernels.operations import Operation
 from tileconv.kernels.parameters import Count
 from tileconv.spec.fields import Exact, Written
-from tileconv.spec.words import AxesText, Axis, Executor, Index, Memory, StageId, Workers
+from tileconv.spec.words import AxesText, Axis, Executor, FormatText, Index, Memory, StageId, Workers
+from tileconv.storage import USUAL, Checksum, Codec, Format
 
 Over = Literal["yx", "zyx"]
 Extent = Literal["same", "full", "valid"]
@@ -21,6 +22,7 @@ Dtype = Literal[
 ]
 PixelsPerAxis = Count | Mapping[Axis, Count]
 SizePerAxis = Literal["auto"] | PixelsPerAxis
+ShardsPerAxis = Literal["auto", "none"] | PixelsPerAxis
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class StageSpec:
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """The OME-Zarr store to write; ``path`` is absolute, or a URL. Chunks of None are left to the plan."""
+    """The OME-Zarr store to write; ``path`` is absolute, or a URL. Chunks and shards of None are left to the plan."""
 
     path: Annotated[str, "OME-Zarr store to write, relative to the pipeline file."]
     dtype: Annotated[Dtype, "Pixel type; auto keeps every value, input keeps the input's type."] = "auto"
@@ -74,6 +76,16 @@ class OutputSpec:
     overflow: Annotated[
         Literal["clip", "error"], "Whether values outside an integer type are clipped and counted, or refused."
     ] = "clip"
+    codec: Annotated[Codec, "How chunks are compressed."] = USUAL.codec
+    checksum: Annotated[
+        Checksum | None, "What stands behind every chunk; crc32c, but none in format 0.4, by default."
+    ] = None
+    shards: Annotated[
+        Mapping[str, int] | Literal["none"] | None,
+        Written(ShardsPerAxis),
+        "Pixels per file along each axis, whole numbers of chunks; none is a file for each chunk.",
+    ] = None
+    format: Annotated[Format, Written(FormatText), "Version of OME-Zarr: 0.5 is Zarr v3, 0.4 is Zarr v2."] = "0.5"
 
 
 @dataclass(frozen=True)

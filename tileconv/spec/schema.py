@@ -16,6 +16,7 @@ from tileconv.spec.check import PIPELINE, STAGE
 from tileconv.spec.fields import REQUIRED, Field, fields_of
 from tileconv.spec.model import InputSpec, MissingSpec, OutputSpec, RunSpec
 from tileconv.spec.operators import operator_fields, operator_summary
+from tileconv.storage import Codec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -42,8 +43,10 @@ BORDER = Field(Annotated[Any, WithJsonSchema(_BORDER)], None, "What lies outside
 
 def json_schema() -> dict[str, Any]:
     """Return the schema that editors complete and check pipeline files with; ``${VAR}`` is beyond it."""
+    codec = Field(_model("Codec", fields_of(Codec), Codec.__doc__ or ""), None, "How chunks are compressed.")
+    own = {"output": {"codec": codec}}
     sections = {
-        name: Field(_model(cls.__name__, fields_of(cls), cls.__doc__ or ""), default)
+        name: Field(_model(cls.__name__, fields_of(cls) | own.get(name, {}), cls.__doc__ or ""), default)
         for name, cls, default in (
             ("input", InputSpec, REQUIRED),
             ("output", OutputSpec, REQUIRED),

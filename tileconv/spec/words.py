@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from annotated_types import Ge
 from pydantic import WithJsonSchema
 
 from tileconv.boxes import AXES
 from tileconv.spec.fields import Word
+from tileconv.storage import Format
 
 UNITS = {"": 1, "B": 1} | {
     f"{prefix}{kind}": base**power
@@ -17,6 +18,7 @@ UNITS = {"": 1, "B": 1} | {
     for kind, base in (("B", 1000), ("iB", 1024))
 }
 EXECUTORS = ("threads", "processes")
+FORMATS = get_args(Format)
 
 _ID = r"[A-Za-z_][A-Za-z0-9_-]*"
 _ADDRESS = r"(tcp|tls)://[^\s/]+:\d{1,5}"
@@ -63,6 +65,13 @@ def parse_axes(text: str) -> str:
     return text
 
 
+def parse_format(text: str) -> str:
+    """Return the version of OME-Zarr, in quotes or not."""
+    if text not in FORMATS:
+        raise ValueError(text)
+    return text
+
+
 def parse_id(text: str) -> str:
     """Return the name of a stage; it begins with a letter, so that it is no position."""
     if not re.fullmatch(_ID, text, re.ASCII):
@@ -91,6 +100,11 @@ AxesText = Annotated[
     str,
     Word(f"letters of '{AXES}', each at most once", parse_axes),
     WithJsonSchema({"type": "string", "pattern": f"^[{AXES}]+$"}),
+]
+FormatText = Annotated[
+    str,
+    Word("0.5 or 0.4", parse_format),
+    WithJsonSchema({"enum": [*FORMATS, *map(float, FORMATS)]}),
 ]
 StageId = Annotated[
     str,

@@ -1,0 +1,98 @@
+"""What viewers show of a result at first: windows from percentiles of some of its chunks, read when it is finished.
+
+Chunks and pixels are chosen by number alone, so that the same result has the same windows however it was made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tileconv.boxes import Box, TileGrid
+from tileconv.images import ImageInfo
+from tileconv.sinks.ome import Window
+
+CHUNKS, PIXELS, LEAST = 64, 2**20, 2**14
+"""The most chunks that are read where there are no more channels, and pixels compared: of all chunks, and of each."""
+OUTSIDE = 0.001
+"""The share of pixels that are darker than what is shown, and the share that is brighter."""
+SIGNED = 8
+"""Both sides of zero are shown alike where one goes no further than so many times the other."""
+_GOLDEN = 0x9E3779B97F4A7C15
+"""2**64 over the golden ratio: multiples of it, modulo 2**64, are spread evenly, however many they are."""
+RGB = ("red", "green", "blue")
+
+
+def windows(info: ImageInfo, read: Callable[[Box], NDArray[Any]], workers: int) -> list[Window]:
+    """Return the window of each channel of *info*; *read* gives the pixels of a chunk that lie in the image.
+
+    Red, green and blue share one: with three the colours would shift.
+    """
+    count = info.shape[info.axes.index("c")] if "c" in info.axes else 1
+    together = tuple(name.lower() for name in info.channels) == RGB
+    picked = [(channel, box) for channel in range(count) for box in chunks_of(info, channel, max(1, CHUNKS // count))]
+    quota = max(PIXELS // len(picked), LEAST)
+    parts: dict[int, list[NDArray[Any]]] = {}
+    with ThreadPoolExecutor(workers) as pool:
+        samples = pool.map(lambda pick: _sample(read(pick[1]), pick[1], pick[0], quota), picked)
+        for (channel, _), sample in zip(picked, samples, strict=True):
+            parts.setdefault(0 if together else channel, []).append(sample)
+    made = [window_of(np.concatenate(parts[channel])) for channel in sorted(parts)]
+    return made * count if together else made
+
+
+def chunks_of(info: ImageInfo, channel: int, count: int) -> Iterator[Box]:
+    """Yield up to *count* chunks that hold pixels of *channel*, spread over the image."""
+    grid = TileGrid(info.box, info.chunks)
+    counts = [1 if axis == "c" else n for axis, n in zip(info.axes, grid.counts, strict=True)]
+    total = math.prod(counts)
+    spread = ((number * _GOLDEN % 2**64) * total >> 64 for number in range(1, count + 1))
+    for number in sorted(set(spread)) if total > count else range(total):
+        index = [int(i) for i in np.unravel_index(number, counts)]
+        if "c" in info.axes:
+            at = info.axes.index("c")
+            index[at] = channel // info.chunks[at]
+        yield grid.box(index)
+
+
+def _sample(pixels: NDArray[Any], box: Box, channel: int, most: int) -> NDArray[Any]:
+    """Return at most *most* finite pixels of *channel* out of the chunk of *box*, evenly spaced."""
+    if "c" in box.axes:
+        at = box.axes.index("c")
+        pixels = pixels.take(channel - box.start[at], at)
+    step = -(-pixels.size // most)
+    some = pixels.reshape(-1)[:: step + (step % 2 == 0)].copy()  # an odd step meets all columns
+    return some[np.isfinite(some)] if some.dtype.kind == "f" else some
+
+
+def window_of(sample: NDArray[Any]) -> Window:
+    """Return what to show of an image with the pixels *sample*, all finite.
+
+    Examples
+    --------
+    >>> window_of(np.r_[np.arange(10_000.0), 1e9])
+    Window(start=10.0, end=9990.0, min=0.0, max=1000000000.0)
+    """
+    if not sample.size:
+        return Window(0, 1, 0, 1)
+    last = sample.size - 1
+    first, end = math.ceil(OUTSIDE * last), math.floor((1 - OUTSIDE) * last)
+    if first >= end:
+        first, end = 0, last
+    ordered = np.partition(sample, (first, end))
+    low, high, least, most = (v.item() for v in (ordered[first], ordered[end], sample.min(), sample.max()))
+    if low == high:  # nearly all of it; what there is beside it is seen
+        low, high = least, most
+    if low == high:
+        low, high = min(low, 0), max(high, 0) or int(low == 0)
+    if low < 0 < high and max(-low, high) <= SIGNED * min(-low, high):
+        low, high = -max(-low, high), max(-low, high)
+    if sample.dtype.kind in "iu" and sample.dtype.itemsize <= 2:
+        limits = np.iinfo(sample.dtype)
+        least, most = limits.min, limits.max
+    return Window(low, high, min(low, least), max(high, most))

@@ -1,0 +1,81 @@
+"""How the pixels of an output lie in its files: codec, checksum, shards and format. Never chosen by a pixel's value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge
+
+CodecName = Literal["blosc", "zstd", "gzip", "none"]
+Checksum = Literal["crc32c", "none"]
+Format = Literal["0.5", "0.4"]
+
+
+@dataclass(frozen=True)
+class Codec:
+    """How chunks are compressed; ``cname`` and ``shuffle`` belong to blosc, and None stands where there is nothing."""
+
+    name: Annotated[CodecName, "What compresses a chunk."] = "blosc"
+    level: Annotated[Annotated[int, Ge(0)] | None, "How hard it tries; blosc 1, zstd 3 and gzip 5 by default."] = 1
+    cname: Annotated[Literal["lz4", "zstd"] | None, "What blosc compresses with; lz4 by default."] = "lz4"
+    shuffle: Annotated[
+        Literal["bitshuffle", "shuffle", "noshuffle"] | None,
+        "How blosc sorts the bits of pixels first; bitshuffle by default.",
+    ] = "bitshuffle"
+
+    def __str__(self) -> str:
+        words = [self.name, self.cname, self.shuffle, None if self.level is None else f"level {self.level}"]
+        return "no compression" if self.name == "none" else " ".join(word for word in words if word)
+
+
+CODECS = {
+    "blosc": Codec(),
+    "zstd": Codec("zstd", 3, None, None),
+    "gzip": Codec("gzip", 5, None, None),
+    "none": Codec("none", None, None, None),
+}
+"""Every codec with the options that it has by default."""
+LEVELS = {"blosc": (0, 9), "zstd": (1, 19), "gzip": (1, 9)}
+"""The levels of each codec; zstd beyond 19 takes gigabytes."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How the chunks of an array are stored.
+
+    Attributes
+    ----------
+    checksum
+        What stands behind every chunk; format 0.4 has no place for one.
+    shards
+        Pixels along each axis of what one file holds, a whole number of chunks; empty where each chunk has its file.
+    format
+        Version of OME-Zarr: 0.5 is Zarr v3, 0.4 is Zarr v2.
+    """
+
+    codec: Codec = CODECS["blosc"]
+    checksum: Checksum = "crc32c"
+    shards: tuple[int, ...] = ()
+    format: Format = "0.5"
+
+    def unit(self, chunks: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the pixels along each axis that are written at once: one file."""
+        return self.shards or chunks
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it under the names of a pipeline file."""
+        return {f"output.{name}": value for name, value in asdict(self).items()}
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Storage:
+        """Return what ``as_json`` wrote; what is absent is the default, as of outputs that older versions made."""
+        known = {name: told[f"output.{name}"] for name in cls.__dataclass_fields__ if f"output.{name}" in told}
+        if "codec" in known:
+            known["codec"] = Codec(**known["codec"])
+        return cls(**known | {"shards": tuple(known.get("shards", ()))})
+
+
+USUAL = Storage()
+"""How an output is stored that says nothing of it."""
