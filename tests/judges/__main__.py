@@ -1,8 +1,8 @@
 """Readers that people use, as judges of results: ``python -m tests.judges`` says what each shows of each store.
 
-The environments that it makes need PyPI and npm, Python 3.12 or newer for the newest readers, and Node. It ends with 1 if
-a reader shows other pixels or names than were written, refuses what it should read, or reads what it should not: then
-``docs/open-the-result.md`` and ``tileconv/report/readers.py`` say something wrong.
+The environments that it makes need PyPI and npm, Python 3.12 or newer for the newest readers, and Node. It ends with 1
+if a reader shows other pixels or names than were written, refuses what it should read, or reads what it should not:
+then ``docs/open-the-result.md`` and ``tileconv/report/readers.py`` say something wrong.
 """
 
 import argparse
@@ -86,9 +86,7 @@ def environments(folder):
     shutil.copy(HERE / "zarrita.mjs", node)  # modules are looked for beside it
     from tests.judges.readers import READERS
 
-    commands = {
-        name: [made["-older" if name == "rasterio 1.4" else ""], HERE / "readers.py", name] for name in READERS
-    }
+    commands = {name: [made["-older" if name == "rasterio 1.4" else ""], HERE / "readers.py", name] for name in READERS}
     return commands | {"zarrita.js": ["node", node / "zarrita.mjs"]}
 
 
