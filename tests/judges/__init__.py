@@ -1,0 +1,1 @@
+"""Readers of OME-Zarr that judge what tileconv writes."""

@@ -84,7 +84,7 @@ WINDOW = Window(1, 2.5, 0, 4)
         ("yx", {}, ["cells"], ["FFFFFF"]),
         ("cyx", {}, ["channel 0", "channel 1", "channel 2"], ["FF0000", "00FF00", "0000FF"]),
         ("cyx", {"channels": ("DAPI", "GFP", "RFP")}, ["DAPI", "GFP", "RFP"], ["FF0000", "00FF00", "0000FF"]),
-        ("cyx", {"colours": ("00AAFF", "123456", "FFFFFF")}, None, ["00AAFF", "123456", "FFFFFF"]),
+        ("cyx", {"colours": ("00AAFF", "", "FFFFFF")}, None, ["00AAFF", "00FF00", "FFFFFF"]),
     ],
 )
 def test_every_channel_has_a_name_a_colour_and_a_window(axes, words, labels, colours):

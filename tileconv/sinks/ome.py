@@ -74,9 +74,10 @@ def ome_attributes(
 def _omero(info: ImageInfo, name: str, windows: Sequence[Window]) -> dict[str, Any]:
     count = len(windows)
     labels = info.channels or ([f"channel {number}" for number in range(count)] if "c" in info.axes else [name])
-    colours = info.colours or (["FFFFFF"] if count == 1 else list(islice(cycle(_COLOURS), count)))
+    stated = info.colours or [""] * count
+    usual = ["FFFFFF"] if count == 1 else list(islice(cycle(_COLOURS), count))
     channels = [
-        {"label": label, "color": colour, "active": number < SHOWN, "window": vars(window)}
-        for number, (label, colour, window) in enumerate(zip(labels, colours, windows, strict=True))
+        {"label": label, "color": colour or own, "active": number < SHOWN, "window": vars(window)}
+        for number, (label, colour, own, window) in enumerate(zip(labels, stated, usual, windows, strict=True))
     ]
     return {"channels": channels}

@@ -1,0 +1,51 @@
+"""A picture of what neuroglancer shows of a result in headless Chromium, to be looked at.
+
+``python tests/judges/look.py STORE PNG``, in the environment of the judges with ``neuroglancer`` installed too; Chromium
+is that of Debian (``apt-get install chromium``). Everything is served on loopback.
+"""
+
+import functools
+import http.server
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import neuroglancer
+
+
+class Files(http.server.SimpleHTTPRequestHandler):
+    """Files of a folder, for any page; a chunk that is not there is 404."""
+
+    def end_headers(self):
+        self.send_header("Access-Control-Allow-Origin", "*")
+        super().end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def main(store, png):
+    store = Path(store).absolute()
+    files = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Files, directory=str(store.parent)))
+    threading.Thread(target=files.serve_forever, daemon=True).start()
+    neuroglancer.set_server_bind_address("127.0.0.1")
+    viewer = neuroglancer.Viewer()
+    version = "3" if (store / "zarr.json").exists() else "2"
+    with viewer.txn() as state:
+        source = f"http://127.0.0.1:{files.server_port}/{store.name}/|zarr{version}:"
+        state.layers["result"] = neuroglancer.ImageLayer(source=source)
+        state.layout = "xy"
+    with tempfile.TemporaryDirectory() as profile:
+        words = ["chromium", "--headless=new", "--no-sandbox", f"--user-data-dir={profile}", "--window-size=900,700"]
+        browser = subprocess.Popen([*words, viewer.get_viewer_url()], stderr=subprocess.DEVNULL)
+        try:
+            Path(png).write_bytes(viewer.screenshot(size=[900, 700]).screenshot.image)
+        finally:
+            browser.terminate()
+            browser.wait()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
