@@ -1,6 +1,6 @@
 """A picture of what neuroglancer shows of a result in headless Chromium, to be looked at.
 
-``python tests/judges/look.py STORE PNG``, in the environment of the judges with ``neuroglancer`` installed too; Chromium
+``python tests/judges/look.py STORE PNG``, in the environment of the judges with ``neuroglancer`` installed; Chromium
 is that of Debian (``apt-get install chromium``). Everything is served on loopback.
 """
 
