@@ -20,22 +20,22 @@ GEOMETRY = (
     broken(
         "the sink takes tiles that cut a chunk",
         "sinks/zarr.py",
-        "if any(a % chunk or (b % chunk and b != size) for a, b, chunk, size in edges):",
+        "if any(a % side or (b % side and b != size) for a, b, side, size in edges):",
         "if False:",
         f"{SINK}::test_boxes_that_cut_a_chunk_or_leave_the_image_are_refused",
     ),
     broken(
         "run.tile may cut chunks",
         "planning/build.py",
-        "if size % chunk and size < whole:",
+        "if size % unit and size < whole:",
         "if False:",
         "planning/test_tile_choice.py::test_a_tile_that_cuts_chunks_is_refused_with_one_that_does_not",
     ),
     broken(
         "the plan chooses tiles that cut chunks",
         "planning/tiles.py",
-        "tiles.append(tuple(n * c for n, c in zip(counts, chunks, strict=True)))",
-        "tiles.append(tuple(n * c + (n > 1) for n, c in zip(counts, chunks, strict=True)))",
+        "tiles.append(tuple(n * c for n, c in zip(counts, units, strict=True)))",
+        "tiles.append(tuple(n * c + (n > 1) for n, c in zip(counts, units, strict=True)))",
         "planning/test_tile_choice.py::test_every_tile_offered_is_a_whole_number_of_chunks",
     ),
     broken(
