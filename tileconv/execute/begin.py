@@ -65,7 +65,7 @@ def begin(plan: Plan, source: Source, folder: RunFolder, *, overwrite: bool, his
     check_same(recorded, what(plan, source), plan.spec.output.path)
     check_not_replaced(folder, sinks[-1].metadata_digests())
     if sinks[-1].complete() and sinks[-1].marker().get("fingerprint") != plan.fingerprint():
-        problem = "its metadata name another run than the one that began this output"
+        problem = "its metadata names another run than the one that began this output"
         fix = "Compare and mend every tile with --repair, or begin anew with --overwrite."
         raise ResumeError(problem, where=plan.spec.output.path, fix=fix)
     plan = adopt(plan, source, recorded)
