@@ -167,7 +167,8 @@ def _tiled(work: Pass, run: RunSpec, budget: Budget) -> Pass:
         least = min(o.ns for o in fitting)
         found = min((o for o in fitting if o.ns <= NEAR * least), key=lambda o: o.peak)
         ns = found.tile.ns_per_pixel
-        why = f"of {len(fitting)} tile sizes that fit, the smallest whose cost is near the least, {ns:.1f} ns per pixel"
+        chosen = f"of {len(fitting)} tile sizes that fit, the smallest whose cost is near the least"
+        why = f"{chosen if len(fitting) > 1 else 'the only one of the tile sizes that fits'}, {ns:.1f} ns per pixel"
     else:
         found, why = min(options, key=lambda o: o.peak), ""
     if not found.fits:
