@@ -84,6 +84,24 @@ def test_a_fill_value_outside_float32_is_held_in_float64(missing):
     assert tileconv.rescale(image, missing={"rule": "fill", "value": missing})[0, 1] == missing
 
 
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+def test_sums_that_outgrow_float32_see_a_constant_as_it_is(dtype):
+    """Not as float32 rounds it: their bound is that of float64."""
+    image = np.zeros((3, 4), dtype)
+    bordered = tileconv.correlate(image, [[0, 0, 1e39]], border="constant", cval=0.1)
+    filled = windows(
+        pipeline(
+            [{"op": "clip", "range": [-9, 9]}, {"op": "rescale", "gain": 1e39}],
+            input_={"nodata": 0},
+            missing={"rule": "fill", "value": 0.1},
+        ),
+        image,
+    )[0]
+    for made in (bordered[0, -1], filled[0, 0]):
+        assert made.dtype == np.float64
+        assert near(made, Fraction(0.1) * Fraction(1e39))
+
+
 def test_weights_that_leave_float64_are_refused():
     for weights, divide_by in (([[1e308] * 9], 1.0), ([[1e300]], 1e-10), ([[1e-300]], 1e100)):
         with pytest.raises(KernelError, match="leave float64"):

@@ -9,7 +9,7 @@ import numpy as np
 
 from tileconv.boxes import Box, TileGrid
 from tileconv.engines.combine import keeps_whole
-from tileconv.engines.values import Dtype, Precision, Values, beside, block_dtype
+from tileconv.engines.values import FLOAT32, FLOAT64, Dtype, Precision, Values, beside, block_dtype
 from tileconv.errors import PlanError
 from tileconv.images import ImageInfo
 from tileconv.planning.chunks import Asked, chunks_of
@@ -49,7 +49,12 @@ def lay_out(
     domain = Box.of_shape([source.shape[source.axes.index(a)] if a in source.axes else 1 for a in SPACE])
     exact = precision == "auto" and all(keeps_whole(spec.operation) for spec in specs)
     block = block_values(source.dtype, missing, precision, exact=exact)
-    groups = split(make_stages(specs, domain, block, precision))
+    stages = make_stages(specs, domain, block, precision)
+    filled = missing is not None and missing.rule == "fill"
+    if filled and block.dtype == FLOAT32 and any(stage.values_out.dtype == FLOAT64 for stage in stages):
+        block = block_values(source.dtype, missing, "float64", exact=exact)  # not as float32 rounds the fill value
+        stages = make_stages(specs, domain, block, precision)
+    groups = split(stages)
     passes: list[Pass] = []
     for number, (stages, why) in enumerate(groups):
         values = stages[-1].values_out if stages else block

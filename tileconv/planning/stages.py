@@ -122,19 +122,19 @@ def _stage(spec: StageSpec, name: str, domain: Box, values: Values, precision: P
         for a, b, c in zip(SPACE, halo.before, halo.after, strict=True)
     )
     exact = precision == "auto" and keeps_whole(spec.operation)
-    padded = _padded(values, borders, precision, exact=exact)
     image = _extent(domain, halo, spec.extent)
     zeros = all(b == Border("constant", 0.0) for b in borders if b is not UNTOUCHED)
     whole = zeros and image.size <= WHOLE_PX and not isinstance(spec.operation, Unsharp)  # it needs its own pixels too
     zeros_around = domain if whole else None
 
-    def decided(precision: Precision) -> tuple[tuple[Choice, ...], Values]:
+    def decided(precision: Precision) -> tuple[Values, tuple[Choice, ...], Values]:
+        padded = _padded(values, borders, precision, exact=exact)
         choices = tuple(choose(k, padded, precision, spec.engine, image, zeros_around) for k in kernels)
-        return choices, outcome(spec.operation, padded, choices, precision)
+        return padded, choices, outcome(spec.operation, padded, choices, precision)
 
-    choices, values_out = decided(precision)
+    padded, choices, values_out = decided(precision)
     if outgrows_float32(spec.operation, padded, choices, values_out):
-        choices, values_out = decided("float64")
+        padded, choices, values_out = decided("float64")
     return Stage(
         name,
         spec.operation,
