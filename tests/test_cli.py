@@ -150,6 +150,8 @@ def test_ops(call, monkeypatch):
     assert "`" not in out
     assert "[low, high]" in words
     assert "image + amount * (image - gaussian(image))" in words
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "…" not in call("ops")[1]
 
 
 def test_one_operator(call):
@@ -161,7 +163,7 @@ def test_one_operator(call):
     for line in (
         "{op: unsharp, sigma: ...}",
         "tileconv.unsharp(image, sigma=...)",
-        "threshold: a number of at least 0 = 0.0",
+        "threshold: a number of at least 0; by default 0.0",
     ):
         assert line in out
     assert ">>> tileconv.unsharp" in out

@@ -16,7 +16,9 @@ Record = dict[str, Any]
 
 def operator_list(records: Sequence[Record]) -> RenderableType:
     """Return a table with a row for each of *records*, those of ``tileconv.spec.operator_table``."""
-    table = Table("operator", "parameters", "what it does", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("operator", "parameters", "what it does"):
+        table.add_column(heading, overflow="fold")  # else a long word is cut
     for record in records:
         table.add_row(record["name"], Text("\n".join(_parameters(record))), Text(plain(record["summary"])))
     return table
@@ -35,7 +37,7 @@ def operator_text(record: Record) -> str:
         f"Python         tileconv.{record['function']}({call})",
         *(f"{'parameters' * (number == 0):14} {text}" for number, text in enumerate(parameters)),
         "",
-        plain(record["details"]),
+        plain(record["details"]).replace("Examples\n--------", "An example in Python"),
     ]
     return "\n".join(lines).rstrip()
 
@@ -52,5 +54,10 @@ def plain(text: str) -> str:
 
 
 def _parameters(record: Record) -> list[str]:
-    defaults = ("" if p["required"] else f" = {json.dumps(p['default'])}" for p in record["parameters"])
-    return [f"{p['name']}: {p['type']}{d}" for p, d in zip(record["parameters"], defaults, strict=True)]
+    return [f"{p['name']}: {p['type']}; {_default(p)}" for p in record["parameters"]]
+
+
+def _default(parameter: Record) -> str:
+    if parameter["required"]:
+        return "required"
+    return "optional" if parameter["default"] is None else f"by default {json.dumps(parameter['default'])}"
