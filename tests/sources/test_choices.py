@@ -245,6 +245,15 @@ def test_axes_of_the_user_instead_of_the_files_own_are_told(tmp_path):
     assert notes_of(tmp_path / "b", axes="xy") == ""
 
 
+def test_an_ome_image_without_axes_may_be_colour(tmp_path):
+    image = noise((20, 30, 3), "u1")
+    image_group(tmp_path / "a", image)
+    attributes(tmp_path / "a", multiscales=[{"datasets": [{"path": "0"}]}])
+    with pytest.raises(SourceError, match=r"Set input\.axes: yxc if it is"):
+        open_source(tmp_path / "a")
+    assert_reads(open_source(tmp_path / "a", axes="zyx"), image)
+
+
 def test_pages_three_pixels_wide_may_be_colour(tmp_path):
     image = noise((20, 30, 3), "u1")
     tifffile.imwrite(tmp_path / "a.tif", image, photometric="minisblack", metadata=None)

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tileconv import steady
-from tileconv.boxes import default_axes
 from tileconv.errors import SourceError
 from tileconv.georeference import NOWHERE, Georeference
 from tileconv.sources.axes import assumed_axes
@@ -119,21 +118,22 @@ def describe(array: Any, metadata: Path, ome: Mapping[str, Any] | None, axes: st
     *axes* are the names that the user gave, without which an array that may hold colours must name its own.
     """
     if ome is not None:
-        return _describe_ome(array, ome)
+        return _describe_ome(array, ome, axes)
     names = array.metadata.dimension_names if metadata.name == "zarr.json" else None
     names = names or array.attrs.get("_ARRAY_DIMENSIONS")
-    if names and any(names):
-        described = Described([name or "" for name in names])
-    else:
-        described = Described(list(assumed_axes(array.shape, axes)))
-        if array.ndim > 2 and axes is None:
-            described.notes.append(f"the array names no axes: {default_axes(array.ndim)} is assumed")
-    return described
+    return Described([name or "" for name in names]) if names and any(names) else _assumed(array, axes)
 
 
-def _describe_ome(array: Any, ome: Mapping[str, Any]) -> Described:
+def _assumed(array: Any, given: str | None) -> Described:
+    """Return what is known of an array that names no axes."""
+    names = assumed_axes(array.shape, given)
+    told = array.ndim > 2 and given is None
+    return Described(list(names), notes=[f"the array names no axes: {names} is assumed"] * told)
+
+
+def _describe_ome(array: Any, ome: Mapping[str, Any], given: str | None) -> Described:
     image = ome["multiscales"][ome["series"]]
-    axes = image.get("axes") or list(default_axes(array.ndim))
+    axes = image.get("axes") or _assumed(array, given).axes
     named = [axis if isinstance(axis, Mapping) else {"name": axis} for axis in axes]
     if len(named) != array.ndim:
         raise SourceError(f"the OME metadata names {len(named)} axes, the array has {array.ndim}")
