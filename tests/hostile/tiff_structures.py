@@ -18,6 +18,9 @@ from tiff_writer import (
     LENGTH,
     LONG,
     LONG8,
+    PHOTOMETRIC,
+    PLANAR,
+    PREDICTOR,
     SAMPLES,
     SHORT,
     SUB_IFDS,
@@ -92,6 +95,8 @@ def pages():
     tags = listed(page(file, PIXELS))
     file.pages = [tags[::-1]]
     yield Case("tags in reverse order", bytes(file), "either", PIXELS)
+    for code in (COMPRESSION, PREDICTOR, PHOTOMETRIC, PLANAR):
+        yield Case(f"513 values of tag {code}", bytes(made({code: tag(SHORT, *[1] * 513)})))
     file = File()
     tags = page(file, PIXELS)
     file.pages = [listed(tags | {SUB_IFDS: tag(LONG, *[("ifd", 1)] * 20)})]

@@ -180,7 +180,10 @@ def lay_out(file: Any, found: Any, where: str, max_chunk: int) -> Layout:
 
 
 def _check_tags(key: Any, where: str) -> None:
-    """Refuse tags that contradict each other where tifffile would choose one of them."""
+    """Refuse tags that contradict each other where tifffile would choose one of them, and lists in the place of one."""
+    for name in ("compression", "predictor", "photometric", "planarconfig", "sampleformat"):
+        if isinstance(found := getattr(key, name), tuple):
+            raise SourceError(f"expected one value of {name}, found {len(found)}", where=where)
     if 324 in key.tags and not key.is_tiled:
         raise SourceError("the file has TileOffsets, but no TileWidth or TileLength", where=where)
     if key.predictor in _FLOAT_PREDICTORS and (key.dtype is None or key.dtype.kind != "f"):
