@@ -6,7 +6,7 @@ from tests.mutation.mutation import Mutation, broken
 
 PROVENANCE = "execute/test_provenance.py"
 SINK, REWRITTEN = "sinks/test_zarr_sink.py", "sources/test_tiff_rewritten.py"
-ORDER = "execute/test_order_of_a_run.py"
+ORDER, DECLARED = "execute/test_order_of_a_run.py", "sources/test_declared.py"
 JOURNAL, RESUME, CHANGES = "execute/test_journal.py", "execute/test_kill_and_resume.py", "execute/test_changes.py"
 
 INPUT = (
@@ -93,6 +93,41 @@ INPUT = (
         "if key.compression in _FAX and key.bitspersample != 1:",
         "if False:",
         f"{REWRITTEN}::test_what_the_fuzzer_found",
+    ),
+    broken(
+        "a mask of a GeoTIFF goes by unseen",
+        "sources/tiff_guard.py",
+        "return bool(value & 4)",
+        "return False",
+        DECLARED,
+    ),
+    broken(
+        "a mask that is not read is taken for none",
+        "planning/build.py",
+        "if source.masks and said is None:",
+        "if False:",
+        DECLARED,
+    ),
+    broken(
+        "xarray's base64 is read from the highest byte down",
+        "sources/zarr_conventions.py",
+        'struct.unpack("<d", stored)',
+        'struct.unpack(">d", stored)',
+        DECLARED,
+    ),
+    broken(
+        "a colour palette is read with red and blue exchanged",
+        "sources/palette.py",
+        "for column in part.T]",
+        "for column in part.T[::-1]]",
+        DECLARED,
+    ),
+    broken(
+        "the place on the earth stays where it was",
+        "planning/layout.py",
+        "source.georeference.moved(*(0, *image.start)[-2:])",
+        "source.georeference",
+        DECLARED,
     ),
 )
 

@@ -18,7 +18,7 @@ from tileconv.errors import SourceError
 from tileconv.georeference import Georeference
 from tileconv.images import as_text, exact_number, holds
 from tileconv.sources.axes import NAMES
-from tileconv.sources.folders import attributes_of
+from tileconv.sources.folders import attributes_of, is_store
 from tileconv.sources.source import pixel_type, scale_note
 from tileconv.sources.zarr_guard import check_chunk, check_plain, codec_of
 from tileconv.sources.zarr_metadata import Described, Keys
@@ -192,7 +192,7 @@ def _even(row: Any, folder: Path) -> tuple[float, float] | None:
 def _sibling(group: Path, name: str) -> Any:
     """Return the array *name* of a group, or None; metadata of others must not lead out of it."""
     folder = group / name
-    if not name or "/" in name or name.startswith(".") or not steady.is_folder(folder):
+    if not name or "/" in name or name.startswith(".") or not (is_store(group) and steady.is_folder(folder)):
         return None
     with suppress(ValueError, KeyError, TypeError, FileNotFoundError):
         check_plain(folder, str(folder))
