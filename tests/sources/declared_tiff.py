@@ -253,6 +253,8 @@ TIFF = [
     Row("TIFF", "a palette that is the gray ramp", "used: the image as it is", palette(np.stack([RAMP] * 3))),
     Row("TIFF", "a palette whose size is not that of the indices", "refused",
         partial(tiff, tags=[(320, 3, 6, (0, 1, 2, 3, 4, 5))], photometric="palette"), "a palette that is not there"),
+    Row("TIFF", "a palette beside a photometric interpretation that is none", "told: values as stored",
+        partial(tiff, tags=[(320, 3, 768, tuple(COLOURS.ravel()))]), "does not ask for is not applied"),
     Row("TIFF", "a palette and a nodata value", "refused, unless `input.nodata` is `none`",
         partial(tiff, photometric="palette", colormap=COLOURS, tags=[text_tag(42113, "3")]),
         "the nodata value 3 of a palette", ignores_nodata),

@@ -18,6 +18,9 @@ import numpy as np
 RNG = np.random.default_rng(7)
 GRAY = (np.add.outer(np.arange(150) * 3, np.arange(200) * 2) % 251).astype(np.uint8)
 RGB = np.stack([GRAY, GRAY[::-1], 255 - GRAY], axis=-1)
+SMOOTH = np.stack([np.add.outer(np.arange(150), np.arange(200)) // step for step in (2, 3, 4)], axis=-1).astype(
+    np.uint8
+)
 NOISE = RNG.integers(0, 65535, (150, 200), np.uint16)
 WRITERS: dict[str, tuple[str, str, Callable[..., Any]]] = {}
 
@@ -64,8 +67,8 @@ def _(rasterio, path):
 
 @writes("rasterio", "gdal-jpeg.tif", "GeoTIFF of JPEG tiles in YCbCr")
 def _(rasterio, path):
-    with gtiff(rasterio, path, first(RGB), compress="jpeg", photometric="ycbcr", tiled=True) as file:
-        file.write(first(RGB))
+    with gtiff(rasterio, path, first(SMOOTH), compress="jpeg", photometric="ycbcr", tiled=True) as file:
+        file.write(first(SMOOTH))
     return rasterio.open(path).read(), ""
 
 
@@ -88,10 +91,18 @@ def _(rasterio, path):
 @writes("rasterio", "gdal-palette.tif", "GeoTIFF of classes with a colour table")
 def _(rasterio, path):
     with gtiff(rasterio, path, GRAY // 64) as file:
-        file.write(GRAY // 64, 1)
         table = {0: (255, 0, 0, 255), 1: (0, 128, 0, 255), 2: (0, 0, 64, 255), 3: (9, 8, 7, 255)}
         file.write_colormap(1, table)
+        file.write(GRAY // 64, 1)
     return first(np.array([table[i][:3] for i in range(4)], np.uint8)[GRAY // 64]), "the palette is applied"
+
+
+@writes("rasterio", "gdal-late-palette.tif", "GeoTIFF of grays whose colour table came after the pixels")
+def _(rasterio, path):
+    with gtiff(rasterio, path, GRAY // 64) as file:
+        file.write(GRAY // 64, 1)
+        file.write_colormap(1, {0: (255, 0, 0, 255), 1: (0, 128, 0, 255)})
+    return GRAY // 64, "does not ask for is not applied"
 
 
 @writes("rasterio", "gdal-scaled.tif", "GeoTIFF with scale and offset")
@@ -157,9 +168,11 @@ def _(pyvips, path):
     return first(pyvips.Image.new_from_file(str(path)).numpy()), ""
 
 
-@writes("pyvips", "vips-zstd.tif", "strips of 16 bits, zstd, resolution in cm")
+@writes("pyvips", "vips-strips.tif", "strips of 16 bits, deflate, resolution in cm")
 def _(pyvips, path):
-    pyvips.Image.new_from_array(NOISE).tiffsave(str(path), compression="zstd", resunit="cm", xres=20, yres=20)
+    pyvips.Image.new_from_array(NOISE).tiffsave(
+        str(path), compression="deflate", predictor="horizontal", resunit="cm", xres=20, yres=20
+    )
     return NOISE, "that of a print"
 
 
@@ -326,11 +339,12 @@ def main(folder: Path) -> None:
         version = getattr(module, "__version__", "?")
         path = folder / name.format(version.partition(".")[0])
         expected, says = function(module, path)
+        stored = f"{path.relative_to(folder).as_posix().replace('/', '-')}.npy"
         if expected is not None:
-            np.save(folder / f"{path.name}.npy", expected)
+            np.save(folder / stored, expected)
         extra = f" (GDAL {module.__gdal_version__})" if library == "rasterio" else ""
         entry = {"file": path.relative_to(folder).as_posix(), "by": f"{library} {version}{extra}", "what": what}
-        entries.append(entry | {"expected": f"{path.name}.npy" if expected is not None else None, "says": says})
+        entries.append(entry | {"expected": stored if expected is not None else None, "says": says})
     (folder / f"manifest-{Path(sys.prefix).name}.json").write_text(json.dumps(entries))
 
 

@@ -117,6 +117,8 @@ def _photometric(page: Any, kind: str, found: Declared, where: str) -> None:
     if photometric == 3 and kind != "imagej":  # which keeps the colours of a display there
         found.palette = _palette(page, where)
         found.notes += [f"the palette is applied: pixels are {found.palette.words}"] if found.palette else []
+    elif kind != "imagej" and 320 in page.tags:
+        found.notes.append("a palette that the photometric interpretation does not ask for is not applied")
     if photometric in _FILTERED and (photometric != 6 or _ycc(page)):
         found.notes.append(_FILTERED[photometric])
         found.bands = _SAMPLES.get(photometric, ())
