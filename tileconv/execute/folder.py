@@ -28,6 +28,8 @@ from tileconv.sinks.files import refuse_links, sink_errors
 _OURS = ("plan.json", "journal", "done", "repair")
 _PASSING = re.compile(r".*\.partial|(writing|revoked)-[0-9a-f]{32}")
 """Names of what a killed process was writing, and of ``execute.staging``."""
+ANNOUNCED = {"announced": True}
+"""What ``repair`` says of a repair that has not begun yet, and may still be refused."""
 CHECKSUM = "crc32"
 """Key under which ``plan.json``, ``done`` and ``repair`` hold the CRC-32 of all their other keys."""
 
@@ -52,7 +54,7 @@ class RunFolder:
         with sink_errors(self.output):
             output = steady.resolve(self.output)
         if not output.name:
-            raise SourceError("expected the path of an output, found a folder without a name", where=str(self.output))
+            raise SourceError("has no name", where=str(self.output), fix="Give the path of an output.")
         object.__setattr__(self, "output", output)
 
     @property
@@ -95,6 +97,10 @@ class RunFolder:
         """Return whether a file of that name lies in the folder; SinkError if the file system refuses to tell."""
         with sink_errors(self.path, "read"):
             return steady.is_file(self.path / name)
+
+    def announced(self) -> bool:
+        """Return whether a repair was announced, and did not get as far as to begin."""
+        return _checked(self.path / "repair") == ANNOUNCED
 
     def set_repairing(self) -> None:
         """Say that a repair begins; SinkError if the file system refuses."""
@@ -189,6 +195,32 @@ class RunFolder:
     def holder(self) -> dict[str, Any] | None:
         """Return process and host of the run that holds the lock, or held it last."""
         return _json(self.lock)
+
+
+@contextmanager
+def announced(output: Path, *, hold: bool) -> Iterator[None]:
+    """Say before the block that a repair of *output* begins in it, and afterwards that it did not, if it was refused.
+
+    So that it is said at once, and not after a second in which libraries are imported: whoever kills the process
+    meanwhile has an output that the plain command verifies. *hold* is as ``RunFolder.locked`` takes it.
+
+    Raises
+    ------
+    SinkError
+        If another run holds the lock, or the file system refuses.
+    """
+    folder = RunFolder(output)
+    if folder.plan() is None or folder.repairing():  # nothing to repair, or said already
+        yield
+        return
+    with folder.locked(hold=hold):
+        _write(folder.path / "repair", ANNOUNCED)
+    try:
+        yield
+    finally:
+        if folder.announced():
+            with folder.locked(hold=hold):
+                folder.unset_repairing()
 
 
 def _write(file: Path, content: Mapping[str, Any]) -> None:

@@ -56,7 +56,8 @@ def mark_damaged(plan: Plan, source: Source, folder: RunFolder, progress: Progre
     recorded, sink = recorded_plan(folder), sinks_of(plan)[-1]
     check_same(recorded, what(plan, source), plan.spec.output.path)
     history = History.of(folder.journal, tiles_of(folder, recorded))
-    again = folder.repairing() and folder.facts() is None  # of a repair that had found something
+    begun = folder.repairing() and not folder.announced()
+    again = begun and folder.facts() is None  # of a repair that had found something
     folder.set_repairing()
     found = examine(folder, recorded, progress, history, repairing=again, stop=stop)
     earlier = dict(_earlier(plan, recorded, history, stop))
