@@ -1,9 +1,13 @@
 """The command line: exit codes, what goes to stdout and to stderr, JSON, overrides, and no traceback for bad input."""
 
+import collections
 import json
+import re
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -246,7 +250,7 @@ def test_picture(folder, call):
 
 
 BAD = [
-    (("run", "absent.yaml"), 2, "absent.yaml: cannot read the file"),
+    (("run", "absent.yaml"), 2, "there is no such file"),
     (("run", "p.yaml", "-i", "absent.tif"), 1, "absent.tif"),
     (("run", "p.yaml", "-i", "p.yaml"), 1, "p.yaml"),
     (("plan", "p.yaml", "--set", "stages.9.sigma=3"), 2, "stages.9"),
@@ -256,6 +260,13 @@ BAD = [
     (("plan", "p.yaml", "--set", "run.executor=magic"), 2, "run.executor"),
     (("run", "p.yaml", "-o", "a.tif"), 2, "a.tif"),
     (("run", "p.yaml", "-o", "/proc/no/o.zarr"), 1, "cannot write"),
+    (("run", "p.yaml", "-i", "a.tif", "-i", "b.tif"), 2, "--input is given 2 times"),
+    (("run", "p.yaml", "-o", "s3://bucket/o.zarr"), 2, "URLs and object stores"),
+    (("run", "s3://bucket/p.yaml"), 2, "URLs and object stores"),
+    (("status", "s3://bucket/o.zarr"), 2, "URLs and object stores"),
+    (("rerun", "o.zarr", "-o", "gs://bucket/o.zarr"), 2, "URLs and object stores"),
+    (("sample", "synthetic", "-o", "s3://bucket/x.tif", "--size", "64x64"), 2, "URLs and object stores"),
+    (("picture", "a.tif", "-o", r"C:\x.png"), 2, "write /mnt/c/x.png"),
     (("run",), 2, "Missing argument"),
     (("run", "p.yaml", "--fast"), 2, "No such option"),
     (("nonsense",), 2, "No such command"),
@@ -281,6 +292,51 @@ def test_bad_input_ends_in_a_message(folder, call, words, expected, message):
     assert message in err
     assert code == expected
     assert {path.name for path in folder.iterdir()} == before
+
+
+def test_exit_codes_are_those_of_the_documentation(folder, call):
+    """Every code that docs/spec.md names is met here, and no other."""
+    seen = collections.defaultdict(set)
+
+    def do(*words):
+        seen[words[0]].add(call(*words)[0])
+
+    rows = (Path(__file__).parents[1] / "docs" / "spec.md").read_text("utf-8").splitlines()
+    do("check", "p.yaml", "--set", "stages.0.sigma=0")
+    do("check", "p.yaml", "-i", "absent.tif")
+    do("plan", "p.yaml")
+    do("plan", "p.yaml", "-i", "absent.tif")
+    do("plan", "p.yaml", "--set", "run.memory=10MiB")
+    do("status", "o.zarr")
+    do("verify", "o.zarr")
+    do("run", "p.yaml", "-i", "absent.tif")
+    do("run", "p.yaml")
+    do("run", "p.yaml", "--set", "stages.0.sigma=2")
+    tifffile.imwrite("b.tif", strategies.pixels((70, 90), "uint8", 0), tile=(16, 16), compression="zlib")
+    for command in ("status", "verify", "rerun"):
+        do(command, "o.zarr")
+    do("rerun", "absent.zarr")
+    do("rerun", "o.zarr", "-i", "b.tif")
+    do("picture", "o.zarr", "-o", "a.png")
+    do("picture", "absent.tif", "-o", "a.png")
+    with tifffile.TiffFile("b.tif") as file:
+        offset = file.pages[0].dataoffsets[3]
+    damaged = bytearray(Path("b.tif").read_bytes())
+    damaged[offset : offset + 8] = bytes(8)
+    Path("b.tif").write_bytes(damaged)
+    small = ("--set", "run.tile=16", "--set", "output.chunks=16")
+    do("run", "p.yaml", "-i", "b.tif", "-o", "b.zarr", "--keep-going", *small)
+    do("status", "b.zarr")
+    chunk = folder / "o.zarr" / "0" / "c" / "0" / "0"
+    chunk.write_bytes(chunk.read_bytes()[::-1])
+    do("verify", "o.zarr")
+    shutil.rmtree("o.zarr")
+    shutil.copytree("o.rerun.ome.zarr", "o.zarr")
+    shutil.copy(folder / "o.zarr" / "0" / "zarr.json", folder / "o.zarr" / "zarr.json")
+    do("status", "o.zarr")
+    for command, codes in seen.items():
+        row = next(row for row in rows if row.startswith(f"| `tileconv {command} "))
+        assert codes | {0} == {0, *map(int, re.findall(r"\b\d\b", row.split("|")[3]))}, command
 
 
 def test_the_module_is_a_command(folder):

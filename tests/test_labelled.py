@@ -95,6 +95,10 @@ def test_a_misspelt_word_is_refused_as_for_other_arrays():
     for image in (IMAGE, xr.DataArray(IMAGE, dims=("y", "x"))):
         with pytest.raises(TypeError, match="unexpected keyword argument 'sigam'; did you mean 'sigma'"):
             tileconv.gaussian(image, sigam=2)
+        with pytest.raises(TypeError, match="'mode'; write border for 'mode'"):
+            tileconv.gaussian(image, 2, mode="reflect")
+        with pytest.raises(TypeError, match="write extent for 'mode'"):
+            tileconv.convolve(image, [[1, 2]], mode="same")
         with pytest.raises(TypeError, match=r"disk\(\) missing a required argument: 'radius'"):
             tileconv.disk(image)
 

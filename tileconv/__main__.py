@@ -38,7 +38,7 @@ def _refuse_few_addresses() -> None:
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if limit != resource.RLIM_INFINITY and limit < LEAST_MIB * 2**20:
         found = f"the address space is limited to {limit >> 20} MiB (ulimit -v), and tileconv needs {LEAST_MIB} MiB"
-        sys.stderr.write(f"error: {found} or more. Raise that limit; run.memory bounds the memory that a run takes.\n")
+        sys.stderr.write(f"error: {found} or more. Raise that limit.\n")
         raise SystemExit(2)
 
 

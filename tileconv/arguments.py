@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from numbers import Real
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -18,6 +19,23 @@ from tileconv.errors import PlanError, TileError
 from tileconv.graph.cast import exactly
 from tileconv.images import exact_number
 from tileconv.planning.model import Missing
+from tileconv.spec.check import FOREIGN
+from tileconv.spec.reader import did_you_mean
+
+
+def other_words(words: Mapping[str, Any], known: Collection[str]) -> str:
+    """Return what to write for those of the keywords *words* that are none of *known*, as other libraries have them.
+
+    Examples
+    --------
+    >>> other_words({"mode": "same"}, ["extent", "border"]), other_words({"sigam": 2}, ["sigma"])
+    ("; write extent for 'mode'", "; did you mean 'sigma'?")
+    """
+    found = []
+    for word in sorted(set(words) - set(known)):
+        ours = FOREIGN["stage"].get(f"{word}: {words[word]}", FOREIGN["stage"].get(word, "")).partition(":")[0]
+        found.append(f"write {ours} for {word!r}" if ours in known else did_you_mean(word, known))
+    return "".join(f"; {hint}" for hint in found if hint)
 
 
 def as_array(image: Any, missing: Missing | None) -> NDArray[Any]:
@@ -28,6 +46,9 @@ def as_array(image: Any, missing: Missing | None) -> NDArray[Any]:
     PlanError
         If it is no rectangle of numbers, or has masked pixels and there is no rule for missing ones.
     """
+    if isinstance(image, str | Path):
+        fix = "Read it into an array first, or run a pipeline over the file with tileconv.run."
+        raise PlanError(f"expected an array, found the text or path {str(image)!r}", fix=fix)
     try:
         array: Any = np.asanyarray(image)
     except (TypeError, ValueError) as error:

@@ -21,6 +21,7 @@ from tileconv.arguments import (
     kernel_axes,
     missing_rule,
     operator_axes,
+    other_words,
     tile_sizes,
     type_name,
 )
@@ -42,7 +43,6 @@ from tileconv.planning.stages import SPACE
 from tileconv.sources.memory import MemorySource
 from tileconv.spec import StageSpec
 from tileconv.spec.model import Dtype, Engine, Extent, Precision
-from tileconv.spec.reader import did_you_mean
 
 Array = NDArray[Any]
 if TYPE_CHECKING:  # dask.array takes half a second to import, which arrays in memory do without
@@ -196,6 +196,9 @@ def convolve(image: Image, kernel: ArrayLike | Kernel, *, flip: bool = True, **o
            [3, 4, 0],
            [0, 0, 0]])
     """
+    known = inspect.signature(apply).parameters
+    if hint := other_words(options, known):
+        raise TypeError(f"convolve() got an unexpected keyword argument{hint}")
     return apply(image, Linear(kernel if isinstance(kernel, Kernel) else Kernel.of(kernel, flip=flip)), **options)
 
 
@@ -223,8 +226,7 @@ def _operator(make: Callable[..., Kernel | Operation]) -> Callable[..., Any]:
         try:
             given = signature.bind(*args, **words).arguments
         except TypeError as error:
-            unknown = [did_you_mean(word, signature.parameters) for word in words if word not in signature.parameters]
-            raise TypeError("; ".join([f"{make.__name__}() {error}", *filter(None, unknown)])) from None
+            raise TypeError(f"{make.__name__}() {error}{other_words(words, signature.parameters)}") from None
         image = given.pop("image")
         chosen = {option.name: given.pop(option.name) for option in options if option.name in given}
         if not (_is_lazy(image) or isinstance(image, np.ndarray)):

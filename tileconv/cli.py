@@ -6,19 +6,22 @@ import gc
 import json
 import os
 import sys
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
 
 from tileconv.errors import Interrupted, PlanError, SpecError, TileconvError
+from tileconv.options import Compression, Input, Json, Output, Overwrite, Pipeline, Set, argument, only, option
 from tileconv.signals import cleaning
 from tileconv.streams import lost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from rich.console import RenderableType
 
@@ -37,17 +40,6 @@ app = typer.Typer(
 RARELY = 100_000
 """New objects between two searches for garbage: imports make many, and none of it (measured: docs/performance.md)."""
 SAMPLE_TILE_PX = 256 * 256
-
-Compression = Literal["deflate", "lzw", "zstd"]
-
-Spec = Annotated[Path, typer.Argument(metavar="PIPELINE", help="The pipeline file (YAML).")]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override, as stages.0.sigma=3.")]
-Input = Annotated[str | None, typer.Option("--input", "-i", help="Replaces input.path.")]
-Output = Annotated[
-    str | None, typer.Option("--output", "-o", help="Replaces output.path; {stem} and {parent} of the input.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that tileconv made.")]
 
 
 def _command(function: Command) -> Command:
@@ -86,7 +78,7 @@ def _of_all(
 
 @_command
 def run(
-    spec: Spec,
+    spec: Pipeline,
     set_: Set = None,
     input_: Input = None,
     output: Output = None,
@@ -104,19 +96,18 @@ def run(
     if repair and overwrite:
         _refuse("give --repair or --overwrite, not both")
     loaded = _load(spec, set_, input_, output)
-    from tileconv import api
+    with _announced(loaded) if repair else nullcontext():
+        from tileconv import api  # with all libraries
 
-    work = partial(api.run, loaded, overwrite=overwrite, keep_going=keep_going, repair=repair)
-    _report(work, as_json=as_json, repair=repair)
+        work = partial(api.run, loaded, overwrite=overwrite, keep_going=keep_going, repair=repair)
+        _report(work, as_json=as_json, repair=repair)
 
 
 @_command
 def rerun(
-    made: Annotated[Path, typer.Argument(metavar="OUT", help="A finished output; its run folder is not needed.")],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where; by default OUT.rerun.ome.zarr beside it.")
-    ] = None,
-    input_: Annotated[Path | None, typer.Option("--input", "-i", help="Where the input lies now.")] = None,
+    made: Annotated[Path, argument(metavar="OUT", help="A finished output; its run folder is not needed.")],
+    output: Annotated[Path | None, option("--output", "-o", help="By default OUT.rerun.ome.zarr beside it.")] = None,
+    input_: Annotated[Path | None, option("--input", "-i", help="Where the input lies now.")] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -127,6 +118,12 @@ def rerun(
         sys.stderr.write(f"note: {text}\n")
 
     _report(partial(api.rerun, made, output, input_path=input_, overwrite=overwrite, note=note), as_json=as_json)
+
+
+def _announced(loaded: PipelineSpec) -> AbstractContextManager[None]:
+    from tileconv.execute.folder import announced
+
+    return announced(Path(loaded.output.path), hold=loaded.run.lock == "auto")
 
 
 def _report(work: Callable[..., Report], *, as_json: bool, repair: bool = False) -> None:
@@ -149,7 +146,7 @@ def _report(work: Callable[..., Report], *, as_json: bool, repair: bool = False)
 
 @_command
 def verify(
-    output: Annotated[Path, typer.Argument(help="The output of a run, beside its run folder.")],
+    output: Annotated[Path, argument(help="The output of a run, beside its run folder.")],
     recompute: Annotated[
         str, typer.Option(metavar="SHARE", help="Also make a sample again and compare: 1%, or a number of boxes.")
     ] = "",
@@ -167,7 +164,7 @@ def verify(
 
 
 @_command
-def status(output: Annotated[Path, typer.Argument(help="The output of a run.")], as_json: Json = False) -> None:
+def status(output: Annotated[Path, argument(help="The output of a run.")], as_json: Json = False) -> None:
     """Tell how far a run is: exit code 0 when its output is complete, 3 when it is not."""
     from tileconv.execute.status import status as status_of
     from tileconv.report.terminal import status_lines
@@ -181,7 +178,7 @@ def status(output: Annotated[Path, typer.Argument(help="The output of a run.")],
 
 
 @_command
-def check(spec: Spec, set_: Set = None, input_: Input = None, output: Output = None) -> None:
+def check(spec: Pipeline, set_: Set = None, input_: Input = None, output: Output = None) -> None:
     """Check a pipeline file, print every problem at once, and look at its input and where its output will lie."""
     loaded = _load(spec, set_, input_, output)
     print_(f"{spec}: fine, {len(loaded.stages)} stage{'s' * (len(loaded.stages) != 1)}")
@@ -192,7 +189,7 @@ def check(spec: Spec, set_: Set = None, input_: Input = None, output: Output = N
 
 
 @_command
-def plan(spec: Spec, set_: Set = None, input_: Input = None, output: Output = None, as_json: Json = False) -> None:
+def plan(spec: Pipeline, set_: Set = None, input_: Input = None, output: Output = None, as_json: Json = False) -> None:
     """Print what a run would do, what it would need, and why."""
     from tileconv import api
     from tileconv.report.explain import explain
@@ -235,8 +232,8 @@ def sample(
         str | None,
         typer.Argument(help="A photograph, such as hubble, or synthetic; none lists them.", autocompletion=_samples),
     ] = None,
-    path: Annotated[Path | None, typer.Argument(help="The file to write: .tif or .zarr.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The same, as an option.")] = None,
+    path: Annotated[Path | None, argument(help="The file to write: .tif or .zarr.")] = None,
+    output: Annotated[Path | None, option("--output", "-o", help="The same, as an option.")] = None,
     shape: Annotated[str | None, typer.Option(help="Pixels of a synthetic image: HEIGHT,WIDTH.")] = None,
     size: Annotated[str | None, typer.Option(help="The same as WIDTHxHEIGHT.")] = None,
     dtype: Annotated[str | None, typer.Option(help="Pixel type of a synthetic image.")] = None,
@@ -282,7 +279,7 @@ def sample(
 @_command
 def calibrate(
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to keep them; by default for this user.")
+        Path | None, option("--output", "-o", help="Where to keep them; by default for this user.")
     ] = None,
 ) -> None:
     """Measure this machine's engines, so that plans choose by its own costs."""
@@ -303,8 +300,8 @@ def calibrate(
 
 @_command
 def picture(
-    image: Annotated[str, typer.Argument(help="An image: a result, or anything that tileconv reads.")],
-    png: Annotated[Path, typer.Option("--output", "-o", help="The PNG to write.")],
+    image: Annotated[Path, argument(help="An image: a result, or anything that tileconv reads.")],
+    png: Annotated[Path, option("--output", "-o", help="The PNG to write.")],
     max_px: Annotated[int, typer.Option(min=1, help="Longest side, in pixels.")] = 1024,
 ) -> None:
     """Write a small PNG of an image of any size."""
@@ -318,9 +315,10 @@ def picture(
     print_(str(png))
 
 
-def _load(spec: Path, overrides: list[str] | None, input_: str | None, output: str | None) -> PipelineSpec:
+def _load(spec: Path, overrides: list[str] | None, inputs: list[str] | None, outputs: list[str] | None) -> PipelineSpec:
     from tileconv.spec import load_spec
 
+    input_, output = only(inputs, "--input"), only(outputs, "--output")
     return load_spec(spec, overrides or (), input_path=input_, output_path=output)
 
 
@@ -389,7 +387,7 @@ def main() -> None:
             raise
         _fail(
             "error: the system gives no more memory, threads or processes. Raise the limit (ulimit -a), or lower "
-            "run.workers and run.memory; the same command goes on."
+            "run.workers; then give the same command again."
         )
     except SystemExit as end:
         if (why := lost()) and not end.code:

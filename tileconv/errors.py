@@ -10,7 +10,7 @@ TileconvError
 ├── TileError        one tile failed while it ran; carries its box
 ├── ClusterError     the Dask cluster cannot be reached, or lost the work
 ├── SinkError        the output cannot be written, or already exists
-└── UnfinishedError  some tiles failed, the others are done; the same command goes on
+└── UnfinishedError  some tiles failed, the others are done and kept
 
 Each error keeps its parts as attributes, makes its text from them in one place and survives a pickle round trip, so
 that it crosses from a worker to the client unchanged.
@@ -106,13 +106,13 @@ class SinkError(TileconvError):
 
 
 class UnfinishedError(TileconvError):
-    """Some tiles failed and the others are done; the same command goes on with those that are left."""
+    """Some tiles failed and the others are done; the same command makes those that are left."""
 
     exit_code = 3
 
 
 class Interrupted(KeyboardInterrupt):
-    """The user stopped a run; the text says how far it came, and that the same command goes on."""
+    """The user stopped a run; the text says how far it came, and what makes the rest."""
 
     exit_code: ClassVar[int] = INTERRUPTED
 

@@ -1,4 +1,4 @@
-"""Input and output that fails and comes back: the same operation again after a short wait, and for what errors."""
+"""Errors of the system: which may pass, so that the same operation is tried again, and what to do about the others."""
 
 from __future__ import annotations
 
@@ -22,6 +22,37 @@ TRANSIENT = frozenset(getattr(errno, name) for name in (*_TRANSIENT, *_NETWORK) 
 """What may pass by itself. A full disk, a lack of rights or a missing file does not."""
 HOPELESS = frozenset(getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS") if hasattr(errno, name))
 """What every further tile would meet too."""
+
+_MAY_NOT = "Change the permissions of the file or of the folders above it"
+_ADVICE = {
+    errno.ENOENT: "See which part of the path is not there",
+    errno.EACCES: _MAY_NOT,
+    errno.EPERM: _MAY_NOT,
+    errno.ENOTDIR: "Correct the path, a part of which is a file",
+    errno.EISDIR: "Move away the folder that lies there",
+    errno.ELOOP: "Remove a link of the circle",
+    errno.ENAMETOOLONG: "Shorten the path",
+    errno.EROFS: "Mount the file system for writing",
+    errno.ENOSPC: "Free some disk space",
+    errno.EDQUOT: "Free some of your quota on this disk",
+}
+_LIMITS = {
+    errno.EMFILE: "Raise the limit of open files (ulimit -n), or lower run.workers.",
+    errno.ENOMEM: "Raise the limits (ulimit -a), or lower run.workers.",
+}
+
+
+def advice(number: int, place: str) -> str:
+    """Return what to do after the system's error *number*; *place* is what may be chosen anew, as ``output path``.
+
+    Examples
+    --------
+    >>> advice(errno.EACCES, "input")
+    'Change the permissions of the file or of the folders above it, or choose another input.'
+    """
+    if number in TRANSIENT:
+        return "It may pass: give the same command again when the disk or the network answers."
+    return _LIMITS.get(number) or f"{_ADVICE.get(number, 'See what lies there')}, or choose another {place}."
 
 
 def retrying(operation: Callable[[], Made]) -> Made:

@@ -99,7 +99,7 @@ def test_another_input_is_refused(folder):
     with pytest.raises(ResumeError, match=rf"input\.(size|digest|blocks) was .*; {changed_at}"):
         tileconv.run(folder / "p.yaml")
     shutil.copy(folder / "a.tif", folder / "b.tif")
-    with pytest.raises(ResumeError, match=r"input\.path was .*a\.tif .* and is .*b\.tif, because an output is gone on"):
+    with pytest.raises(ResumeError, match=r"input\.path was .*a\.tif .* and is .*b\.tif, because an output is resumed"):
         tileconv.run(changed(folder, put("input", "path", "b.tif")))
 
 

@@ -124,7 +124,7 @@ def test_a_tile_that_ends_its_workers_is_named_and_the_others_are_made(tmp_path)
     options = {"n_workers": 2, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
     with dask.config.set({"distributed.scheduler.allowed-failures": 1}), LocalCluster(**options) as local:
         plan, source = planned(tmp_path, run={"executor": local.scheduler_address})
-        with pytest.raises(UnfinishedError, match=r"1 tiles failed: .*a\.tif, tile y=0:16 x=0:16: ended 2 workers"):
+        with pytest.raises(UnfinishedError, match=r"1 tile failed: .*a\.tif, tile y=0:16 x=0:16: ended 2 workers"):
             run_plan(plan, Deadly(source, (0, 0), deaths), keep_going=True)
         assert done(tmp_path) == 109
         assert list(history(tmp_path).failed()) == [(0, 0)]

@@ -73,7 +73,7 @@ def test_a_signal_lets_tiles_in_flight_finish(clean):
     number = signal.SIGINT if stages is ONE else signal.SIGTERM
     code, out, err = signalled(folder, number, 5)
     assert (code, out) == (130, ""), err
-    assert err == f"interrupted: {done(folder)} of {tiles} tiles are done; the same command goes on\n"
+    assert err == f"interrupted: {done(folder)} of {tiles} tiles are done; the same command makes the others\n"
     stored = sum(p.name.isdigit() for p in folder.rglob("c/*/*"))
     assert stored == done(folder)  # what was written is in the journal
     assert not litter(folder / "o.zarr")

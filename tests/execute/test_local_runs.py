@@ -163,7 +163,7 @@ def test_interrupted_in_the_middle(tmp_path):
         out, err = process.communicate()
     assert process.returncode == 130, err
     assert out == ""
-    assert re.fullmatch(r"interrupted: \d+ of 8,192 tiles are done; the same command goes on\n", err)
+    assert re.fullmatch(r"interrupted: \d+ of 8,192 tiles are done; the same command makes the others\n", err)
     assert not complete(tmp_path / "o.zarr")
 
 

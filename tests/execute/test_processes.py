@@ -92,7 +92,7 @@ def test_a_script_without_a_main_guard(tmp_path, given):
 def test_a_tile_that_ends_its_processes_is_named_and_the_others_are_made(tmp_path):
     plan, source = planned(tmp_path)
     deaths = tmp_path / "deaths"
-    message = r"1 tiles failed: .*a\.tif, tile y=0:16 x=0:16: ended 2 processes, because it was ended by SIGKILL"
+    message = r"1 tile failed: .*a\.tif, tile y=0:16 x=0:16: ended 2 processes, because it was ended by SIGKILL"
     with pytest.raises(UnfinishedError, match=message):
         run_plan(plan, Deadly(source, (0, 0), deaths), keep_going=True)
     assert done(tmp_path) == 109
@@ -105,7 +105,7 @@ def test_by_rows_a_process_that_ends_ends_the_run(tmp_path):
     plan, source = planned(tmp_path, halo_method="overlap")
     with pytest.raises(ClusterError, match=r"a process of the run ended, because it was ended by SIGKILL") as caught:
         run_plan(plan, Deadly(source, (100, 100), tmp_path / "deaths"))
-    assert caught.value.__notes__ == [f"{done(tmp_path)} of 110 tiles are done; the same command goes on"]
+    assert caught.value.__notes__ == [f"{done(tmp_path)} of 110 tiles are done; the same command makes the others"]
 
 
 def test_processes_that_cannot_begin(tmp_path, monkeypatch):
@@ -163,7 +163,10 @@ def test_interrupted_and_gone_on_with(tmp_path):
     write_spec(tmp_path, ONE, run=PROCESSES)
     code, out, err = signalled(tmp_path, signal.SIGINT, 5)
     assert (code, out) == (130, ""), err
-    assert err.splitlines()[-1] == f"interrupted: {done(tmp_path)} of 110 tiles are done; the same command goes on"
+    assert (
+        err.splitlines()[-1]
+        == f"interrupted: {done(tmp_path)} of 110 tiles are done; the same command makes the others"
+    )
     kept = done(tmp_path)
     assert sum(p.name.isdigit() for p in tmp_path.rglob("c/*/*")) == kept < 110
     code, out, _ = finish(tmp_path)

@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -201,7 +203,7 @@ def test_stopped_while_it_verifies(stopped_in_the_second_pass, monkeypatch, caps
     out, err = capsys.readouterr()
     assert (out, err) == (
         "",
-        "interrupted while the output was verified: it counts as unfinished until the command has gone on\n",
+        "interrupted while the output was verified: it counts as unfinished until the same command has ended\n",
     )
     assert len(calls) <= (usable_processors() if share == "output" else 110)
     begun = folder / "o.zarr.tileconv" / "repair"
@@ -211,11 +213,50 @@ def test_stopped_while_it_verifies(stopped_in_the_second_pass, monkeypatch, caps
     begun.write_bytes(kept)
     assert (status(folder / "o.zarr").exit_code, status(folder / "o.zarr").repairing) == (3, True)
     problems = [damage.problem for damage in tileconv.verify(folder / "o.zarr").damages]
-    assert problems[0] == "a repair was begun and is not done; the command of the run goes on"
+    assert problems[0] == "a repair was begun and is not finished; the command of the run finishes it"
     code, out, err = finish(folder)
     assert code == 0, err
     assert "found: " in out
     assert digest(folder / "o.zarr") == expected
+
+
+KILLED_AT_IMPORTS = """
+import os, sys
+
+class Killed:
+    def find_spec(name, path=None, target=None):
+        if name == "tileconv.api":
+            assert "numba" not in sys.modules
+            os._exit(9)
+
+sys.meta_path.insert(0, Killed)
+sys.argv = ["tileconv", "run", "p.yaml", "--repair"]
+from tileconv import cli
+cli.main()
+"""
+
+
+def test_killed_before_its_libraries_are_there(made):
+    """The plain command verifies all the same."""
+    expected = digest(made / "o.zarr")
+    (made / "o.zarr" / "0" / "c" / "4" / "5").write_bytes(b"x")
+    assert subprocess.run([sys.executable, "-c", KILLED_AT_IMPORTS], cwd=made, check=False).returncode == 9
+    assert (status(made / "o.zarr").exit_code, status(made / "o.zarr").repairing) == (3, True)
+    assert tileconv.run(made / "p.yaml").damages
+    assert digest(made / "o.zarr") == expected
+    assert not status(made / "o.zarr").repairing
+
+
+@pytest.mark.parametrize("words", [("--set", "stages.0.component=y"), ("-i", "absent.tif"), ("-o", "other.zarr")])
+def test_one_that_is_refused_leaves_no_trace(made, words):
+    before = digest(made / "o.zarr.tileconv")
+    code, _, err = finish(made, "--repair", *words)
+    assert code in (1, 2), err
+    lock = made / "o.zarr.tileconv" / "lock"
+    lock.write_text(json.dumps(json.loads(lock.read_text()) | {"pid": os.getpid()}))
+    assert status(made / "o.zarr").state == "complete"
+    assert digest(made / "o.zarr.tileconv") == before
+    assert not (made / "other.zarr.tileconv").exists()
 
 
 def test_stopped_while_it_verifies_what_is_whole(made, monkeypatch):

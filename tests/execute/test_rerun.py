@@ -11,7 +11,7 @@ from execute.resume_help import ONE, TWO, digest, write_spec
 from properties.runs_help import stored
 
 import tileconv
-from tileconv.errors import ResumeError, SinkError, SourceError, SpecError
+from tileconv.errors import PlanError, ResumeError, SinkError, SourceError, SpecError
 from tileconv.execute.provenance import MOST_WEIGHTS
 
 OWN = [{"op": "convolve", "kernel": "k.npy", "normalize": True}, {"op": "correlate", "kernel": "k.npy", "id": "slide"}]
@@ -132,8 +132,15 @@ def test_outputs_that_say_nothing(tmp_path, text):
     (tmp_path / "o.zarr").mkdir()
     if text is not None:
         (tmp_path / "o.zarr" / "zarr.json").write_text(text)
-    with pytest.raises(SourceError):
+    with pytest.raises(SourceError) as caught:
         tileconv.rerun(tmp_path / "o.zarr")
+    assert caught.value.fix
+
+
+def test_paths_of_no_file_here(tmp_path):
+    for words in ((tmp_path, "s3://bucket/o.zarr"), ("s3://bucket/o.zarr",), (r"C:\o.zarr",)):
+        with pytest.raises(PlanError, match="expected a path of this machine, found"):
+            tileconv.rerun(*words)
 
 
 def test_an_output_that_is_not_finished(tmp_path):

@@ -85,7 +85,7 @@ def worker_stopped_for_a_minute(this):
 
 
 def interrupted_beside_a_stopped_worker(this):
-    """Ctrl-C: the run ends, and the same command goes on."""
+    """Ctrl-C: the run ends, and the same command makes the others."""
     with this.begun() as process:
         this.cluster.workers[0].send_signal(signal.SIGSTOP)
         process.send_signal(signal.SIGINT)
@@ -94,7 +94,7 @@ def interrupted_beside_a_stopped_worker(this):
 
 
 def scheduler_killed(this):
-    """The command ends with an error; on another cluster the same command goes on."""
+    """The command ends with an error; on another cluster the same command makes the others."""
     with this.begun():
         this.cluster.scheduler.kill()
     this.cluster.stop()

@@ -97,7 +97,7 @@ def test_a_small_disk_of_the_system(tmp_path):
     said = {p.name: p.read_text().strip() for p in tmp_path.glob("*.*") if p.suffix in {".txt", ".code"}}
     assert said["full.code"] == "1", said
     assert "No space left on device" in said["full.txt"]
-    assert "the same command goes on" in said["full.txt"]
+    assert "the same command makes the others" in said["full.txt"]
     assert said["status.code"] == "3"
     assert (said["again.code"], said["verify.code"]) == ("0", "0"), said
     assert sorted(said["left.txt"].split()) == ["o.zarr", "o.zarr.tileconv"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -18,6 +19,10 @@ TRIAL = Path(__file__).with_name("hostile_trial.py")
 TIMEOUT_S = 240
 """For a whole batch; generous, because the machine may be busy. A file that hangs is what it is there for."""
 GROWTH_LIMIT = 300 * 2**20
+JARGON = re.compile(
+    r"\b[A-Z]\w*(Error|Exception|Warning)\b|<[A-Za-z_.]+[ :]|\w\(\)|0 to -1|None|attack| object (at|has)|\b__"
+)
+"""Words of Python and of libraries, which tell a user nothing."""
 PIXELS = noise((40, 48), "u2", seed=9)
 """What Zarr images of the trials hold before they are broken."""
 
@@ -61,6 +66,10 @@ def verdict(trial, report):
             return f"is refused: {report['error']}"
         if len(report["error"]) > 2000 or not report["error"].strip():
             return f"has a message of {len(report['error'])} characters"
+        if found := JARGON.search(report["error"]):
+            return f"speaks of {found[0]!r}: {report['error']}"
+        if not report["fix"]:
+            return f"has no next step: {report['error']}"
         return "" if trial.says in report["error"] else f"does not say {trial.says!r}: {report['error']}"
     if trial.must == "refuse":
         return "is read"

@@ -93,7 +93,7 @@ def attempt(case):
             try:
                 made |= job(case["path"], case.get("options", {})) | {"error": None}
             except TileconvError as error:
-                made["error"] = f"{type(error).__name__}: {error}"
+                made |= {"error": str(error), "fix": error.fix}
             except BaseException:
                 made["leaks"].append(traceback.format_exc()[-1500:])
     resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))

@@ -82,7 +82,11 @@ def test_a_verdict_can_be_guilty(tmp_path):
     assert "not in it" in verdict(trial, good | {"read": digest(truth * 0)})
     assert "not in it" in verdict(trial, good | {"read": "in part"})
     assert "is read" in verdict(Trial("a", trial.path, "refuse", truth), good)
-    refused = {"error": "SourceError: no", "leaks": [], "growth": 0}
+    refused = {"error": "no", "fix": "Do.", "leaks": [], "growth": 0}
+    assert verdict(Trial("a", trial.path), refused) == ""
+    assert "no next step" in verdict(Trial("a", trial.path), refused | {"fix": ""})
+    for text in ("ValueError: no", "<COMPRESSION.NONE: 1>", "zip() argument", "from 0 to -1", "found None"):
+        assert "speaks of" in verdict(Trial("a", trial.path), refused | {"error": text})
     assert "is refused" in verdict(Trial("a", trial.path, "read", truth), refused)
 
 

@@ -354,6 +354,27 @@ JOURNALS = (
         "execute/test_repair.py::test_stopped_while_it_verifies_what_is_whole",
     ),
     broken(
+        "a repair says that it begins when its libraries are there",
+        "cli.py",
+        "    with _announced(loaded) if repair else nullcontext():\n",
+        "    with nullcontext():\n",
+        "execute/test_repair.py::test_killed_before_its_libraries_are_there",
+    ),
+    broken(
+        "a repair that was refused leaves an output that counts as unfinished",
+        "execute/folder.py",
+        "        if folder.announced():\n",
+        "        if False:\n",
+        "execute/test_repair.py::test_one_that_is_refused_leaves_no_trace",
+    ),
+    broken(
+        "a URL is a folder whose name ends in a colon",
+        "spec/paths.py",
+        "            raise ValueError(hint)\n",
+        "            continue\n",
+        "spec/test_override.py::test_paths_of_no_file_here_are_refused_wherever_they_come_from",
+    ),
+    broken(
         "a worker of an older run replaces a chunk",
         "execute/run.py",
         "        revoke(folder)\n",

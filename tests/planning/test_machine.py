@@ -96,7 +96,7 @@ def test_the_limit_that_was_taken_is_named(monkeypatch):
     monkeypatch.setattr(machine, "_own_quotas", tuple)
     assert processors().count == len(os.sched_getaffinity(0))
     monkeypatch.setattr(machine, "free_memory", lambda *_: [Allowance(100, "a"), Allowance(50, "b")])
-    assert available() == Allowance(40, "a share of b")
+    assert available() == Allowance(40, "80% of b")
 
 
 def test_a_limit_of_the_address_space_counts():
@@ -104,7 +104,7 @@ def test_a_limit_of_the_address_space_counts():
     code = "from tileconv.planning.machine import *; print(available().why, at_most(2**31, 'run.memory', 2).why)"
     command = f'ulimit -v 1000000; "{sys.executable}" -c "{code}"'
     said = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True).stdout
-    assert said.count("the address space that ulimit leaves") == 2
+    assert said.count("what ulimit -v leaves") == 2
 
 
 def test_too_few_addresses_are_refused_before_anything_is_loaded(tmp_path):

@@ -66,7 +66,7 @@ def test_what_cannot_fit_at_all_is_refused_before_anything_is_written(large, tmp
     spec = pipeline(CHAIN, input_={"path": large}, output={"path": str(tmp_path / "o.zarr")}, run={"memory": "100MiB"})
     with pytest.raises(PlanError, match="may take 100 MiB") as caught:
         tileconv.run(spec)
-    assert "Allow more memory" in caught.value.fix
+    assert "Raise run.memory" in caught.value.fix
     assert not (tmp_path / "o.zarr").exists()
 
 

@@ -53,9 +53,9 @@ def test_free_bytes_of_a_folder_that_does_not_exist_yet(tmp_path):
     ("number", "advice"),
     [
         (errno.ENOSPC, "Free some disk space"),
-        (errno.EACCES, "Check the permissions"),
-        (errno.EROFS, "read-only"),
-        (errno.EIO, "Check the output path and the disk"),
+        (errno.EACCES, "Change the permissions"),
+        (errno.EROFS, "Mount the file system for writing"),
+        (errno.EIO, "It may pass: give the same command again"),
     ],
 )
 def test_errors_of_the_file_system_name_the_path_and_what_to_do(tmp_path, number, advice):

@@ -137,11 +137,13 @@ def test_picture_over_the_limit_is_refused_before_decoding(tmp_path):
     with pytest.raises(SourceError, match=r"40 x 30 px, the limit is 1199"):
         PictureSource(path, pixel_limit=1199)
     data = bytearray(path.read_bytes())
-    for side, message in ((4_000, "the picture has 4000 x 4000 px"), (60_000, "opening as a picture failed: Decompr")):
+    for side in (4_000, 60_000):
         data[16:24] = struct.pack(">II", side, side)
         data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
         path.write_bytes(data)
-        with pytest.raises(SourceError, match=rf"a\.png: {message}"):
+        with pytest.raises(
+            SourceError, match=rf"a\.png: its header declares {side} x {side} px, and a file of \d+ bytes"
+        ):
             first_pixel(path)
 
 

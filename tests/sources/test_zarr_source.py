@@ -253,7 +253,7 @@ def test_unfinished_results_of_ours_are_refused_wherever_they_are_opened(tmp_pat
     sink.create()
     sink.write(sink.info.box, np.ones((20, 30), np.uint8))
     for path in {sink.path, sink.array_path}:
-        with pytest.raises(SourceError, match=r"did not finish.*goes on where it was"):
+        with pytest.raises(SourceError, match=r"did not finish.*makes the rest"):
             open_source(path)
     sink.finish({})
     for path in {sink.path, sink.array_path}:

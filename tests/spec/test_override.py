@@ -88,11 +88,20 @@ def test_paths_of_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (spec.input.path, spec.output.path) == (str(tmp_path / "x.tif"), str(tmp_path / "x.zarr"))
     assert read(output_path="{parent}/{stem}.zarr").output.path == "/data/raw/cells.zarr"
     assert read(text=TEXT.replace("b.zarr", '"{stem}.zarr"')).output.path == "/data/cells.zarr"
-    assert (
-        read(input_path="s3://bucket/k/y.zarr", output_path="{parent}/{stem}-blur.zarr").output.path
-        == "s3://bucket/k/y-blur.zarr"
-    )
+    assert read(input_path="file:///k/y.zarr", output_path="{parent}/{stem}-blur.zarr").output.path == "/k/y-blur.zarr"
     without = TEXT.replace('input: {path: "raw/cells.ome.tif"}\n', "")
     assert read(text=without, input_path="/x.tif").input.path == "/x.tif"
     assert "expected {stem} or {parent}, found {name}" in refused(output_path="{name}.zarr")
+    assert "names no output" in refused(input_path="...tif", output_path="{stem}/b.zarr")
     assert "'path' leads nowhere" in refused(text=TEXT.replace("{path: b.zarr}", "b.zarr"), output_path="c.zarr")
+
+
+@pytest.mark.parametrize(
+    "path", [r"C:\a.tif", r"data\a.tif", "s3://bucket/a.tif", "zip::https://h/a.zip", "~/a", "", "a\tb"]
+)
+def test_paths_of_no_file_here_are_refused_wherever_they_come_from(path: str) -> None:
+    """Text of the file or the command line, or a path of Python, in which one slash of two is left."""
+    for words in ({"input_path": path}, {"output_path": path}, {"input_path": Path(path or " ")}):
+        message = refused(**words)
+        assert "expected a path, found" in message
+        assert "from --" in message

@@ -21,7 +21,7 @@ from tileconv.spec import (
     parse_spec,
     spec_from_mapping,
 )
-from tileconv.spec.paths import absolute
+from tileconv.spec.paths import located
 
 DOCS = Path(__file__).parents[2] / "docs"
 FULL = """
@@ -50,7 +50,7 @@ def test_files_with_a_byte_order_mark_and_missing_files(tmp_path: Path) -> None:
     for wrong, expected in (
         (path, "at most 1,048,576 bytes"),
         (tmp_path, "cannot read"),
-        (tmp_path / "no", "No such file"),
+        (tmp_path / "no", "there is no such file"),
     ):
         with pytest.raises(SpecError, match=expected):
             load_spec(wrong)
@@ -218,7 +218,7 @@ def test_one_place_has_one_name(tmp_path: Path) -> None:
     (tmp_path / "far" / "deep").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "far" / "deep")
     (tmp_path / "here").mkdir()
-    assert absolute("link/../a.tif", tmp_path) == str(tmp_path.resolve() / "far" / "a.tif")
-    assert absolute("../here/a.tif", tmp_path / "here") == absolute("a.tif", tmp_path.resolve() / "here")
-    assert absolute("link/a.tif", tmp_path) == str(tmp_path / "link" / "a.tif")
-    assert absolute("s3://bucket/../a", tmp_path) == "s3://bucket/../a"
+    assert located("link/../a.tif", tmp_path) == str(tmp_path.resolve() / "far" / "a.tif")
+    assert located("../here/a.tif", tmp_path / "here") == located("a.tif", tmp_path.resolve() / "here")
+    assert located("link/a.tif", tmp_path) == str(tmp_path / "link" / "a.tif")
+    assert located(f"file://{tmp_path}/a%20b.tif", Path("/")) == str(tmp_path / "a b.tif")

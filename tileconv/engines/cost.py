@@ -73,7 +73,7 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         fix = "Give --output, or set XDG_CONFIG_HOME to a folder that can be written, here and where plans are made."
-        raise PlanError(f"cannot write: {error.strerror or error}", where=str(path), fix=fix) from error
+        raise PlanError(f"cannot write: {os.strerror(error.errno or 0)}", where=str(path), fix=fix) from error
 
 
 def own_costs() -> Path | None:
@@ -102,7 +102,7 @@ def read_costs(path: Path) -> Costs:
         read = Costs(**{f.name: _read(found[f.name], f.name) for f in fields(Costs)})
     except (OSError, ValueError, KeyError, TypeError) as error:
         fix = "Delete the file, or run tileconv calibrate again."
-        raise PlanError(f"expected constants of the cost model: {error!r}", where=str(path), fix=fix) from error
+        raise PlanError("expected the constants of tileconv calibrate", where=str(path), fix=fix) from error
     return read
 
 

@@ -40,7 +40,7 @@ def result_of(future: Any) -> Any:
             f"ended {error.allowed_failures + 1} workers",
             where=str(error.task),
             why="they died while they ran it, most often for want of memory",
-            fix="Use smaller tiles (run.tile) or fewer threads per worker.",
+            fix="Give workers more memory or fewer threads, or begin anew with a smaller run.tile.",
         ) from error
     except (ModuleNotFoundError, RuntimeError) as error:
         lacking = error if isinstance(error, ModuleNotFoundError) else error.__cause__  # that of the scheduler
@@ -50,9 +50,9 @@ def result_of(future: Any) -> Any:
         raise ClusterError(f"the cluster lacks {lacking.name}", fix=fix) from error
     except CancelledError as error:
         if getattr(error, "reason", "") != "lost dependencies":
-            raise lost(error) from error
-        fix = "See why it ended; the same command goes on."
-        raise ClusterError("a worker was lost", why=one_line(error), fix=fix) from error
+            raise lost() from error
+        fix = "See why it ended."
+        raise ClusterError("a worker was lost", fix=fix) from error
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def connected(address: str) -> Iterator[Client]:
             with Client(address, timeout=CONNECT_WITHIN_S, security=security, set_as_default=False) as client:
                 yield client
         except (CommClosedError, ClosedClientError, CancelledError) as error:
-            raise lost(error) from error
+            raise lost() from error
 
 
 def _reach(address: str, options: dict[str, Any]) -> None:
@@ -141,7 +141,7 @@ def one_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def lost(error: BaseException) -> ClusterError:
+def lost() -> ClusterError:
     """Return the error of a connection that was lost."""
-    fix = "Start the scheduler and its workers again, and give the same command."
-    return ClusterError("the connection to the scheduler was lost", why=one_line(error), fix=fix)
+    fix = "Start the scheduler and its workers again."
+    return ClusterError("the connection to the scheduler was lost", fix=fix)

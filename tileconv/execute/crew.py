@@ -134,7 +134,7 @@ class Crew:
             seen: _Seen = self.client.sync(ask, callback_timeout=ANSWER_S)
         except (OSError, TimeoutError) as error:
             self.threads = {}  # nothing can be learned of them
-            raise lost(error) from error
+            raise lost() from error
         return seen
 
     def _need_workers(self) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tileconv.errors import ClusterError, SinkError, TileconvError, UnfinishedError
 from tileconv.execute.journal import BEGIN, DONE, FAILED, Event, History, Journal
 from tileconv.execute.outcome import Failure, Outcome
 from tileconv.execute.progress import Progress
 from tileconv.execute.resume import number_of
 from tileconv.execute.stop import Stop
 from tileconv.planning.model import Plan
-from tileconv.retry import HOPELESS
+from tileconv.retry import HOPELESS, TRANSIENT, system_error
 
 
 @dataclass
@@ -77,8 +78,15 @@ class Ledger:
         self.journal.append(event)
         self.history.add(event)
 
-    def how_far(self, *, overwrite: bool) -> str:
-        """Return how many tiles are done, and what goes on."""
+    def how_far(self, error: TileconvError | None, *, overwrite: bool) -> str:
+        """Return how many tiles are done, and when the same command makes the others after *error*, or a signal."""
         total = sum(len(work.grid) for work in self.plan.passes)
+        said = f"{self.history.total_done():,} of {total:,} tiles are done"
         command = "the same command without --overwrite" if overwrite else "the same command"
-        return f"{self.history.total_done():,} of {total:,} tiles are done; {command} goes on"
+        of_tiles = [failure.system for failure in self.failures.values() if failure.error is error]
+        passes = not TRANSIENT.isdisjoint([system_error(error), *of_tiles])
+        if error is None or passes or (isinstance(error, ClusterError) and not of_tiles):
+            return f"{said}; {command} makes the others"
+        if isinstance(error, SinkError | ClusterError | UnfinishedError):
+            return f"{said}; once that is mended, {command} makes the others"
+        return said  # what tiles are made of must change, and with it perhaps all of them

@@ -52,5 +52,5 @@ def accept(expected: Mapping[str, str], call: bytes) -> tuple[str, str]:
     try:
         function, args = pickle.loads(call)  # noqa: S301  of the client, who may run anything here
     except (ImportError, AttributeError) as error:
-        return socket.gethostname(), f"it cannot import what the client can: {error}"
+        return socket.gethostname(), f"it lacks what the client has: {error.name or 'a part of tileconv'}"
     return socket.gethostname(), function(*args)

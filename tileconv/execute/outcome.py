@@ -42,4 +42,4 @@ def attempt(job: Job, tile: Box) -> Outcome:
 
 def lack_of_memory(where: str) -> TileError:
     """Return the error of a tile for which the system gave too little memory."""
-    return TileError("not enough memory", where=where, fix="Lower run.memory or run.workers, or state a smaller tile.")
+    return TileError("not enough memory", where=where, fix="Lower run.workers, or begin anew with a smaller run.tile.")

@@ -125,7 +125,7 @@ class _Child:
         status = self.process.wait()
         how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         memory = ", most often for want of memory" * (status == -signal.SIGKILL)
-        fix = "Use smaller tiles (run.tile) or fewer workers (run.workers)."
+        fix = "Use fewer workers (run.workers), or begin anew with a smaller run.tile."
         return DiedError("a process of the run ended", why=f"it {how} while it was at work{memory}", fix=fix)
 
     def end(self) -> None:

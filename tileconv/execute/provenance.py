@@ -89,11 +89,11 @@ def read_provenance(output: Path) -> Mapping[str, Any]:
     where = str(output)
     found = read_attributes(output).get(MARKER)
     if not isinstance(found, dict) or "complete" not in found:
-        there = "no mark of one" if steady.exists(output) else "nothing"
-        raise SourceError(f"expected an output of tileconv, found {there}", where=where, fix="Check the path.")
+        there, fix = "no mark of one" if steady.exists(output) else "nothing", "Give the folder that a run wrote."
+        raise SourceError(f"expected an output of tileconv, found {there}", where=where, fix=fix)
     if found["complete"] is not True:
         problem = "the run that makes it did not finish, and only a finished output says how it was made"
         raise SourceError(problem, where=where, fix="Give the command of the run again.")
     if not (isinstance(found.get("spec"), dict) and isinstance(found.get("input"), dict)):
-        raise SourceError("does not say how it was made", where=where)
+        raise SourceError("does not say how it was made", where=where, fix="Run its pipeline file instead.")
     return found

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tileconv import steady
-from tileconv.errors import ResumeError, SinkError, SourceError
+from tileconv.errors import PlanError, ResumeError, SinkError, SourceError
 from tileconv.execute.places import source_of
 from tileconv.execute.progress import Progress
 from tileconv.execute.provenance import libraries, read_provenance
@@ -22,6 +22,7 @@ from tileconv.planning.model import Plan
 from tileconv.sinks.files import sink_errors
 from tileconv.sources.source import Source
 from tileconv.spec import PipelineSpec, spec_from_mapping
+from tileconv.spec.paths import located
 
 SAME = "the result would be another"
 MOST_CHUNK = 10**15 - 1
@@ -68,7 +69,7 @@ def rerun(
     ResumeError
         If the input, a kernel or an engine is not what it was.
     """
-    made = Path(output).absolute()
+    made = _here(output)
     again = plan_again(made, target_of(made, target, overwrite=overwrite), input_path=input_path)
     if note:
         for text in again.notes:
@@ -144,7 +145,7 @@ def target_of(output: Path, asked: Path | str | None, *, overwrite: bool) -> Pat
         If it lies inside *output*, or is *output* and *overwrite* is not set.
     """
     stem = output.name.removesuffix(".zarr").removesuffix(".ome")
-    target = Path(asked).absolute() if asked is not None else output.with_name(f"{stem}.rerun.ome.zarr")
+    target = _here(asked) if asked is not None else output.with_name(f"{stem}.rerun.ome.zarr")
     with sink_errors(target):
         written, read = steady.resolve(target), steady.resolve(output)
     if written == read and not overwrite:
@@ -167,14 +168,23 @@ def _spec(
         spec["output"]["path"] = str(target)
         spec["run"] = {"max_chunk": MOST_CHUNK, **spec.get("run", {}), **run}
         if input_path is not None:
-            spec["input"]["path"] = str(Path(input_path).absolute())
+            spec["input"]["path"] = str(_here(input_path))
         for number, stage in enumerate(spec["stages"]):
             name = stage.get("id") or f"{number} {stage['op']}"
             if name in found.get("weights", {}):
                 stage["kernel"] = found["weights"][name]
     except (TypeError, KeyError, AttributeError) as error:
-        raise SourceError("says in no way that can be read how it was made", where=str(output)) from error
+        problem = "its record of how it was made cannot be read"
+        raise SourceError(problem, where=str(output), fix="Run its pipeline file instead.") from error
     return spec_from_mapping(spec)
+
+
+def _here(path: Path | str) -> Path:
+    """Return *path* in full; PlanError where it names no file of this machine."""
+    try:
+        return Path(located(str(path), Path()))
+    except ValueError as error:
+        raise PlanError(f"expected a path of this machine, found {str(path)!r}: {error}") from None
 
 
 def _check(before: Any, now: Any, part: str, output: Path, fix: str) -> None:

@@ -31,7 +31,7 @@ from tileconv.graph.allocator import give_back
 from tileconv.graph.windows import Job
 from tileconv.graph.work import Counts
 from tileconv.planning.model import Plan
-from tileconv.retry import HOPELESS
+from tileconv.retry import HOPELESS, TRANSIENT
 from tileconv.shown import Shown, rate_text, size_text, tiles_text
 from tileconv.sinks.files import sink_errors
 from tileconv.sinks.zarr import ZarrSink
@@ -196,10 +196,10 @@ def _make(begun: Begun, source: Source, ledger: Ledger, staging: Path | None, *,
                     _tiles(plan, job, possible, ledger, whole=not begun.resumed)
                 give_back()
                 if ledger.stop.signalled:
-                    raise Interrupted(f"interrupted: {ledger.how_far(overwrite=overwrite)}")
+                    raise Interrupted(f"interrupted: {ledger.how_far(None, overwrite=overwrite)}")
                 _check(ledger, possible)
             except TileconvError as error:
-                error.add_note(ledger.how_far(overwrite=overwrite))
+                error.add_note(ledger.how_far(error, overwrite=overwrite))
                 raise
         if sink.plain and left[number + 1]:  # also where a run ended after the last tile and before this
             sink.finish({}) if sink.whole() else sink.finish_part()
@@ -270,7 +270,7 @@ def _check(ledger: Ledger, possible: Sequence[int]) -> None:
     if unheard := ledger.unheard(possible):
         work = ledger.plan.passes[ledger.number]
         problem = f"nothing was heard of {len(unheard):,} tiles, the first is {tile_at(work.grid, unheard[0])}"
-        fix = "This is a mistake in tileconv; the same command makes them."
+        fix = "This is a mistake in tileconv: please report it. The same command makes them."
         raise TileError(problem, where=ledger.plan.spec.output.path, fix=fix)
 
 
@@ -279,9 +279,11 @@ def _unfinished(ledger: Ledger, *, overwrite: bool) -> UnfinishedError:
     named = "; ".join(str(failure.error).removesuffix(".") for failure in list(ledger.failures.values())[:NAMED])
     more = f"; and {count - NAMED:,} more, which tileconv status lists" * (count > NAMED)
     out = f", {len(ledger.left_out):,} need them" * bool(ledger.left_out)
-    fix = f"Mend the cause: {ledger.how_far(overwrite=overwrite)}."
-    where = ledger.plan.spec.output.path
-    return UnfinishedError(f"{count:,} tiles failed{out}: {named}{more}", where=where, fix=fix)
+    problem = f"{count:,} tile{'s' * (count != 1)} failed{out}: {named}{more}"
+    error = UnfinishedError(problem, where=ledger.plan.spec.output.path)
+    passes = all(failure.system in TRANSIENT for failure in ledger.failures.values())
+    error.fix = f"{ledger.how_far(None if passes else error, overwrite=overwrite)}."
+    return error
 
 
 def peak_bytes() -> int:

@@ -78,7 +78,8 @@ def status(output: Path | str) -> Status:
     where = str(folder.path)
     if plan is None:
         found = "no plan.json that can be read" if folder.there() else "no run folder"
-        raise SourceError(f"expected the run folder of {output}, found {found}", where=where, fix="Check the path.")
+        fix = "Give the output of a run; its run folder lies beside it."
+        raise SourceError(f"expected the run folder of {output}, found {found}", where=where, fix=fix)
     sink, _ = recorded_store(folder, plan)
     grids = tiles_of(folder, plan)
     history = History.of(folder.journal, grids)

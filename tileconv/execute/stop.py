@@ -28,7 +28,9 @@ def on_signals() -> Iterator[Stop]:
 
     def on_signal(_number: int, _frame: object) -> None:
         if stop.signalled:
-            signals.end("ended at once, tiles that were being made are lost; the same command goes on with the others")
+            signals.end(
+                "ended at once, tiles that were being made are lost; the same command makes them and the others"
+            )
         stop.signalled = True
         stop.set()
         signals.say(stop.words)

@@ -105,7 +105,9 @@ def recorded_plan(folder: RunFolder) -> dict[str, Any]:
     if plan is None or (expected is not None and expected != plan_digest(folder)):
         found = "a plan.json that is damaged" if folder.holds("plan.json") else "no plan.json"
         found = found if folder.there() else "nothing"
-        fix = f"Only the run folder holds the digests of tiles; tileconv rerun {folder.output} makes the result again."
+        fix = "Give the output of a run; its run folder lies beside it."
+        if steady.exists(folder.output / "zarr.json"):
+            fix = f"Only that holds the digests of tiles; tileconv rerun {folder.output} makes the result again."
         raise SourceError(f"expected the run folder of {folder.output}, found {found}", where=where, fix=fix)
     return plan
 
@@ -208,7 +210,7 @@ def examine(
 def check_going(stop: Stop | None) -> None:
     """Raise Interrupted if *stop* is set while an output is compared."""
     if stop is not None and stop.is_set():
-        problem = "interrupted while the output was verified: it counts as unfinished until the command has gone on"
+        problem = "interrupted while the output was verified: it counts as unfinished until the same command has ended"
         raise Interrupted(problem)
 
 
@@ -217,7 +219,7 @@ def tiles_of(folder: RunFolder, plan: dict[str, Any]) -> list[int]:
     try:
         return [int(grid["tiles"]) for grid in plan["grids"]]
     except (KeyError, TypeError, ValueError) as error:
-        raise SourceError("does not say what was written", where=str(folder.path / "plan.json")) from error
+        raise _untold(folder) from error
 
 
 def recorded_store(folder: RunFolder, plan: dict[str, Any]) -> tuple[ZarrSink, TileGrid]:
@@ -231,18 +233,23 @@ def recorded_store(folder: RunFolder, plan: dict[str, Any]) -> tuple[ZarrSink, T
             raise ValueError
         return ZarrSink(folder.output, info, storage=Storage.of(what)), grid
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise SourceError("does not say what was written", where=str(folder.path / "plan.json")) from error
+        raise _untold(folder) from error
+
+
+def _untold(folder: RunFolder) -> SourceError:
+    fix = "Verify it with the version of tileconv that made it, or make it again with --overwrite."
+    return SourceError("does not say what was written", where=str(folder.path / "plan.json"), fix=fix)
 
 
 def _completion(
     folder: RunFolder, facts: dict[str, Any] | None, tiles: int, done: int, *, repairing: bool
 ) -> Iterator[Damage]:
     if repairing:
-        yield Damage("a repair was begun and is not done; the command of the run goes on")
+        yield Damage("a repair was begun and is not finished; the command of the run finishes it")
     elif facts is None and folder.holds("done"):
         yield Damage("the marker of the finished run, done, cannot be read")
     elif facts is None:
-        yield Damage(f"the run is not finished, {done:,} of {tiles:,} tiles are done; its command goes on")
+        yield Damage(f"the run is not finished, {done:,} of {tiles:,} tiles are done; its command makes the others")
 
 
 def _metadata(sink: ZarrSink, facts: dict[str, Any] | None) -> Iterator[Damage]:

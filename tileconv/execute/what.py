@@ -106,7 +106,7 @@ def check_same(recorded: dict[str, Any], now: dict[str, Any], output: str) -> No
         problem = f"was begun by another version of tileconv: its plan.json has format {format_}, and not {FORMAT}"
         why = "that does not tell all that decides pixels"
         raise ResumeError(
-            problem, where=output, why=why, fix="Begin anew with --overwrite, or go on with that version."
+            problem, where=output, why=why, fix="Begin anew with --overwrite, or resume it with that version."
         )
     found = first_difference(recorded["what"], now["what"])
     if found is None:
@@ -126,11 +126,11 @@ def check_same(recorded: dict[str, Any], now: dict[str, Any], output: str) -> No
 
 
 def _why(name: str) -> str:
-    """Return why an output cannot be gone on with where *name* differs."""
+    """Return why an output cannot be resumed where *name* differs."""
     if name.startswith("versions"):
         return "another version may make other bytes"
     if name == "input.path":
-        return "an output is gone on with from the file that it was begun from"
+        return "an output is resumed from the file that it was begun from"
     return "one image cannot hold both" if name.startswith(LAYOUT) else "one image cannot hold the pixels of both"
 
 
@@ -190,9 +190,9 @@ def _with_tile(plan: Plan, source: Source, number: int, grid: dict[str, Any]) ->
     if needed > plan.memory_limit:
         raise PlanError(
             f"this output was begun with tiles of {_short(before)}, which take {needed / 2**20:,.0f} MiB, and the run "
-            f"may take {plan.memory_limit / 2**20:,.0f} MiB",
+            f"may take {plan.memory_limit / 2**20:,.0f} MiB ({plan.memory_why})",
             where=where,
-            fix="Allow more memory, use fewer workers, or begin anew with --overwrite.",
+            fix="Let it take more, use fewer workers, or begin anew with --overwrite.",
         )
     tiles = TileGrid(planned.image, tuple(grid["tile"]))
     return replace(planned, grid=tiles, strip=grid["strip"], why_tile="the tile that the run began with")

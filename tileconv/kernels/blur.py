@@ -92,7 +92,8 @@ def bells(sigma: Lengths | None, size: Sizes | None, truncate: float, axes: str)
     sizes = sizes_per_axis(size, axes)
     check_lengths(sizes)
     if any(n % 2 == 0 for n in sizes):
-        raise KernelError(f"the size of a Gaussian must be odd, found {size}", why="a bell has a middle")
+        fix = "Use the next odd number."
+        raise KernelError(f"the size of a Gaussian must be odd, found {size}", why="a bell has a middle", fix=fix)
     bare = tuple(max((n - 1) / 4, 0.25) for n in sizes)
     sigmas = bare if sigma is None else per_axis(sigma, axes, "sigma", above=0.0)
     return [_bell(s, n // 2) for s, n in zip(sigmas, sizes, strict=True)]

@@ -18,6 +18,8 @@ from tileconv.retry import retrying
 
 CSV_LIMIT_BYTES, CSV_LIMIT_WEIGHTS = 2**25, 2**20
 """The largest kernel that is read as text: every number takes 60 bytes on the way."""
+SAVE = "Save the weights with numpy.save, or as lines of numbers with commas between them."
+"""What to do about a file of another kind."""
 HEADER_LIMIT = 10_000
 """Bytes of the header of a ``.npy`` file; NumPy parses no longer one."""
 
@@ -53,11 +55,14 @@ def correlate(
 def _own(kernel: WeightsOrFile, axes: str, normalize: bool, divide_by: float, offset: float, *, flip: bool) -> Linear:
     weights = load_weights(Path(kernel)) if isinstance(kernel, str) else checked_weights(kernel)
     if weights.ndim != len(axes):
-        raise KernelError(f"the kernel needs one axis for each of {', '.join(axes)}, found shape {weights.shape}")
+        fix = "State over: zyx in the stage." if weights.ndim == 3 else f"Give lists {len(axes)} deep."
+        raise KernelError(
+            f"the kernel needs one axis for each of {', '.join(axes)}, found shape {weights.shape}", fix=fix
+        )
     divide_by = number(divide_by, "divide_by")
     if normalize:
         if divide_by != 1.0:
-            raise KernelError("give normalize or divide_by, not both", why="both divide the weights")
+            raise KernelError("normalize and divide_by both divide the weights", fix="Remove one of them.")
         plain = Kernel.of(weights)
         divide_by = plain.total
         if abs(divide_by) <= 1e-12 * plain.absolute_sum:
@@ -83,29 +88,41 @@ def load_weights(path: Path) -> Weights:
     where = str(path)
     kind = path.suffix.lower()
     if kind not in {".npy", ".csv"}:
-        raise KernelError(f"a kernel file ends in .npy or .csv, found '{path.name}'", where=where)
+        raise KernelError(f"a kernel file ends in .npy or .csv, found '{path.name}'", where=where, fix=SAVE)
     try:
         if not steady.is_file(path):
-            raise KernelError("no such file", fix="Check the path of the kernel.")
+            found = "it is no plain file" if steady.exists(path) else "no such file"
+            raise KernelError(found, fix="Give the path of a .npy or .csv file, relative to the pipeline file.")
         return checked_weights(_csv(path) if kind == ".csv" else _npy(path))
     except KernelError as error:
         raise KernelError(error.problem, where=where, why=error.why, fix=error.fix) from None
+    except OSError as error:
+        raise KernelError(f"cannot read the kernel: {error.strerror}", where=where) from error
     except Exception as error:  # NumPy reads headers with Python's own parser, which fails in many ways
-        raise KernelError(f"cannot read the kernel: {str(error)[:500]}", where=where) from error
+        problem = "cannot read the kernel: it is no whole .npy file of numbers"
+        raise KernelError(problem, where=where, fix=SAVE) from error
 
 
 def _csv(path: Path) -> ArrayLike:
     with steady.opened(path) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        text = file.read().decode("utf-8-sig") if size <= CSV_LIMIT_BYTES else ""
+        text = file.read().decode("utf-8-sig", "replace") if size <= CSV_LIMIT_BYTES else ""
     if size > CSV_LIMIT_BYTES or text.count(",") + text.count("\n") > CSV_LIMIT_WEIGHTS:
         raise KernelError(
             f"a kernel in .csv has at most {CSV_LIMIT_WEIGHTS:,} weights in {CSV_LIMIT_BYTES:,} bytes, "
             f"found a file of {size:,} bytes",
             fix="Store it as .npy.",
         )
-    return [[float(number) for number in line.split(",")] for line in text.splitlines() if line.strip()]
+    return [_row(line, number) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+
+
+def _row(line: str, number: int) -> list[float]:
+    try:
+        return [float(word) for word in line.split(",")]
+    except ValueError as error:
+        shown = ascii(line[:60])
+        raise KernelError(f"expected numbers and commas on line {number}, found {shown}", fix=SAVE) from error
 
 
 def _npy(path: Path) -> ArrayLike:

@@ -126,7 +126,8 @@ def difference_of_gaussians(
     low = per_axis(low_sigma, axes, "low_sigma", above=0.0)
     high = tuple(1.6 * s for s in low) if high_sigma is None else per_axis(high_sigma, axes, "high_sigma", above=0.0)
     if any(h <= s for s, h in zip(low, high, strict=True)):
-        raise KernelError(f"high_sigma must be above low_sigma, found {high_sigma} and {low_sigma}")
+        found = f"found {high_sigma} and {low_sigma}"
+        raise KernelError(f"high_sigma must be above low_sigma, {found}", fix="Exchange them.")
     wide = bells(dict(zip(axes, high, strict=True)), None, truncate, axes)
     small = bells(low_sigma, None, truncate, axes)
     narrow = [np.pad(g, (w.size - g.size) // 2) for g, w in zip(small, wide, strict=True)]
@@ -144,7 +145,8 @@ def _gradient(
     if component == "magnitude":
         return Magnitude(tuple(_derivative(a, smooth, axes, slope, divide_by) for a in axes))
     if component not in tuple(axes):
-        raise KernelError(f"component must be one of {', '.join(axes)} or magnitude, found {component}")
+        fix = "State over: zyx in the stage." if component == "z" else ""
+        raise KernelError(f"component must be one of {', '.join(axes)} or magnitude, found {component}", fix=fix)
     return _derivative(component, smooth, axes, slope, divide_by)
 
 

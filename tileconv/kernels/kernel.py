@@ -202,7 +202,8 @@ def checked_weights(weights: ArrayLike) -> Weights:
             "the rows of a kernel must have the same length", fix="Give a rectangle of numbers."
         ) from error
     if array.dtype.kind not in "biuf":
-        raise KernelError(f"a kernel holds real numbers, found type {array.dtype}")
+        fix = "Give numbers; numpy.load reads those of a .npy file."
+        raise KernelError(f"a kernel holds real numbers, found type {array.dtype}", fix=fix)
     if not 1 <= array.ndim <= 3 or array.size == 0:
         raise KernelError(f"a kernel has 1 to 3 axes and at least one weight, found shape {array.shape}")
     check_size(array.shape)

@@ -50,5 +50,6 @@ def clip(range: Range, *, axes: str = "yx") -> Clip:  # noqa: ARG001 the spec's 
         raise KernelError(f"range must be [low, high], found {range!r}")
     ends = [number(end, "an end of range") for end in range]
     if len(ends) != 2 or not ends[0] <= ends[1]:
-        raise KernelError(f"range must be [low, high] with low <= high, found {list(range)}")
+        fix = "Exchange them." if len(ends) == 2 else "Give two numbers."
+        raise KernelError(f"range must be [low, high] with low <= high, found {list(range)}", fix=fix)
     return Clip(*ends)

@@ -12,7 +12,7 @@ from tileconv.errors import PlanError
 from tileconv.images import DECODED_CACHE_BYTES, ImageInfo, as_text, holds
 from tileconv.planning.chunks import storage_of
 from tileconv.planning.layout import lay_out
-from tileconv.planning.machine import at_most, available, processors
+from tileconv.planning.machine import Allowance, at_most, available, processors
 from tileconv.planning.memory import (
     BASE_BYTES,
     Bytes,
@@ -69,24 +69,24 @@ def make_plan(spec: PipelineSpec, source: ImageInfo, *, cache_bytes: int = 0) ->
     )
     passes[-1] = replace(passes[-1], storage=storage_of(passes[-1].info, spec.output))
     workers, why_workers = _workers(spec.run)
-    limit, why_limit = _limit(spec.run, workers)
+    limit = _limit(spec.run, workers)
     tiled = []
     for number, work in enumerate(passes):
         held = BASE_BYTES + kernel_bytes(work.stages)
         budget = Budget(limit, workers, spec.run.executor, held, 0 if number else cache_bytes)
         tiled.append(_tiled(work, spec.run, budget))
-    return Plan(spec, source, tuple(tiled), workers, why_workers, limit, why_limit)
+    return Plan(spec, source, tuple(tiled), workers, why_workers, limit.count, limit.why)
 
 
 @dataclass(frozen=True)
 class Budget:
-    """The memory that a run may take, and what takes it beside tiles, in bytes.
+    """The memory that a run is allowed, and what takes it beside tiles, in bytes.
 
     Of one process: ``held`` is there in any case, ``whole`` is a source that is decoded whole, ``kept`` are decoded
     chunks that wait for other tiles.
     """
 
-    limit: int
+    allowed: Allowance
     workers: int
     executor: str
     held: int
@@ -96,7 +96,7 @@ class Budget:
     @property
     def room(self) -> int:
         """What decoded chunks of one process may take."""
-        return self.whole or self.limit // CACHE_SHARE // processes_of(self.workers, self.executor)
+        return self.whole or self.allowed.count // CACHE_SHARE // processes_of(self.workers, self.executor)
 
     @property
     def process_bytes(self) -> int:
@@ -109,7 +109,7 @@ class Budget:
             return self
         if method == "overlap":
             return replace(self, kept=DECODED_CACHE_BYTES)
-        left = max(0, self.limit - self.peak(parts)) // processes_of(self.workers, self.executor)
+        left = max(0, self.allowed.count - self.peak(parts)) // processes_of(self.workers, self.executor)
         return replace(self, kept=min(tile.shared_bytes, self.room, left))
 
     def peak(self, parts: tuple[Bytes, ...]) -> int:
@@ -135,7 +135,7 @@ class Option:
     @property
     def fits(self) -> bool:
         """Whether the run stays within its memory."""
-        return self.peak <= self.budget.limit
+        return self.peak <= self.budget.allowed.count
 
     @property
     def ns(self) -> float:
@@ -220,16 +220,16 @@ def _asked(asked: Mapping[str, int], default: tuple[int, ...], work: Pass) -> tu
 def _too_large(found: Option, fitting: list[tuple[int, ...]], info: ImageInfo) -> PlanError:
     budget, parts = found.budget, found.memory
     alone = budget.peak(())
-    fix = f"Allow more memory: without any tile the run takes {alone / MIB:,.0f} MiB."
-    if alone < budget.limit:
-        fix = "Allow more memory, use fewer workers, or make output.chunks smaller."
+    fix = f"{budget.allowed.more}: without any tile the run takes {alone / MIB:,.0f} MiB."
+    if alone < budget.allowed.count:
+        fix = f"{budget.allowed.more}, use fewer workers, or make output.chunks smaller."
     if fitting:
         sides = ", ".join(f"{a}: {n}" for a, n in zip(info.axes, max(fitting, key=math.prod), strict=True))
         fix = f"The largest tile that fits is {sides}."
-    asked, allowed = budget.peak(parts) / MIB, budget.limit / MIB
+    asked, allowed = budget.peak(parts) / MIB, budget.allowed.count / MIB
     tile, process = total(parts) / MIB, budget.process_bytes / MIB
     return PlanError(
-        f"the run would take {asked:,.0f} MiB, and may take {allowed:,.0f} MiB",
+        f"the run would take {asked:,.0f} MiB, and may take {allowed:,.0f} MiB ({budget.allowed.why})",
         why=f"each of {budget.workers} workers takes {tile:,.1f} MiB for a tile, and a process {process:,.0f} MiB",
         fix=fix,
     )
@@ -284,7 +284,6 @@ def _workers(run: RunSpec) -> tuple[int, str]:
     return found.count, found.why
 
 
-def _limit(run: RunSpec, workers: int) -> tuple[int, str]:
+def _limit(run: RunSpec, workers: int) -> Allowance:
     threads = workers if run.executor == "threads" else 1
-    found = available(threads) if run.memory is None else at_most(run.memory, "run.memory", threads)
-    return found.count, found.why
+    return available(threads) if run.memory is None else at_most(run.memory, "run.memory", threads)

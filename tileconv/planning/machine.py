@@ -24,16 +24,20 @@ end well with 480 and 720 MiB of them, and 8 abort with 660."""
 _FILES_1, _FILES_2 = ("total_inactive_file", "total_active_file"), ("inactive_file", "active_file", "slab_reclaimable")
 """What a control group of each version holds for files of the disk, in ``memory.stat``: pages, and in 2 their names."""
 
+_FLAGS = {"VmSize:": "-v", "VmData:": "-d"}
+"""The options of ulimit that limit memory, by the line in ``/proc/self/status`` that counts what is used of it."""
+
 Read = Callable[[str], str]
 """Takes the path of a file; returns its text, empty where there is none."""
 
 
 @dataclass(frozen=True)
 class Allowance:
-    """So many processors, or bytes, and what says so: a clause."""
+    """So many processors, or bytes, what says so, and how to get more: two clauses."""
 
     count: int
     why: str
+    more: str = ""
 
 
 def text_of(path: str) -> str:
@@ -76,12 +80,12 @@ def processor_quotas(read: Read) -> Iterator[Allowance]:
 def available(threads: int = 0) -> Allowance:
     """Return the bytes that a run may take when nothing is said: a share of what is free."""
     free = _least(*free_memory(text_of, _limits(threads)))
-    return Allowance(int(SHARE * max(0, free.count)), f"a share of {free.why}")
+    return Allowance(int(SHARE * max(0, free.count)), f"{SHARE:.0%} of {free.why}", free.more)
 
 
 def at_most(bytes_: int, why: str, threads: int) -> Allowance:
     """Return *bytes_*, or what ulimit leaves where that is less: libraries abort where they are given no more."""
-    return _least(Allowance(bytes_, why), *addresses(text_of, _limits(threads)))
+    return _least(Allowance(bytes_, why, f"Raise {why}"), *addresses(text_of, _limits(threads)))
 
 
 def available_bytes() -> int:
@@ -101,7 +105,8 @@ def free_memory(read: Read, limits: Mapping[str, int]) -> Iterator[Allowance]:
         Bytes that the process may hold, by the name of the line in ``/proc/self/status`` that counts them.
     """
     yield from addresses(read, limits)
-    yield Allowance(_field(read("/proc/meminfo"), "MemAvailable:", _unused()), "the memory that is free")
+    unused = _field(read("/proc/meminfo"), "MemAvailable:", _unused())
+    yield Allowance(unused, "the memory that is free", "Free some memory, or state run.memory")
     for folder, names in groups("memory", read):
         one = bool(names)
         limits_of_group = ["limit_in_bytes"] if one else ["max", "high"]
@@ -111,7 +116,9 @@ def free_memory(read: Read, limits: Mapping[str, int]) -> Iterator[Allowance]:
         for limit in (read(f"{folder}/memory.{name}") for name in limits_of_group):
             with suppress(ValueError):  # no such file, or "max"
                 room = int(limit) - int(used) + sum(_field(stat, name, 0) for name in cached)
-                yield Allowance(room, "the memory that is free in its control group")
+                yield Allowance(
+                    room, "the memory that is free in its control group", "Raise the memory limit of that group"
+                )
 
 
 def addresses(read: Read, limits: Mapping[str, int]) -> Iterator[Allowance]:
@@ -119,7 +126,8 @@ def addresses(read: Read, limits: Mapping[str, int]) -> Iterator[Allowance]:
     status = read("/proc/self/status")
     held = _field(status, "VmRSS:", 0)
     for name, limit in limits.items():
-        yield Allowance(limit - _field(status, name, 0) + held, "the address space that ulimit leaves")
+        flag = _FLAGS[name]
+        yield Allowance(limit - _field(status, name, 0) + held, f"what ulimit {flag} leaves", f"Raise ulimit {flag}")
 
 
 def groups(controller: str, read: Read) -> Iterator[tuple[str, str]]:
@@ -144,7 +152,7 @@ def _least(*allowances: Allowance) -> Allowance:
 
 def _limits(threads: int) -> dict[str, int]:
     """Return what the shell's ``ulimit -v`` and ``ulimit -d`` leave this process in all, without that of *threads*."""
-    kinds = {"VmSize:": resource.RLIMIT_AS, "VmData:": resource.RLIMIT_DATA}
+    kinds = dict(zip(_FLAGS, (resource.RLIMIT_AS, resource.RLIMIT_DATA), strict=True))
     soft = {name: resource.getrlimit(kind)[0] for name, kind in kinds.items()}
     return {name: limit - threads * THREAD_BYTES for name, limit in soft.items() if limit != resource.RLIM_INFINITY}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,7 @@ SPACE = "zyx"
 NO_HALO = Halo.same(0, axes=3)
 WHOLE_PX = 2**22
 """The largest output that one transform may make: it is held whole by every worker."""
+OUTGROWN = "sums in float64, because float32 does not hold their range"
 UNTOUCHED = Border("wrap")
 """The rule along an axis on which a stage has no halo: positions stay as they are, also those of a repetition."""
 
@@ -135,6 +136,7 @@ def _stage(spec: StageSpec, name: str, domain: Box, values: Values, precision: P
     padded, choices, values_out = decided(precision)
     if outgrows_float32(spec.operation, padded, choices, values_out):
         padded, choices, values_out = decided("float64")
+        choices = tuple(replace(c, sums=replace(c.sums, why=OUTGROWN)) for c in choices)
     return Stage(
         name,
         spec.operation,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -17,16 +16,7 @@ from tileconv import steady
 from tileconv.boxes import Box
 from tileconv.errors import GeometryError, SinkError
 from tileconv.images import ImageInfo
-from tileconv.retry import retrying
-
-_FIXES = {
-    errno.ENOSPC: "Free some disk space, or choose an output path on another disk.",
-    errno.EDQUOT: "Your quota on this disk is used up: free some of it, or choose another output path.",
-    errno.EACCES: "Check the permissions of the folder, or choose another output path.",
-    errno.EPERM: "Check the permissions of the folder, or choose another output path.",
-    errno.EROFS: "The file system is read-only: choose another output path.",
-    errno.EMFILE: "Raise the limit of open files (ulimit -n), or lower run.workers.",
-}
+from tileconv.retry import advice, retrying
 
 
 @contextmanager
@@ -35,8 +25,9 @@ def sink_errors(path: Path, doing: str = "write") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        fix = _FIXES.get(error.errno or 0, "Check the output path and the disk.")
-        raise SinkError(f"cannot {doing}: {error.strerror or error}", where=str(path), fix=fix) from error
+        number = error.errno or 0
+        fix = advice(number, "output path")
+        raise SinkError(f"cannot {doing}: {os.strerror(number)}", where=str(path), fix=fix) from error
 
 
 @contextmanager

@@ -116,6 +116,7 @@ def map_axes(
                 f"axes must be {len(shape)} letters of {AXES!r}, one per axis of the file's shape {shape}, "
                 f"found {override!r}",
                 where=where,
+                fix="Name every axis of the file in the file's order, as in input.axes: zyx.",
             )
         letters = list(override)
         if any(own not in ("", given) for own, given in zip(stated, letters, strict=True)):
@@ -133,13 +134,15 @@ def map_axes(
     axes = "".join(AXES[k] for k, _ in sorted(named))
     unnamed = any(not a and n != 1 for a, n in zip(letters, shape, strict=True))
     if unnamed or len(set(axes)) != len(axes) or not {"y", "x"} <= set(axes):
+        shown = ", ".join(name or "unnamed" for name in found)
         raise SourceError(
-            f"expected y, x and at most one each of t, c and z, found axes {', '.join(found)} of shape {shape}",
+            f"expected y, x and at most one each of t, c and z, found axes {shown} of shape {shape}",
             where=where,
             fix="Name every axis of the file with input.axes.",
         )
     if 0 in shape:
-        raise SourceError(f"the image has no pixels, its shape is {shape}", where=where)
+        raise SourceError(f"the image has no pixels, its shape is {shape}", where=where, fix="Write it again.")
     if max(shape) > AXIS_LIMIT:
-        raise SourceError(f"an axis has at most {AXIS_LIMIT} pixels, found shape {shape}", where=where)
+        problem = f"an axis has at most {AXIS_LIMIT} pixels, found shape {shape}"
+        raise SourceError(problem, where=where, fix="Its header is damaged: copy the file again.")
     return AxisMap(shape, axes, tuple(i for _, i in sorted(named))), notes

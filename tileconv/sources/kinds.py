@@ -110,7 +110,7 @@ def _kind(path: Path, head: bytes) -> tuple[str, str]:
     for at, magic, kind, fix in _KINDS:
         if head[at:].startswith(magic):
             return kind, fix.format(name=shlex.quote(path.name), text=repr(path.name))
-    return f"a file that begins with {head[:8]!r}", ""
+    return f"a file that begins with {head[:8]!r}", "Convert it to TIFF, as bfconvert, gdal_translate or vips do."
 
 
 def _archive(path: Path, head: bytes) -> tuple[str, str]:

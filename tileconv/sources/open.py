@@ -59,7 +59,8 @@ def open_source(
 
         return ZarrSource(path, series=series, level=level, axes=axes, missing_chunks=missing_chunks, max_chunk=most)
     if not plain:
-        raise SourceError(f"expected {EXPECTED}, found a device or a pipe", where=where)
+        fix = "Write the image to a file."
+        raise SourceError(f"expected {EXPECTED}, found a device or a pipe", where=where, fix=fix)
     with reading(where, "opening"), steady.opened(path) as file:
         head = file.read(HEAD_BYTES)
     if head.startswith(TIFF_MAGIC):
@@ -72,5 +73,6 @@ def open_source(
     if not picture and not head.startswith(b"\x93NUMPY"):
         raise not_read(path, head)
     if series or level:
-        raise SourceError(f"the file has one image only, found series {series}, level {level}", where=where)
+        fix = "Remove input.series and input.level."
+        raise SourceError(f"the file has one image only, found series {series}, level {level}", where=where, fix=fix)
     return PictureSource(path, axes=axes, max_chunk=most) if picture else NpySource(path, axes=axes)

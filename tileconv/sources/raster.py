@@ -27,8 +27,10 @@ from tileconv.sources.picture_notes import jpeg_notes, png_notes
 from tileconv.sources.source import (
     ALPHA,
     CHUNK_LIMIT_BYTES,
+    MOST_PER_BYTE,
     Pixels,
     Reads,
+    check_decoded,
     check_same,
     check_unchanged,
     fingerprint_of,
@@ -36,12 +38,13 @@ from tileconv.sources.source import (
     reading,
     stamp_of,
 )
+from tileconv.sources.tiff_guard import declared
 
 PIXEL_LIMIT = 178_956_970
 """Rows times columns of the largest PNG or JPEG that is decoded: the size at which Pillow suspects an attack."""
 
-MOST_PER_BYTE = 1032
-"""Bytes of pixels that one byte of deflate holds at most, and more pixels than one of JPEG does."""
+HEADERS = 2**20
+"""Bytes of a picture in which its size stands; a JPEG has EXIF and profiles before it."""
 _ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 """First row, first column, and the steps of both, of the seven passes of an interlaced PNG."""
 HEADER_LIMIT = 10_000
@@ -72,10 +75,12 @@ class NpySource:
                 self._offset = file.tell()
                 held = file.seek(0, os.SEEK_END) - self._offset
             if prod(stored) * self._dtype.itemsize > held:
-                raise SourceError(f"its pixels of shape {stored} need more than the {held} bytes that it holds")
+                problem = f"its pixels of shape {stored} take more than the {held} bytes that it holds"
+                raise SourceError(problem, fix="It is cut off: copy the file again.")
         count = len(stored)
         if not 2 <= count <= 5:
-            raise SourceError(f"expected 2 to 5 axes, found shape {stored}", where=self.where)
+            fix = "Give an array with rows and columns."
+            raise SourceError(f"expected 2 to 5 axes, found shape {stored}", where=self.where, fix=fix)
         names = assumed_axes(stored, axes, self.where)
         guess = () if axes or count == 2 else (f"the file names no axes: {names} is assumed",)
         self._map, guessed = map_axes(names, stored, axes, self.where)
@@ -100,7 +105,7 @@ class NpySource:
                 file.seek(self._offset + int(np.ravel_multi_index(at, self._shape)) * self._dtype.itemsize)
                 run = block[index].reshape(-1)
                 if file.readinto(run.view(np.uint8).data) != run.nbytes:
-                    raise SourceError("the file ends too soon", where=self.where, fix="Copy the file again.")
+                    raise SourceError("the file ends too soon", where=self.where, fix="It was cut off: copy it again.")
         part = self._map.canonical(block.T if self._turned else block)
         return np.ascontiguousarray(part, self.info.dtype)
 
@@ -131,9 +136,12 @@ class PictureSource:
         self.fingerprint = fingerprint_of(path)
         with reading(self.where, "opening as a picture"), _DECODING, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of many pixels, and of damaged EXIF
+            with steady.opened(path) as file:
+                self._check_size(declared(file.read(HEADERS)), pixel_limit)  # before Pillow, which calls it an attack
             with steady.opened(path) as file, Image.open(file, formats=("PNG", "JPEG")) as picture:
                 size, mode = picture.size, picture.mode
                 frames = getattr(picture, "n_frames", 1)
+                self._check_size(size, pixel_limit)
                 png = picture.format == "PNG"  # whose whole Pillow would decode to look for tags behind the pixels
                 notes = [] if png else jpeg_notes(picture)
                 self._palette = _palette_mode(picture) if mode in ("P", "PA") else None
@@ -142,19 +150,13 @@ class PictureSource:
                 notes += png_notes(file, header[24], palette=self._palette is not None) if png else []
         self._png = header[:4] == b"\x89PNG"
         self._deep = self._png and header[24] == 16
-        if size[0] * size[1] > pixel_limit:
-            raise SourceError(
-                f"the picture has {size[0]} x {size[1]} px, the limit is {pixel_limit} px",
-                where=self.where,
-                why="PNG and JPEG are decoded whole",
-                fix="Convert it to a tiled TIFF.",
-            )
         if self._deep:
             channels = {0: 1, 2: 3, 4: 2, 6: 4}[header[25]]
         elif mode in ("1", "L", "LA", "RGB", "RGBA", "P", "PA"):
             channels = len(self._palette or mode)
         else:
-            raise SourceError(f"expected gray, RGB or a palette, found mode {mode}", where=self.where)
+            fix = "Convert it to gray or RGB."
+            raise SourceError(f"expected gray, RGB or a palette, found mode {mode}", where=self.where, fix=fix)
         shape = (size[1], size[0]) if channels == 1 else (size[1], size[0], channels)
         if frames > 1:
             notes.append(f"the first of {frames} pictures in the file is read")
@@ -167,14 +169,19 @@ class PictureSource:
         dtype = np.dtype(np.uint16 if self._deep else np.uint8)
         self.info = ImageInfo(whole, self._map.axes, dtype, whole, compressed=True, notes=(*notes, *guessed))
         self.cache_bytes = self.info.nbytes
-        held = MOST_PER_BYTE * int(self.fingerprint["size"])
-        if self.info.nbytes > max_chunk or size[0] * size[1] // 8 > held:
-            raise SourceError(
-                f"the picture has {size[0]} x {size[1]} px of {self.info.nbytes} bytes, the limit is "
-                f"{max_chunk}, and a file of {self.fingerprint['size']} bytes holds at most {held}",
-                where=self.where,
-                fix="If it is not damaged, raise run.max_chunk, or convert it to a tiled TIFF.",
-            )
+        stored = int(self.fingerprint["size"])
+        check_decoded(f"a picture of {size[0]} x {size[1]} px", self.info.nbytes, stored, max_chunk, self.where)
+
+    def _check_size(self, size: tuple[int, int] | None, pixel_limit: int) -> None:
+        """Refuse a picture of more pixels than *pixel_limit*, or than its file can hold."""
+        pixels = size[0] * size[1] if size else 0
+        found = f"its header declares {' x '.join(map(str, size or ()))} px"
+        if pixels // 8 > MOST_PER_BYTE * int(self.fingerprint["size"]):
+            problem = f"{found}, and a file of {self.fingerprint['size']} bytes holds no such picture"
+            raise SourceError(problem, where=self.where, fix="It is damaged or cut off: copy the file again.")
+        if pixels > pixel_limit:
+            problem, why = f"{found}, the limit is {pixel_limit} px", "PNG and JPEG are decoded whole"
+            raise SourceError(problem, where=self.where, why=why, fix="Convert it to a tiled TIFF.")
 
     def read(self, box: Box, reads: Reads | None = None) -> Pixels:  # noqa: ARG002  no chunk is kept
         """Return the pixels of *box*; see ``Source.read``."""
@@ -209,7 +216,8 @@ class PictureSource:
                 with Image.open(BytesIO(stored), formats=("PNG", "JPEG")) as picture:
                     pixels = np.asarray(picture.convert(self._palette) if self._palette else picture)
         if pixels.shape != self._shape:
-            raise SourceError(f"expected shape {self._shape}, decoded to {pixels.shape}", where=self.where)
+            problem = f"expected shape {self._shape}, decoded to {pixels.shape}"
+            raise SourceError(problem, where=self.where, fix="It is damaged: copy the file again.")
         return pixels
 
 
@@ -257,6 +265,7 @@ def _check_rows(data: bytes) -> None:
             part = stream.unconsumed_tail
         at += 12 + length
     if not painted:
-        raise SourceError("its pixels are indices into a palette that is not there")
+        raise SourceError("its pixels are indices into a palette that is not there", fix="Copy the file again.")
     if found < wanted:
-        raise SourceError(f"its rows take {wanted} bytes, the file holds {found}")
+        problem = f"its rows take {wanted} bytes, the file holds {found}"
+        raise SourceError(problem, fix="It is cut off: copy the file again.")

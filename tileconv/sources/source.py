@@ -20,7 +20,7 @@ from tileconv import steady
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.images import ImageInfo, as_text
-from tileconv.retry import retrying
+from tileconv.retry import advice, retrying
 
 Pixels = NDArray[np.generic]
 Window = tuple[slice, ...]
@@ -30,8 +30,17 @@ Stamp = tuple[int, int]
 CHUNK_LIMIT_BYTES = 2**30
 """The largest decoded chunk that is read: a header that declares more is refused before anything is allocated."""
 
-LONGEST = 500
-"""Characters of a library's message that ours repeats; some of them quote the file."""
+MOST_PER_BYTE = 1032
+"""Bytes of pixels that one byte of deflate holds at most, and more pixels than one of JPEG does."""
+
+_UNREADABLE = {
+    True: (
+        "its metadata are incomplete or contradict each other",
+        "If another program opens it, save it again from there; else it is damaged: copy it again.",
+    ),
+    False: ("its bytes cannot be decoded", "It is damaged: copy the file again."),
+}
+"""By whether a file is being opened: what a library's error means, and what to do."""
 
 AXIS_LIMIT = 2**31 - 1
 """Pixels along one axis; what is longer is a lie, and would make lists of as many tiles."""
@@ -158,7 +167,8 @@ def check_unchanged(path: Path, stamp: Stamp) -> None:
 def check_same(found: Fingerprint, fingerprint: Fingerprint, where: str) -> None:
     """Raise SourceError when what was *found* is not the *fingerprint* of what was opened."""
     if found != fingerprint:
-        raise SourceError("is another file than the one that was opened", where=where)
+        fix = "Give the file that the run began with."
+        raise SourceError("is another file than the one that was opened", where=where, fix=fix)
 
 
 @contextmanager
@@ -169,16 +179,36 @@ def reading(where: str, doing: str) -> Iterator[None]:
     except MemoryError:
         raise
     except SourceError as error:
-        error.where = error.where or where
+        error.where, error.fix = error.where or where, error.fix or _UNREADABLE[doing.startswith("opening")][1]
         raise
-    except FileNotFoundError as error:
-        raise SourceError("no such file", where=where, fix="Check the path.") from error
-    except OSError as error:
-        raise SourceError(f"{doing} failed: {type(error).__name__}: {str(error)[:LONGEST]}", where=where) from error
     except Exception as error:
-        found = f"{type(error).__name__}: {str(error)[:LONGEST]}"
-        fix = "The file is damaged, or of a kind that is not supported."
+        if isinstance(error, FileNotFoundError) and not steady.exists(where):
+            raise SourceError("no such file", where=where, fix="Check the path.") from error
+        if isinstance(error, OSError) and error.errno:
+            found, fix = f"the system says: {os.strerror(error.errno)}", advice(error.errno, "input")
+        else:  # words of a library speak of its code, not of the file
+            found, fix = _UNREADABLE[doing.startswith("opening")]
         raise SourceError(f"{doing} failed: {found}", where=where, fix=fix) from error
+
+
+def check_decoded(what: str, size: int, held: int, most: int, where: str) -> None:
+    """Refuse *what* when it decodes to *size* bytes, more than *most*; the file holds *held* bytes in all.
+
+    Raises
+    ------
+    SourceError
+        With what to do: a higher limit helps only where so many bytes can come of those that the file holds.
+    """
+    if size <= most:
+        return
+    problem = f"{what} decodes to {size:,} bytes, the limit is {most:,}"
+    fix = f"Raise run.max_chunk to {size}, or write the image again in smaller tiles or chunks."
+    if size > MOST_PER_BYTE * held:
+        problem += f", and the file holds {held:,} bytes in all"
+        fix = (
+            "It is damaged or cut off: copy the file again. If it is whole, write it again in tiles where it was made."
+        )
+    raise SourceError(problem, where=where, fix=fix)
 
 
 def pixel_type(dtype: np.dtype[np.generic] | None, where: str) -> np.dtype[np.generic]:
@@ -190,7 +220,8 @@ def pixel_type(dtype: np.dtype[np.generic] | None, where: str) -> np.dtype[np.ge
         If the pixels are not integers or floats of at most 64 bits.
     """
     if dtype is None or dtype.kind not in "buif" or dtype.itemsize > 8:
-        raise SourceError(f"expected pixels that are integers or floats of at most 64 bits, found {dtype}", where=where)
+        problem = f"expected pixels that are integers or floats of at most 64 bits, found {dtype}"
+        raise SourceError(problem, where=where, fix="Convert them first, for example to uint16 or float32.")
     return np.dtype(np.uint8) if dtype.kind == "b" else dtype.newbyteorder("=")
 
 

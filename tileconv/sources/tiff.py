@@ -261,9 +261,10 @@ class TiffSource:
             if layout.header is None:
                 check_segment(data, layout.segment)
             segment = layout.decode(data, index, jpegtables=tables, jpegheader=layout.header)[0]
+        except SourceError as error:
+            raise self._damaged(page, index, error.problem) from error
         except Exception as error:
-            found = str(error) if isinstance(error, SourceError) else f"{type(error).__name__}: {error}"
-            raise self._damaged(page, index, found) from error
+            raise self._damaged(page, index, "its bytes cannot be decoded") from error
         kind = getattr(segment, "dtype", None)
         bits = layout.dtype.kind == "b" and kind == np.uint8  # as decoders of fax hand them out
         if not isinstance(segment, np.ndarray) or segment.ndim != 4 or (kind != layout.dtype and not bits):
@@ -303,7 +304,9 @@ class TiffSource:
 
     def _damaged(self, page: int, index: int, found: str) -> SourceError:
         return SourceError(
-            f"page {page}, segment {index} cannot be read: {found}", where=self.where, fix="Copy the file again."
+            f"page {page}, segment {index} cannot be read: {found}",
+            where=self.where,
+            fix="It is damaged: copy the file again.",
         )
 
 

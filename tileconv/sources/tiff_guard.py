@@ -41,8 +41,10 @@ def check_pages(file: Any, where: str) -> bool:
     offset = int(file.pages.first.offset)
     while offset:
         if offset in seen or len(seen) == PAGE_LIMIT:
-            found = "an earlier one" if offset in seen else f"more than {PAGE_LIMIT}"
-            raise SourceError(f"page {len(seen) - 1} is followed by {found}", where=where, fix="Copy the file again.")
+            circle = f"page {len(seen) - 1} is followed by an earlier one", "It is damaged: copy the file again."
+            many = f"it has more than {PAGE_LIMIT:,} pages", "Split the file, or write it as OME-Zarr."
+            problem, fix = circle if offset in seen else many
+            raise SourceError(problem, where=where, fix=fix)
         seen.add(offset)
         try:
             handle.seek(offset)

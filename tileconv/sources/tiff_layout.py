@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tileconv import steady
 from tileconv.errors import SourceError
+from tileconv.sources.source import check_decoded
 from tileconv.sources.tiff_choices import own_images
 from tileconv.sources.tiff_decode import whole
 from tileconv.sources.tiff_guard import check_pages
@@ -235,20 +236,18 @@ def _check_codec(key: Any, where: str) -> str:
     try:
         key.decode(None, 0)
     except Exception as error:
-        raise SourceError(f"cannot decode {codec} of {key.bitspersample} bits: {error}", where=where) from error
+        problem = f"{codec if key.compression > 1 else 'a pixel'} of {key.bitspersample} bits is not supported"
+        fix = "Write the image again with 8, 16 or 32 bits per sample and deflate, LZW or zstd, as with tiffcp -c zip."
+        raise SourceError(problem, where=where, fix=fix) from error
     return codec
 
 
 def _check_segments(layout: Layout, size: int, max_chunk: int, where: str) -> None:
     decoded = prod(layout.segment) * layout.dtype.itemsize
     longest = size if layout.plain else 2 * decoded + 2**20
-    if not layout.plain and decoded > max_chunk:
-        raise SourceError(
-            f"a segment of {layout.segment[1]} x {layout.segment[2]} px decodes to {decoded} bytes, "
-            f"the limit is {max_chunk}",
-            where=where,
-            fix="Raise run.max_chunk, or write the image again in tiles.",
-        )
+    if not layout.plain:
+        what = f"a segment of {layout.segment[1]} x {layout.segment[2]} px"
+        check_decoded(what, decoded, size, max_chunk, where)
     present = ~layout.missing
     if not present.any():
         raise SourceError("the file holds no pixels: every segment is left out", where=where)

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import zarr
 
 from tileconv import steady
 from tileconv.boxes import Box
@@ -34,6 +33,7 @@ from tileconv.sources.source import (
     Reads,
     Window,
     cells,
+    check_decoded,
     check_same,
     check_unchanged,
     fingerprint_of,
@@ -45,7 +45,7 @@ from tileconv.sources.zarr_conventions import add_conventions
 from tileconv.sources.zarr_group import find_array
 from tileconv.sources.zarr_guard import CHUNK_FILES_LIMIT, check_chunk, check_plain, check_shard, codec_of
 from tileconv.sources.zarr_metadata import Keys, ShardIndex, describe
-from tileconv.sources.zarr_store import SteadyStore
+from tileconv.sources.zarr_store import opened
 
 _ARRAYS: Cache[Any] = Cache(OPEN_FILES)
 
@@ -112,18 +112,17 @@ class ZarrSource:
             self._codec, self._inner_codec = ("", codec) if array.shards else (codec, "")
             dtype = pixel_type(array.dtype, self.where)
         self._map, guessed = map_axes(described.axes, shape, axes, self.where)
-        if prod(self._stored) * dtype.itemsize > max_chunk:
-            raise SourceError(
-                f"a chunk of {self._stored} pixels of {dtype} exceeds the limit of {max_chunk} bytes",
-                where=self.where,
-                fix="Raise run.max_chunk, or write the array again with smaller chunks.",
-            )
         self._chunk_bytes, self._inner_bytes = (prod(n) * dtype.itemsize for n in (self._stored, self._inner))
+        if self._chunk_bytes > max_chunk:
+            held = sum(stat.st_size for _, stat in _files(self._path))
+            what = f"a chunk of {' x '.join(map(str, self._stored))} px"
+            check_decoded(what, self._chunk_bytes, held, max_chunk, self.where)
         if min(self._stored) < 1 or prod(self._counts()) > CHUNK_FILES_LIMIT:
             raise SourceError(
                 f"expected at most {CHUNK_FILES_LIMIT} chunks of at least one pixel, found an array of {shape} in "
                 f"chunks of {self._stored}",
                 where=self.where,
+                fix="Write the array again in larger chunks.",
             )
         files = self._stored_files()
         stored, self.changed = files.count, max(files.changed, self._stamp[1])
@@ -132,7 +131,10 @@ class ZarrSource:
         absent = total - stored
         if absent == total:
             raise SourceError(
-                "the array has no stored chunk at all", where=self.where, why="it would read as fill value"
+                "the array has no stored chunk at all",
+                where=self.where,
+                why="all of it would read as fill value",
+                fix="Copy its chunks as well, or give the array that has them.",
             )
         if absent:
             described.notes.append(f"{absent} of {total} chunks are not stored and read as {array.fill_value}")
@@ -206,11 +208,12 @@ class ZarrSource:
             pixels = np.asarray(array[window])
         expected = tuple(s.stop - s.start for s in window)
         if pixels.shape != expected:
-            raise SourceError(f"expected shape {expected}, decoded to {pixels.shape}", where=self.where)
+            problem = f"expected shape {expected}, decoded to {pixels.shape}"
+            raise SourceError(problem, where=self.where, fix="It is damaged: copy the file again.")
         return pixels
 
     def _opened(self) -> Any:
-        return zarr.open_array(SteadyStore(self._path, read_only=True), mode="r")
+        return opened(self._path)
 
     def _counts(self) -> tuple[int, ...]:
         return tuple(-(-n // c) for n, c in zip(self._map.shape, self._stored, strict=True))

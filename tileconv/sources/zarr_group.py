@@ -12,7 +12,7 @@ from tileconv import steady
 from tileconv.errors import SourceError
 from tileconv.sources.choices import SHOWN, chosen, listed, size
 from tileconv.sources.folders import attributes_of, below, images_below, shape_text
-from tileconv.sources.zarr_store import SteadyStore
+from tileconv.sources.zarr_store import opened
 
 Found = tuple[Path, Mapping[str, Any] | None, list[str]]
 
@@ -26,7 +26,7 @@ def find_array(path: Path, series: int, level: int) -> Found:
         If there is no such series or level, or the group is not one image: the message names those that there are.
     """
     where = str(path)
-    node = zarr.open(SteadyStore(path, read_only=True), mode="r")
+    node = opened(path)
     if isinstance(node, zarr.Array):
         if series or level:
             problem = f"the folder is one array of {size(node.shape)}, found series {series}, level {level}"
@@ -126,5 +126,5 @@ def _refuse_unfinished(attributes: Mapping[str, Any], where: str) -> None:
     """Raise SourceError when the ``tileconv`` attribute says that not every chunk was written."""
     mark = attributes.get("tileconv")
     if isinstance(mark, Mapping) and mark.get("complete") is False:
-        fix = "Give its command again: it goes on where it was."
+        fix = "Give its command again, which makes the rest."
         raise SourceError("is the result of a run that did not finish", where=where, fix=fix)

@@ -137,7 +137,7 @@ def _describe_ome(array: Any, ome: Mapping[str, Any], given: str | None) -> Desc
     named = [axis if isinstance(axis, Mapping) else {"name": axis} for axis in axes]
     if len(named) != array.ndim:
         raise SourceError(f"the OME metadata names {len(named)} axes, the array has {array.ndim}")
-    described = Described([str(a["name"]) for a in named])
+    described = Described([str(a["name"] or "") for a in named])
     steps = [*image["datasets"][ome["level"]].get("coordinateTransformations", ())]
     for step in (*steps, *image.get("coordinateTransformations", ())):
         _apply(step, described, array.ndim)  # the first steps apply first

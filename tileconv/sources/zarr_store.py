@@ -3,14 +3,63 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import zarr
+from numcodecs.registry import codec_registry  # type: ignore[import-untyped]  # it has no types
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, SuffixByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+from zarr.registry import get_codec_class
 from zarr.storage import LocalStore
 
 from tileconv import steady
+from tileconv.errors import SourceError
+from tileconv.retry import system_error
+
+
+def opened(folder: Path) -> Any:
+    """Return the array or the group in *folder*.
+
+    Raises
+    ------
+    SourceError
+        If zarr does not open it, with what of its metadata zarr does not know.
+    """
+    try:
+        return zarr.open(SteadyStore(folder, read_only=True), mode="r")
+    except Exception as error:
+        if system_error(error):
+            raise
+        raise _refused(folder) from error
+
+
+def _refused(folder: Path) -> SourceError:
+    """Return the error of an array in *folder* that zarr does not open, by what of its metadata it does not know."""
+    file = next((f for name in ("zarr.json", ".zarray", ".zgroup") if steady.is_file(f := folder / name)), None)
+    if file is None:
+        return SourceError(f"no array lies at {folder.name!r} in it", fix="Copy all of the folder again.")
+    with suppress(ValueError, RecursionError, AttributeError, TypeError):
+        found = json.loads(steady.read_bytes(file))
+        stated = [*(found.get("codecs") or ()), found.get("compressor"), *(found.get("filters") or ())]
+        names = {codec.get("name") or codec.get("id"): codec for codec in filter(None, stated)}
+        for name, codec in names.items():
+            if not _known(codec.get("name"), codec.get("id")):
+                return SourceError(
+                    f"its codec {name!r} is not supported", fix="Write it again with zstd, blosc or gzip."
+                )
+        codecs = f"; its codecs are {', '.join(names)}" * bool(names)
+        return SourceError(f"{file.name} states what Zarr does not allow{codecs}")
+    return SourceError(f"{file.name} is not what Zarr writes")
+
+
+def _known(codec: str | None, codec_of_2: str | None) -> bool:
+    with suppress(KeyError):
+        return codec_of_2 in codec_registry if codec is None else bool(get_codec_class(codec))
+    return False
 
 
 class SteadyStore(LocalStore):

@@ -35,6 +35,13 @@ __all__ = [
     "spec_from_mapping",
 ]
 
+_UNREAD: dict[type[OSError], str] = {
+    FileNotFoundError: "there is no such file; a relative path is taken from the current folder",
+    NotADirectoryError: "there is no such file; a part of its path is a file itself",
+    IsADirectoryError: "it is a folder; give the YAML file itself",
+    PermissionError: "you may not read it: change its permissions",
+}
+
 
 def load_spec(
     path: str | Path,
@@ -60,7 +67,8 @@ def load_spec(
         with steady.opened(path) as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise SpecError(name, (Problem("", f"cannot read the file: {error.strerror}"),)) from error
+        hint = _UNREAD.get(type(error), f"the system says: {error.strerror}")
+        raise SpecError(name, (Problem("", "cannot read the file", hint=hint),)) from error
     if len(data) > MAX_BYTES:
         raise SpecError(name, (Problem("", f"a pipeline file has at most {MAX_BYTES:,} bytes"),))
     try:

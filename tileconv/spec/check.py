@@ -47,7 +47,9 @@ FOREIGN: dict[str, dict[str, str]] = {
          "boundary": "border", "memory": "run: {memory: ...}", "workers": "run: {workers: ...}"},
     "input": {"file": "path", "page": "series", "nan": "nodata"},
     "stage": {"direction": "component: x, y, z or magnitude", "scale": "divide_by", "axes": "over", "mode": "border",
-              "boundary": "border", "padding": "border", "name": "id", "method": "engine", "weights": "kernel"},
+              "boundary": "border", "padding": "border", "name": "id", "method": "engine", "weights": "kernel",
+              "mode: same": "extent: same", "mode: full": "extent: full", "mode: valid": "extent: valid",
+              "cval": "border: {rule: constant, value: ...}", "ksize": "size", "std": "sigma"},
     "output": {"file": "path", "type": "dtype", "chunk": "chunks", "chunksize": "chunks", "compression": "codec",
                "compressor": "codec", "compressors": "codec", "shard": "shards", "ngff_version": "format",
                "zarr_format": "format: 0.5 (Zarr v3) or 0.4 (Zarr v2)"},
@@ -56,7 +58,7 @@ FOREIGN: dict[str, dict[str, str]] = {
             "tiles": "tile"},
     "border": {"mode": "rule", "cval": "value", "constant": "rule: constant, value: ..."},
 }  # fmt: skip
-"""Keys of other tools and of earlier drafts, with ours."""
+"""Keys of other tools and of earlier drafts, some with a value, and ours."""
 
 
 def check(root: MapNode, name: str, folder: Path, problems: Sequence[Problem]) -> PipelineSpec:
@@ -228,10 +230,11 @@ def _operator(reader: Reader, node: Node, key: str) -> Any:
 
 def _no_operator(reader: Reader, node: Node, key: str) -> None:
     if isinstance(node, MapNode):
-        name = next((word for word in node.items if word in OPERATORS), "")
+        name = next((word.removeprefix("op:") for word in node.items if word.removeprefix("op:") in OPERATORS), "")
         reader.problem(node.place, join(key, "op"), "missing", f"write op: {name or 'gaussian'}")
         return
-    name = node.text if isinstance(node, ScalarNode) and node.text in OPERATORS else "gaussian, sigma: 2"
+    text = node.text if isinstance(node, ScalarNode) else ""
+    name = next((word for word in text.removeprefix("op:").split() if word in OPERATORS), "gaussian, sigma: 2")
     reader.problem(node.place, key, f"expected a mapping with op, found {kind_of(node)}", f"write {{op: {name}}}")
 
 
@@ -251,7 +254,7 @@ def borders(reader: Reader, node: Node, key: str, axes: str) -> dict[str, Border
             )
             reader.problem(node.keys[name], key, f"expected a rule or axes, found the key '{name}'", hint)
         elif name not in axes:
-            reader.problem(node.keys[name], join(key, name), f"expected an axis of {', '.join(axes)}, found '{name}'")
+            reader.no_axis(node.keys[name], key, name, axes)
         elif border := _border(reader, item, join(key, name), ""):
             made[name] = border
     return made

@@ -27,7 +27,7 @@ ShardsPerAxis = Literal["auto", "none"] | PixelsPerAxis
 
 @dataclass(frozen=True)
 class InputSpec:
-    """The image to read; ``path`` is absolute, or a URL."""
+    """The image to read; ``path`` is absolute."""
 
     path: Annotated[str, "File or Zarr store to read, relative to the pipeline file."]
     series: Annotated[Index, "Which image of a file that holds several."] = 0
@@ -68,7 +68,7 @@ class StageSpec:
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """The OME-Zarr store to write; ``path`` is absolute, or a URL. Chunks and shards of None are left to the plan."""
+    """The OME-Zarr store to write; ``path`` is absolute. Chunks and shards of None are left to the plan."""
 
     path: Annotated[str, "OME-Zarr store to write, relative to the pipeline file."]
     dtype: Annotated[Dtype, "Pixel type; auto keeps every value, input keeps the input's type."] = "auto"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tileconv.errors import Problem, SpecError
-from tileconv.spec.paths import absolute, stem
+from tileconv.spec.paths import located, stem
 from tileconv.spec.text import VARIABLE, ListNode, MapNode, Node, Place, ScalarNode, compose_value, kind_of, problem_at
 
 
@@ -111,27 +111,43 @@ def redirect(
     Paths of the command line are taken from the current folder, those of the file from *folder*. ``{stem}`` is
     the name of the input up to its suffix (``.ome.tif`` is one suffix), ``{parent}`` its folder.
     """
-    origins = {"input": f"--input {input_path}", "output": f"--output {output_path}"}
-    try:
-        if input_path is not None:
-            node = ScalarNode(absolute(str(input_path), Path()), False, Place(origin=origins["input"]))
-            root = set_in(root, ("input", "path"), node, origins["input"])
-        if output_path is not None:
-            node = ScalarNode(str(output_path), False, Place(origin=origins["output"]))
-            root = set_in(root, ("output", "path"), node, origins["output"])
-    except LookupError as error:
-        return root, [problem_at(Place(), "", str(error.args[0]), "from the command line")]
+    for section, path in (("input", input_path), ("output", output_path)):
+        if path is not None:
+            origin = f"--{section} {path}"
+            text = _whole(str(path), Path()) if section == "input" else str(path)
+            try:
+                root = set_in(root, (section, "path"), ScalarNode(text, False, Place(origin=origin)), origin)
+            except LookupError as error:
+                return root, [problem_at(Place(), "", str(error.args[0]), "from the command line")]
     target, source = _path_of(root, "output"), _path_of(root, "input")
-    if not target or not source:
-        return root, []
-    words = {"{stem}": stem(source.text), "{parent}": absolute(source.text, folder).rpartition("/")[0]}
+    problems: list[Problem] = []
+    if target and source:
+        target, problems = _filled(target, _whole(source.text, folder))
+    if target and output_path is not None:
+        target = replace(target, text=_whole(target.text, Path()))
+    return set_in(root, ("output", "path"), target, "") if target else root, problems
+
+
+def _filled(target: ScalarNode, source: str) -> tuple[ScalarNode, list[Problem]]:
+    """Return the path of the output with ``{stem}`` and ``{parent}`` of the path *source* filled in."""
+    words = {"{stem}": stem(source), "{parent}": source.rpartition("/")[0]}
+    found = set(re.findall(r"\{\w*\}", target.text))
     problems = [
         problem_at(target.place, "output.path", f"expected {{stem}} or {{parent}}, found {word}")
-        for word in sorted(set(re.findall(r"\{\w*\}", target.text)) - set(words))
+        for word in sorted(found - set(words))
     ]
-    text = re.sub(r"\{(stem|parent)\}", lambda found: words[found[0]], target.text)
-    node = replace(target, text=text if output_path is None else absolute(text, Path()))
-    return set_in(root, ("output", "path"), node, ""), problems
+    if "{stem}" in found and words["{stem}"] in {"", ".", ".."}:
+        message = f"{{stem}} of {source} is '{words['{stem}']}', which names no output"
+        problems.append(problem_at(target.place, "output.path", message, "write a name instead of {stem}"))
+    return replace(target, text=re.sub(r"\{(stem|parent)\}", lambda word: words[word[0]], target.text)), problems
+
+
+def _whole(text: str, folder: Path) -> str:
+    """Return the path *text* from *folder* on; as it is if it names no file here, for the reader to refuse."""
+    try:
+        return located(text, folder)
+    except ValueError:
+        return text
 
 
 def _path_of(root: MapNode, section: str) -> ScalarNode | None:

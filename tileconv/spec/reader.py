@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from tileconv.engines.borders import ALIASES
 from tileconv.errors import Problem
 from tileconv.spec.fields import REQUIRED, Arm, Exact, Field, arms, bounds, describe, items_of, word_of
-from tileconv.spec.paths import absolute
+from tileconv.spec.paths import located
 from tileconv.spec.text import ListNode, MapNode, Node, Place, ScalarNode, is_nothing, kind_of, problem_at
 
 BAD: Any = object()
@@ -25,7 +25,10 @@ NOT_NUMBERS = {
     r"[+-]?\.?(nan|inf|infinity)": "only finite numbers are allowed",
     r"\d+(:\d+)+.*": "a colon makes a time of it; a range is written [10, 20]",
     r"[+-]?\d+,\d+": "write the decimal comma as a point",
+    r"([+-]?[\d.]+) ?(px|pixels?)": r"write \1, lengths are in pixels",
+    r"[+-]?[\d.]+ ?([mµμun]m|microns?|cm|m|in|inch|å)": "lengths are in pixels: divide by the size of a pixel",
 }
+"""Texts that mean a number, and how it is written; groups are those of the text."""
 SYNONYMS: dict[str, str] = {**ALIASES, "vertical": "x", "horizontal": "y", "float": "float32", "double": "float64"}
 """What other tools call our choices."""
 RESERVED_CHOICES = {"renormalize"}
@@ -81,18 +84,24 @@ class Reader:
 
     def _per_axis(self, node: MapNode, arm: Arm, key: str, axes: str) -> Any:
         names, inner = get_args(arm.type)
-        allowed = list(axes) if names is str else list(get_args(names))
-        values = {}
-        for name, item in node.items.items():
-            if name not in allowed:
-                message = f"expected an axis of {', '.join(allowed)}, found '{name}'"
-                values[name] = self.problem(node.keys[name], f"{key}.{name}", message)
-            else:
-                values[name] = self.value(item, inner, f"{key}.{name}")
-        if names is str and not set(axes) <= set(values):
+        allowed = axes if names is str else get_args(names)
+        values = {
+            name: self.value(item, inner, f"{key}.{name}")
+            if name in allowed
+            else self.no_axis(node.keys[name], key, name, allowed)
+            for name, item in node.items.items()
+        }
+        if names is str and set(values) < set(axes):
             message = f"expected a value for each of {', '.join(axes)}, found {', '.join(values) or 'none'}"
-            return self.problem(node.place, key, message)
+            given = {name: item.text for name, item in node.items.items() if isinstance(item, ScalarNode)}
+            hint = ", ".join(f"{axis}: {given.get(axis, '...')}" for axis in axes)
+            return self.problem(node.place, key, message, f"write {{{hint}}}")
         return BAD if any(value is BAD for value in values.values()) else values
+
+    def no_axis(self, place: Place, key: str, name: str, axes: Iterable[str]) -> Any:
+        """Record that *name*, in the mapping at *key*, is none of *axes*, and return ``BAD``."""
+        hint = "to filter in depth too, add over: zyx to the stage" if name == "z" and "z" not in axes else ""
+        return self.problem(place, join(key, name), f"expected an axis of {', '.join(axes)}, found '{name}'", hint)
 
     def _scalar(self, node: ScalarNode, arm: Arm) -> Any:
         word = word_of(arm)
@@ -115,12 +124,11 @@ class Reader:
         raise Refused
 
     def path(self, text: str) -> str:
-        """Return *text* as an absolute path, or as it is when it is a URL; Refused when it can be no path."""
-        if not text.strip() or "\0" in text:
-            raise Refused
-        if text.startswith("~"):
-            raise Refused('~ is not expanded: write "${HOME}/..."')
-        return absolute(text, self.folder)
+        """Return *text* as an absolute path; Refused when it names no file of this machine."""
+        try:
+            return located(text, self.folder)
+        except ValueError as error:
+            raise Refused(str(error)) from None
 
     def section(
         self, node: Node, shape: Mapping[str, Field], key: str, *, foreign: Mapping[str, str] | None = None,
@@ -132,12 +140,8 @@ class Reader:
         """
         if not isinstance(node, MapNode):
             example = node.text if isinstance(node, ScalarNode) and node.text else "..."
-            self.problem(
-                node.place,
-                key,
-                f"expected a mapping, found {kind_of(node)}",
-                f"write {{{next(iter(shape))}: {example}}}",
-            )
+            hint = f"write {{{spaced(example, shape) or f'{next(iter(shape))}: {example}'}}}"
+            self.problem(node.place, key, f"expected a mapping, found {kind_of(node)}", hint)
             return {}
         values = {}
         for name, item in node.items.items():
@@ -148,7 +152,7 @@ class Reader:
             elif name in reserved:
                 self.problem(node.keys[name], label, "reserved, not available yet")
             else:
-                self.problem(node.keys[name], label, "unknown key", _key_hint(name, shape, foreign or {}))
+                self.problem(node.keys[name], label, "unknown key", _key_hint(name, item, shape, foreign or {}))
         for name, field in shape.items():
             if field.default is REQUIRED and name not in node.items:
                 what = describe(arms(field.form)) if field.form is not None else field.summary
@@ -174,9 +178,19 @@ def per_axis_hint(node: ListNode, axes: str) -> str:
     return f"write {{{', '.join(f'{a}: {v}' for a, v in zip(axes, values, strict=True))}}}"
 
 
-def _key_hint(name: str, shape: Mapping[str, Field], foreign: Mapping[str, str]) -> str:
-    if foreign.get(name, "").partition(":")[0] in shape:
-        return f"write {foreign[name]}"
+def spaced(text: str, names: Iterable[str]) -> str:
+    """Return *text* with a space after its colon if it is one of *names* and a value; else nothing."""
+    name, colon, value = text.partition(":")
+    return f"{name}: {value or '...'}" if colon and name in names else ""
+
+
+def _key_hint(name: str, item: Node, shape: Mapping[str, Field], foreign: Mapping[str, str]) -> str:
+    written = f"{name}: {item.text}" if isinstance(item, ScalarNode) else name
+    ours = foreign.get(written, foreign.get(name, ""))
+    if ours.partition(":")[0] in shape:
+        return f"write {ours}"
+    if tight := spaced(name, shape):
+        return f"write {tight}, with a space after the colon"
     return did_you_mean(name, shape) or f"the keys here are {', '.join(shape)}"
 
 
@@ -194,7 +208,8 @@ def _choice(node: ScalarNode, choices: Sequence[Any]) -> Any:
 def _bounded(node: ScalarNode, arm: Arm) -> int | float:
     if not NUMBER.fullmatch(node.text):
         text = node.text.strip().lower()
-        raise Refused(next((hint for form, hint in NOT_NUMBERS.items() if re.fullmatch(form, text, re.ASCII)), ""))
+        means = ((re.fullmatch(form, text, re.ASCII), hint) for form, hint in NOT_NUMBERS.items())
+        raise Refused(next((found.expand(hint) for found, hint in means if found), ""))
     if not node.plain:
         raise Refused("remove the quotes")
     number = float(node.text)

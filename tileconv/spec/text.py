@@ -24,6 +24,23 @@ MAX_SHOWN = 400
 
 VARIABLE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:(?P<kind>:-|:\?)(?P<rest>[^}]*))?\}")
 """``${VAR}``, ``${VAR:-default}``, ``${VAR:?message}``, and ``$${``, which stands for ``${`` itself."""
+TIGHT = re.compile(r"\s*(?:- +)?([A-Za-z_]\w*:)[^\s/:]")
+"""A line with a key and no space after its colon."""
+_SPACE = (True, "expected a key, a colon and a space", "put a space after the colon")
+SYNTAX = {
+    "mapping values": (False, "a key cannot stand here", "check the indentation, and quote a text that holds ': '"),
+    "could not find expected ':'": _SPACE,
+    "<block end>": (False, "the indentation is that of no line above", "indent the keys of one mapping alike"),
+    "',' or '}'": (False, "expected a comma or }", "close what { opened, and quote a text that holds a comma or ': '"),
+    "',' or ']'": (False, "expected a comma or ]", "close what [ opened"),
+    "escape": (False, "a \\ in double quotes begins an escape", "write / between folders, or use single quotes"),
+    "end of stream": (True, "this quote is not closed", "put the same quote at the end of the text"),
+    "cannot start": (False, "a text cannot begin with this character", "put the text in quotes"),
+    "sequence entries": (False, "a list cannot begin here", "put its - on a line of its own"),
+    "node content": (False, "expected a value", "remove what stands there, or put the text in quotes"),
+    "<document start>": (False, "expected the end of the file", "check the indentation, and what { or [ opened"),
+}
+"""By what PyYAML says of a text that is not YAML: whether the place is where that began, and both parts of ours."""
 BREAKS = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 """Where YAML ends a line; ``str.splitlines`` ends one at control characters as well."""
 
@@ -71,7 +88,7 @@ Node = ScalarNode | ListNode | MapNode
 def problem_at(place: Place, key: str, message: str, hint: str = "") -> Problem:
     """Return the problem *message* of *key* at *place*; characters that a terminal would obey are escaped."""
     if place.origin:
-        hint = f"{hint}; from {place.origin}" if hint else f"from {place.origin}"
+        hint = f"{hint.removesuffix('.')}; from {place.origin}" if hint else f"from {place.origin}"
     shown = [
         "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:MAX_SHOWN]) for text in (key, message, hint)
     ]
@@ -235,5 +252,20 @@ class _Composer:
         place = self.spot(mark.line, mark.column)
         if line[mark.column : mark.column + 1] == "\t":
             self.fail(place, "a tab cannot indent YAML", "use spaces")
-        hint = "check the indentation, and quote a text that holds ': '" if "mapping" in str(error.problem) else ""
-        self.fail(place, f"not valid YAML: {error.problem}", hint)
+        self.fail_grammar(str(error.problem), mark, error.context_mark or mark)
+
+    def fail_grammar(self, problem: str, mark: Any, start: Any) -> NoReturn:
+        """Raise for what PyYAML calls *problem* at *mark*, in something that begins at *start*."""
+        above = next((n for n in range(mark.line - 1, -1, -1) if self.lines[n].strip()), 0)
+        where, message, hint = (
+            self.spot(mark.line, mark.column),
+            "it cannot be read from here on",
+            "put texts in quotes",
+        )
+        for words, (at_start, ours, advice) in SYNTAX.items():
+            if words in problem:
+                where = self.spot(start.line, start.column) if at_start else where
+                message, hint = ours, advice
+        if found := TIGHT.match(self.lines[above]):  # taken for a text, which goes on in the next line
+            where, (_, message, hint) = self.spot(above, found.start(1), len(found[1])), _SPACE
+        self.fail(where, f"not valid YAML: {message}", hint)

@@ -1,0 +1,71 @@
+"""What libraries say is not repeated to users, but where it is listed here, with a test of the message."""
+
+import ast
+from pathlib import Path
+
+from tileconv import errors
+
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "tileconv"
+WORDS = {"args", "problem", "reason", "msg", "__name__"}
+"""What of an exception is words; those of the system (``strerror``) are for users."""
+TEXTS = {"str", "repr", "one_line", "format_exc"}
+"""Functions that make words of an exception."""
+PRIVATE = {"Refused", "DiedError", "PoisonError"}
+"""Errors of ours that no user sees."""
+REPEATED = {
+    "arrays.py:on_image": "test_labelled.py::test_a_misspelt_word_is_refused_as_for_other_arrays",
+    "execute/connect.py:_certified": "execute/test_connect.py::test_certificates_that_lack_are_told",
+    "execute/connect.py:_reach": "execute/test_connect.py::test_what_is_no_scheduler_is_told_in_one_sentence",
+    "execute/rerun.py:_here": "execute/test_rerun.py::test_paths_of_no_file_here",
+    "options.py:local": "test_cli.py::test_bad_input_ends_in_a_message",
+    "sources/zarr_guard.py:_lzma": "hostile/test_hostile_chunks.py::test_bombs_whose_header_states_no_size",
+    "spec/override.py:apply_overrides": "spec/test_override.py::test_bad_overrides_are_named",
+    "spec/override.py:redirect": "spec/test_override.py::test_paths_of_the_command_line",
+    "spec/reader.py:path": "spec/test_override.py::test_paths_of_no_file_here_are_refused_wherever_they_come_from",
+}
+"""Functions that repeat a library's words, and the tests that hold the message to a real fault."""
+
+
+def handlers(tree, function=""):
+    """Yield every handler of an exception that it names, with the function around it."""
+    for node in ast.iter_child_nodes(tree):
+        inside = node.name if isinstance(node, ast.FunctionDef) else function
+        if isinstance(node, ast.ExceptHandler) and node.name:
+            yield inside, node
+        yield from handlers(node, inside)
+
+
+def repeats(handler):
+    """Return whether *handler* makes words of its exception, and this is not an error of ours."""
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    ours = [ast.unparse(kind).rpartition(".")[2] for kind in kinds]
+    if all(hasattr(errors, kind) or kind in PRIVATE for kind in ours):
+        return False
+
+    def is_it(node):
+        return ast.unparse(node) in {handler.name, f"type({handler.name})"}
+
+    return any(
+        (isinstance(node, ast.FormattedValue) and is_it(node.value))
+        or (isinstance(node, ast.Attribute) and node.attr in WORDS and is_it(node.value))
+        or (isinstance(node, ast.Call) and ast.unparse(node.func) in TEXTS and any(map(is_it, node.args)))
+        for node in ast.walk(handler)
+    )
+
+
+def found():
+    for file in sorted(PACKAGE.rglob("*.py")):
+        for function, handler in handlers(ast.parse(file.read_text("utf-8"))):
+            if repeats(handler):
+                yield f"{file.relative_to(PACKAGE).as_posix()}:{function}"
+
+
+def test_whoever_repeats_a_library_is_listed():
+    assert sorted(set(found())) == sorted(REPEATED)
+
+
+def test_what_is_listed_is_tested():
+    for test in REPEATED.values():
+        file, _, name = test.partition("::")
+        assert f"def {name}(" in (TESTS / file).read_text("utf-8"), test
