@@ -142,7 +142,7 @@ def test_plans_and_reports_are_short_and_have_a_table(tmp_path):
     tifffile.imwrite(tmp_path / "<a>.tif", np.ones((20, 30), np.uint8))
     _, report = run(pipeline([BLUR, BLUR]), tmp_path / "<a>.tif", tmp_path)
     plan = tileconv.plan(pipeline([BLUR, BLUR], input_={"path": str(tmp_path / "<a>.tif")}))
-    assert re.fullmatch(r"<Plan: 2 stages, y=20 x=30, float32, 1 tile, \d+\.\d MiB>", repr(plan))
+    assert re.fullmatch(r"<Plan: y=20 x=30, float32, 2 stages, 1 tile, \d+\.\d MiB>", repr(plan))
     assert re.fullmatch(r"<Report: \S+, 1 tile made, 0 kept, \d+\.\d s>", repr(report))
     for shown in (plan, report):
         table = shown._repr_html_()

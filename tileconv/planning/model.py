@@ -139,7 +139,8 @@ class Plan(Shown):
 
     def __repr__(self) -> str:
         stages, tiles = sum(len(p.stages) for p in self.passes), sum(len(p.grid) for p in self.passes)
-        return f"<Plan: {stages} stages, {self.info}, {tiles_text(tiles)}, {size_text(self.peak_bytes)}>"
+        counts = f"{stages} stage{'s' * (stages != 1)}, {tiles_text(tiles)}"
+        return f"<Plan: {self.info}, {counts}, {size_text(self.peak_bytes)}>"
 
     def fingerprint(self) -> str:
         """Return a digest of all that determines the pixels but the input's own: stages, weights, types and engines.
