@@ -17,6 +17,10 @@ DECODED_CACHE_BYTES = 64 * 2**20
 """The most decoded chunks of compressed images that one process keeps where no plan says which are read again."""
 
 
+RGB = ("red", "green", "blue", "alpha")
+"""Names of the channels of a colour picture, with alpha or without."""
+
+
 def exact_number(value: float) -> float:
     """Return *value* as a float, or as the int that it is where a float would be another number."""
     return int(value) if isinstance(value, Integral) and int(value) != float(value) else float(value)

@@ -125,11 +125,10 @@ def main():
     pixels = make_stores(stores)
     wrong = 0
     for name, command in environments(folder).items():
-        for number, kind in enumerate(KINDS):
-            words = [*map(str, command), str(stores / f"{number}.ome.zarr")]
-            done = subprocess.run(words, capture_output=True, text=True, check=False)
-            lines = done.stdout.splitlines()
-            answer = json.loads(lines[-1]) if lines else {"error": done.stderr[-200:]}
+        words = [*map(str, command), *(str(stores / f"{number}.ome.zarr") for number in range(len(KINDS)))]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        for kind, answer in zip(KINDS, answers, strict=True):
             text, right = verdict(name, kind, answer, pixels)
             wrong += not right
             version = answer.get("version", "") + f" (GDAL {answer['gdal']})" * ("gdal" in answer)

@@ -1,12 +1,11 @@
 """What a reader of OME-Zarr makes of a result; run in the environment of the judges, where tileconv is not.
 
-``python readers.py NAME STORE`` prints one line of JSON: a digest of the pixels as (c, y, x) of uint16, their shape,
-what the reader says of channels, and its version; or the error that it raised.
+``python readers.py NAME STORE...`` prints a line of JSON for each store: a digest of the pixels as (c, y, x) of uint16,
+their shape, what the reader says of channels, and its version; or the error that it raised.
 """
 
 import hashlib
 import json
-import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -91,8 +90,9 @@ def judged(name, path):
 
 
 if __name__ == "__main__":
-    try:
-        answer = judged(sys.argv[1], os.path.abspath(sys.argv[2]))  # noqa: PTH100  what readers take is a text
-    except Exception as error:
-        answer = {"error": f"{type(error).__name__}: {error}"}
-    sys.stdout.write(json.dumps(answer, default=lambda value: np.asarray(value).tolist()) + "\n")
+    for store in sys.argv[2:]:
+        try:
+            answer = judged(sys.argv[1], store)
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        sys.stdout.write(json.dumps(answer, default=lambda value: np.asarray(value).tolist()) + "\n")

@@ -72,6 +72,9 @@ def test_red_green_and_blue_share_a_window_and_other_channels_do_not():
     assert third != one
     red, green, blue = shown(image, "cyx", (1, 60, 60), channels=("Red", "Green", "Blue"))
     assert red == green == blue == window_of(image.ravel())
+    with_alpha = np.concatenate([image, np.full((1, 60, 60), 255, "f4")])
+    *colours, alpha = shown(with_alpha, "cyx", (1, 60, 60), channels=("red", "green", "blue", "alpha"))
+    assert (colours, alpha.end) == ([red] * 3, 255)
 
 
 @pytest.mark.parametrize("chunks", [(1, 60, 60), (2, 30, 60), (3, 60, 20)])

@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from tileconv.boxes import Box, TileGrid
 from tileconv.errors import PlanError
-from tileconv.images import ImageInfo
+from tileconv.images import RGB, ImageInfo
 from tileconv.samples.real import PHOTOGRAPHS, photograph
 from tileconv.samples.synthetic import synthetic, synthetic_dtype
 from tileconv.sinks.tiff import Compression, write_tiff
@@ -112,9 +112,7 @@ def _sample(
     pixels = photograph(name)
     axes = "yx" if pixels.ndim == 2 else "cyx"
     chunks = (*pixels.shape[:-2], tile, tile)
-    info = ImageInfo(
-        pixels.shape, axes, pixels.dtype, chunks, channels=("red", "green", "blue") if axes[0] == "c" else ()
-    )
+    info = ImageInfo(pixels.shape, axes, pixels.dtype, chunks, channels=RGB[:3] if axes[0] == "c" else ())
     return info, lambda box: pixels[box.within(info.box)]
 
 

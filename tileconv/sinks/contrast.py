@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.boxes import Box, TileGrid
-from tileconv.images import ImageInfo
+from tileconv.images import RGB, ImageInfo
 from tileconv.sinks.ome import Window
 
 CHUNKS, PIXELS, LEAST = 64, 2**20, 2**14
@@ -25,7 +25,6 @@ SIGNED = 8
 """Both sides of zero are shown alike where one goes no further than so many times the other."""
 _GOLDEN = 0x9E3779B97F4A7C15
 """2**64 over the golden ratio: multiples of it, modulo 2**64, are spread evenly, however many they are."""
-RGB = ("red", "green", "blue")
 
 
 def windows(info: ImageInfo, read: Callable[[Box], NDArray[Any]], workers: int) -> list[Window]:
@@ -34,16 +33,16 @@ def windows(info: ImageInfo, read: Callable[[Box], NDArray[Any]], workers: int) 
     Red, green and blue share one: with three the colours would shift.
     """
     count = info.shape[info.axes.index("c")] if "c" in info.axes else 1
-    together = tuple(name.lower() for name in info.channels) == RGB
+    together = RGB[:3] == tuple(name.lower() for name in info.channels[:3])
     picked = [(channel, box) for channel in range(count) for box in chunks_of(info, channel, max(1, CHUNKS // count))]
     quota = max(PIXELS // len(picked), LEAST)
     parts: dict[int, list[NDArray[Any]]] = {}
     with ThreadPoolExecutor(workers) as pool:
         samples = pool.map(lambda pick: _sample(read(pick[1]), pick[1], pick[0], quota), picked)
         for (channel, _), sample in zip(picked, samples, strict=True):
-            parts.setdefault(0 if together else channel, []).append(sample)
-    made = [window_of(np.concatenate(parts[channel])) for channel in sorted(parts)]
-    return made * count if together else made
+            parts.setdefault(0 if together and channel < 3 else channel, []).append(sample)
+    made = {channel: window_of(np.concatenate(samples)) for channel, samples in parts.items()}
+    return [made[channel] if channel in made else made[0] for channel in range(count)]
 
 
 def chunks_of(info: ImageInfo, channel: int, count: int) -> Iterator[Box]:

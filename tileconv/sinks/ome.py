@@ -8,7 +8,7 @@ from itertools import cycle, islice
 from typing import Any
 
 from tileconv.errors import SinkError
-from tileconv.images import ImageInfo
+from tileconv.images import RGB, ImageInfo
 from tileconv.storage import Format
 
 _TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
@@ -74,10 +74,11 @@ def ome_attributes(
 def _omero(info: ImageInfo, name: str, windows: Sequence[Window]) -> dict[str, Any]:
     count = len(windows)
     labels = info.channels or ([f"channel {number}" for number in range(count)] if "c" in info.axes else [name])
+    shown = 3 if info.channels == RGB else SHOWN  # alpha is no light
     stated = info.colours or [""] * count
     usual = ["FFFFFF"] if count == 1 else list(islice(cycle(_COLOURS), count))
     channels = [
-        {"label": label, "color": colour or own, "active": number < SHOWN, "window": vars(window)}
+        {"label": label, "color": colour or own, "active": number < shown, "window": vars(window)}
         for number, (label, colour, own, window) in enumerate(zip(labels, stated, usual, windows, strict=True))
     ]
     return {"channels": channels}

@@ -10,7 +10,7 @@ import numpy as np
 
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
-from tileconv.images import ImageInfo
+from tileconv.images import RGB, ImageInfo
 from tileconv.sources.source import Pixels, Reads
 
 Items = TypeVar("Items", str, tuple[int, ...], tuple[tuple[int, ...], ...])
@@ -58,7 +58,7 @@ class Palette:
         moved: dict[str, Any] = {
             name: (*(old := getattr(info, name))[:at], new, *old[at:]) for name, new in put.items()
         }
-        return replace(info, axes=f"{info.axes[:at]}c{info.axes[at:]}", **moved)
+        return replace(info, axes=f"{info.axes[:at]}c{info.axes[at:]}", channels=RGB[:3], **moved)
 
     def read(self, box: Box, reads: Reads | None, indices: Callable[[Box, Reads | None], Pixels]) -> Pixels:
         """Return the colours of *box*; *indices* reads the box without its channels."""

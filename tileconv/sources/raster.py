@@ -7,6 +7,7 @@ import struct
 import threading
 import warnings
 import zlib
+from dataclasses import replace
 from io import BytesIO
 from itertools import zip_longest
 from math import prod
@@ -20,7 +21,7 @@ from PIL import Image
 from tileconv import steady
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
-from tileconv.images import ImageInfo
+from tileconv.images import RGB, ImageInfo
 from tileconv.sources.axes import assumed_axes, map_axes
 from tileconv.sources.cache import Cache
 from tileconv.sources.picture_notes import jpeg_notes, png_notes
@@ -168,6 +169,8 @@ class PictureSource:
         self._shape, whole = shape, self._map.of_file(shape)
         dtype = np.dtype(np.uint16 if self._deep else np.uint8)
         self.info = ImageInfo(whole, self._map.axes, dtype, whole, compressed=True, notes=(*notes, *guessed))
+        if channels > 2:
+            self.info = replace(self.info, channels=RGB[:channels])
         self.cache_bytes = self.info.nbytes
         stored = int(self.fingerprint["size"])
         check_decoded(f"a picture of {size[0]} x {size[1]} px", self.info.nbytes, stored, max_chunk, self.where)

@@ -10,6 +10,7 @@ import numpy as np
 
 from tileconv import steady
 from tileconv.errors import SourceError
+from tileconv.images import RGB
 from tileconv.sources.palette import Palette
 from tileconv.sources.source import ALPHA, TURNED, pixel_type, scale_note
 from tileconv.sources.tiff_metadata import parsed
@@ -122,6 +123,8 @@ def _photometric(page: Any, kind: str, found: Declared, where: str) -> None:
     if photometric in _FILTERED and (photometric != 6 or _ycc(page)):
         found.notes.append(_FILTERED[photometric])
         found.bands = _SAMPLES.get(photometric, ())
+    elif photometric in (2, 6):
+        found.bands = RGB[: page.samplesperpixel]
     if photometric == 0:
         found.notes.append("0 is white in this file; values are taken as stored")
 
