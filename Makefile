@@ -2,6 +2,7 @@
 # make test         set up, run the tests (TILECONV_PROFILE=quick|ci|long chooses how many examples)
 # make test-long    the tests with 5,000 examples or a minute each, fuzzers, audit, mutations (SHARD=k/8: a part of it)
 # make lint         ruff, mypy --strict, import-linter
+# make judges       has other programs open results (PyPI, npm, Python 3.12 or newer, Node; ten minutes)
 # make bench        tileconv beside its peers, and exact counts, into bench/ (half an hour, 6 GB; BENCH="--only chain")
 # make test-lowest  the tests on the oldest libraries that pyproject.toml allows
 #
@@ -20,7 +21,7 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TILECONV = $(BIN)/tileconv
 
-.PHONY: demo test test-long test-lowest lint bench clean
+.PHONY: demo test test-long test-lowest lint judges bench clean
 .DELETE_ON_ERROR:
 
 demo: demo/edges.png demo/hubble.png
@@ -43,6 +44,9 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+judges: $(VENV)/.test
+	$(BIN)/python -m tests.judges
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.counts --folder bench

@@ -29,6 +29,9 @@ KINDS = {
     "zstd": {"codec": {"name": "zstd"}},
     "gzip": {"codec": {"name": "gzip"}},
     "no codec": {"codec": {"name": "none"}},
+    "zstd, checksum: none": {"codec": {"name": "zstd"}, "checksum": "none"},
+    "gzip, checksum: none": {"codec": {"name": "gzip"}, "checksum": "none"},
+    "no codec, checksum: none": {"codec": {"name": "none"}, "checksum": "none"},
     "blosc zstd": {"codec": {"cname": "zstd", "shuffle": "shuffle"}},
     "0.4": {"format": "0.4"},
     "0.4 zstd": {"format": "0.4", "codec": {"name": "zstd"}},
@@ -38,7 +41,7 @@ KINDS = {
 OF_05 = {kind for kind in KINDS if not kind.startswith("0.4")}
 REFUSES = {
     "rasterio 1.4": OF_05,
-    "rasterio 1.5": OF_05 - {"checksum: none"},
+    "rasterio 1.5": {kind for kind in OF_05 if "checksum: none" not in kind or "shards" in kind},
 }
 """What each reader cannot read; it reads all else."""
 
