@@ -56,10 +56,11 @@ def bioio(path):
 def napari(path):
     from napari_ome_zarr import napari_get_reader
 
-    ((data, told, kind),) = napari_get_reader(path)(path)
-    level = data[0] if isinstance(data, list) else data
-    assert kind == "image", kind
-    return "napari-ome-zarr", level, {"names": told.get("name"), "windows": told.get("contrast_limits")}
+    layers = napari_get_reader(path)(path)  # one for each channel
+    assert {kind for _, _, kind in layers} == {"image"}
+    levels = [np.asarray(data[0] if isinstance(data, list) else data) for data, _, _ in layers]
+    told = {key: [words.get(word) for _, words, _ in layers] for key, word in _NAPARI.items()}
+    return "napari-ome-zarr", np.stack(levels), told
 
 
 def rasterio(path):
@@ -69,6 +70,7 @@ def rasterio(path):
         return "rasterio", image.read(), {"gdal": rasterio.__gdal_version__}
 
 
+_NAPARI = {"names": "name", "windows": "contrast_limits", "colours": "colormap"}
 READERS = {
     "ome-zarr-py": ome_zarr_py,
     "ngff-zarr": ngff_zarr,
