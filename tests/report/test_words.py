@@ -169,3 +169,14 @@ def test_the_plan_counts_and_names_the_stores_between_passes():
     three = words(plan_of(pipeline([BLUR, WRAPS, BLUR, WRAPS]), image))
     expected = "4.0 MiB before compression and 8.0 MiB beside it while it runs (out.zarr.pass0, out.zarr.pass1), "
     assert expected in three
+
+
+def test_a_plan_names_the_programs_that_its_storage_shuts_out():
+    image, chunks = np.zeros((300, 300), np.uint8), {"chunks": 64}
+    usual = words(plan_of(pipeline([BLUR], output=chunks), image))
+    assert "25 of 16.0 KiB before compression, one chunk each; blosc lz4 bitshuffle level 1, crc32c" in usual
+    assert "not for GDAL before 3.13, and rasterio with it: output.checksum: none\n" in usual
+    shards = words(plan_of(pipeline([BLUR], output=chunks | {"shards": 128, "checksum": "none"}), image))
+    assert "9 of 64.0 KiB before compression, shards of 128 x 128; " in shards
+    assert "not for GDAL before 3.13, and rasterio with it: output.shards: none\n" in shards
+    assert "not for" not in words(plan_of(pipeline([BLUR], output=chunks | {"format": "0.4"}), image))

@@ -6,7 +6,7 @@ from tileconv.storage import Storage
 
 
 def shut_out(storage: Storage) -> list[str]:
-    """Return programs that cannot read what is stored so, each with the key that would let them.
+    """Return programs that cannot read what is stored so, each with the keys that would let them.
 
     Examples
     --------
@@ -15,12 +15,10 @@ def shut_out(storage: Storage) -> list[str]:
     """
     reasons = []
     if storage.format == "0.5":
-        reasons.append('programs that know Zarr v2 alone, as QuPath 0.5 and rasterio 1.4: output.format: "0.4"')
+        reasons.append('programs that read Zarr v2 alone, such as rasterio 1.4: output.format: "0.4" is for them')
     gdal = {"crc32c": storage.checksum == "crc32c", "shards": bool(storage.shards)}
     if any(gdal.values()):
         keys = {"crc32c": "output.checksum: none", "shards": "output.shards: none"}
         needed = ", ".join(key for name, key in keys.items() if gdal[name])
         reasons.append(f"GDAL before 3.13, and rasterio with it: {needed}")
-    if storage.format == "0.4" and storage.codec.name == "zstd":
-        reasons.append("Bio-Formats, and QuPath and Fiji with it: output.codec: {name: blosc}")
     return reasons
