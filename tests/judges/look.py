@@ -6,6 +6,7 @@ is that of Debian (``apt-get install chromium``). Everything is served on loopba
 
 import functools
 import http.server
+import json
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,8 @@ import threading
 from pathlib import Path
 
 import neuroglancer
+
+SHADER = "void main() { emitGrayscale(normalized()); }"
 
 
 class Files(http.server.SimpleHTTPRequestHandler):
@@ -33,10 +36,15 @@ def main(store, png):
     neuroglancer.set_server_bind_address("127.0.0.1")
     viewer = neuroglancer.Viewer()
     version = "3" if (store / "zarr.json").exists() else "2"
+    said = json.loads((store / ("zarr.json" if version == "3" else ".zattrs")).read_text())
+    omero = (said["attributes"]["ome"] if version == "3" else said)["omero"]
+    shown = omero["channels"][0]["window"]  # which neuroglancer does not read by itself
+    shader = f"#uicontrol invlerp normalized(range=[{shown['start']}, {shown['end']}])\n" + SHADER
     with viewer.txn() as state:
         source = f"http://127.0.0.1:{files.server_port}/{store.name}/|zarr{version}:"
-        state.layers["result"] = neuroglancer.ImageLayer(source=source)
+        state.layers["result"] = neuroglancer.ImageLayer(source=source, shader=shader)
         state.layout = "xy"
+        state.display_dimensions = ["x", "y"]
     with tempfile.TemporaryDirectory() as profile:
         words = ["chromium", "--headless=new", "--no-sandbox", f"--user-data-dir={profile}", "--window-size=900,700"]
         browser = subprocess.Popen([*words, viewer.get_viewer_url()], stderr=subprocess.DEVNULL)

@@ -50,7 +50,7 @@ def bioio(path):
     from bioio_ome_zarr import Reader
 
     reader = Reader(path)
-    return "bioio-ome-zarr", reader.data[0, :, 0], {"names": list(reader.channel_names)}
+    return "bioio-ome-zarr", reader.get_image_data("CYX"), {"names": list(reader.channel_names)}
 
 
 def napari(path):
