@@ -73,6 +73,11 @@ def near(seen):
         np.testing.assert_array_equal(seen.result()[...], planes(np.asarray(picture)))
 
 
+def gdal_beside(folder):
+    (folder / "a.png.aux.xml").write_bytes(b"<PAMDataset/>")
+    return png()(folder)
+
+
 GRAYS = np.repeat(np.arange(255, -1, -1, dtype=np.uint8)[:, None], 3, axis=1)
 CLEAR = bytes(range(256))
 FRAMES = (b"acTL", struct.pack(">II", 3, 0))
@@ -99,6 +104,8 @@ PICTURES = [
         "10000 x 5000 pixels per meter is that of a print"),
     Row("PNG", "frames (APNG)", "told: the first is taken", png(chunks=[FRAMES]),
         "pictures in the file is read"),
+    Row("PNG, JPEG", "statistics and more beside the file (`.aux.xml`)", "told: not read", gdal_beside,
+        "a.png.aux.xml beside the file is not read"),
     Row("JPEG", "YCbCr", "used: red, green and blue", jpeg(), look=near),
     Row("JPEG", "CMYK", "refused", jpeg(np.stack([GRAY] * 4, axis=-1), "CMYK"), "found mode CMYK"),
     Row("JPEG", "orientation (EXIF)", "told: rows and columns as stored", jpeg(exif=turned()),

@@ -31,6 +31,7 @@ from tileconv.sources.source import (
     MOST_PER_BYTE,
     Pixels,
     Reads,
+    beside_notes,
     check_decoded,
     check_same,
     check_unchanged,
@@ -159,6 +160,7 @@ class PictureSource:
             fix = "Convert it to gray or RGB."
             raise SourceError(f"expected gray, RGB or a palette, found mode {mode}", where=self.where, fix=fix)
         shape = (size[1], size[0]) if channels == 1 else (size[1], size[0], channels)
+        notes += beside_notes(path)
         if frames > 1:
             notes.append(f"the first of {frames} pictures in the file is read")
         if self._palette:

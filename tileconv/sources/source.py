@@ -246,6 +246,12 @@ def cells(window: Window, chunk: Sequence[int]) -> Iterator[tuple[tuple[int, ...
         )
 
 
+def beside_notes(path: Path) -> list[str]:
+    """Return a note where GDAL left statistics, and perhaps scale or nodata, beside the file *path*."""
+    beside = path.with_name(f"{path.name}.aux.xml")
+    return [f"{beside.name} beside the file is not read"] if steady.is_file(beside) else []
+
+
 def scale_note(pairs: Sequence[tuple[float, float]]) -> str:
     """Return what is said of the *pairs* of scale and offset of an image; ``""`` where they change nothing.
 

@@ -12,7 +12,7 @@ from tileconv import steady
 from tileconv.errors import SourceError
 from tileconv.images import RGB
 from tileconv.sources.palette import Palette
-from tileconv.sources.source import ALPHA, TURNED, pixel_type, scale_note
+from tileconv.sources.source import ALPHA, TURNED, beside_notes, pixel_type, scale_note
 from tileconv.sources.tiff_metadata import parsed
 
 _ALPHA = (1, 2)
@@ -78,8 +78,7 @@ def declared(page: Any, kind: str, *, masked: bool, path: Path) -> Declared:
         found.masks.append("an internal mask")
     if steady.is_file(path.with_name(f"{path.name}.msk")):
         found.masks.append(f"the mask {path.name}.msk beside it")
-    if steady.is_file(path.with_name(f"{path.name}.aux.xml")):
-        found.notes.append(f"{path.name}.aux.xml beside the file is not read")
+    found.notes += beside_notes(path)
     turned = int(page.tags.valueof(274, 1))
     if turned != 1:
         found.notes.append(TURNED.format(turned))
