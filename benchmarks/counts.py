@@ -41,10 +41,12 @@ class CountingTiff(TiffSource):
     """A TIFF source that counts the pixels asked of it, the segments it looked up, and those it decoded, also again."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path)
         self.counts: Counter[str] = Counter()
         self.segments: set[tuple[int, int]] = set()
         self._lock = threading.Lock()
+        super().__init__(path)
+        self.counts.clear()  # one segment is decoded to see that it can be
+        self.segments.clear()
 
     def read(self, box: Box, reads: Reads | None = None) -> Pixels:
         """Read *box* and count its pixels."""

@@ -118,7 +118,7 @@ def test_the_time_of_change_alone_makes_no_other_input(folder):
 def test_an_output_that_a_version_of_before_began(folder):
     run = RunFolder(folder / "o.zarr")
     run.write_plan(run.plan() | {"format": 1})
-    with pytest.raises(ResumeError, match=r"begun by another version .* format 1, and not 2, because .*--overwrite"):
+    with pytest.raises(ResumeError, match=r"begun by another version .* format 1, and not 3, because .*--overwrite"):
         tileconv.run(folder / "p.yaml")
     assert tileconv.run(folder / "p.yaml", overwrite=True).tiles == 110
 

@@ -14,6 +14,7 @@ from properties.runs_help import complete, pipeline, run, stored, tiled, windows
 
 import tileconv
 from tileconv.errors import ResumeError, SinkError, SourceError, TileError
+from tileconv.execute.progress import Progress
 from tileconv.execute.run import Report, peak_bytes
 from tileconv.images import ImageInfo
 from tileconv.sinks.zarr import ZarrSink
@@ -22,13 +23,13 @@ TWO = [{"op": "sobel", "component": "x"}, {"op": "gaussian", "sigma": 1, "border
 """Two passes: the second wraps."""
 
 
-class Heard:
+class Heard(Progress):
     """Progress that writes down what it hears; a list's append is safe among threads."""
 
     def __init__(self):
         self.total, self.tiles = None, []
 
-    def begin(self, tiles, pixels):
+    def begin(self, tiles, pixels, kept=0):
         self.total = tiles, pixels
 
     def tile(self, pixels):

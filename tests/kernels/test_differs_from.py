@@ -145,7 +145,7 @@ def absolutes():
 
 
 ROWS = {
-    "`scipy.ndimage` of these names": constants,
+    "`scipy.ndimage` functions of these names": constants,
     "`scipy.ndimage.sobel` and `prewitt`, on NaN and infinity": not_finite,
     "`scipy.ndimage`": types,
     "`skimage.filters.difference_of_gaussians`": difference,
