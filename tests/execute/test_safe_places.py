@@ -18,7 +18,7 @@ def test_a_link_leads_to_the_same_run_folder(tmp_path):
     (tmp_path / "link.zarr").symlink_to(tmp_path / "real.zarr")
     assert RunFolder(tmp_path / "link.zarr").path == tmp_path / "real.zarr.tileconv"
     for ask in (status, tileconv.verify):
-        with pytest.raises(SourceError, match="without a name"):
+        with pytest.raises(SourceError, match="has no name"):
             ask("/")
 
 

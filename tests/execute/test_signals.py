@@ -17,6 +17,8 @@ from tileconv.execute.stop import on_signals
 LONG = os.environ.get("TILECONV_PROFILE") == "long"
 MOMENTS = 60 if LONG else 3
 """Moments of a command's life that the signal comes at."""
+MEASURED = {f"{engine}, {width}" for engine in ("direct", "separable", "fft") for width in ("narrow", "wide")}
+"""What calibrate says that it measures."""
 
 
 def ended(code, folder):
@@ -27,7 +29,8 @@ def ended(code, folder):
 
 def one_end(found):
     """Return whether a command ended well, or after a signal with one sentence."""
-    return found.code == 0 or (found.code == 130 and found.err.count("\n") == 1 and "Traceback" not in found.err)
+    said = [line for line in found.err.splitlines() if line not in MEASURED]
+    return found.code == 0 or (found.code == 130 and len(said) == 1 and "Traceback" not in found.err)
 
 
 def test_the_first_instant_of_a_command(tmp_path):

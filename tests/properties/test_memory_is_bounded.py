@@ -72,7 +72,7 @@ def test_what_cannot_fit_at_all_is_refused_before_anything_is_written(large, tmp
 
 @pytest.mark.parametrize("memory", ["340MiB", "500MiB", "2GiB"])
 def test_the_plan_keeps_to_the_limit_and_to_the_image_size(large, tmp_path, memory):
-    """Predicted memory is flat in the size of the image: 64 times the pixels fit as well, whose chunks lie in shards."""
+    """Predicted memory is flat in the size of the image: 64 times the pixels, in shards, fit as well."""
     spec = pipeline(
         CHAIN, input_={"path": large}, output={"path": str(tmp_path / "o.zarr"), "chunks": 256}, run={"memory": memory}
     )
