@@ -88,7 +88,7 @@ def test_bombs_whose_header_states_no_size(tmp_path):
     for name, content in bombs():
         codec = name.split(",")[0]
         for version, shards in (2, None), *([(3, None), (3, (32, 32))] if codec == "gzip" else []):
-            title = f"{name}, {version} {shards}"
+            title = f"{name}, {version}{', shards' * bool(shards)}"
             path = packed(tmp_path / title, version, codec, shards=shards)
             trials.append(Trial(f"{title}, whole", Path(shutil.copytree(path, f"{path}, whole")), "read", PIXELS))
             if shards:

@@ -13,8 +13,6 @@ import tempfile
 import threading
 from pathlib import Path
 
-import neuroglancer
-
 SHADER = "void main() { emitGrayscale(normalized()); }"
 
 
@@ -30,6 +28,8 @@ class Files(http.server.SimpleHTTPRequestHandler):
 
 
 def main(store, png):
+    import neuroglancer  # which the tests, that look for examples here, do without
+
     store = Path(store).absolute()
     files = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Files, directory=str(store.parent)))
     threading.Thread(target=files.serve_forever, daemon=True).start()
