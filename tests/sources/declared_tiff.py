@@ -274,7 +274,7 @@ TIFF = [
     Row("TIFF", "logarithms of luminance (LogL, LogLuv)", "refused",
         partial(tiff, pixels=GRAY.astype(np.int16), photometric="logl"), "logarithms of luminance"),
     Row("TIFF", "linear values of a sensor; depths", "told: values as stored",
-        partial(tiff, pixels=RGB, photometric="linear_raw"), "linear values of a sensor"),
+        partial(tiff, pixels=GRAY, photometric="depth_map"), "the samples are depths"),
     Row("TIFF", "a page that is a mask, given as the image", "refused",
         partial(tiff, pixels=GRAY > 9, photometric="mask"), "a transparency mask"),
     Row("TIFF", "orientation (tag 274)", "told: rows and columns as stored",

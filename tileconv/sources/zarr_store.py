@@ -57,7 +57,7 @@ def _refused(folder: Path) -> SourceError:
 
 
 def _known(codec: str | None, codec_of_2: str | None) -> bool:
-    with suppress(KeyError):
+    with suppress(KeyError, ValueError):  # of zarr before 3.4, and from it on
         return codec_of_2 in codec_registry if codec is None else bool(get_codec_class(codec))
     return False
 
