@@ -108,7 +108,7 @@ def test_one_that_comes_late_is_looked_at_first(tmp_path, right, monkeypatch, me
 
 
 @seldom
-@pytest.mark.skipif(not may_mount(), reason="needs root")
+@pytest.mark.skipif(not may_mount(), reason="needs a kernel that lets users mount a file system of their own")
 @pytest.mark.parametrize("hidden", ["o.zarr", "."], ids=["output", "input and output"])
 def test_another_disk_gets_no_tiles(tmp_path, right, hidden):
     """The worker has another folder in the place of the output, or of all; nothing is written there."""

@@ -139,25 +139,25 @@ def _(rasterio, path):
     return rasterio.open(path).read(1), "segments are not stored"
 
 
-@writes("rasterio", "gdal.png", "PNG of 16 bits, with its .aux.xml")
-def _(rasterio, path):
+def converted(rasterio, path, driver):
+    """Write NOISE as a GeoTIFF, and have GDAL make *path* of it."""
     with gtiff(rasterio, path.with_suffix(".tif"), NOISE) as file:
         file.write(NOISE, 1)
     import rasterio.shutil
 
-    rasterio.shutil.copy(path.with_suffix(".tif"), path, driver="PNG")
+    rasterio.shutil.copy(path.with_suffix(".tif"), path, driver=driver)
     path.with_suffix(".tif").unlink()
+
+
+@writes("rasterio", "gdal.png", "PNG of 16 bits, with its .aux.xml")
+def _(rasterio, path):
+    converted(rasterio, path, "PNG")
     return NOISE, ""
 
 
 @writes("rasterio", "gdal.zarr", "Zarr by GDAL, with rows of coordinates")
 def _(rasterio, path):
-    with gtiff(rasterio, path.with_suffix(".tif"), NOISE) as file:
-        file.write(NOISE, 1)
-    import rasterio.shutil
-
-    rasterio.shutil.copy(path.with_suffix(".tif"), path, driver="Zarr")
-    path.with_suffix(".tif").unlink()
+    converted(rasterio, path, "Zarr")
     return NOISE, "crs EPSG:32633"
 
 

@@ -172,7 +172,7 @@ def _tiled(work: Pass, run: RunSpec, budget: Budget) -> Pass:
     else:
         found, why = min(options, key=lambda o: o.peak), ""
     if not found.fits:
-        raise _too_large(found, [o.tile.tile for o in fitting], work.info)
+        raise _too_large(found, [o.tile.tile for o in fitting], work)
     return replace(
         work,
         grid=TileGrid(work.image, found.tile.tile),
@@ -217,14 +217,15 @@ def _asked(asked: Mapping[str, int], default: tuple[int, ...], work: Pass) -> tu
     return tile
 
 
-def _too_large(found: Option, fitting: list[tuple[int, ...]], info: ImageInfo) -> PlanError:
+def _too_large(found: Option, fitting: list[tuple[int, ...]], work: Pass) -> PlanError:
     budget, parts = found.budget, found.memory
     alone = budget.peak(())
     fix = f"{budget.allowed.more}: without any tile the run takes {alone / MIB:,.0f} MiB."
     if alone < budget.allowed.count:
-        fix = f"{budget.allowed.more}, use fewer workers, or make output.chunks smaller."
+        smaller = "say output.shards: none" if work.storage.shards else "make output.chunks smaller"
+        fix = f"{budget.allowed.more}, use fewer workers, or {smaller}."
     if fitting:
-        sides = ", ".join(f"{a}: {n}" for a, n in zip(info.axes, max(fitting, key=math.prod), strict=True))
+        sides = ", ".join(f"{a}: {n}" for a, n in zip(work.info.axes, max(fitting, key=math.prod), strict=True))
         fix = f"The largest tile that fits is {sides}."
     asked, allowed = budget.peak(parts) / MIB, budget.allowed.count / MIB
     tile, process = total(parts) / MIB, budget.process_bytes / MIB

@@ -34,8 +34,8 @@ def located(text: str, folder: Path) -> str:
 
     Examples
     --------
-    >>> located("file:///data/a%20b.tif", Path("/work")), located("a.tif", Path("/work"))
-    ('/data/a b.tif', '/work/a.tif')
+    >>> located("file:///data/a%20b.tif", Path("/home/me")), located("a.tif", Path("/home/me"))
+    ('/data/a b.tif', '/home/me/a.tif')
     """
     if found := _FILE.fullmatch(text):
         text = unquote(found[3])
