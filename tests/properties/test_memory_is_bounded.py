@@ -81,3 +81,13 @@ def test_the_plan_keeps_to_the_limit_and_to_the_image_size(large, tmp_path, memo
     huge = replace(made.source, shape=tuple(8 * n for n in made.source.shape))
     grown = make_plan(made.spec, huge, cache_bytes=0)
     assert grown.peak_bytes <= made.memory_limit
+
+
+def test_where_shards_of_a_huge_image_do_not_fit_chunks_alone_may(large, tmp_path):
+    output, memory = {"path": str(tmp_path / "o.zarr"), "chunks": 256}, {"memory": "330MiB"}
+    made = tileconv.plan(pipeline(CHAIN, input_={"path": large}, output=output, run=memory))
+    huge = replace(made.source, shape=tuple(8 * n for n in made.source.shape))
+    with pytest.raises(PlanError, match=r"output\.shards: none"):
+        make_plan(made.spec, huge, cache_bytes=0)
+    bare = tileconv.plan(pipeline(CHAIN, input_={"path": large}, output=output | {"shards": "none"}, run=memory))
+    assert make_plan(bare.spec, huge, cache_bytes=0).peak_bytes <= bare.memory_limit
