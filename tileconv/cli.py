@@ -221,7 +221,7 @@ def ops(
 @_command
 def schema() -> None:
     """Print the JSON Schema of pipeline files, for editors."""
-    from tileconv.spec import json_schema
+    from tileconv.spec.schema import json_schema
 
     print_(_json(json_schema()), alone=True)
 

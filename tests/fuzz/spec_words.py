@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tileconv.spec import json_schema
+from tileconv.spec.schema import json_schema
 
 ROOT = Path(__file__).parents[2]
 OPERATORS: dict[str, dict[str, Any]] = {}

@@ -10,7 +10,8 @@ import pytest
 
 from tileconv.errors import SpecError
 from tileconv.kernels.registry import OPERATORS
-from tileconv.spec import json_schema, spec_from_mapping
+from tileconv.spec import spec_from_mapping
+from tileconv.spec.schema import json_schema
 
 SCHEMA = json_schema()
 OBJECTS = {"additionalProperties", "patternProperties"}

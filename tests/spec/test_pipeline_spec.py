@@ -15,13 +15,13 @@ from tileconv.kernels.registry import OPERATORS
 from tileconv.spec import (
     PipelineSpec,
     as_mapping,
-    json_schema,
     load_spec,
     operator_table,
     parse_spec,
     spec_from_mapping,
 )
 from tileconv.spec.paths import located
+from tileconv.spec.schema import json_schema
 
 DOCS = Path(__file__).parents[2] / "docs"
 FULL = """

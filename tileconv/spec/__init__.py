@@ -17,7 +17,6 @@ from tileconv.spec.mapping import NAME, tree_of
 from tileconv.spec.model import InputSpec, MissingSpec, OutputSpec, PipelineSpec, RunSpec, StageSpec, as_mapping
 from tileconv.spec.operators import operator_table
 from tileconv.spec.override import apply_overrides, expand, redirect
-from tileconv.spec.schema import json_schema
 from tileconv.spec.text import MAX_BYTES, MapNode, compose
 
 __all__ = [
@@ -28,7 +27,6 @@ __all__ = [
     "RunSpec",
     "StageSpec",
     "as_mapping",
-    "json_schema",
     "load_spec",
     "operator_table",
     "parse_spec",

@@ -24,10 +24,18 @@ REQUIRED: Any = object()
 
 @dataclass(frozen=True)
 class Word:
-    """A text that *parse* turns into a value; it raises ValueError for any other, and *expected* says what it takes."""
+    """A text that *parse* turns into a value; it raises ValueError for any other, and *expected* says what it takes.
+
+    *schema* says the same to editors, as JSON Schema.
+    """
 
     expected: str
     parse: Callable[[str], Any]
+    schema: Mapping[str, Any]
+
+    def __get_pydantic_json_schema__(self, *_: Any) -> dict[str, Any]:
+        """Return the schema to pydantic, which looks for this name among an annotation's notes."""
+        return dict(self.schema)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import re
 from typing import Annotated, Literal, get_args
 
 from annotated_types import Ge
-from pydantic import WithJsonSchema
 
 from tileconv.boxes import AXES
 from tileconv.spec.fields import Word
@@ -83,31 +82,49 @@ Axis = Literal["t", "c", "z", "y", "x"]
 Index = Annotated[int, Ge(0)]
 Memory = Annotated[
     str,
-    Word("auto or a size such as 2GiB, 512MiB, 1.5GB or a number of bytes", parse_memory),
-    WithJsonSchema({"anyOf": [{"type": "string", "pattern": f"^(auto|{_SIZE})$"}, {"type": "integer", "minimum": 1}]}),
+    Word(
+        "auto or a size such as 2GiB, 512MiB, 1.5GB or a number of bytes",
+        parse_memory,
+        {"anyOf": [{"type": "string", "pattern": f"^(auto|{_SIZE})$"}, {"type": "integer", "minimum": 1}]},
+    ),
 ]
 Workers = Annotated[
     str,
-    Word("auto or a whole number of at least 1", parse_workers),
-    WithJsonSchema({"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1}]}),
+    Word(
+        "auto or a whole number of at least 1",
+        parse_workers,
+        {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1}]},
+    ),
 ]
 Executor = Annotated[
     str,
-    Word("'threads', 'processes' or the address of a Dask scheduler such as tcp://host:8786", parse_executor),
-    WithJsonSchema({"anyOf": [{"enum": list(EXECUTORS)}, {"type": "string", "pattern": f"^{_ADDRESS}$"}]}),
+    Word(
+        "'threads', 'processes' or the address of a Dask scheduler such as tcp://host:8786",
+        parse_executor,
+        {"anyOf": [{"enum": list(EXECUTORS)}, {"type": "string", "pattern": f"^{_ADDRESS}$"}]},
+    ),
 ]
 AxesText = Annotated[
     str,
-    Word(f"letters of '{AXES}', each at most once", parse_axes),
-    WithJsonSchema({"type": "string", "pattern": f"^[{AXES}]+$"}),
+    Word(
+        f"letters of '{AXES}', each at most once",
+        parse_axes,
+        {"type": "string", "pattern": f"^[{AXES}]+$"},
+    ),
 ]
 FormatText = Annotated[
     str,
-    Word("0.5 or 0.4", parse_format),
-    WithJsonSchema({"enum": [*FORMATS, *map(float, FORMATS)]}),
+    Word(
+        "0.5 or 0.4",
+        parse_format,
+        {"enum": [*FORMATS, *map(float, FORMATS)]},
+    ),
 ]
 StageId = Annotated[
     str,
-    Word("a name that begins with a letter and holds letters, digits, - and _", parse_id),
-    WithJsonSchema({"type": "string", "pattern": f"^{_ID}$"}),
+    Word(
+        "a name that begins with a letter and holds letters, digits, - and _",
+        parse_id,
+        {"type": "string", "pattern": f"^{_ID}$"},
+    ),
 ]
