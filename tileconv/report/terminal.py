@@ -100,7 +100,7 @@ def summary(report: Report, *, repair: bool = False) -> str:
 
 def verification_text(found: Verification) -> str:
     """Return every difference in a line of its own, and how much was compared."""
-    again = f", {found.recomputed:,} boxes made again" * bool(found.recomputed)
+    again = f", {found.recomputed:,} box{'es' * (found.recomputed != 1)} made again" * bool(found.recomputed)
     compared = f"{tiles_text(found.tiles)} compared{again}"
     count = len(found.damages)
     outcome = f"{count:,} difference{'s' * (count != 1)}" if count else "whole"
