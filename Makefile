@@ -1,6 +1,6 @@
 # make demo         set up, run the main job on a real photograph, say where the result lies
 # make test         set up, run the tests (TILECONV_PROFILE=quick|ci|long chooses how many examples)
-# make test-long    the tests with 5,000 examples or a minute each, fuzzers, audit, mutations (SHARD=k/8: a part of it)
+# make test-long    the tests with 5,000 examples or a minute each, fuzzers, chains, mutations (SHARD=k/8: a part of it)
 # make lint         ruff, mypy --strict, import-linter
 # make judges       has other programs open results (PyPI, npm, Python 3.12 or newer, Node; ten minutes)
 # make bench        tileconv beside its peers, and exact counts, into bench/ (half an hour, 6 GB; BENCH="--only chain")
@@ -36,7 +36,7 @@ test-long: $(VENV)/.test
 	TILECONV_PROFILE=long TILECONV_SHARD=$(SHARD) $(BIN)/python -m pytest -n 2 --timeout 1800
 	$(BIN)/python -m tests.fuzz.spec --inputs $(INPUTS) --shard $(SHARD)
 	$(BIN)/python -m tests.fuzz.tiff --inputs $(INPUTS) --shard $(SHARD)
-	$(BIN)/python -m tests.audit --chains $(CHAINS) --shard $(SHARD)
+	$(BIN)/python -m tests.chains --chains $(CHAINS) --shard $(SHARD)
 	$(BIN)/python -m tests.mutation --shard $(SHARD)
 
 lint: $(VENV)/.test

@@ -23,12 +23,12 @@ from benchmarks.inputs import Sizes, input_of
 from benchmarks.measure import remove
 from tileconv.boxes import Box
 from tileconv.execute.run import run_plan
-from tileconv.graph.windows import Job, Receipt
 from tileconv.planning.build import make_plan
 from tileconv.planning.model import Pass
 from tileconv.sources.source import Pixels, Reads
 from tileconv.sources.tiff import TiffSource
 from tileconv.spec import spec_from_mapping
+from tileconv.tiles.windows import Job, Receipt
 
 CHAIN: tuple[Mapping[str, Any], ...] = (
     {"op": "gaussian", "sigma": 2},

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
+from tileconv.allocator import keep_freed_memory
 from tileconv.boxes import Box
 from tileconv.engines import cost
 from tileconv.engines.choose import ENGINES, EngineName, choose
 from tileconv.engines.sums import kernel_sums, reach_box
 from tileconv.engines.values import Precision, Values
-from tileconv.graph.allocator import keep_freed_memory
 from tileconv.kernels import box, gaussian, sobel
 from tileconv.kernels.kernel import Kernel
 from tileconv.kernels.operations import Magnitude

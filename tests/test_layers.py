@@ -13,7 +13,7 @@ PACKAGE = ROOT / "tileconv"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 MAY_IMPORT = {
     "yaml": ("spec/*",),
-    "dask": ("sources/*", "graph/*", "execute/*", "arrays.py"),
+    "dask": ("sources/*", "tiles/*", "execute/*", "arrays.py"),
     "zarr": ("sources/zarr*.py", "sinks/*"),
     "tifffile": ("sources/tiff*.py", "sinks/tiff*.py", "samples/*"),
     "distributed": ("execute/connect.py", "execute/crew.py", "execute/trust.py"),

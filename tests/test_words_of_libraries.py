@@ -17,7 +17,7 @@ REPEATED = {
     "arrays.py:on_image": "test_labelled.py::test_a_misspelt_word_is_refused_as_for_other_arrays",
     "execute/connect.py:_certified": "execute/test_connect.py::test_certificates_that_lack_are_told",
     "execute/connect.py:_reach": "execute/test_connect.py::test_what_is_no_scheduler_is_told_in_one_sentence",
-    "execute/rerun.py:_here": "execute/test_rerun.py::test_paths_of_no_file_here",
+    "audit/rerun.py:_here": "audit/test_rerun.py::test_paths_of_no_file_here",
     "options.py:local": "test_cli.py::test_bad_input_ends_in_a_message",
     "sources/zarr_guard.py:_lzma": "hostile/test_hostile_chunks.py::test_bombs_whose_header_states_no_size",
     "spec/override.py:apply_overrides": "spec/test_override.py::test_bad_overrides_are_named",

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tileconv.execute.progress import Progress
-from tileconv.execute.recompute import verify
-from tileconv.execute.rerun import planned, rerun
+from tileconv.audit.rerun import planned, rerun
+from tileconv.audit.verify import verify
 from tileconv.execute.run import Report, run_plan
 from tileconv.planning.model import Plan
+from tileconv.progress import Progress
 from tileconv.sources.source import Source
 from tileconv.spec import PipelineSpec, load_spec, spec_from_mapping
 

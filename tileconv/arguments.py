@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.engines.borders import ALIASES, RULES, Border, Rule
+from tileconv.engines.cast import exactly
 from tileconv.engines.values import Values, working_dtype
 from tileconv.errors import PlanError, TileError
-from tileconv.graph.cast import exactly
 from tileconv.images import exact_number
 from tileconv.planning.model import Missing
 from tileconv.spec.check import FOREIGN

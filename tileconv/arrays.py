@@ -25,12 +25,9 @@ from tileconv.arguments import (
     tile_sizes,
     type_name,
 )
-from tileconv.boxes import Box
+from tileconv.boxes import SPACE, Box
 from tileconv.engines.borders import Rule
 from tileconv.errors import PlanError
-from tileconv.graph.overlap import overlap
-from tileconv.graph.windows import read
-from tileconv.graph.work import needed, work
 from tileconv.images import ImageInfo
 from tileconv.kernels import Kernel
 from tileconv.kernels.operations import Linear, Operation, as_operation
@@ -39,10 +36,12 @@ from tileconv.labelled import labelled
 from tileconv.planning.arrays import array_passes
 from tileconv.planning.machine import available_bytes, usable_processors
 from tileconv.planning.model import Pass
-from tileconv.planning.stages import SPACE
 from tileconv.sources.memory import MemorySource
 from tileconv.spec import StageSpec
 from tileconv.spec.model import Dtype, Engine, Extent, Precision
+from tileconv.tiles.compute import compute_tile, needed
+from tileconv.tiles.overlap import overlap
+from tileconv.tiles.windows import read
 
 Array = NDArray[Any]
 if TYPE_CHECKING:  # dask.array takes half a second to import, which arrays in memory do without
@@ -291,7 +290,7 @@ def _in_memory(array: Array, job: Pass) -> Array:
     def tile(box: Box) -> None:
         have, part = needed(job, box), out[box.within(job.image)]
         made = part if part.flags.c_contiguous else np.empty(part.shape, part.dtype)
-        work(job, read(source, job, have), have, box, made)
+        compute_tile(job, read(source, job, have), have, box, made)
         if made is not part:
             part[...] = made
 

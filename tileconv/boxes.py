@@ -19,6 +19,10 @@ from tileconv.errors import GeometryError
 
 AXES = "tczyx"
 """Every axis name that tileconv knows, in the order in which images hold them."""
+SPACE = "zyx"
+"""The axes that kernels run over."""
+Interval = tuple[int, int]
+"""Where a range along one axis starts and stops."""
 
 
 def default_axes(count: int) -> str:
@@ -191,3 +195,49 @@ class TileGrid:
     def __iter__(self) -> Iterator[Box]:
         """Yield every tile, last axis fastest."""
         return (self.box(index) for index in product(*map(range, self.counts)))
+
+
+def tile_at(grid: TileGrid, number: int) -> Box:
+    """Return tile *number* of *grid*, counted with the last axis fastest."""
+    index = []
+    for count in reversed(grid.counts):
+        number, at = divmod(number, count)
+        index.append(at)
+    return grid.box(index[::-1])
+
+
+def number_of(grid: TileGrid, tile: Box) -> int:
+    """Return the number of *tile*; GeometryError if it is none of *grid*."""
+    index = [(a - o) // n for a, o, n in zip(tile.start, grid.image.start, grid.tile, strict=True)]
+    if grid.box(index) != tile:
+        raise GeometryError(f"{tile} is no tile of {grid}")
+    return numbered(grid, index)
+
+
+def numbered(grid: TileGrid, index: Sequence[int]) -> int:
+    """Return the number of the tile at *index*, last axis fastest."""
+    number = 0
+    for count, at in zip(grid.counts, index, strict=True):
+        number = number * count + at
+    return number
+
+
+def pieces(start: int, stop: int, size: int) -> list[Interval]:
+    """Return the pieces of *size* that make up ``start`` to ``stop``; the last may be short."""
+    return [(a, min(a + size, stop)) for a in range(start, stop, size)]
+
+
+def space(box: Box) -> Box:
+    """Return the part of *box* along (z, y, x), one pixel long where it has no such axis."""
+    at = [box.axes.find(a) for a in SPACE]
+    return Box(tuple(box.start[i] if i >= 0 else 0 for i in at), tuple(box.stop[i] if i >= 0 else 1 for i in at))
+
+
+def with_space(box: Box, inner: Box) -> Box:
+    """Return *box* with its bounds along (z, y, x) replaced by those of *inner*."""
+    at = [SPACE.find(a) for a in box.axes]
+    return Box(
+        tuple(inner.start[i] if i >= 0 else a for i, a in zip(at, box.start, strict=True)),
+        tuple(inner.stop[i] if i >= 0 else b for i, b in zip(at, box.stop, strict=True)),
+        box.axes,
+    )

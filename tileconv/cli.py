@@ -121,7 +121,7 @@ def rerun(
 
 
 def _announced(loaded: PipelineSpec) -> AbstractContextManager[None]:
-    from tileconv.execute.folder import announced
+    from tileconv.record.folder import announced
 
     return announced(Path(loaded.output.path), hold=loaded.run.lock == "auto")
 
@@ -166,7 +166,7 @@ def verify(
 @_command
 def status(output: Annotated[Path, argument(help="The output of a run.")], as_json: Json = False) -> None:
     """Tell how far a run is: exit code 0 when its output is complete, 3 when it is not."""
-    from tileconv.execute.status import status as status_of
+    from tileconv.audit.status import status as status_of
     from tileconv.report.terminal import status_lines
 
     found = status_of(output)
@@ -283,9 +283,9 @@ def calibrate(
     ] = None,
 ) -> None:
     """Measure this machine's engines, so that plans choose by its own costs."""
+    from tileconv.allocator import keep_freed_memory
     from tileconv.engines.calibrate import calibrate as measure
     from tileconv.engines.cost import check_writable, own_costs
-    from tileconv.graph.allocator import keep_freed_memory
 
     keep_freed_memory()  # as a run does
     target = output or own_costs()

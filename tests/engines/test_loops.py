@@ -34,7 +34,7 @@ ASK = """
 import os, numpy, tileconv
 from numba.core import config
 from tileconv.engines import direct, loops
-from tileconv.graph import cast
+from tileconv.engines import cast
 assert tileconv.__file__.startswith(os.environ["PYTHONPATH"])
 print(bool(config.CACHE_DIR), loops.note())
 for made in (direct.add_one, cast._to_integer):

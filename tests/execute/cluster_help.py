@@ -66,7 +66,7 @@ HANGING = """
 import os
 from pathlib import Path
 def dask_setup(worker):
-    import tileconv.graph.windows as windows
+    import tileconv.tiles.windows as windows
     store = windows.Job.store
     def hangs(self, tile, *made):
         try:

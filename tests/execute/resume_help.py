@@ -12,7 +12,7 @@ import strategies
 import yaml
 from properties.runs_help import pipeline, write_tiff
 
-from tileconv.execute.journal import History
+from tileconv.record.journal import History
 
 ONE = [{"op": "gaussian", "sigma": 1}, {"op": "sobel"}]
 TWO = [{"op": "sobel", "component": "x"}, {"op": "gaussian", "sigma": 1, "border": "wrap"}]

@@ -10,10 +10,10 @@ from execute.cluster_help import Wrapped, running, seldom
 from execute.resume_help import ONE, TWO, digest, done, finish, litter, signalled, write_spec
 
 import tileconv
+from tileconv.audit.status import status
 from tileconv.errors import ClusterError, SinkError, SourceError
 from tileconv.execute import connect, crew, flight
 from tileconv.execute.run import run_plan
-from tileconv.execute.status import status
 from tileconv.sources.open import open_source
 
 

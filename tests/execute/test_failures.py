@@ -13,10 +13,10 @@ from properties.runs_help import complete, write_tiff
 
 import tileconv
 from tileconv import cli, retry
+from tileconv.audit.status import status
 from tileconv.errors import SinkError, SourceError, TileError, UnfinishedError
-from tileconv.execute.status import status
-from tileconv.graph.windows import Job
 from tileconv.retry import TRIES, retrying
+from tileconv.tiles.windows import Job
 
 RULE = {"missing": {"rule": "error"}}
 

@@ -11,8 +11,8 @@ import pytest
 from execute.resume_help import TWO, digest, finish, write_spec
 
 import tileconv
+from tileconv.audit.status import status
 from tileconv.errors import SinkError
-from tileconv.execute.status import status
 
 
 @pytest.fixture

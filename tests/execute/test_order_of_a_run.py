@@ -7,7 +7,7 @@ from properties.runs_help import pipeline, tiled, windows, write_tiff
 
 import tileconv
 from tileconv.errors import SourceError
-from tileconv.execute.progress import Progress
+from tileconv.progress import Progress
 
 BOX = {"op": "box", "size": 3}
 TWO = [{"op": "sobel", "component": "x"}, {"op": "gaussian", "sigma": 1, "border": "wrap"}]

@@ -14,8 +14,8 @@ from execute.resume_help import ONE, TWO, attempts, digest, finish, litter, pois
 
 import tileconv
 from tileconv import cli
+from tileconv.audit.status import status
 from tileconv.errors import ResumeError, SinkError, SourceError
-from tileconv.execute.status import status
 from tileconv.execute.stop import Stop
 from tileconv.planning.machine import usable_processors
 from tileconv.sinks.zarr import ZarrSink

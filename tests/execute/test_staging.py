@@ -8,9 +8,9 @@ import tileconv
 from tileconv import steady
 from tileconv.boxes import Box
 from tileconv.errors import SinkError
-from tileconv.execute.folder import RunFolder
 from tileconv.execute.staging import revoke, writing
 from tileconv.images import ImageInfo
+from tileconv.record.folder import RunFolder
 from tileconv.sinks.zarr import ZarrSink
 
 BOX = Box((0, 0), (4, 8))

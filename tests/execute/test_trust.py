@@ -25,8 +25,8 @@ from tileconv.execute.begin import sinks_of
 from tileconv.execute.ledger import Ledger
 from tileconv.execute.run import run_plan
 from tileconv.execute.trust import admit
-from tileconv.graph.windows import Job
 from tileconv.sources.open import open_source
+from tileconv.tiles.windows import Job
 
 
 @pytest.fixture

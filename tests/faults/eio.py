@@ -93,8 +93,8 @@ def trial(folder, path, right, layer):
     or repair say what is not so; ``crashed`` with an error that is not ours; ``lost`` if it cannot be gone on with.
     """
     import tileconv
+    from tileconv.audit.status import status
     from tileconv.errors import TileconvError
-    from tileconv.execute.status import status
 
     end, error, made = "finished", "", False
     try:

@@ -11,8 +11,8 @@ import strategies
 from execute.resume_help import digest, litter, write_spec
 
 import tileconv
+from tileconv.audit.status import status
 from tileconv.errors import TileconvError
-from tileconv.execute.status import status
 from tileconv.sources.open import open_source
 
 LONG = os.environ.get("TILECONV_PROFILE") == "long"

@@ -5,7 +5,7 @@ from execute.resume_help import TWO, attempts, digest
 from faults.faults_help import LONG, check_whole, seeded, small
 
 import tileconv
-from tileconv.execute.journal import DAMAGED, DONE, Event
+from tileconv.record.journal import DAMAGED, DONE, Event
 
 DAMAGES = 1000 if LONG else 40
 ROUNDS = ("delete", "truncate", "flip")

@@ -12,8 +12,8 @@ from faults.faults_help import LONG, Operations, check_whole, clear, seeded, sma
 
 import tileconv
 from tileconv import retry
+from tileconv.audit.status import status
 from tileconv.errors import SinkError
-from tileconv.execute.status import status
 
 TMPFS = ["unshare", "-Urm", "sh", "-c"]
 

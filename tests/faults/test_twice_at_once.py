@@ -9,7 +9,7 @@ from faults.faults_help import check_whole, clear, small
 
 import tileconv
 from tileconv.execute import run as run_module
-from tileconv.graph.windows import Job
+from tileconv.tiles.windows import Job
 
 
 @pytest.mark.parametrize("stages", [ONE, TWO], ids=["one pass", "two passes"])

@@ -10,7 +10,7 @@ from tests.mutation.mutation import Mutation, broken
 from tests.mutation.mutations_of_files import INPUT, JOURNALS, STORE
 from tests.mutation.mutations_of_processes import PROCESSES
 
-MAPS, CAST = "engines/test_index_maps.py", "graph/test_cast.py"
+MAPS, CAST = "engines/test_index_maps.py", "engines/test_cast.py"
 SINK, KERNEL = "sinks/test_zarr_sink.py", "kernels/test_kernel.py"
 TILING, RIGHT = "properties/test_tiling_is_invisible.py", "properties/test_right_answer.py"
 RANGE = "properties/test_range.py"
@@ -47,7 +47,7 @@ GEOMETRY = (
     ),
     broken(
         "a tile reads one pixel less than it needs, and extends what it has",
-        "graph/work.py",
+        "tiles/compute.py",
         "    return with_space(tile, steps[0].have) if steps else tile",
         "    box = with_space(tile, steps[0].have) if steps else tile\n"
         "    return Box(box.start, (*box.stop[:-1], max(tile.stop[-1], box.stop[-1] - 1)), box.axes)",
@@ -79,7 +79,7 @@ GEOMETRY = (
     ),
     broken(
         "strips leave a row out",
-        "planning/tiles.py",
+        "boxes.py",
         "return [(a, min(a + size, stop)) for a in range(start, stop, size)]",
         "return [(a, min(a + max(1, size - 1), stop)) for a in range(start, stop, size)]",
         "planning/test_tile_choice.py::test_pieces_cover_once",
@@ -107,24 +107,24 @@ GEOMETRY = (
     ),
     broken(
         "a tile beyond the image looks for missing pixels in what it is made from",
-        "graph/work.py",
+        "tiles/compute.py",
         "count = int(absent[inside.within(have)].sum()) if inside.size else 0",
         "count = int(absent[inside.within(have)].sum())",
         f"{SILENT}::test_missing_pixels_where_a_tile_lies_wholly_beyond_the_image",
     ),
     broken(
         "missing pixels that valid reads and no tile has are not seen",
-        "graph/work.py",
+        "tiles/compute.py",
         "inside = have.intersect(_owned(job, tile))",
         "inside = have.intersect(tile)",
         f"{SILENT}::test_the_rule_error_sees_what_lies_in_a_halo_alone",
     ),
     broken(
         "chunks of which valid leaves nothing stay",
-        "graph/overlap.py",
+        "tiles/overlap.py",
         "chunks = _without_empty(chunks, _tiles(chunks, job, i))",
         "pass",
-        "graph/test_overlap.py::test_chunks_of_which_nothing_is_left_join_a_neighbour",
+        "tiles/test_overlap.py::test_chunks_of_which_nothing_is_left_join_a_neighbour",
     ),
     broken(
         "a fraction counts as whole among whole numbers held as floats",
@@ -142,7 +142,7 @@ GEOMETRY = (
     ),
     broken(
         "whole numbers that float64 would round pass",
-        "graph/cast.py",
+        "engines/cast.py",
         'if max(high, -low - (dtype.kind == "i")) >= 2**bits + (dtype.kind == "f"):',
         "if False:",
         "properties/test_64_bits.py::test_what_float64_would_round_beside_nan_or_a_fraction_is_refused",
@@ -150,21 +150,21 @@ GEOMETRY = (
     ),
     broken(
         "missing pixels of the halo are counted with the tile's",
-        "graph/work.py",
+        "tiles/compute.py",
         "count = int(absent[inside.within(have)].sum()) if inside.size else 0",
         "count = int(absent.sum())",
         f"{ORDER}::test_missing_pixels_are_counted_once_whatever_the_tile",
     ),
     broken(
         "halos that wrap are read from the wrong repetition",
-        "graph/windows.py",
+        "tiles/windows.py",
         "pieces.append((start, end, -repetition * size))",
         "pieces.append((start, end, -max(repetition, 0) * size))",
-        "graph/test_windows.py::test_reading_beyond_the_image_is_its_repetition",
+        "tiles/test_windows.py::test_reading_beyond_the_image_is_its_repetition",
     ),
     broken(
         "exchanged halos are one short",
-        "graph/overlap.py",
+        "tiles/overlap.py",
         "before, after = max(before, starts[number] - first), max(after, last - starts[number + 1])",
         "before, after = max(before, starts[number] - first - 1), max(after, last - starts[number + 1])",
         f"{TILING}::test_tile_sizes_and_halo_methods",
@@ -278,7 +278,7 @@ NUMBERS = (
     ),
     broken(
         "NaN keeps the sign that the tile gave it",
-        "graph/cast.py",
+        "engines/cast.py",
         "band[np.isnan(band)] = np.nan",
         "pass",
         f"{CAST}::test_every_nan_gets_the_bits_of_numpys",
@@ -292,28 +292,28 @@ NUMBERS = (
     ),
     broken(
         "halves are rounded up",
-        "graph/cast.py",
+        "engines/cast.py",
         "value = np.rint(part[i])\n            inside",
         "value = np.floor(part[i] + 0.5)\n            inside",
         f"{CAST}::test_floats_to_integers",
     ),
     broken(
         "pixels below the range are not counted",
-        "graph/cast.py",
+        "engines/cast.py",
         "clipped += value < low or value >= past",
         "clipped += value >= past",
         f"{CAST}::test_floats_to_integers",
     ),
     broken(
         "overflow: error clips",
-        "graph/cast.py",
+        "engines/cast.py",
         'if clipped and overflow == "error":',
         "if False:",
         f"{CAST}::test_overflow_error_refuses",
     ),
     broken(
         "NaN becomes a whole number",
-        "graph/cast.py",
+        "engines/cast.py",
         "            absent += np.isnan(value)",
         "            absent += 0",
         f"{CAST}::test_nan_is_refused_with_the_count",

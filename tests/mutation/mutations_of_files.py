@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from tests.mutation.mutation import Mutation, broken
 
-PROVENANCE = "execute/test_provenance.py"
+PROVENANCE = "record/test_provenance.py"
 SINK, REWRITTEN = "sinks/test_zarr_sink.py", "sources/test_tiff_rewritten.py"
 ORDER, DECLARED = "execute/test_order_of_a_run.py", "sources/test_declared.py"
-JOURNAL, RESUME, CHANGES = "execute/test_journal.py", "execute/test_kill_and_resume.py", "execute/test_changes.py"
+JOURNAL, RESUME, CHANGES = "record/test_journal.py", "execute/test_kill_and_resume.py", "record/test_changes.py"
 
 INPUT = (
     broken(
@@ -40,7 +40,7 @@ INPUT = (
     ),
     broken(
         "an output tells how its run went",
-        "execute/provenance.py",
+        "record/provenance.py",
         'del spec["run"], spec["output"]["path"]',
         'del spec["output"]["path"]',
         f"{PROVENANCE}::test_equal_runs_make_equal_stores",
@@ -163,7 +163,7 @@ STORE = (
     ),
     broken(
         "a result is resumed with another codec",
-        "execute/what.py",
+        "record/identity.py",
         "        **last.storage.as_json(),\n",
         "",
         "execute/test_storage.py::test_another_way_to_store_it_is_refused",
@@ -240,22 +240,22 @@ JOURNALS = (
         "a tile is in the journal before it is written",
         "execute/local.py",
         "        return None if stop.is_set() else make(tile)",
-        "        from tileconv.graph.windows import Receipt\n"
-        "        from tileconv.graph.work import Counts\n\n"
+        "        from tileconv.tiles.windows import Receipt\n"
+        "        from tileconv.tiles.compute import Counts\n\n"
         "        heard(Receipt(tile, 0.0, Counts()))\n"
         "        return None if stop.is_set() else make(tile)",
         f"{ORDER}::test_a_tile_that_is_in_the_journal_is_stored",
     ),
     broken(
         "a torn line of the journal swallows the next",
-        "execute/journal.py",
+        "record/journal.py",
         'line = b"\\n" * self._torn + line',
         "line = line[:]",
         f"{JOURNAL}::test_every_torn_end_loses_the_last_line_alone",
     ),
     broken(
         "the checksum of a journal's line is not checked",
-        "execute/journal.py",
+        "record/journal.py",
         'if checksum != b"%08x" % zlib.crc32(text):',
         "if False:",
         f"{JOURNAL}::test_a_flipped_bit_loses_its_line_and_invents_nothing",
@@ -269,7 +269,7 @@ JOURNALS = (
     ),
     broken(
         "a run that goes on ignores lost chunks",
-        "execute/resume.py",
+        "record/todo.py",
         'return "" if there and not sink.lacks(stored_box(work, key[1])) else GONE',
         'return ""',
         f"{RESUME}::test_a_lost_chunk_is_made_again_and_nothing_else",
@@ -290,25 +290,25 @@ JOURNALS = (
     ),
     broken(
         "two runs write to one output",
-        "execute/lock.py",
+        "record/lock.py",
         "_locked(descriptor, fcntl.LOCK_EX, file)",
         "_locked(descriptor, fcntl.LOCK_SH, file)",
         f"{RESUME}::test_a_second_run_at_the_same_time_is_refused",
     ),
     broken(
         "verify takes any digest",
-        "execute/verify.py",
+        "record/compare.py",
         "if sink.stored_digest(box) == digest:",
         "if sink.stored_digest(box):",
-        "execute/test_verify.py::test_several_chunks_in_a_tile",
+        "audit/test_verify.py::test_several_chunks_in_a_tile",
         "faults/test_damages.py::test_one_by_one",
     ),
     broken(
         "verify makes nothing again",
-        "execute/recompute.py",
+        "audit/recompute.py",
         "    if not differ.any():\n",
         "    if True:\n",
-        "execute/test_verify.py::test_pixels_that_are_wrong_though_whole",
+        "audit/test_verify.py::test_pixels_that_are_wrong_though_whole",
     ),
     broken(
         "a repair forgets what it found",
@@ -334,14 +334,14 @@ JOURNALS = (
     ),
     broken(
         "the record is written through links",
-        "execute/folder.py",
+        "record/folder.py",
         "                refuse_links(self.path / name, self.path / name)\n",
         "                continue\n",
         "execute/test_links.py::test_a_file_of_the_record_that_is_a_link_is_not_written_through",
     ),
     broken(
         "a complete run needs a disk that it may write to",
-        "execute/lock.py",
+        "record/lock.py",
         "if error.errno not in _READ_ONLY or not idle():",
         "if error:",
         "execute/test_links.py::test_a_complete_run_on_a_read_only_disk",
@@ -362,7 +362,7 @@ JOURNALS = (
     ),
     broken(
         "a repair that was refused leaves an output that counts as unfinished",
-        "execute/folder.py",
+        "record/folder.py",
         "        if folder.announced():\n",
         "        if False:\n",
         "execute/test_repair.py::test_one_that_is_refused_leaves_no_trace",

@@ -54,7 +54,7 @@ PROCESSES = (
         "a Python function changes the caller's allocator",
         "arrays.py",
         "    out = np.empty(job.info.shape, job.info.dtype)\n",
-        "    from tileconv.graph.allocator import keep_freed_memory\n\n    keep_freed_memory()\n"
+        "    from tileconv.allocator import keep_freed_memory\n\n    keep_freed_memory()\n"
         "    out = np.empty(job.info.shape, job.info.dtype)\n",
         f"{SETTINGS}::test_the_process_of_a_caller_is_left_as_it_is",
     ),

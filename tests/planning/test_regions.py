@@ -9,8 +9,8 @@ from oracles import convolution
 from properties.runs_help import pipeline, plan_of
 
 from tileconv.boxes import Box
-from tileconv.graph.work import needed
 from tileconv.planning.regions import regions
+from tileconv.tiles.compute import needed
 
 RULES = st.sampled_from(("reflect", "mirror", "nearest", "constant"))
 

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties.runs_help import pipeline, plan_of
 
+from tileconv.boxes import pieces
 from tileconv.errors import PlanError
 from tileconv.planning.regions import spans
-from tileconv.planning.tiles import axis_sums, candidates, pieces, strip_rows
+from tileconv.planning.tiles import axis_sums, candidates, strip_rows
 
 CHAIN = [{"op": "gaussian", "sigma": 2}, {"op": "sobel"}, {"op": "unsharp", "sigma": 1}]
 

@@ -8,13 +8,13 @@ import tifffile
 import zarr
 
 import tileconv
-from tileconv.graph.overlap import overlap
-from tileconv.graph.windows import read
-from tileconv.graph.work import Counts, needed, work
 from tileconv.planning.build import make_plan
 from tileconv.planning.model import Plan
 from tileconv.sources.memory import MemorySource
 from tileconv.spec import spec_from_mapping
+from tileconv.tiles.compute import Counts, compute_tile, needed
+from tileconv.tiles.overlap import overlap
+from tileconv.tiles.windows import read
 
 
 def pipeline(stages: Sequence[dict], *, input_=None, output=None, run=None, **words) -> dict:
@@ -54,7 +54,7 @@ def by_plan(plan: Plan, array, axes=None) -> tuple[np.ndarray, Counts]:
         made = np.empty(job.info.shape, job.info.dtype)
         for box in job.grid:
             have = needed(job, box)
-            pixels, noticed = work(job, read(source, job, have), have, box)
+            pixels, noticed = compute_tile(job, read(source, job, have), have, box)
             made[box.within(job.image)] = pixels
             counts += noticed
         source = MemorySource(made, job.info.axes)

@@ -12,7 +12,7 @@ from properties.runs_help import pipeline, plan_of, run
 from rich.console import Console
 
 import tileconv
-from tileconv.execute.progress import Notebook, Progress, watching
+from tileconv.progress import Notebook, Progress, watching
 from tileconv.report.explain import explain
 from tileconv.report.terminal import TerminalProgress, summary
 from tileconv.shown import rate_text

@@ -1,1 +1,1 @@
-"""Dask to done: threads or a cluster, receipts, and the finished store."""
+"""Who makes the tiles: a run, on threads, on processes or on a cluster, to the finished store."""

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from tileconv import steady
 from tileconv.errors import ResumeError, SinkError
-from tileconv.execute.folder import RunFolder
-from tileconv.execute.journal import History
-from tileconv.execute.resume import Todo, left_to_do, sinks_of
-from tileconv.execute.verify import check_not_replaced
-from tileconv.execute.what import adopt, check_same, touched, what
 from tileconv.planning.model import Plan
+from tileconv.record.done import check_not_replaced
+from tileconv.record.folder import RunFolder
+from tileconv.record.identity import adopt, check_same, touched, what
+from tileconv.record.journal import History
+from tileconv.record.todo import Todo, left_to_do, sinks_of
 from tileconv.sinks.files import refuse_links, refuse_same, sink_errors
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.source import Source

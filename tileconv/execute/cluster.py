@@ -11,7 +11,7 @@ from tileconv.execute.crew import Crew
 from tileconv.execute.flight import fly_rows, fly_tiles
 from tileconv.execute.outcome import Heard
 from tileconv.execute.trust import trusting
-from tileconv.graph.windows import Job
+from tileconv.tiles.windows import Job
 
 
 def run_cluster(

@@ -21,8 +21,8 @@ from tileconv.errors import ClusterError, TileconvError
 from tileconv.execute.connect import PoisonError, result_of
 from tileconv.execute.crew import Crew
 from tileconv.execute.outcome import Failure, Heard, Outcome, attempt
-from tileconv.graph.overlap import receipts_by_rows
-from tileconv.graph.windows import Job, Receipt
+from tileconv.tiles.overlap import receipts_by_rows
+from tileconv.tiles.windows import Job, Receipt
 
 WINDOW = 4
 """Tasks in flight per worker thread: enough to keep it busy, few enough to keep scheduler and client small."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tileconv.boxes import number_of
 from tileconv.errors import ClusterError, SinkError, TileconvError, UnfinishedError
-from tileconv.execute.journal import BEGIN, DONE, FAILED, Event, History, Journal
 from tileconv.execute.outcome import Failure, Outcome
-from tileconv.execute.progress import Progress
-from tileconv.execute.resume import number_of
 from tileconv.execute.stop import Stop
 from tileconv.planning.model import Plan
+from tileconv.progress import Progress
+from tileconv.record.journal import BEGIN, DONE, FAILED, Event, History, Journal
 from tileconv.retry import HOPELESS, TRANSIENT, system_error
 
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from tileconv.boxes import Box
 from tileconv.execute.outcome import Heard, Outcome, attempt, lack_of_memory
-from tileconv.graph.overlap import receipts_by_rows
-from tileconv.graph.windows import Job
+from tileconv.tiles.overlap import receipts_by_rows
+from tileconv.tiles.windows import Job
 
 AHEAD = 2
 """Tiles per worker that wait in the pool: no worker is ever idle, and a plan of a million tiles stays small."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from tileconv.boxes import Box
 from tileconv.errors import TileconvError, TileError
-from tileconv.graph.windows import Job, Receipt
 from tileconv.retry import system_error
+from tileconv.tiles.windows import Job, Receipt
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from tileconv.engines.start import read_compiler_late
 from tileconv.errors import ClusterError, TileconvError
 from tileconv.execute.local import compute_rows, run_tiles
 from tileconv.execute.outcome import Failure, Heard, Outcome, attempt
-from tileconv.graph.windows import Job
+from tileconv.tiles.windows import Job
 
 SERVE = "import sys; sys.path[:] = sys.argv[2:]; from tileconv.execute.processes import serve; serve(int(sys.argv[1]))"
 """What a process begins with: it finds modules where this one does, and never runs the caller's script again."""

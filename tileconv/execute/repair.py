@@ -11,15 +11,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tileconv import steady
-from tileconv.boxes import TileGrid
-from tileconv.execute.folder import RunFolder
-from tileconv.execute.journal import DAMAGED, Event, History, Journal, TileKey
-from tileconv.execute.progress import Progress
-from tileconv.execute.resume import sinks_of, tile_at
+from tileconv.boxes import TileGrid, tile_at
 from tileconv.execute.stop import Stop
-from tileconv.execute.verify import Damage, Verification, check_going, examine, recorded_plan, tiles_of
-from tileconv.execute.what import check_same, what
 from tileconv.planning.model import Plan
+from tileconv.progress import Progress
+from tileconv.record.compare import Damage, Verification, check_going, examine
+from tileconv.record.done import recorded_plan, tiles_of
+from tileconv.record.folder import RunFolder
+from tileconv.record.identity import check_same, what
+from tileconv.record.journal import DAMAGED, Event, History, Journal, TileKey
+from tileconv.record.todo import sinks_of
 from tileconv.sinks.files import sink_errors
 from tileconv.sinks.layout import METADATA
 from tileconv.sinks.zarr import ZarrSink

@@ -12,25 +12,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tileconv.allocator import give_back
+from tileconv.boxes import tile_at
 from tileconv.engines.loops import telling
 from tileconv.errors import Interrupted, TileconvError, TileError, UnfinishedError
 from tileconv.execute.begin import Begun, begin, refuse_outputs
 from tileconv.execute.cluster import run_cluster
-from tileconv.execute.folder import RunFolder
-from tileconv.execute.journal import Journal
 from tileconv.execute.ledger import Ledger
 from tileconv.execute.local import run_rows, run_threads
-from tileconv.execute.progress import Progress, watching
-from tileconv.execute.provenance import image_name, libraries, provenance
 from tileconv.execute.repair import mark_damaged
-from tileconv.execute.resume import reads, tile_at
 from tileconv.execute.staging import revoke, writing
 from tileconv.execute.stop import on_signals
-from tileconv.execute.verify import facts_of
-from tileconv.graph.allocator import give_back
-from tileconv.graph.windows import Job
-from tileconv.graph.work import Counts
 from tileconv.planning.model import Plan
+from tileconv.progress import Progress, watching
+from tileconv.record.done import facts_of
+from tileconv.record.folder import RunFolder
+from tileconv.record.journal import Journal
+from tileconv.record.provenance import image_name, libraries, provenance
+from tileconv.record.todo import reads
 from tileconv.retry import HOPELESS, TRANSIENT
 from tileconv.shown import Shown, rate_text, size_text, tiles_text
 from tileconv.sinks.files import sink_errors
@@ -38,6 +37,8 @@ from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.open import open_source
 from tileconv.sources.source import Source
 from tileconv.spec.words import EXECUTORS
+from tileconv.tiles.compute import Counts
+from tileconv.tiles.windows import Job
 
 NAMED = 5
 """How many failed tiles a message names."""

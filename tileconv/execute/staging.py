@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from tileconv import steady
 from tileconv.errors import SinkError
-from tileconv.execute.folder import RunFolder
+from tileconv.record.folder import RunFolder
 from tileconv.sinks.files import sink_errors
 
 

@@ -16,10 +16,10 @@ from uuid import uuid4
 from tileconv.errors import ClusterError, TileconvError
 from tileconv.execute import look as looking
 from tileconv.execute.connect import result_of
-from tileconv.graph.windows import Job
 from tileconv.retry import retrying
 from tileconv.sinks.files import sink_errors
 from tileconv.steady import is_folder, remove
+from tileconv.tiles.windows import Job
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tileconv.boxes import Box, TileGrid
+from tileconv.boxes import SPACE, Box, TileGrid
 from tileconv.engines.combine import keeps_whole
 from tileconv.engines.values import FLOAT32, FLOAT64, Dtype, Precision, Values, beside, block_dtype
 from tileconv.errors import PlanError
@@ -15,7 +15,7 @@ from tileconv.images import ImageInfo
 from tileconv.planning.chunks import Asked, chunks_of
 from tileconv.planning.model import Missing, Pass
 from tileconv.planning.passes import split
-from tileconv.planning.stages import SPACE, Stage, make_stages
+from tileconv.planning.stages import Stage, make_stages
 from tileconv.spec.model import StageSpec
 
 

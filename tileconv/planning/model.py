@@ -7,11 +7,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tileconv.boxes import Box, TileGrid
+from tileconv.boxes import SPACE, Box, TileGrid
 from tileconv.engines.values import Values
 from tileconv.images import ImageInfo
 from tileconv.planning.memory import Bytes, peak_bytes, total
-from tileconv.planning.stages import SPACE, Stage
+from tileconv.planning.stages import Stage
 from tileconv.shown import Shown, duration_text, size_text, tiles_text
 from tileconv.spec.model import MissingSpec, PipelineSpec
 from tileconv.storage import USUAL, Storage

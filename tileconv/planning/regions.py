@@ -12,12 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tileconv.boxes import Box
+from tileconv.boxes import Box, Interval
 from tileconv.engines.borders import source_interval
 from tileconv.engines.sums import reach
 from tileconv.planning.stages import Stage
-
-Interval = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tileconv.planning.regions import Interval
+from tileconv.boxes import Interval
 
 
 @dataclass(frozen=True)

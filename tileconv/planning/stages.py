@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tileconv.boxes import Box, Halo
+from tileconv.boxes import SPACE, Box, Halo
 from tileconv.engines.borders import Border
 from tileconv.engines.choose import Choice, choose, in_space
 from tileconv.engines.combine import error_bound, keeps_whole, outcome, outgrows_float32
@@ -18,7 +18,6 @@ from tileconv.errors import PlanError
 from tileconv.kernels.operations import Clip, Linear, Operation, Rescale, Unsharp
 from tileconv.spec.model import StageSpec
 
-SPACE = "zyx"
 NO_HALO = Halo.same(0, axes=3)
 WHOLE_PX = 2**22
 """The largest output that one transform may make: it is held whole by every worker."""

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from tileconv.boxes import Box
+from tileconv.boxes import SPACE, Box, Interval, pieces
 from tileconv.images import ImageInfo
 from tileconv.planning.memory import TileSizes
 from tileconv.planning.model import Pass
-from tileconv.planning.regions import Interval, spans
+from tileconv.planning.regions import spans
 from tileconv.planning.shared import chunk_sums, shared_px
-from tileconv.planning.stages import SPACE, Stage
+from tileconv.planning.stages import Stage
 
 READ_NS, DECODE_NS, TILE_NS = 0.7, 4.0, 2e6
 """Copying a pixel out of the page cache, decoding a compressed one, and what a tile costs whatever its size."""
@@ -82,11 +82,6 @@ def axis_sums(
 
 def _length(interval: Interval) -> int:
     return interval[1] - interval[0]
-
-
-def pieces(start: int, stop: int, size: int) -> list[Interval]:
-    """Return the pieces of *size* that make up ``start`` to ``stop``; the last may be short."""
-    return [(a, min(a + size, stop)) for a in range(start, stop, size)]
 
 
 def strip_rows(stages: Sequence[Stage], rows: int, row_px: int) -> int:

@@ -11,12 +11,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tileconv.boxes import TileGrid
-from tileconv.execute.resume import intermediate_path
+from tileconv.boxes import SPACE, TileGrid
 from tileconv.images import ImageInfo
 from tileconv.planning.memory import total
 from tileconv.planning.model import Pass, Plan
-from tileconv.planning.stages import SPACE, Stage
+from tileconv.planning.stages import Stage
+from tileconv.record.todo import intermediate_path
 from tileconv.report.readers import shut_out
 from tileconv.shown import duration_text, size_text, tiles_text
 from tileconv.sinks.files import free_bytes

@@ -10,10 +10,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from tileconv.execute.progress import Counting
+from tileconv.audit.status import Status
 from tileconv.execute.run import Report
-from tileconv.execute.status import Status
-from tileconv.execute.verify import Verification
+from tileconv.progress import Counting
+from tileconv.record.compare import Verification
 from tileconv.shown import rate_text, size_text, tiles_text
 
 EVERY_S = 10.0

@@ -1,0 +1,114 @@
+"""A sample of an output made again from the input, on boxes that straddle the borders of tiles, and compared.
+
+All passes of a box are made in memory, without any intermediate store: what a tile, a chunk, a resumed run or another
+machine may have changed shows here.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from tileconv.audit.rerun import Again
+from tileconv.boxes import SPACE, Box, TileGrid, tile_at
+from tileconv.errors import PlanError, SourceError, TileconvError
+from tileconv.planning.machine import available_bytes
+from tileconv.planning.model import Pass
+from tileconv.progress import Progress
+from tileconv.record.compare import Damage
+from tileconv.sources.open import open_source
+from tileconv.sources.source import Source
+from tileconv.tiles.compute import needed
+from tileconv.tiles.lazy import Computed, pixels
+
+MIB = 2**20
+
+
+def count_of(asked: str, boxes: int) -> int:
+    """Return how many of *boxes* are asked for, at least 1; PlanError for what is no share and no number.
+
+    Examples
+    --------
+    >>> count_of("1%", 450), count_of("7", 450), count_of("900", 450)
+    (5, 7, 450)
+    """
+    text = asked.strip()
+    try:
+        number = float(text.removesuffix("%")) / 100 if text.endswith("%") else int(text)
+    except ValueError:
+        number = 0
+    if not 0 < number < 2**63 or (text.endswith("%") and number > 1):
+        raise PlanError(f"expected a share such as 1% or a number of boxes, found {asked!r}", where="--recompute")
+    return min(boxes, -int(-number * boxes // 1) if text.endswith("%") else int(number))
+
+
+def sample(job: Pass, asked: str, seed: int) -> list[Box]:
+    """Return boxes of the size of a tile, half a tile off the grid along every axis of space, in the run's position."""
+    image, tile = job.image, job.grid.tile
+    shift = [n // 2 if a in SPACE else 0 for a, n in zip(image.axes, tile, strict=True)]
+    grid = TileGrid(Box(tuple(a - s for a, s in zip(image.start, shift, strict=True)), image.stop, image.axes), tile)
+    picked = random.Random(seed).sample(range(len(grid)), count_of(asked, len(grid)))  # noqa: S311  no secret
+    return [tile_at(grid, number).intersect(image) for number in sorted(picked)]
+
+
+def differences(again: Again, output: Path, boxes: Sequence[Box], progress: Progress) -> list[Damage]:
+    """Return how *boxes* of *output* differ from those that are made now; PlanError if one does not fit in memory."""
+    passes, source = again.plan.passes, again.source
+    for job in passes[:-1]:
+        source = cast("Source", Computed(job, source))
+    free, each = available_bytes() - max(job.process_bytes for job in passes), _bytes(passes, boxes)
+    if each > free:
+        raise PlanError(
+            f"a box and all that it is made from take {each / MIB:,.0f} MiB, and {max(0, free) / MIB:,.0f} are free",
+            where="--recompute",
+            fix="Free some memory, or verify without it.",
+        )
+    stored = open_source(str(output), missing_chunks="error")
+    one = partial(_one, passes[-1], source, stored)
+    progress.begin(len(boxes), sum(box.size for box in boxes))
+    damages = []
+    with ThreadPoolExecutor(max(1, min(again.plan.workers, free // each))) as pool:
+        for box, damage in zip(boxes, pool.map(one, boxes), strict=True):
+            damages += [damage] if damage else []
+            progress.tile(box.size)
+    return damages
+
+
+def _bytes(passes: Sequence[Pass], boxes: Sequence[Box]) -> int:
+    """Return the most bytes that one box takes while all its passes are made."""
+    count = 0
+    for job in passes:
+        parts = boxes if job is passes[-1] else [tile_at(job.grid, n) for n in {0, len(job.grid) // 2}]
+        read_px = max(needed(job, part).size for part in parts)
+        count += job.tile_bytes + read_px * job.source.dtype.itemsize
+    return count
+
+
+def _one(job: Pass, before: Source, stored: Source, box: Box) -> Damage | None:
+    """Return how the stored pixels of *box* differ from those that are made now."""
+    at = box.shift([-a for a in job.image.start])
+    made = np.ascontiguousarray(pixels(job, before, box))
+    try:
+        found = np.ascontiguousarray(stored.read(at))
+    except SourceError as error:
+        return Damage(f"cannot be compared with pixels made again: {error.problem}", box=str(at))
+    size = made.dtype.itemsize
+    if (made.dtype, made.shape) != (found.dtype, found.shape):
+        raise TileconvError(
+            f"expected {made.dtype} of {made.shape}, found {found.dtype} of {found.shape}", where=str(at)
+        )
+    differ = (made.view(np.uint8) != found.view(np.uint8)).reshape(-1, size).any(axis=1).reshape(made.shape)
+    if not differ.any():
+        return None
+    first = np.argwhere(differ)[0]
+    point = " ".join(f"{a}={o + i}" for a, o, i in zip(at.axes, at.start, first, strict=True))
+    count = int(differ.sum())
+    return Damage(
+        f"{count:,} of {differ.size:,} pixels differ from those made again, the first at {point}", box=str(at)
+    )

@@ -1,0 +1,152 @@
+"""An output against its record: every tile against its digest in the journal, and the metadata.
+
+It needs no pipeline: the run folder says what was written. Nothing is changed and nothing locked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from threading import Event
+from typing import Any
+
+import numpy as np
+
+from tileconv.boxes import TileGrid, tile_at
+from tileconv.errors import Interrupted, TileconvError
+from tileconv.planning.machine import usable_processors
+from tileconv.progress import Progress
+from tileconv.record.done import METADATA, facts_read, recorded_store
+from tileconv.record.folder import RunFolder
+from tileconv.record.journal import History
+from tileconv.sinks.zarr import ZarrSink
+
+EXIT_DIFFERENT = 4
+BATCH = 1024
+"""Tiles handed to the threads at once, so that a store of a million tiles needs no list of them."""
+
+
+@dataclass(frozen=True)
+class Damage:
+    """One thing that differs, in words; the files concerned, relative to the store; the tile's number and box."""
+
+    problem: str
+    files: tuple[str, ...] = ()
+    tile: int | None = None
+    box: str = ""
+
+    def __str__(self) -> str:
+        number = "" if self.tile is None else f"tile {self.tile}, "
+        return f"{number}{self.box}: {self.problem}" if self.box else self.problem
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was compared with what was written: tiles, and boxes made again; and every difference."""
+
+    output: str
+    tiles: int
+    damages: tuple[Damage, ...]
+    recomputed: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 where nothing differs, else 4."""
+        return EXIT_DIFFERENT if self.damages else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the outcome as plain JSON values."""
+        return {"whole": not self.damages, **asdict(self)}
+
+
+def examine(
+    folder: RunFolder,
+    plan: dict[str, Any],
+    progress: Progress,
+    history: History,
+    *,
+    repairing: bool,
+    stop: Event | None = None,
+) -> Verification:
+    """Compare the output of *folder* with *plan* and *history*; the caller has made sure that nobody writes it.
+
+    *repairing* says that a repair was begun before and is not done, which is a difference of its own.
+
+    Raises
+    ------
+    Interrupted
+        If *stop* is set before the end.
+    """
+    sink, grid = recorded_store(folder, plan)
+    last = len(plan["grids"]) - 1
+    done, facts = history.done(last), facts_read(folder)
+    damages = [*_completion(folder, facts, len(grid), len(done), repairing=repairing), *_metadata(sink, facts)]
+    tiles = done if facts is None else np.arange(len(grid))
+    progress.begin(len(tiles), grid.image.size)
+
+    def compared(number: int) -> Damage | None:
+        return None if stop is not None and stop.is_set() else _tile(sink, grid, history.digest((last, number)), number)
+
+    with ThreadPoolExecutor(usable_processors()) as pool:  # each holds the file of a chunk
+        for first in range(0, len(tiles), BATCH):
+            numbers = tiles[first : first + BATCH].tolist()
+            for number, damage in zip(numbers, pool.map(compared, numbers), strict=True):
+                check_going(stop)
+                damages += [damage] if damage else []
+                progress.tile(tile_at(grid, number).size)
+    damages += [
+        Damage(f"{name} is no part of what was written", (name,)) for name in sorted(map(sink.name_of, sink.strays()))
+    ]
+    return Verification(str(folder.output), len(tiles), tuple(damages))
+
+
+def check_going(stop: Event | None) -> None:
+    """Raise Interrupted if *stop* is set while an output is compared."""
+    if stop is not None and stop.is_set():
+        problem = "interrupted while the output was verified: it counts as unfinished until the same command has ended"
+        raise Interrupted(problem)
+
+
+def _completion(
+    folder: RunFolder, facts: dict[str, Any] | None, tiles: int, done: int, *, repairing: bool
+) -> Iterator[Damage]:
+    if repairing:
+        yield Damage("a repair was begun and is not finished; the command of the run finishes it")
+    elif facts is None and folder.holds("done"):
+        yield Damage("the marker of the finished run, done, cannot be read")
+    elif facts is None:
+        yield Damage(f"the run is not finished, {done:,} of {tiles:,} tiles are done; its command makes the others")
+
+
+def _metadata(sink: ZarrSink, facts: dict[str, Any] | None) -> Iterator[Damage]:
+    found = sink.metadata_digests()
+    expected = (facts or {}).get(METADATA, found)
+    for name, digest in found.items():
+        if not digest:
+            yield Damage(f"{name} is missing", (name,))
+        elif digest != expected.get(name):
+            yield Damage(f"{name} is not what was written", (name,))
+
+
+def _tile(sink: ZarrSink, grid: TileGrid, digest: str, number: int) -> Damage | None:
+    """Return what is wrong with one tile that was stored with *digest*, empty if the journal does not tell it."""
+    box = tile_at(grid, number)
+    damage = partial(Damage, tile=number, box=str(box))
+    names = tuple(map(sink.name_of, sink.chunk_files(box)))
+    if not digest:
+        return damage("no line of the journal that can be read tells its digest", names)
+    try:
+        if sink.stored_digest(box) == digest:
+            return None
+    except TileconvError:
+        pass
+    wrong = sink.damaged_chunks(box)
+    if not wrong:
+        whole = "other chunks than were written, though whole ones"
+        return damage(
+            f"{', '.join(names)}: {whole if sink.storage.checksum != 'none' else 'not what was written'}", names
+        )
+    return damage(", ".join(f"{name} {problem}" for name, problem in wrong.items()), tuple(wrong))

@@ -1,0 +1,124 @@
+"""What a run folder says of a finished output: what was written, where, and that it is still that."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tileconv import steady
+from tileconv.boxes import TileGrid
+from tileconv.errors import ResumeError, SourceError
+from tileconv.images import ImageInfo
+from tileconv.record.folder import RunFolder
+from tileconv.sinks.files import sink_errors
+from tileconv.sinks.zarr import ZarrSink
+from tileconv.spec.model import RunSpec
+from tileconv.storage import Storage
+
+PLAN, METADATA = "plan", "metadata"
+"""What ``done`` holds digests of: ``plan.json``, and the metadata files of the store."""
+
+
+def recorded_plan(folder: RunFolder) -> dict[str, Any]:
+    """Return ``plan.json`` of the run that made an output.
+
+    Raises
+    ------
+    SourceError
+        If it is absent or damaged.
+    """
+    plan, where = folder.plan(), str(folder.path)
+    expected = (folder.facts() or {}).get(PLAN)
+    if plan is None or (expected is not None and expected != plan_digest(folder)):
+        found = "a plan.json that is damaged" if folder.holds("plan.json") else "no plan.json"
+        found = found if folder.there() else "nothing"
+        fix = "Give the output of a run; its run folder lies beside it."
+        if steady.exists(folder.output / "zarr.json"):
+            fix = f"Only that holds the digests of tiles; tileconv rerun {folder.output} makes the result again."
+        raise SourceError(f"expected the run folder of {folder.output}, found {found}", where=where, fix=fix)
+    return plan
+
+
+def recorded_run(output: Path) -> dict[str, Any]:
+    """Return the section ``run`` of the spec of the run that made *output*; empty if that does not tell it.
+
+    Raises
+    ------
+    SourceError
+        If there is no run folder, or it is damaged.
+    """
+    run: dict[str, Any] = recorded_plan(RunFolder(output)).get("run", {})
+    return {key: value for key, value in run.items() if key in RunSpec.__dataclass_fields__}
+
+
+def plan_digest(folder: RunFolder) -> str:
+    """Return a digest of ``plan.json``; empty if it is absent."""
+    with sink_errors(folder.path, "read"):
+        stored = steady.content(folder.path / "plan.json")
+    return "" if stored is None else hashlib.sha256(stored).hexdigest()
+
+
+def facts_of(folder: RunFolder, sink: ZarrSink, fingerprint: str) -> dict[str, Any]:
+    """Return what ``done`` says of a finished output, so that damage to any file of it is found."""
+    return {"fingerprint": fingerprint, PLAN: plan_digest(folder), METADATA: sink.metadata_digests()}
+
+
+def facts_read(folder: RunFolder) -> dict[str, Any] | None:
+    """Return what ``done`` says; None when it is absent or damaged, or says nothing of the files."""
+    facts = folder.facts()
+    told = facts is not None and isinstance(facts.get(PLAN), str) and isinstance(facts.get(METADATA), dict)
+    return facts if told else None
+
+
+def check_not_replaced(folder: RunFolder, found: Mapping[str, str]) -> None:
+    """Refuse an output that is done, but whose metadata files with digests *found* are not those of its run.
+
+    A file that is missing is let pass: a run that goes on makes it again.
+
+    Raises
+    ------
+    ResumeError
+        If a metadata file differs, or ``done`` does not say what it was.
+    """
+    if not folder.done():
+        return
+    facts = facts_read(folder)
+    problem = "its run folder cannot tell what was written: the marker done cannot be read"
+    if facts is not None:
+        differing = [name for name, digest in found.items() if digest and digest != facts[METADATA].get(name)]
+        if not differing:
+            return
+        problem = f"{differing[0]} is not what the run wrote, so this may be another output in its place"
+    fix = "Compare and mend every tile with --repair, or begin anew with --overwrite."
+    raise ResumeError(problem, where=str(folder.output), fix=fix)
+
+
+def tiles_of(folder: RunFolder, plan: dict[str, Any]) -> list[int]:
+    """Return how many tiles every pass of *plan* has; SourceError if it does not tell."""
+    try:
+        return [int(grid["tiles"]) for grid in plan["grids"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise _untold(folder) from error
+
+
+def recorded_store(folder: RunFolder, plan: dict[str, Any]) -> tuple[ZarrSink, TileGrid]:
+    """Return the store and its tiles in the store's own coordinates; SourceError if *plan* does not tell them."""
+    try:
+        what = plan["what"]
+        shape, chunks = tuple(what["output.shape"]), tuple(what["output.chunks"])
+        info = ImageInfo(shape, what["output.axes"], np.dtype(what["output.dtype"]), chunks)
+        grid = TileGrid(info.box, tuple(plan["grids"][-1]["tile"]))
+        if len(grid) != plan["grids"][-1]["tiles"]:
+            raise ValueError
+        return ZarrSink(folder.output, info, storage=Storage.of(what)), grid
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise _untold(folder) from error
+
+
+def _untold(folder: RunFolder) -> SourceError:
+    fix = "Verify it with the version of tileconv that made it, or make it again with --overwrite."
+    return SourceError("does not say what was written", where=str(folder.path / "plan.json"), fix=fix)

@@ -1,0 +1,260 @@
+"""The run folder beside an output: what is made (``plan.json``), the journal, who runs (``lock``), ``done``.
+
+While a repair is not done, ``repair`` lies there too.
+It lies beside the output and not inside it, so that a copied store does not claim progress.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import socket
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tileconv import steady
+from tileconv.errors import SinkError, SourceError
+from tileconv.record.lock import acquire, taken
+from tileconv.retry import retrying
+from tileconv.sinks.files import refuse_links, sink_errors
+
+_OURS = ("plan.json", "journal", "done", "repair")
+_PASSING = re.compile(r".*\.partial|(writing|revoked)-[0-9a-f]{32}")
+"""Names of what a killed process was writing, and of ``execute.staging``."""
+ANNOUNCED = {"announced": True}
+"""What ``repair`` says of a repair that has not begun yet, and may still be refused."""
+CHECKSUM = "crc32"
+"""Key under which ``plan.json``, ``done`` and ``repair`` hold the CRC-32 of all their other keys."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The run folder of *output*: ``edges.ome.zarr.tileconv`` beside ``edges.ome.zarr``.
+
+    Links are followed first, so that an output has one run folder by whatever name it is called.
+
+    Raises
+    ------
+    SourceError
+        If *output* has no name, as ``/`` has none.
+    SinkError
+        If it cannot be looked up: links in a circle.
+    """
+
+    output: Path
+
+    def __post_init__(self) -> None:
+        with sink_errors(self.output):
+            output = steady.resolve(self.output)
+        if not output.name:
+            raise SourceError("has no name", where=str(self.output), fix="Give the path of an output.")
+        object.__setattr__(self, "output", output)
+
+    @property
+    def path(self) -> Path:
+        """The folder itself."""
+        return self.output.with_name(f"{self.output.name}.tileconv")
+
+    @property
+    def journal(self) -> Path:
+        """The file with a line per finished tile."""
+        return self.path / "journal"
+
+    @property
+    def lock(self) -> Path:
+        """The file that a run holds locked while it lives; names its process and host."""
+        return self.path / "lock"
+
+    def plan(self) -> dict[str, Any] | None:
+        """Return what ``plan.json`` says, or None when it is absent or damaged."""
+        return _checked(self.path / "plan.json")
+
+    def done(self) -> bool:
+        """Return whether the marker is there that is written last, and no repair was begun since."""
+        return self.holds("done") and not self.repairing()
+
+    def facts(self) -> dict[str, Any] | None:
+        """Return what ``done`` says, or None when it is absent or damaged."""
+        return _checked(self.path / "done")
+
+    def repairing(self) -> bool:
+        """Return whether a repair was begun and is not done: what the journal holds as done may be damaged."""
+        return self.holds("repair")
+
+    def there(self) -> bool:
+        """Return whether there is such a folder; SinkError if the file system refuses to tell."""
+        with sink_errors(self.path, "read"):
+            return steady.is_folder(self.path)
+
+    def holds(self, name: str) -> bool:
+        """Return whether a file of that name lies in the folder; SinkError if the file system refuses to tell."""
+        with sink_errors(self.path, "read"):
+            return steady.is_file(self.path / name)
+
+    def announced(self) -> bool:
+        """Return whether a repair was announced, and did not get as far as to begin."""
+        return _checked(self.path / "repair") == ANNOUNCED
+
+    def set_repairing(self) -> None:
+        """Say that a repair begins; SinkError if the file system refuses."""
+        _write(self.path / "repair", {})
+
+    def unset_repairing(self) -> None:
+        """Say that nothing damaged is left that the journal holds as done; SinkError if the file system refuses."""
+        _unlink(self.path / "repair")
+
+    def write_plan(self, plan: Mapping[str, Any]) -> None:
+        """Put *plan* in its place in one step; SinkError if the file system refuses."""
+        _write(self.path / "plan.json", plan)
+
+    def set_done(self, facts: Mapping[str, Any]) -> None:
+        """Write the marker that says that the output is whole; SinkError if the file system refuses."""
+        _write(self.path / "done", facts)
+
+    def unset_done(self) -> None:
+        """Take the marker back before anything of the output changes; SinkError if the file system refuses."""
+        _unlink(self.path / "done")
+
+    def check(self) -> None:
+        """Refuse a folder that holds what tileconv did not write, or that is a link or holds one; SinkError."""
+        with sink_errors(self.path):
+            refuse_links(self.path, self.path / "plan.json")
+            names = [entry.name for entry in steady.entries(self.path)] if steady.exists(self.path) else []
+            for name in names:
+                refuse_links(self.path / name, self.path / name)
+        foreign = [name for name in names if name not in (*_OURS, "lock") and not _PASSING.fullmatch(name)]
+        if foreign:
+            fix = "Choose another output path."
+            raise SinkError(f"holds {foreign[0]!r}, which tileconv did not write", where=str(self.path), fix=fix)
+
+    def clear(self) -> None:
+        """Forget the run, but for the lock: first that it was done, then what it was."""
+        for name in ("done", "plan.json", "journal", "repair"):
+            _unlink(self.path / name)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Remove files that a killed process was writing; SinkError if the file system refuses."""
+        with sink_errors(self.path):
+            for entry in steady.entries(self.path):
+                if entry.name.startswith(".") and entry.name.endswith(".partial"):
+                    steady.unlink(Path(entry.path))
+
+    @contextmanager
+    def locked(self, *, hold: bool = True) -> Iterator[None]:
+        """Hold the lock inside the block; a folder in which no run was begun goes again.
+
+        Where nothing may be written and the output is complete, the block begins all the same: it has nothing to write.
+
+        Parameters
+        ----------
+        hold
+            Whether to hold it, or only to write down process and host, where the file system has no locks.
+
+        Raises
+        ------
+        SinkError
+            If another run holds it: its process and host are named. If the file system has no locks.
+        """
+        self.check()
+        with sink_errors(self.path):
+            descriptor = acquire(self.lock, hold=hold, idle=self.done)
+        if descriptor is None:
+            raise self._taken()
+        try:
+            with sink_errors(self.path):
+                if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_RDWR:
+                    holder = json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
+                    retrying(partial(os.ftruncate, descriptor, 0))
+                    steady.write_at(descriptor, holder.encode(), 0)
+            yield
+        finally:
+            if not any(self.holds(name) for name in _OURS):
+                _unlink(self.lock)
+                _remove_if_empty(self.path)
+            os.close(descriptor)
+
+    def _taken(self) -> SinkError:
+        holder = self.holder() or {}
+        who = f"process {holder.get('pid', 'unknown')} on {holder.get('host', 'an unknown host')}"
+        fix = f"Wait for it; tileconv status {self.output} tells how far it is."
+        return SinkError(f"is being written by another run, {who}", where=str(self.output), fix=fix)
+
+    def live(self) -> bool:
+        """Return whether a run holds the lock now."""
+        with sink_errors(self.lock, "read"):
+            return taken(self.lock)
+
+    def holder(self) -> dict[str, Any] | None:
+        """Return process and host of the run that holds the lock, or held it last."""
+        return _json(self.lock)
+
+
+@contextmanager
+def announced(output: Path, *, hold: bool) -> Iterator[None]:
+    """Say before the block that a repair of *output* begins in it, and afterwards that it did not, if it was refused.
+
+    So that it is said at once, and not after a second in which libraries are imported: whoever kills the process
+    meanwhile has an output that the plain command verifies. *hold* is as ``RunFolder.locked`` takes it.
+
+    Raises
+    ------
+    SinkError
+        If another run holds the lock, or the file system refuses.
+    """
+    folder = RunFolder(output)
+    if folder.plan() is None or folder.repairing():  # nothing to repair, or said already
+        yield
+        return
+    with folder.locked(hold=hold):
+        _write(folder.path / "repair", ANNOUNCED)
+    try:
+        yield
+    finally:
+        if folder.announced():
+            with folder.locked(hold=hold):
+                folder.unset_repairing()
+
+
+def _write(file: Path, content: Mapping[str, Any]) -> None:
+    with sink_errors(file):
+        steady.replace(file, [[json.dumps({**content, CHECKSUM: _checksum(content)}, indent=1).encode()]])
+
+
+def _unlink(file: Path) -> None:
+    with sink_errors(file):
+        steady.unlink(file)
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    return f"{zlib.crc32(json.dumps(content, sort_keys=True).encode()):08x}"
+
+
+def _checked(file: Path) -> dict[str, Any] | None:
+    """Return what a file of ``_write`` says, without its checksum; None if it is absent or damaged."""
+    found = _json(file)
+    return found if found is not None and found.pop(CHECKSUM, "") == _checksum(found) else None
+
+
+def _json(file: Path) -> dict[str, Any] | None:
+    with sink_errors(file, "read"):
+        stored = steady.content(file) or b""
+    try:
+        found = json.loads(stored)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _remove_if_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        return

@@ -1,0 +1,198 @@
+"""What a run makes, part by part, so that the first difference between two runs can be named in words."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any
+
+from tileconv.boxes import SPACE, TileGrid
+from tileconv.errors import PlanError, ResumeError
+from tileconv.planning.build import make_plan
+from tileconv.planning.memory import peak_bytes
+from tileconv.planning.model import Pass, Plan
+from tileconv.planning.stages import Stage
+from tileconv.record.provenance import libraries
+from tileconv.sources.source import Source
+from tileconv.spec.model import as_mapping
+from tileconv.storage import Storage
+
+FORMAT = 3
+LONGEST = 200
+CHANGED = "input_changed"
+CONTENT = ("input.size", "input.digest", "input.blocks", "input.stored", "input.sample")
+LAYOUT = ("output.axes", "output.chunks", "output.scale", *(f"output.{name}" for name in Storage.__dataclass_fields__))
+ANEW = "Use what it was, choose another output path, or begin anew with --overwrite."
+
+
+def what(plan: Plan, source: Source) -> dict[str, Any]:
+    """Return ``plan.json`` of a run: all that decides pixels under ``what``, the tiles under ``grids``, the rest.
+
+    What changes no pixel is noted under ``run``: where the output was to lie, how the run was to go, and when the input
+    was changed last.
+    """
+    asked, written = plan.spec.input, as_mapping(plan.spec)["stages"]
+    stages = [stage for work in plan.passes for stage in work.stages]
+    missing, last = plan.passes[0].missing, plan.passes[-1]
+    parts = {
+        "input": {
+            "path": source.where,
+            "series": asked.series,
+            "level": asked.level,
+            "axes": plan.source.axes,
+            "missing_chunks": asked.missing_chunks,
+            "shape": plan.source.shape,
+            "dtype": str(plan.source.dtype),
+            **source.fingerprint,
+        },
+        "precision": plan.spec.precision,
+        "missing": None if missing is None else asdict(missing),
+        "output.dtype": str(plan.info.dtype),
+        "output.overflow": last.overflow,
+        "stages": [_stage(stage, words) for stage, words in zip(stages, written, strict=True)],
+        "passes": [[stage.name for stage in work.stages] for work in plan.passes],
+        "output.shape": plan.info.shape,
+        "output.axes": plan.info.axes,
+        "output.chunks": plan.info.chunks,
+        **last.storage.as_json(),
+        "output.scale": [plan.info.scale, plan.info.units, plan.info.origin, plan.info.channels, plan.info.colours],
+        "versions": {"tileconv": version("tileconv"), **libraries(plan, source)},
+    }
+    grids = [{"tile": work.grid.tile, "strip": work.strip, "tiles": len(work.grid)} for work in plan.passes]
+    spec = as_mapping(plan.spec)
+    run = spec["run"] | {"output": spec["output"]["path"], CHANGED: _date(source.changed)}
+    whole = {"format": FORMAT, "what": parts, "grids": grids, "run": run}
+    made: dict[str, Any] = json.loads(json.dumps(whole, default=str))
+    return made
+
+
+def touched(recorded: dict[str, Any], source: Source) -> tuple[str, ...]:
+    """Return a note if the time of change of the input is not that of when the run *recorded* was begun."""
+    before, now = recorded["run"][CHANGED], _date(source.changed)
+    if before == now:
+        return ()
+    same = "its size and all parts that are compared are the same, so it is taken for the same"
+    return (f"the input was changed last at {now}, and at {before} when this output was begun: {same}",)
+
+
+def _date(ns: int) -> str:
+    return datetime.fromtimestamp(ns / 1e9).astimezone().isoformat(" ", "seconds") if ns else "an unknown time"
+
+
+def _stage(stage: Stage, words: dict[str, Any]) -> dict[str, Any]:
+    fields = {k: v for k, v in vars(stage.operation).items() if isinstance(v, int | float | str)}
+    return {
+        **{key: value for key, value in words.items() if key not in {"border", "extent", "engine"}},
+        "name": stage.name,
+        "border": {axis: str(border) for axis, border in zip(SPACE, stage.borders, strict=True)},
+        "extent": stage.extent,
+        "operation": [type(stage.operation).__name__, fields],
+        "kernels": [choice.kernel.digest for choice in stage.choices],
+        "engine": [choice.engine for choice in stage.choices],
+    }
+
+
+def check_same(recorded: dict[str, Any], now: dict[str, Any], output: str) -> None:
+    """Refuse to go on with what another run began.
+
+    Raises
+    ------
+    ResumeError
+        If anything that decides pixels differs; the first difference is named with both values.
+    """
+    if (format_ := recorded.get("format")) != FORMAT:
+        problem = f"was begun by another version of tileconv: its plan.json has format {format_}, and not {FORMAT}"
+        why = "that does not tell all that decides pixels"
+        raise ResumeError(
+            problem, where=output, why=why, fix="Begin anew with --overwrite, or resume it with that version."
+        )
+    found = first_difference(recorded["what"], now["what"])
+    if found is None:
+        return
+    path, before, after = found
+    stages = now["what"]["stages"]
+    name, fix = ".".join(map(str, path)), ANEW
+    if path[0] == "stages" and len(path) > 2:
+        stage = stages[path[1]]["name"]
+        name = f"{path[2]} of stage {stage}" + "".join(f", {part}" for part in path[3:])
+        if path[2] == "engine":
+            fix = f"State engine: {before} in stage {stage}, or begin anew with --overwrite."
+    problem = f"{name} was {_short(before)} when this output was begun, and is {_short(after)}"
+    if name in CONTENT:
+        problem += f"; the file was changed last at {now['run'][CHANGED]}, and at {recorded['run'][CHANGED]} then"
+    raise ResumeError(problem, where=output, why=_why(name), fix=fix)
+
+
+def _why(name: str) -> str:
+    """Return why an output cannot be resumed where *name* differs."""
+    if name.startswith("versions"):
+        return "another version may make other bytes"
+    if name == "input.path":
+        return "an output is resumed from the file that it was begun from"
+    return "one image cannot hold both" if name.startswith(LAYOUT) else "one image cannot hold the pixels of both"
+
+
+def first_difference(before: Any, after: Any, path: tuple[Any, ...] = ()) -> tuple[tuple[Any, ...], Any, Any] | None:
+    """Return where two JSON values differ first, in the order of *after*, and both values there; None if nowhere.
+
+    Examples
+    --------
+    >>> first_difference({"a": [1, 2]}, {"a": [1, 3]})
+    (('a', 1), 2, 3)
+    """
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in (*after, *(key for key in before if key not in after)):
+            if found := first_difference(before.get(key), after.get(key), (*path, key)):
+                return found
+        return None
+    if isinstance(before, list) and isinstance(after, list):
+        if path == ("stages",) and len(before) != len(after):
+            return ("number of stages",), len(before), len(after)
+        if len(before) == len(after):
+            pairs = enumerate(zip(before, after, strict=True))
+            return next((f for i, (b, a) in pairs if (f := first_difference(b, a, (*path, i)))), None)
+    return None if before == after else (path, before, after)
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def adopt(plan: Plan, source: Source, recorded: dict[str, Any]) -> Plan:
+    """Return *plan* with the tiles of the run that began the output.
+
+    Raises
+    ------
+    ResumeError
+        If the spec states other tiles.
+    PlanError
+        If they do not fit in the memory that this run may take.
+    """
+    passes = [
+        work if list(work.grid.tile) == grid["tile"] else _with_tile(plan, source, number, grid)
+        for number, (work, grid) in enumerate(zip(plan.passes, recorded["grids"], strict=True))
+    ]
+    return replace(plan, passes=tuple(passes))
+
+
+def _with_tile(plan: Plan, source: Source, number: int, grid: dict[str, Any]) -> Pass:
+    where, axes = plan.spec.output.path, plan.passes[number].info.axes
+    before, now = (dict(zip(axes, tile, strict=True)) for tile in (grid["tile"], plan.passes[number].grid.tile))
+    if plan.spec.run.tile is not None:
+        problem = f"run.tile was {_short(before)} when this output was begun, and is {_short(now)}"
+        raise ResumeError(problem, where=where, fix=ANEW)
+    run = replace(plan.spec.run, tile=before, memory=2**62)
+    planned = make_plan(replace(plan.spec, run=run), plan.source, cache_bytes=source.cache_bytes).passes[number]
+    needed = peak_bytes(planned.process_bytes, planned.tile_bytes, plan.workers, plan.spec.run.executor)
+    if needed > plan.memory_limit:
+        raise PlanError(
+            f"this output was begun with tiles of {_short(before)}, which take {needed / 2**20:,.0f} MiB, and the run "
+            f"may take {plan.memory_limit / 2**20:,.0f} MiB ({plan.memory_why})",
+            where=where,
+            fix="Let it take more, use fewer workers, or begin anew with --overwrite.",
+        )
+    tiles = TileGrid(planned.image, tuple(grid["tile"]))
+    return replace(planned, grid=tiles, strip=grid["strip"], why_tile="the tile that the run began with")

@@ -1,0 +1,230 @@
+"""The journal of a run: one checksummed line per event, only ever appended to, by the client alone.
+
+A line is the CRC-32 of its text in hexadecimal, a space, the text as JSON. A line that a crash tore, or that something
+damaged, is passed over and counted: its tile is made again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import zlib
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tileconv import steady
+from tileconv.retry import retrying
+from tileconv.sinks.files import sink_errors
+from tileconv.tiles.compute import Counts
+
+BEGIN, DONE, FAILED, DAMAGED = "begin", "done", "failed", "damaged"
+"""A run began; a tile is stored, could not be made, or was found damaged later, which takes its DONE back."""
+
+TileKey = tuple[int, int]
+"""Number of a pass and number of a tile in its grid, last axis fastest; both count from 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the journal; ``time`` is seconds since 1970 and never reaches the output."""
+
+    what: str
+    key: TileKey = (0, 0)
+    digest: str = ""
+    attempt: int = 1
+    seconds: float = 0.0
+    counts: Counts = field(default_factory=Counts)
+    error: str = ""
+    time: float = field(default_factory=time.time)
+
+    def line(self) -> bytes:
+        """Return the event as a line with its checksum."""
+        fields: dict[str, Any] = {"event": self.what, "time": round(self.time, 3)}
+        if self.what != BEGIN:
+            fields |= {"pass": self.key[0], "tile": self.key[1], "attempt": self.attempt}
+        if self.what == DONE:
+            fields |= {"digest": self.digest, "seconds": round(self.seconds, 4), **asdict(self.counts)}
+        if self.error:
+            fields["error"] = self.error
+        text = json.dumps(fields, separators=(",", ":")).encode()
+        return b"%08x %s\n" % (zlib.crc32(text), text)
+
+    @classmethod
+    def of_line(cls, line: bytes) -> Event | None:
+        """Return the event of a line, or None when the line is torn or damaged."""
+        checksum, _, text = line.rstrip(b"\n").partition(b" ")
+        if checksum != b"%08x" % zlib.crc32(text):
+            return None
+        try:
+            found = json.loads(text)
+            counts = Counts(*(int(found.get(name, 0)) for name in ("clipped", "missing", "fallbacks")))
+            key = int(found.get("pass", 0)), int(found.get("tile", 0))
+            if min(key) < 0:
+                return None
+            words = {"digest": found.get("digest", ""), "error": found.get("error", "")}
+            numbers = {"attempt": found.get("attempt", 1), "seconds": found.get("seconds", 0.0)}
+            return cls(found["event"], key, counts=counts, time=float(found["time"]), **words, **numbers)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+
+class History:
+    """What a journal says: the last event of every tile, when runs began, and how many lines could not be read.
+
+    It holds 41 bytes per tile, and the text of errors. *tiles* is how many tiles each pass has; a line about any other
+    counts as one that cannot be read.
+    """
+
+    def __init__(self, tiles: Sequence[int]) -> None:
+        self.begun: list[float] = []
+        self.ended = 0.0
+        """Time of the last event."""
+        self.since_begin = 0
+        """Tiles done since the last begin."""
+        self.unreadable = 0
+        self._passes = [_Tiles(count) for count in tiles]
+        self._errors: dict[TileKey, str] = {}
+
+    @classmethod
+    def of(cls, path: Path, tiles: Sequence[int]) -> History:
+        """Read the journal at *path*; none is an empty one. SinkError if the file system refuses."""
+        history = cls(tiles)
+        for line in _lines(path):
+            event = Event.of_line(line) if line.endswith(b"\n") else None
+            try:
+                if event:
+                    history.add(event)
+            except (LookupError, ValueError, TypeError, OverflowError):
+                event = None
+            history.unreadable += event is None and not line.isspace()
+        return history
+
+    def add(self, event: Event) -> None:
+        """Take the next event, of a tile that there is."""
+        self.ended = event.time
+        if event.what == BEGIN:
+            self.begun.append(event.time)
+            self.since_begin = 0
+            return
+        (number, tile), made = event.key, event.what == DONE
+        tiles = self._passes[number]
+        if made:
+            checksum, _, size = event.digest.partition("-")
+            tiles.checksum[tile], tiles.bytes[tile] = int(checksum, 16), int(size, 16)
+            tiles.seconds[tile] = event.seconds
+            tiles.clipped[tile], tiles.missing[tile] = event.counts.clipped, event.counts.missing
+            tiles.fallbacks[tile] = event.counts.fallbacks
+            self.since_begin += 1
+        tiles.what[tile] = _WHAT[event.what]
+        tiles.attempts[tile] += event.what != DAMAGED
+        if event.what == FAILED:
+            self._errors[event.key] = event.error
+        else:
+            self._errors.pop(event.key, None)
+
+    def what(self, key: TileKey) -> str | None:
+        """Return the last event of a tile: ``DONE``, ``FAILED`` or ``DAMAGED``; None if there is none."""
+        return _EVENTS[self._passes[key[0]].what[key[1]]]
+
+    def attempts(self, key: TileKey) -> int:
+        """Return how often a tile was made, or failed."""
+        return self._passes[key[0]].attempts[key[1]]
+
+    def digest(self, key: TileKey) -> str:
+        """Return the digest of a tile that is stored; empty of any other."""
+        tiles, tile = self._passes[key[0]], key[1]
+        made = tiles.what[tile] == _WHAT[DONE]
+        return f"{tiles.checksum[tile]:08x}-{tiles.bytes[tile]:x}" if made else ""
+
+    def unknown(self, number: int) -> NDArray[np.intp]:
+        """Return the tiles of pass *number* of which nothing is known, in order."""
+        return np.flatnonzero(self._passes[number].is_(None))
+
+    def done(self, number: int) -> NDArray[np.intp]:
+        """Return the tiles of pass *number* that are stored, in order."""
+        return np.flatnonzero(self._passes[number].is_(DONE))
+
+    def failed(self) -> dict[TileKey, str]:
+        """Return the tiles that could not be made, and were not made since, with their errors."""
+        return dict(self._errors)
+
+    def total_done(self) -> int:
+        """Return how many tiles of all passes are stored."""
+        return sum(int(tiles.is_(DONE).sum()) for tiles in self._passes)
+
+    def counts(self) -> Counts:
+        """Return what was noticed in all tiles that are stored, each counted once."""
+        return sum((tiles.counts() for tiles in self._passes), Counts())
+
+    def seconds(self) -> float:
+        """Return how long all tiles took that are stored, each counted once."""
+        return float(sum(np.frombuffer(t.seconds, "f4")[t.is_(DONE)].sum(dtype="f8") for t in self._passes))
+
+
+_EVENTS = (None, DONE, FAILED, DAMAGED)
+_WHAT = {event: number for number, event in enumerate(_EVENTS)}
+
+
+class _Tiles:
+    """The last event of every tile of a pass, a column per field, and how often each was made or failed."""
+
+    def __init__(self, count: int) -> None:
+        self.what = bytearray(count)
+        self.attempts, self.checksum = array("I", bytes(4 * count)), array("I", bytes(4 * count))
+        self.bytes, self.seconds = array("Q", bytes(8 * count)), array("f", bytes(4 * count))
+        self.clipped, self.missing = array("Q", bytes(8 * count)), array("Q", bytes(8 * count))
+        self.fallbacks = array("I", bytes(4 * count))
+
+    def is_(self, event: str | None) -> NDArray[np.bool_]:
+        """Return a mask of the tiles whose last event is *event*."""
+        mask: NDArray[np.bool_] = np.frombuffer(self.what, "u1") == _WHAT[event]
+        return mask
+
+    def counts(self) -> Counts:
+        """Return what was noticed in the tiles that are stored."""
+        made = self.is_(DONE)
+        columns = (self.clipped, "u8"), (self.missing, "u8"), (self.fallbacks, "u4")
+        return Counts(*(int(np.frombuffer(column, kind)[made].sum(dtype="u8")) for column, kind in columns))
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with sink_errors(path, "read"):
+        if steady.exists(path):
+            with steady.opened(path) as file:
+                yield from file
+
+
+class Journal:
+    """Appends events to the file at *path*, each by one write of the system; a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with sink_errors(path):
+            self._descriptor = steady.open_descriptor(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW)
+            size = retrying(lambda: os.fstat(self._descriptor).st_size)
+            self._torn = size > 0 and retrying(lambda: os.pread(self._descriptor, 1, size - 1)) != b"\n"
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+    def append(self, event: Event) -> None:
+        """Write one line; SinkError if the file system refuses, and the line then counts as torn."""
+        with sink_errors(self.path):
+            retrying(lambda: self._write(event.line()))
+
+    def _write(self, line: bytes) -> None:
+        line = b"\n" * self._torn + line  # what a torn line left must not swallow this one
+        self._torn = True
+        if os.write(self._descriptor, line) != len(line):
+            self._write(line.lstrip(b"\n"))
+        self._torn = False

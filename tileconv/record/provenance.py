@@ -1,0 +1,99 @@
+"""What an output says of how it was made, under its ``tileconv`` attribute: enough to make it again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tileconv import steady
+from tileconv.errors import SourceError
+from tileconv.planning.model import Plan
+from tileconv.sinks.custody import read_attributes
+from tileconv.sinks.layout import MARKER
+from tileconv.sources.source import Source
+from tileconv.spec.model import StageSpec, as_mapping
+from tileconv.spec.paths import stem
+from tileconv.tiles.compute import Counts
+
+MOST_WEIGHTS = 4096
+"""The most weights of a kernel file that are written down; of a larger one only the digest is."""
+
+
+def provenance(plan: Plan, source: Source, counts: Counts) -> dict[str, Any]:
+    """Return what determines the output: the spec, digests, engines and versions; nothing that may differ beside.
+
+    The spec is without ``run`` and the output's path, and holds the weights of kernel files, if these are not many. The
+    input's path is there because whoever makes the result again needs the input.
+    """
+    stages = [stage for work in plan.passes for stage in work.stages]
+    spec = as_mapping(plan.spec)
+    del spec["run"], spec["output"]["path"]
+    for words, stage in zip(spec["stages"], plan.spec.stages, strict=True):
+        if (weights := _weights(stage)) is not None:
+            words["kernel"] = weights
+    return {
+        "version": version("tileconv"),
+        "fingerprint": plan.fingerprint(),
+        "spec": spec,
+        "input": source.fingerprint,
+        "kernels": {s.name: [c.kernel.digest for c in s.choices] for s in stages},
+        "engines": {s.name: [c.engine for c in s.choices] for s in stages},
+        "counts": asdict(counts),
+        "libraries": libraries(plan, source),
+        "channels": plan.info.channels,
+        "python": sys.version.split()[0],
+    }
+
+
+def libraries(plan: Plan, source: Source) -> dict[str, str]:
+    """Return the versions of the libraries that take part in decoding, making and storing the pixels of *plan*."""
+    stages = [stage for work in plan.passes for stage in work.stages]
+    names = {"imagecodecs", "numpy", *source.libraries}
+    if stages or plan.source.dtype != plan.info.dtype:
+        names.add("numba")
+    if any(choice.engine == "fft" for stage in stages for choice in stage.choices):
+        names.add("scipy")
+    if len(plan.passes) > 1:  # which read what those before them stored
+        names |= {"numcodecs", "zarr"}
+    return {name: version(name) for name in sorted(names)}
+
+
+def image_name(plan: Plan) -> str:
+    """Return a name for viewers that holds wherever the output lies: ``hubble gaussian sobel``, of input and stages."""
+    return " ".join([stem(plan.spec.input.path), *(stage.id or stage.op for stage in plan.spec.stages)])
+
+
+def _weights(stage: StageSpec) -> Any:
+    """Return the weights of a kernel file as they were written in it, or None where there is none, or a large one."""
+    if not isinstance(stage.parameters.get("kernel"), str):
+        return None
+    (kernel,) = stage.operation.kernels
+    weights = np.flip(kernel.weights) if stage.op == "convolve" else kernel.weights
+    return weights.tolist() if weights.size <= MOST_WEIGHTS else None
+
+
+def read_provenance(output: Path) -> Mapping[str, Any]:
+    """Return the ``tileconv`` attribute of a finished output.
+
+    Raises
+    ------
+    SourceError
+        If *output* is no finished output of tileconv, or says nothing of how it was made.
+    """
+    where = str(output)
+    found = read_attributes(output).get(MARKER)
+    if not isinstance(found, dict) or "complete" not in found:
+        there, fix = "no mark of one" if steady.exists(output) else "nothing", "Give the folder that a run wrote."
+        raise SourceError(f"expected an output of tileconv, found {there}", where=where, fix=fix)
+    if found["complete"] is not True:
+        problem = "the run that makes it did not finish, and only a finished output says how it was made"
+        raise SourceError(problem, where=where, fix="Give the command of the run again.")
+    if not (isinstance(found.get("spec"), dict) and isinstance(found.get("input"), dict)):
+        raise SourceError("does not say how it was made", where=where, fix="Run its pipeline file instead.")
+    return found
