@@ -10,7 +10,7 @@ from tests.chains import oracle
 from tests.chains.draw import case
 from tests.chains.judge import Doubtful, Wrong, judge
 
-CHAINS = {"quick": 50, "ci": 600}.get(os.environ.get("TILECONV_PROFILE", "quick"), 2000)
+CHAINS = {"quick": 25, "ci": 600}.get(os.environ.get("TILECONV_PROFILE", "quick"), 2000)
 
 
 def test_random_chains():

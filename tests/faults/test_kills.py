@@ -12,7 +12,7 @@ from faults.faults_help import LONG
 import tileconv
 from tileconv.execute.local import AHEAD
 
-ROUNDS = 200 if LONG else 6
+ROUNDS = 200 if LONG else 3
 WORKERS = 2
 
 

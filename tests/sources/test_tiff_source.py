@@ -171,13 +171,15 @@ def test_nodata_is_a_value_that_pixels_can_have(tmp_path, text, dtype, nodata):
 
 
 def test_compressed_single_strip_is_noted_and_uncompressed_rows_are_chunks(tmp_path):
-    image = noise((40, 50), "u2")
+    image = noise((1100, 500), "u2")
     tifffile.imwrite(tmp_path / "a.tif", image)
-    tifffile.imwrite(tmp_path / "b.tif", image, compression="zstd", rowsperstrip=40)
-    plain, packed = open_source(tmp_path / "a.tif"), open_source(tmp_path / "b.tif")
-    assert (plain.info.chunks, plain.cache_bytes, plain.info.notes) == ((1, 50), 0, ())
-    assert packed.info.chunks == (40, 50)
-    assert any("decoded whole" in note and "MiB; written again in tiles" in note for note in packed.info.notes)
+    tifffile.imwrite(tmp_path / "b.tif", image, compression="zstd", rowsperstrip=1100)
+    tifffile.imwrite(tmp_path / "small.tif", image[:40], compression="zstd", rowsperstrip=40)
+    plain, packed, small = (open_source(tmp_path / name) for name in ("a.tif", "b.tif", "small.tif"))
+    assert (plain.info.chunks, plain.cache_bytes, plain.info.notes) == ((1, 500), 0, ())
+    assert (packed.info.chunks, small.info.chunks) == ((1100, 500), (40, 500))
+    assert any("decoded whole, 1.0 MiB; written again in tiles" in note for note in packed.info.notes)
+    assert small.info.notes == ()
 
 
 @pytest.mark.parametrize(("rows", "what"), [(6000, "the image is one compressed"), (5900, "each compressed segment")])

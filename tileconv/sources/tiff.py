@@ -19,6 +19,7 @@ from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.images import ImageInfo, as_text
 from tileconv.retry import retrying
+from tileconv.shown import size_text
 from tileconv.sources.axes import AxisMap, map_axes
 from tileconv.sources.cache import OPEN_FILES, Cache, decoded
 from tileconv.sources.source import (
@@ -46,6 +47,8 @@ CALL_BYTES = 2**14
 """Bytes that are read in vain rather than make another call of the system."""
 LARGE_BYTES = 2**26
 """A compressed segment of more decoded bytes is worth a note, and too large to be tried."""
+SMALL_BYTES = 2**19
+"""A whole image in one compressed segment is worth a note if it takes more."""
 TRIED = 3
 """Segments, spread over the image, of which one must decode when the file is opened."""
 BAND_BYTES = 2**20
@@ -332,8 +335,8 @@ def _shrunk(base: Any, found: Any) -> dict[str, float]:
 def _large(layout: Layout) -> list[str]:
     """Return a note where compressed segments are so large that reading them whole costs much."""
     whole, size = layout.offsets.shape[1] == 1 and layout.page[2] > 1, prod(layout.segment) * layout.dtype.itemsize
-    if layout.plain or not (whole or size > LARGE_BYTES):
+    if layout.plain or size <= (SMALL_BYTES if whole else LARGE_BYTES):
         return []
     what = "the image is one compressed segment and" if whole else "each compressed segment"
     fix = "written again in tiles (tiffcp -t), the file is read in parts"
-    return [f"{what} is decoded whole, {size / 2**20:,.0f} MiB; {fix}"]
+    return [f"{what} is decoded whole, {size_text(size)}; {fix}"]
