@@ -40,10 +40,10 @@ def test_nothing_is_computed_before_it_is_asked_for(border, extent):
     np.testing.assert_allclose(lazy.compute(scheduler="synchronous"), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_planning_does_not_call_the_work(monkeypatch):
+def test_planning_computes_no_tile(monkeypatch):
     """Without meta, map_overlap would try the function on an empty array."""
-    counting = CountingCall(module.work)
-    monkeypatch.setattr(module, "work", counting)
+    counting = CountingCall(module.compute_tile)
+    monkeypatch.setattr(module, "compute_tile", counting)
     image = da.zeros((40, 40), chunks=10, dtype="uint8")
     (job,) = plan_of(pipeline([STAGE]), np.zeros((40, 40), np.uint8)).passes
     lazy = overlap(image, job)
@@ -109,8 +109,8 @@ def test_a_source_as_a_lazy_array_reads_a_box_per_chunk():
 
 
 def test_a_slice_computes_only_what_it_needs(monkeypatch):
-    counting = CountingCall(module.work)
-    monkeypatch.setattr(module, "work", counting)
+    counting = CountingCall(module.compute_tile)
+    monkeypatch.setattr(module, "compute_tile", counting)
     image = strategies.pixels((80, 80), "float32", 0)
     (job,) = plan_of(tiled([STAGE], None), image).passes
     part = overlap(da.from_array(image, chunks=20), job)[25:30, 45:50].compute(scheduler="synchronous")
