@@ -76,3 +76,10 @@ def test_the_layers_hold():
     done = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 kept, 0 broken" in done.stdout
+
+
+def test_help_is_quick_to_import():
+    """``--help`` imports none of the numerical libraries."""
+    text = "import sys; from tileconv import cli; print([m for m in ('numpy', 'dask', 'numba') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

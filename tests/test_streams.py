@@ -75,6 +75,15 @@ def test_a_path_that_the_environment_cannot_name(folder):
     assert "PYTHONUTF8=1" in err
 
 
+def test_a_reader_that_leaves_early():
+    """``tileconv schema | head -1``: no traceback."""
+    command = [sys.executable, "-m", "tileconv", "schema"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        err = process.stderr.read()
+    assert "Traceback" not in err
+
+
 def test_a_reader_that_comes_late(folder):
     """A pipe that does not wait is full when the text comes: nothing of it is lost."""
     read, write = os.pipe()

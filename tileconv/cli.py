@@ -15,7 +15,22 @@ import typer
 from rich.console import Console
 
 from tileconv.errors import Interrupted, PlanError, SpecError, TileconvError
-from tileconv.options import Compression, Input, Json, Output, Overwrite, Pipeline, Set, argument, only, option
+from tileconv.options import (
+    Compression,
+    Input,
+    Json,
+    Output,
+    Overwrite,
+    Pipeline,
+    Set,
+    argument,
+    memory,
+    only,
+    operators,
+    option,
+    samples,
+    size_of,
+)
 from tileconv.signals import cleaning
 from tileconv.streams import lost
 
@@ -53,18 +68,6 @@ def _version(asked: bool) -> None:
 
         print_(f"tileconv {version('tileconv')}")
         raise typer.Exit
-
-
-def _operators() -> list[str]:
-    from tileconv.kernels.registry import OPERATORS
-
-    return list(OPERATORS)
-
-
-def _samples() -> list[str]:
-    from tileconv.samples import sample_names
-
-    return list(sample_names())
 
 
 @app.callback()
@@ -200,7 +203,7 @@ def plan(spec: Pipeline, set_: Set = None, input_: Input = None, output: Output 
 
 @_command
 def ops(
-    name: Annotated[str | None, typer.Argument(help="One of them, explained.", autocompletion=_operators)] = None,
+    name: Annotated[str | None, typer.Argument(help="One of them, explained.", autocompletion=operators)] = None,
     as_json: Json = False,
 ) -> None:
     """List the operators and their parameters, or explain one."""
@@ -230,7 +233,7 @@ def schema() -> None:
 def sample(
     name: Annotated[
         str | None,
-        typer.Argument(help="A photograph, such as hubble, or synthetic; none lists them.", autocompletion=_samples),
+        typer.Argument(help="A photograph, such as hubble, or synthetic; none lists them.", autocompletion=samples),
     ] = None,
     path: Annotated[Path | None, argument(help="The file to write: .tif or .zarr.")] = None,
     output: Annotated[Path | None, option("--output", "-o", help="The same, as an option.")] = None,
@@ -266,7 +269,7 @@ def sample(
         write_sample(
             name,
             target,
-            shape=_shape(shape, size),
+            shape=size_of(shape, size),
             dtype=dtype,
             seed=seed,
             compression=compression,
@@ -303,6 +306,10 @@ def picture(
     image: Annotated[Path, argument(help="An image: a result, or anything that tileconv reads.")],
     png: Annotated[Path, option("--output", "-o", help="The PNG to write.")],
     max_px: Annotated[int, typer.Option(min=1, help="Longest side, in pixels.")] = 1024,
+    series: Annotated[int, typer.Option(min=0, help="As input.series of a pipeline file.")] = 0,
+    level: Annotated[int, typer.Option(min=0, help="As input.level.")] = 0,
+    axes: Annotated[str | None, typer.Option(help="As input.axes.")] = None,
+    max_chunk: Annotated[int | None, typer.Option(metavar="SIZE", parser=memory, help="As run.max_chunk.")] = None,
 ) -> None:
     """Write a small PNG of an image of any size."""
     from tileconv.report.picture import write_picture
@@ -311,7 +318,8 @@ def picture(
     if png.suffix.lower() != ".png":
         _refuse(f"a picture ends in .png, found {png.name}")
     with cleaning():
-        write_picture(open_source(image), png, max_px=max_px)
+        source = open_source(image, series=series, level=level, axes=axes, max_chunk=max_chunk)
+        write_picture(source, png, max_px=max_px)
     print_(str(png))
 
 
@@ -320,20 +328,6 @@ def _load(spec: Path, overrides: list[str] | None, inputs: list[str] | None, out
 
     input_, output = only(inputs, "--input"), only(outputs, "--output")
     return load_spec(spec, overrides or (), input_path=input_, output_path=output)
-
-
-def _shape(shape: str | None, size: str | None) -> tuple[int, int] | None:
-    """Return (height, width) from either option."""
-    if shape and size:
-        _refuse("give --shape or --size, not both")
-    text, separator = (shape, ",") if shape else (size, "x")
-    if text is None:
-        return None
-    numbers = text.split(separator)
-    if len(numbers) != 2 or not all(n.strip().isdecimal() and int(n) > 0 for n in numbers):
-        _refuse(f"expected two numbers as in --shape 512,1024 or --size 1024x512, found {text}")
-    first, second = map(int, numbers)
-    return (first, second) if shape else (second, first)
 
 
 def _json(value: Any) -> str:

@@ -9,15 +9,14 @@ from typing import Annotated, Literal
 import typer
 
 
-def local(text: str) -> Path:
-    """Return the path that *text* names, a relative one as it is; a usage error where it is none of this machine."""
-    from tileconv.spec.paths import located
+def path(text: str) -> Path:
+    """Return the path that *text* names; a usage error where it is none of this machine."""
+    from tileconv.paths import local
 
     try:
-        whole = located(text, Path())
+        return local(text)
     except ValueError as error:
         raise typer.BadParameter(f"expected a path, found {text!r}: {error}") from None
-    return Path(whole if text.startswith("file:") else text)
 
 
 def only(given: list[str] | None, option: str) -> str | None:
@@ -27,8 +26,46 @@ def only(given: list[str] | None, option: str) -> str | None:
     return given[0] if given else None
 
 
-argument = partial(typer.Argument, parser=local)
-option = partial(typer.Option, metavar="PATH", parser=local)
+def memory(text: str) -> int | None:
+    """Return the bytes that *text* says, as in a pipeline file; a usage error where it says none."""
+    from tileconv.spec.words import parse_memory
+
+    try:
+        return parse_memory(text)
+    except ValueError:
+        raise typer.BadParameter(f"expected a size such as 2GiB, found {text!r}") from None
+
+
+def size_of(shape: str | None, size: str | None) -> tuple[int, int] | None:
+    """Return (height, width) from either option."""
+    if shape and size:
+        raise typer.BadParameter("give --shape or --size, not both")
+    text, separator = (shape, ",") if shape else (size, "x")
+    if text is None:
+        return None
+    numbers = text.split(separator)
+    if len(numbers) != 2 or not all(n.strip().isdecimal() and int(n) > 0 for n in numbers):
+        raise typer.BadParameter(f"expected two numbers as in --shape 512,1024 or --size 1024x512, found {text}")
+    first, second = map(int, numbers)
+    return (first, second) if shape else (second, first)
+
+
+def operators() -> list[str]:
+    """Return what a shell completes the name of an operator from."""
+    from tileconv.kernels.registry import OPERATORS
+
+    return list(OPERATORS)
+
+
+def samples() -> list[str]:
+    """Return what a shell completes the name of a sample from."""
+    from tileconv.samples import sample_names
+
+    return list(sample_names())
+
+
+argument = partial(typer.Argument, parser=path)
+option = partial(typer.Option, metavar="PATH", parser=path)
 
 Pipeline = Annotated[Path, argument(metavar="PIPELINE", help="The pipeline file (YAML).")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override, as stages.0.sigma=3.")]

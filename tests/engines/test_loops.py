@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+from numba.core import caching
+
 import tileconv
 from tileconv.engines import loops
+from tileconv.engines.start import read_compiler_late
 
 PACKAGE = Path(tileconv.__file__).parent
 
@@ -89,8 +92,6 @@ def test_a_folder_that_others_could_write_to_is_not_taken(tmp_path):
 
 
 def test_a_cache_that_is_full_or_cannot_be_read_stops_nothing(monkeypatch):
-    from numba.core import caching
-
     def refuse(*_):
         raise OSError(errno.ENOSPC, "full")
 
@@ -143,3 +144,12 @@ def test_every_loop_is_declared_here():
         name for name, content in text.items() if "import njit" in content and "loops import njit" not in content
     ] == []
     assert [name for name, content in text.items() if "numba.njit" in content] == []
+
+
+def test_a_numba_that_loads_loops_in_another_way_is_left_as_it_is(monkeypatch):
+    def other(cache, signature, context):
+        return cache.load(signature, context)
+
+    monkeypatch.setattr(caching.Cache, "load_overload", other)
+    read_compiler_late()
+    assert caching.Cache.load_overload is other

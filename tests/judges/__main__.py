@@ -134,7 +134,7 @@ def main():
         for kind, answer in zip(KINDS, answers, strict=True):
             text, right = verdict(name, kind, answer, pixels)
             wrong += not right
-            version = answer.get("version", "") + f" (GDAL {answer['gdal']})" * ("gdal" in answer)
+            version = answer.get("version", "") + (f" (GDAL {answer['gdal']})" if "gdal" in answer else "")
             sys.stdout.write(f"| {name} | {version} | {kind} | {text}{'' if right else ' **WRONG**'} |\n")
     return int(wrong > 0)
 

@@ -37,6 +37,7 @@ def test_normalize_divide_by_and_offset():
         ({"kernel": [[1]], "offset": float("nan")}, "offset must be finite"),
         ({"kernel": "kernel.txt"}, "kernel.txt: a kernel file ends in .npy or .csv, found 'kernel.txt'"),
         ({"kernel": "nowhere.npy"}, "nowhere.npy: no such file"),
+        ({"kernel": "s3://bucket/k.npy"}, "expected a path, found 's3://bucket/k.npy': URLs and object stores"),
     ],
 )
 def test_bad_parameters(parameters, message):

@@ -12,6 +12,7 @@ from tileconv.engines.borders import Border
 from tileconv.errors import SpecError
 from tileconv.kernels.operations import Linear, Unsharp
 from tileconv.kernels.registry import OPERATORS
+from tileconv.paths import located
 from tileconv.spec import (
     PipelineSpec,
     as_mapping,
@@ -20,7 +21,6 @@ from tileconv.spec import (
     parse_spec,
     spec_from_mapping,
 )
-from tileconv.spec.paths import located
 from tileconv.spec.schema import json_schema
 
 DOCS = Path(__file__).parents[2] / "docs"

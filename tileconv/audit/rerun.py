@@ -14,6 +14,7 @@ from tileconv import steady
 from tileconv.errors import PlanError, ResumeError, SinkError, SourceError
 from tileconv.execute.places import source_of
 from tileconv.execute.run import Report, run_plan
+from tileconv.paths import located
 from tileconv.planning.build import make_plan
 from tileconv.planning.model import Plan
 from tileconv.progress import Progress
@@ -22,7 +23,6 @@ from tileconv.record.provenance import libraries, read_provenance
 from tileconv.sinks.files import sink_errors
 from tileconv.sources.source import Source
 from tileconv.spec import PipelineSpec, spec_from_mapping
-from tileconv.spec.paths import located
 
 SAME = "the result would be another"
 MOST_CHUNK = 10**15 - 1

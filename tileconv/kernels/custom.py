@@ -14,6 +14,7 @@ from tileconv.errors import KernelError
 from tileconv.kernels.kernel import Kernel, Weights, check_size, checked_weights
 from tileconv.kernels.operations import Linear
 from tileconv.kernels.parameters import WeightsOrFile, number
+from tileconv.paths import local
 from tileconv.retry import retrying
 
 CSV_LIMIT_BYTES, CSV_LIMIT_WEIGHTS = 2**25, 2**20
@@ -53,7 +54,7 @@ def correlate(
 
 
 def _own(kernel: WeightsOrFile, axes: str, normalize: bool, divide_by: float, offset: float, *, flip: bool) -> Linear:
-    weights = load_weights(Path(kernel)) if isinstance(kernel, str) else checked_weights(kernel)
+    weights = load_weights(_file(kernel)) if isinstance(kernel, str) else checked_weights(kernel)
     if weights.ndim != len(axes):
         fix = "State over: zyx in the stage." if weights.ndim == 3 else f"Give lists {len(axes)} deep."
         raise KernelError(
@@ -75,6 +76,13 @@ def _own(kernel: WeightsOrFile, axes: str, normalize: bool, divide_by: float, of
     if not np.isfinite(offset):
         raise KernelError(f"offset must be finite, found {offset}")
     return Linear(Kernel.of(weights, flip=flip, divide_by=divide_by), offset)
+
+
+def _file(text: str) -> Path:
+    try:
+        return local(text)
+    except ValueError as error:
+        raise KernelError(f"expected a path, found {text!r}: {error}") from None
 
 
 def load_weights(path: Path) -> Weights:

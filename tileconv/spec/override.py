@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tileconv.errors import Problem, SpecError
-from tileconv.spec.paths import located, stem
+from tileconv.paths import located, stem
 from tileconv.spec.text import VARIABLE, ListNode, MapNode, Node, Place, ScalarNode, compose_value, kind_of, problem_at
 
 

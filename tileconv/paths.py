@@ -1,4 +1,4 @@
-"""Paths of a spec and of the command line: files of this machine."""
+"""Paths of a spec, of the command line and of Python: files of this machine."""
 
 from __future__ import annotations
 
@@ -49,6 +49,12 @@ def located(text: str, folder: Path) -> str:
         raise ValueError(f"write {mounted.replace(chr(92), '/')}{where}")
     whole = (folder / text).absolute()
     return os.path.realpath(whole) if ".." in whole.parts else str(whole)
+
+
+def local(text: str) -> Path:
+    """Return the path that *text* names, a relative one as it is; ValueError as ``located``."""
+    whole = located(text, Path())
+    return Path(whole if text.startswith("file:") else text)
 
 
 def stem(path: str) -> str:
