@@ -110,11 +110,11 @@ def verdict(name, kind, answer, pixels):
     digest = hashlib.sha256(np.ascontiguousarray(pixels, "<u2").tobytes()).hexdigest()
     if list(answer["shape"]) != list(pixels.shape) or answer["digest"] != digest:
         return f"OTHER PIXELS, {answer['shape']}", False
-    names = answer.get("names")
-    if names is not None and list(names) != NAMES:
-        return f"right pixels, names {names}", False
-    what = "right pixels" + ", names" * (names is not None) + ", windows" * bool(answer.get("windows"))
-    return what, not refused
+    for told, expected in (("names", NAMES), ("colours", COLOURS)):
+        if answer.get(told, expected) != expected:
+            return f"right pixels, {told} {answer[told]}", False
+    shown = [told for told in ("names", "colours", "windows") if answer.get(told)]
+    return ", ".join(["right pixels", *shown]), not refused
 
 
 def main():

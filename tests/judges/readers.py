@@ -58,9 +58,12 @@ def napari(path):
 
     layers = napari_get_reader(path)(path)  # one for each channel
     assert {kind for _, _, kind in layers} == {"image"}
-    levels = [np.asarray(data[0] if isinstance(data, list) else data) for data, _, _ in layers]
-    told = {key: [words.get(word) for _, words, _ in layers] for key, word in _NAPARI.items()}
-    return "napari-ome-zarr", np.stack(levels), told
+    told = {
+        "names": [words["name"].rpartition(": ")[2] for _, words, _ in layers],  # behind the name of the image
+        "windows": [words["contrast_limits"] for _, words, _ in layers],
+        "colours": [bytes(np.uint8(words["colormap"].colors[-1, :3] * 255)).hex().upper() for _, words, _ in layers],
+    }
+    return "napari-ome-zarr", np.stack([levels[0] for levels, _, _ in layers]), told
 
 
 def rasterio(path):
@@ -70,7 +73,6 @@ def rasterio(path):
         return "rasterio", image.read(), {"gdal": rasterio.__gdal_version__}
 
 
-_NAPARI = {"names": "name", "windows": "contrast_limits", "colours": "colormap"}
 READERS = {
     "ome-zarr-py": ome_zarr_py,
     "ngff-zarr": ngff_zarr,
