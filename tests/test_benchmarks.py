@@ -61,7 +61,7 @@ def test_memory_fails_where_a_run_took_more_than_predicted(tmp_path, monkeypatch
 
 def test_peak_memory_is_the_process_own_and_not_its_parents():
     """A benchmark, or a test, may be larger than the run that it starts."""
-    ask = "from tileconv.execute.run import peak_bytes; print(peak_bytes())"
+    ask = "from tileconv.execute.report import peak_bytes; print(peak_bytes())"
     start = (
         "import subprocess, sys; held = b'1' * 2**30; subprocess.run([sys.executable, '-c', sys.argv[1]], check=True)"
     )

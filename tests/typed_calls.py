@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import tileconv
-from tileconv.execute.run import Report
+from tileconv.execute.report import Report
 
 
 class Lazy:

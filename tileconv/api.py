@@ -8,7 +8,8 @@ from typing import Any
 
 from tileconv.audit.rerun import planned, rerun
 from tileconv.audit.verify import verify
-from tileconv.execute.run import Report, run_plan
+from tileconv.execute.report import Report
+from tileconv.execute.run import run_plan
 from tileconv.planning.model import Plan
 from tileconv.progress import Progress
 from tileconv.sources.source import Source

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import math
 import sys
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import numpy as np
@@ -25,23 +22,18 @@ from tileconv.arguments import (
     tile_sizes,
     type_name,
 )
-from tileconv.boxes import SPACE, Box
+from tileconv.boxes import SPACE
 from tileconv.engines.borders import Rule
-from tileconv.errors import PlanError
 from tileconv.images import ImageInfo
 from tileconv.kernels import Kernel
 from tileconv.kernels.operations import Linear, Operation, as_operation
 from tileconv.kernels.registry import OPERATORS
 from tileconv.labelled import labelled
 from tileconv.planning.arrays import array_passes
-from tileconv.planning.machine import available_bytes, usable_processors
-from tileconv.planning.model import Pass
-from tileconv.sources.memory import MemorySource
 from tileconv.spec import StageSpec
 from tileconv.spec.model import Dtype, Engine, Extent, Precision
-from tileconv.tiles.compute import compute_tile, needed
+from tileconv.tiles.in_memory import in_memory
 from tileconv.tiles.overlap import overlap
-from tileconv.tiles.windows import read
 
 Array = NDArray[Any]
 if TYPE_CHECKING:  # dask.array takes half a second to import, which arrays in memory do without
@@ -132,19 +124,9 @@ def apply(
     array, lead = _moved(array, moved)
     native = np.dtype(array.dtype).newbyteorder("=")
     info = ImageInfo(array.shape, "t" * bool(lead) + SPACE[-count:], native, (1,) * array.ndim)
-    kind = type_name(dtype, get_args(Dtype))
-    if kind == "input" and isinstance(image, np.ma.MaskedArray):  # whose missing pixels may need another type
-        kind = "uint8" if image.dtype.kind == "b" else image.dtype.name
-    stage = StageSpec(
-        op="apply",
-        operation=made,
-        over=cast("Any", SPACE[-count:]),
-        border=borders(border, cval, SPACE, SPACE[-count:], "reflect" if extent == "same" else "constant"),
-        extent=cast("Any", choice("extent", extent, get_args(Extent))),
-        engine=cast("Any", choice("engine", engine, get_args(Engine))),
-    )
+    kind = _kind(dtype, image)
     passes = array_passes(
-        [stage],
+        [_stage(made, SPACE[-count:], border, cval, extent, engine)],
         info,
         precision=cast("Any", choice("precision", precision, get_args(Precision))),
         missing=rule_of_missing,
@@ -152,9 +134,7 @@ def apply(
         tile=None if tile is None else tile_sizes(tile, count),
     )
     for job in passes:
-        if not lazy:
-            _check_memory(job)
-        array = overlap(array, job) if lazy else _in_memory(array, job)
+        array = overlap(array, job) if lazy else in_memory(array, job)
     array = array.reshape(*lead, *array.shape[array.ndim - count :])
     return np.moveaxis(array, range(array.ndim - count, array.ndim), moved)
 
@@ -250,6 +230,26 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {make.__name__: _operator(make) for m
 """All functions of an image by their names in Python; ``abs`` is ``absolute`` there."""
 
 
+def _kind(asked: Any, image: Any) -> str:
+    """Return the output's type as a pipeline file names it."""
+    kind = type_name(asked, get_args(Dtype))
+    if kind == "input" and isinstance(image, np.ma.MaskedArray):  # whose missing pixels may need another type
+        return "uint8" if image.dtype.kind == "b" else str(image.dtype.name)
+    return kind
+
+
+def _stage(operation: Operation, over: str, border: Any, cval: float, extent: Any, engine: Any) -> StageSpec:
+    """Return the stage of a pipeline file that does what the arguments say; PlanError if one is not understood."""
+    return StageSpec(
+        op="apply",
+        operation=operation,
+        over=cast("Any", over),
+        border=borders(border, cval, SPACE, over, "reflect" if extent == "same" else "constant"),
+        extent=cast("Any", choice("extent", extent, get_args(Extent))),
+        engine=cast("Any", choice("engine", engine, get_args(Engine))),
+    )
+
+
 def _is_lazy(image: object) -> bool:
     """Return whether *image* is a Dask array, without importing Dask for those that are not."""
     arrays = sys.modules.get("dask.array")
@@ -261,42 +261,3 @@ def _moved(array: Any, axes: Sequence[int]) -> tuple[Any, tuple[int, ...]]:
     array = np.moveaxis(array, axes, range(array.ndim - len(axes), array.ndim))
     lead = array.shape[: array.ndim - len(axes)]
     return array.reshape(-1, *array.shape[len(lead) :]) if lead else array, lead
-
-
-SMALL = 2**28
-"""Bytes that a halo may take before anyone asks what the machine has free."""
-
-
-def _check_memory(job: Pass) -> None:
-    """Refuse a kernel whose halo around a tile's smallest part does not fit in memory; PlanError."""
-    for stage in job.stages:
-        halo = stage.halo
-        tile = (1,) * (3 - len(job.grid.tile)) + job.grid.tile[-3:]
-        part = (tile[0] if "z" in job.info.axes else 1, job.strip if "y" in job.info.axes else 1, tile[2])
-        pixels = math.prod(a + n + b for a, n, b in zip(halo.before, part, halo.after, strict=True))
-        if (needed_bytes := pixels * stage.padded.dtype.itemsize) > SMALL and needed_bytes > available_bytes():
-            size = " x ".join(f"{a + b + 1:,}" for a, b in zip(halo.before, halo.after, strict=True) if a + b)
-            raise PlanError(
-                f"pixels with the halo of a kernel of {size} take {needed_bytes / 2**20:,.0f} MiB, more than is free",
-                fix="Use a smaller kernel, or smaller tiles.",
-            )
-
-
-def _in_memory(array: Array, job: Pass) -> Array:
-    """Run one pass over a NumPy array, tile by tile on all processors."""
-    source = MemorySource(array, job.info.axes, copies=not array.flags.behaved)  # others would be compiled for apart
-    out = np.empty(job.info.shape, job.info.dtype)
-
-    def tile(box: Box) -> None:
-        have, part = needed(job, box), out[box.within(job.image)]
-        made = part if part.flags.c_contiguous else np.empty(part.shape, part.dtype)
-        compute_tile(job, read(source, job, have), have, box, made)
-        if made is not part:
-            part[...] = made
-
-    if len(job.grid) == 1:
-        tile(job.image)
-    else:
-        with ThreadPoolExecutor(usable_processors()) as pool:
-            deque(pool.map(tile, job.grid), maxlen=0)  # raises what a tile raised
-    return out

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from tileconv.execute.run import Report
+    from tileconv.execute.report import Report
     from tileconv.spec import PipelineSpec
 
     Command = TypeVar("Command", bound=Callable[..., None])

@@ -14,7 +14,7 @@ from properties.runs_help import complete, pipeline, run, stored, tiled, windows
 
 import tileconv
 from tileconv.errors import ResumeError, SinkError, SourceError, TileError
-from tileconv.execute.run import Report, peak_bytes
+from tileconv.execute.report import Report, peak_bytes
 from tileconv.images import ImageInfo
 from tileconv.progress import Progress
 from tileconv.sinks.zarr import ZarrSink

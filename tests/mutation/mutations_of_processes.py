@@ -52,7 +52,7 @@ PROCESSES = (
     ),
     broken(
         "a Python function changes the caller's allocator",
-        "arrays.py",
+        "tiles/in_memory.py",
         "    out = np.empty(job.info.shape, job.info.dtype)\n",
         "    from tileconv.allocator import keep_freed_memory\n\n    keep_freed_memory()\n"
         "    out = np.empty(job.info.shape, job.info.dtype)\n",

@@ -46,7 +46,7 @@ def test_npy(tmp_path, dtype, order):
 PEAK = """
 import sys
 from tileconv.boxes import Box
-from tileconv.execute.run import peak_bytes
+from tileconv.execute.report import peak_bytes
 from tileconv.sources.open import open_source
 source, (rows, columns) = open_source(sys.argv[1]), (8192, 8192)
 source.read(Box((0, 0), (1, 1)))

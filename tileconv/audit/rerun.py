@@ -13,7 +13,8 @@ from typing import Any
 from tileconv import steady
 from tileconv.errors import PlanError, ResumeError, SinkError, SourceError
 from tileconv.execute.places import source_of
-from tileconv.execute.run import Report, run_plan
+from tileconv.execute.report import Report
+from tileconv.execute.run import run_plan
 from tileconv.paths import located
 from tileconv.planning.build import make_plan
 from tileconv.planning.model import Plan

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,8 @@ from tileconv.execute.begin import Begun, begin, refuse_outputs
 from tileconv.execute.cluster import run_cluster
 from tileconv.execute.ledger import Ledger
 from tileconv.execute.local import run_rows, run_threads
-from tileconv.execute.repair import mark_damaged
+from tileconv.execute.repair import Mending, mark_damaged
+from tileconv.execute.report import Report, peak_bytes
 from tileconv.execute.staging import revoke, writing
 from tileconv.execute.stop import on_signals
 from tileconv.planning.model import Plan
@@ -31,77 +30,16 @@ from tileconv.record.journal import Journal
 from tileconv.record.provenance import image_name, libraries, provenance
 from tileconv.record.todo import reads
 from tileconv.retry import HOPELESS, TRANSIENT
-from tileconv.shown import Shown, rate_text, size_text, tiles_text
+from tileconv.shown import tiles_text
 from tileconv.sinks.files import sink_errors
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.open import open_source
 from tileconv.sources.source import Source
 from tileconv.spec.words import EXECUTORS
-from tileconv.tiles.compute import Counts
 from tileconv.tiles.windows import Job
 
 NAMED = 5
 """How many failed tiles a message names."""
-
-
-@dataclass(frozen=True, repr=False)
-class Report(Shown):
-    """What a run did.
-
-    Attributes
-    ----------
-    output
-        The store that was made.
-    tiles, kept
-        Tiles that this run made, and tiles that earlier runs of the same command had made.
-    why
-        How many tiles were kept and made and for what reasons, where there was something to keep; else empty.
-    counts
-        Pixels that were clipped to the output's type and pixels that were missing, in the last and the first pass.
-    damages
-        What a repair found damaged, and mended.
-    missing_chunks
-        Stored chunks that the input lacks, read as fill value.
-    peak_bytes, predicted_bytes
-        Peak memory of this process as the system counts it, and what the plan predicted for the whole run.
-    notes
-        What a reader of the numbers should know of the input.
-    """
-
-    output: Path
-    shape: tuple[int, ...]
-    dtype: str
-    tiles: int
-    seconds: float
-    megapixels_per_second: float
-    counts: Counts
-    missing_chunks: int
-    peak_bytes: int
-    predicted_bytes: int
-    fingerprint: str
-    notes: tuple[str, ...]
-    kept: int = 0
-    why: str = ""
-    damages: tuple[str, ...] = ()
-
-    def rows(self) -> dict[str, str]:
-        """Return what is worth knowing, by name."""
-        return {
-            "output": f"{self.output}: {' x '.join(map(str, self.shape))}, {self.dtype}",
-            "tiles": f"{self.tiles:,} made, {self.kept:,} kept",
-            "time": f"{self.seconds:.1f} s, {rate_text(self.megapixels_per_second)}",
-            "memory": f"{size_text(self.peak_bytes)} at most here, {size_text(self.predicted_bytes)} predicted",
-            "clipped": f"{self.counts.clipped:,} pixels" * bool(self.counts.clipped),
-            "missing": f"{self.counts.missing:,} pixels of the input" * bool(self.counts.missing),
-            "notes": "; ".join([*self.damages, *self.notes]),
-        }
-
-    def __repr__(self) -> str:
-        return f"<Report: {self.output.name}, {tiles_text(self.tiles)} made, {self.kept:,} kept, {self.seconds:.1f} s>"
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the report as plain JSON values."""
-        return asdict(self) | {"output": str(self.output)}
 
 
 def run_plan(
@@ -157,23 +95,35 @@ def run_plan(
         if not folder.done():
             folder.unset_repairing()
             folder.set_done(facts_of(folder, begun.sinks[-1], plan.fingerprint()))
-    seconds = time.perf_counter() - began
+    return _report(begun, source.info.notes, ledger, mended, missing_chunks, time.perf_counter() - began)
+
+
+def _report(
+    begun: Begun,
+    notes: tuple[str, ...],
+    ledger: Ledger | None,
+    mended: Mending | None,
+    missing_chunks: int,
+    seconds: float,
+) -> Report:
+    """Return what was done in *seconds*, by a *ledger* if tiles were made; *notes* are those of the input."""
+    plan = begun.plan
     return Report(
-        folder.output,
-        plan.info.shape,
-        str(plan.info.dtype),
-        ledger.made if ledger else 0,
-        seconds,
-        (ledger.pixels if ledger else 0) / 1e6 / seconds,
-        begun.history.counts(),
-        missing_chunks,
-        peak_bytes(),
-        begun.plan.peak_bytes,
-        plan.fingerprint(),
-        (*source.info.notes, *begun.notes, *(ledger.notes if ledger else ())),
-        begun.todo.kept,
-        str(begun.todo) if begun.resumed else "",
-        tuple(map(str, mended.found.damages)) if mended else (),
+        output=begun.sinks[-1].path,
+        shape=plan.info.shape,
+        dtype=str(plan.info.dtype),
+        tiles=ledger.made if ledger else 0,
+        seconds=seconds,
+        megapixels_per_second=(ledger.pixels if ledger else 0) / 1e6 / seconds,
+        counts=begun.history.counts(),
+        missing_chunks=missing_chunks,
+        peak_bytes=peak_bytes(),
+        predicted_bytes=plan.peak_bytes,
+        fingerprint=plan.fingerprint(),
+        notes=(*notes, *begun.notes, *(ledger.notes if ledger else ())),
+        kept=begun.todo.kept,
+        why=str(begun.todo) if begun.resumed else "",
+        damages=tuple(map(str, mended.found.damages)) if mended else (),
     )
 
 
@@ -285,17 +235,3 @@ def _unfinished(ledger: Ledger, *, overwrite: bool) -> UnfinishedError:
     passes = all(failure.system in TRANSIENT for failure in ledger.failures.values())
     error.fix = f"{ledger.how_far(None if passes else error, overwrite=overwrite)}."
     return error
-
-
-def peak_bytes() -> int:
-    """Return the peak resident memory of this process so far.
-
-    Linux counts what the parent held at the start of a process into ``ru_maxrss``; ``VmHWM`` is the process's own.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        fields = dict(line.split(":", 1) for line in status.read_text(encoding="utf-8").splitlines())
-        if "VmHWM" in fields:
-            return int(fields["VmHWM"].split()[0]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tileconv.audit.status import Status
-from tileconv.execute.run import Report
+from tileconv.execute.report import Report
 from tileconv.progress import Counting
 from tileconv.record.compare import Verification
 from tileconv.shown import rate_text, size_text, tiles_text

@@ -1,0 +1,60 @@
+"""A pass over an array in memory, into another."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tileconv.boxes import Box
+from tileconv.errors import PlanError
+from tileconv.planning.machine import available_bytes, usable_processors
+from tileconv.planning.model import Pass
+from tileconv.sources.memory import MemorySource
+from tileconv.tiles.compute import compute_tile, needed
+from tileconv.tiles.windows import read
+
+Array = NDArray[Any]
+
+SMALL = 2**28
+"""Bytes that a halo may take before anyone asks what the machine has free."""
+
+
+def in_memory(array: Array, job: Pass) -> Array:
+    """Return what *job* makes of a NumPy array, tile by tile on all processors; PlanError if a halo does not fit."""
+    _check_memory(job)
+    source = MemorySource(array, job.info.axes, copies=not array.flags.behaved)  # others would be compiled for apart
+    out = np.empty(job.info.shape, job.info.dtype)
+
+    def tile(box: Box) -> None:
+        have, part = needed(job, box), out[box.within(job.image)]
+        made = part if part.flags.c_contiguous else np.empty(part.shape, part.dtype)
+        compute_tile(job, read(source, job, have), have, box, made)
+        if made is not part:
+            part[...] = made
+
+    if len(job.grid) == 1:
+        tile(job.image)
+    else:
+        with ThreadPoolExecutor(usable_processors()) as pool:
+            deque(pool.map(tile, job.grid), maxlen=0)  # raises what a tile raised
+    return out
+
+
+def _check_memory(job: Pass) -> None:
+    """Refuse a kernel whose halo around a tile's smallest part does not fit in memory; PlanError."""
+    for stage in job.stages:
+        halo = stage.halo
+        tile = (1,) * (3 - len(job.grid.tile)) + job.grid.tile[-3:]
+        part = (tile[0] if "z" in job.info.axes else 1, job.strip if "y" in job.info.axes else 1, tile[2])
+        pixels = math.prod(a + n + b for a, n, b in zip(halo.before, part, halo.after, strict=True))
+        if (needed_bytes := pixels * stage.padded.dtype.itemsize) > SMALL and needed_bytes > available_bytes():
+            size = " x ".join(f"{a + b + 1:,}" for a, b in zip(halo.before, halo.after, strict=True) if a + b)
+            raise PlanError(
+                f"pixels with the halo of a kernel of {size} take {needed_bytes / 2**20:,.0f} MiB, more than is free",
+                fix="Use a smaller kernel, or smaller tiles.",
+            )
