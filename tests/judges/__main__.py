@@ -45,6 +45,9 @@ REFUSES = {
 }
 """What each reader cannot read; it reads all else."""
 
+SEEN = 0.1
+"""The least share of a picture of neuroglancer that is in colour where the image is seen; its legend has 0.02."""
+
 
 def make_stores(folder):
     """Write an image with names and colours, and copies of it that are stored in every way; return the pixels."""
@@ -117,6 +120,23 @@ def verdict(name, kind, answer, pixels):
     return ", ".join(["right pixels", *shown]), not refused
 
 
+def seen(python, stores):
+    """Print what neuroglancer shows in a browser, and where pictures lie; return how often the image is not seen."""
+    if not shutil.which("chromium"):
+        sys.stdout.write("| neuroglancer | | | not looked at: there is no chromium |\n")
+        return 0
+    wrong = 0
+    for kind in ("as it comes", "0.4"):
+        store = stores / f"{list(KINDS).index(kind)}.ome.zarr"
+        words = [python, HERE / "look.py", store, store.with_suffix(".png")]
+        told = json.loads(subprocess.run(words, capture_output=True, text=True, check=True, timeout=120).stdout)
+        right = told["coloured"] > SEEN
+        wrong += not right
+        shown = f"layers {', '.join(told['layers'])}; {told['coloured']:.0%} in colour{'' if right else ' **WRONG**'}"
+        sys.stdout.write(f"| neuroglancer | {told['version']} | {kind} | {shown}: {words[-1]} |\n")
+    return wrong
+
+
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.judges", description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path(".venv-judges"), help="where environments and stores lie")
@@ -136,7 +156,7 @@ def main():
             wrong += not right
             version = answer.get("version", "") + (f" (GDAL {answer['gdal']})" if "gdal" in answer else "")
             sys.stdout.write(f"| {name} | {version} | {kind} | {text}{'' if right else ' **WRONG**'} |\n")
-    return int(wrong > 0)
+    return int(wrong + seen(folder / "readers" / "bin" / "python", stores) > 0)
 
 
 if __name__ == "__main__":

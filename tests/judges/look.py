@@ -1,19 +1,22 @@
 """A picture of what neuroglancer shows of a result in headless Chromium, to be looked at.
 
-``python tests/judges/look.py STORE PNG``, in the environment of the judges with ``neuroglancer`` installed; Chromium
-is that of Debian (``apt-get install chromium``). Everything is served on loopback.
+``python look.py STORE PNG``, in the environment of the judges, prints the version, what its layers are called, and the
+share of pixels in colour; Chromium is that of Debian (``apt-get install chromium``). All is served on loopback.
 """
 
 import functools
 import http.server
+import io
 import json
 import subprocess
 import sys
 import tempfile
 import threading
+from importlib.metadata import version
 from pathlib import Path
 
-SHADER = "void main() { emitGrayscale(normalized()); }"
+SIZE = [900, 700]
+GRAY = 32
 
 
 class Files(http.server.SimpleHTTPRequestHandler):
@@ -27,32 +30,40 @@ class Files(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+def looked_at(viewer):
+    """Return a picture of *viewer* once all of its layers have their ranges."""
+    while True:
+        picture = viewer.screenshot(size=SIZE).screenshot.image
+        layers = viewer.state.to_json()["layers"]
+        if all(any("range" in of for of in layer.get("shaderControls", {}).values()) for layer in layers):
+            return picture, [layer["name"] for layer in layers]
+
+
 def main(store, png):
     import neuroglancer  # which the tests, that look for examples here, do without
+    import numpy as np
+    from PIL import Image
 
     store = Path(store).absolute()
     files = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Files, directory=str(store.parent)))
     threading.Thread(target=files.serve_forever, daemon=True).start()
     neuroglancer.set_server_bind_address("127.0.0.1")
     viewer = neuroglancer.Viewer()
-    version = "3" if (store / "zarr.json").exists() else "2"
-    said = json.loads((store / ("zarr.json" if version == "3" else ".zattrs")).read_text())
-    omero = (said["attributes"]["ome"] if version == "3" else said)["omero"]
-    shown = omero["channels"][0]["window"]  # which neuroglancer does not read by itself
-    shader = f"#uicontrol invlerp normalized(range=[{shown['start']}, {shown['end']}])\n" + SHADER
-    with viewer.txn() as state:
-        source = f"http://127.0.0.1:{files.server_port}/{store.name}/|zarr{version}:"
-        state.layers["result"] = neuroglancer.ImageLayer(source=source, shader=shader)
-        state.layout = "xy"
-        state.display_dimensions = ["x", "y"]
+    source = f"http://127.0.0.1:{files.server_port}/{store.name}/|zarr:"
+    layer = {"type": "auto", "name": "result", "source": source}  # as the page has it that takes a source
+    viewer.set_state({"layers": [layer], "layout": "xy", "displayDimensions": ["x", "y"]})
     with tempfile.TemporaryDirectory() as profile:
         words = ["chromium", "--headless=new", "--no-sandbox", f"--user-data-dir={profile}", "--window-size=900,700"]
         browser = subprocess.Popen([*words, viewer.get_viewer_url()], stderr=subprocess.DEVNULL)
         try:
-            Path(png).write_bytes(viewer.screenshot(size=[900, 700]).screenshot.image)
+            picture, names = looked_at(viewer)
         finally:
             browser.terminate()
             browser.wait()
+    Path(png).write_bytes(picture)
+    coloured = np.ptp(np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")), -1) > GRAY
+    told = {"version": version("neuroglancer"), "layers": names, "coloured": float(coloured.mean())}
+    sys.stdout.write(json.dumps(told) + "\n")
 
 
 if __name__ == "__main__":
