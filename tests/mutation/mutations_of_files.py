@@ -33,7 +33,7 @@ INPUT = (
     ),
     broken(
         "chunks of a Zarr input are known by their sizes alone",
-        "sources/zarr.py",
+        "sources/zarr_files.py",
         "digest.update(start + file.read())",
         "file.seek(0, os.SEEK_END)",
         "sources/test_zarr_source.py::test_chunks_written_anew_are_read_anew_and_change_the_fingerprint",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import json
 import lzma
 import stat
 import zlib
@@ -41,6 +42,13 @@ def check_plain(folder: Path, where: str) -> None:
             file = path / name
             if steady.exists(file) and not steady.is_file(file):
                 raise SourceError(f"{name} is no plain file", where=where)
+
+
+def check_grid(metadata: Path) -> None:
+    """Refuse chunks of no pixel, which newer Zarr reads as chunks of one."""
+    found = json.loads(steady.read_bytes(metadata))
+    if 0 in (found.get("chunks") or found.get("chunk_grid", {}).get("configuration", {}).get("chunk_shape", ())):
+        raise SourceError("expected chunks of at least one pixel, found 0")
 
 
 def codec_of(array: Any) -> str:
