@@ -5,13 +5,13 @@ import pytest
 from execute.resume_help import ONE, digest, write_spec
 
 import tileconv
-from tileconv import steady
 from tileconv.boxes import Box
 from tileconv.errors import SinkError
 from tileconv.execute.staging import revoke, writing
 from tileconv.images import ImageInfo
 from tileconv.record.folder import RunFolder
 from tileconv.sinks.zarr import ZarrSink
+from tileconv.stores import steady
 
 BOX = Box((0, 0), (4, 8))
 

@@ -319,10 +319,10 @@ JOURNALS = (
     ),
     broken(
         "what the system cannot tell is absent",
-        "steady.py",
+        "stores/steady.py",
         "        if error.errno in _NOTHING:\n            return None\n        raise\n",
         "        return None if error else None\n",
-        "test_steady.py::test_what_the_system_cannot_tell_is_not_absent",
+        "stores/test_steady.py::test_what_the_system_cannot_tell_is_not_absent",
     ),
     broken(
         "chunks are written through links",

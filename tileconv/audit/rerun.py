@@ -10,7 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tileconv import steady
 from tileconv.errors import PlanError, ResumeError, SinkError, SourceError
 from tileconv.execute.places import source_of
 from tileconv.execute.report import Report
@@ -24,6 +23,7 @@ from tileconv.record.provenance import libraries, read_provenance
 from tileconv.sinks.files import sink_errors
 from tileconv.sources.source import Source
 from tileconv.spec import PipelineSpec, spec_from_mapping
+from tileconv.stores import steady
 
 SAME = "the result would be another"
 MOST_CHUNK = 10**15 - 1

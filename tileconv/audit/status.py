@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tileconv import steady
 from tileconv.errors import SourceError
 from tileconv.record.done import check_not_replaced, recorded_store, tiles_of
 from tileconv.record.folder import RunFolder
 from tileconv.record.journal import History
 from tileconv.sinks.files import sink_errors
+from tileconv.stores import steady
 
 EXIT_UNFINISHED = 3
 

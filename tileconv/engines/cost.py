@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from tileconv import steady
 from tileconv.engines.grid import Blocks, block_cost
 from tileconv.errors import PlanError
+from tileconv.stores import steady
 
 SHIPPED = Path(__file__).with_name("costs.json")
 

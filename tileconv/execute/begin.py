@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tileconv import steady
 from tileconv.errors import ResumeError, SinkError
 from tileconv.planning.model import Plan
 from tileconv.record.done import check_not_replaced
@@ -17,6 +16,7 @@ from tileconv.record.todo import Todo, left_to_do, sinks_of
 from tileconv.sinks.files import refuse_links, refuse_same, sink_errors
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.source import Source
+from tileconv.stores import steady
 
 
 @dataclass(frozen=True)

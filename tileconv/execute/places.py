@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from tileconv import steady
 from tileconv.errors import SinkError
 from tileconv.sinks.files import refuse_same, sink_errors
 from tileconv.sources.open import open_source
 from tileconv.sources.source import Source
 from tileconv.spec import PipelineSpec
+from tileconv.stores import steady
 
 
 def source_of(spec: PipelineSpec) -> Source:

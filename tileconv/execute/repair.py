@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tileconv import steady
 from tileconv.boxes import TileGrid, tile_at
 from tileconv.execute.stop import Stop
 from tileconv.planning.model import Plan
@@ -25,6 +24,7 @@ from tileconv.sinks.files import sink_errors
 from tileconv.sinks.layout import METADATA
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.source import Source
+from tileconv.stores import steady
 
 
 @dataclass(frozen=True)

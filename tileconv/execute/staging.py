@@ -14,10 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from tileconv import steady
 from tileconv.errors import SinkError
 from tileconv.record.folder import RunFolder
 from tileconv.sinks.files import sink_errors
+from tileconv.stores import steady
 
 
 @contextmanager

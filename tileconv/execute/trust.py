@@ -18,7 +18,7 @@ from tileconv.execute import look as looking
 from tileconv.execute.connect import result_of
 from tileconv.retry import retrying
 from tileconv.sinks.files import sink_errors
-from tileconv.steady import is_folder, remove
+from tileconv.stores.steady import is_folder, remove
 from tileconv.tiles.windows import Job
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tileconv import steady
 from tileconv.errors import KernelError
 from tileconv.kernels.kernel import Kernel, Weights, check_size, checked_weights
 from tileconv.kernels.operations import Linear
 from tileconv.kernels.parameters import WeightsOrFile, number
 from tileconv.paths import local
 from tileconv.retry import retrying
+from tileconv.stores import steady
 
 CSV_LIMIT_BYTES, CSV_LIMIT_WEIGHTS = 2**25, 2**20
 """The largest kernel that is read as text: every number takes 60 bytes on the way."""

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from tileconv import steady
 from tileconv.boxes import TileGrid
 from tileconv.errors import ResumeError, SourceError
 from tileconv.images import ImageInfo
@@ -18,6 +17,7 @@ from tileconv.sinks.files import sink_errors
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.spec.model import RunSpec
 from tileconv.storage import Storage
+from tileconv.stores import steady
 
 PLAN, METADATA = "plan", "metadata"
 """What ``done`` holds digests of: ``plan.json``, and the metadata files of the store."""

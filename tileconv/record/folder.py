@@ -19,11 +19,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tileconv import steady
 from tileconv.errors import SinkError, SourceError
 from tileconv.record.lock import acquire, taken
 from tileconv.retry import retrying
 from tileconv.sinks.files import refuse_links, sink_errors
+from tileconv.stores import steady
 
 _OURS = ("plan.json", "journal", "done", "repair")
 _PASSING = re.compile(r".*\.partial|(writing|revoked)-[0-9a-f]{32}")

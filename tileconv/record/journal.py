@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tileconv import steady
 from tileconv.retry import retrying
 from tileconv.sinks.files import sink_errors
+from tileconv.stores import steady
 from tileconv.tiles.compute import Counts
 
 BEGIN, DONE, FAILED, DAMAGED = "begin", "done", "failed", "damaged"

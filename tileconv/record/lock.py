@@ -11,9 +11,9 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from tileconv import steady
 from tileconv.errors import SinkError
 from tileconv.retry import retrying
+from tileconv.stores import steady
 
 LOOKS, LOOK_S = 10, 0.01
 """How often a run looks for the lock before it refuses, and the wait between: ``taken`` holds it for an instant."""

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from tileconv import steady
 from tileconv.errors import SourceError
 from tileconv.paths import stem
 from tileconv.planning.model import Plan
@@ -19,6 +18,7 @@ from tileconv.sinks.custody import read_attributes
 from tileconv.sinks.layout import MARKER
 from tileconv.sources.source import Source
 from tileconv.spec.model import StageSpec, as_mapping
+from tileconv.stores import steady
 from tileconv.tiles.compute import Counts
 
 MOST_WEIGHTS = 4096

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from tileconv import steady
 from tileconv.boxes import Box, TileGrid
 from tileconv.errors import GeometryError
 from tileconv.images import ImageInfo, equal
 from tileconv.sinks.files import sink_errors
 from tileconv.sources.source import Source
+from tileconv.stores import steady
 
 _PART_PX = 2**21  # pixels per read: 16 MiB as float64
 _SIGNED_SHARE = 0.25  # negative values deeper than this share of the peak are signal; sharpened photographs stay below

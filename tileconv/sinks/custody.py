@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tileconv import steady
 from tileconv.boxes import Box
 from tileconv.errors import SinkError
 from tileconv.retry import retrying
 from tileconv.sinks.files import sink_errors
 from tileconv.sinks.layout import MARKER, METADATA, Layout
 from tileconv.storage import Format
+from tileconv.stores import steady
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.partial")
 """Names of files that ``steady.replace`` writes before they stand in their place."""

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tileconv import steady
 from tileconv.boxes import Box
 from tileconv.errors import GeometryError, SinkError
 from tileconv.images import ImageInfo
 from tileconv.retry import advice, retrying
+from tileconv.stores import steady
 
 
 @contextmanager

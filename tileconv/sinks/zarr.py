@@ -16,7 +16,6 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from tileconv import steady
 from tileconv.boxes import Box, TileGrid
 from tileconv.errors import GeometryError, SinkError
 from tileconv.sinks.contrast import windows
@@ -25,7 +24,8 @@ from tileconv.sinks.encoding import ABSENT, decode, encode, index_bytes, intact,
 from tileconv.sinks.files import check_tile, refuse_links, sink_errors
 from tileconv.sinks.layout import MARKER
 from tileconv.sinks.ome import ome_attributes
-from tileconv.steady import Pieces
+from tileconv.stores import steady
+from tileconv.stores.steady import Pieces
 
 GATHER = 2**20
 """Bytes of a shard that are written at once, at least."""

@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tileconv import steady
 from tileconv.errors import SourceError
 from tileconv.sources.choices import size
+from tileconv.stores import steady
 
 ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
 IMAGE_SUFFIXES = frozenset((".tif", ".tiff", ".png", ".jpg", ".jpeg", ".npy"))

@@ -6,11 +6,11 @@ import shlex
 from difflib import get_close_matches
 from pathlib import Path
 
-from tileconv import steady
 from tileconv.errors import SourceError
 from tileconv.sources.choices import listed
 from tileconv.sources.folders import MOST_ENTRIES, ZARR_FILES, images_below, is_store
 from tileconv.sources.tiff_guard import jpeg_frame
+from tileconv.stores import steady
 
 EXPECTED = "a TIFF, PNG, JPEG or .npy file, or a Zarr folder"
 HEAD_BYTES = 2**17

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from tileconv import steady
 from tileconv.errors import SourceError
 from tileconv.sources.folders import is_store
 from tileconv.sources.kinds import EXPECTED, HEAD_BYTES, no_store, not_read, nothing, unusual_jpeg
 from tileconv.sources.source import CHUNK_LIMIT_BYTES, Source, reading
+from tileconv.stores import steady
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PICTURE_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")

@@ -18,7 +18,6 @@ import imagecodecs
 import numpy as np
 from PIL import Image
 
-from tileconv import steady
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.images import RGB, ImageInfo
@@ -41,6 +40,7 @@ from tileconv.sources.source import (
     stamp_of,
 )
 from tileconv.sources.tiff_guard import declared
+from tileconv.stores import steady
 
 PIXEL_LIMIT = 178_956_970
 """Rows times columns of the largest PNG or JPEG that is decoded: the size at which Pillow suspects an attack."""

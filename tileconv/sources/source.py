@@ -16,11 +16,11 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from tileconv import steady
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.images import ImageInfo, as_text
 from tileconv.retry import advice, retrying
+from tileconv.stores import steady
 
 Pixels = NDArray[np.generic]
 Window = tuple[slice, ...]

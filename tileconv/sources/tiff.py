@@ -14,7 +14,6 @@ from typing import Any, Literal
 import imagecodecs
 import numpy as np
 
-from tileconv import steady
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.images import ImageInfo, as_text
@@ -42,6 +41,7 @@ from tileconv.sources.tiff_guard import check_segment
 from tileconv.sources.tiff_layout import Layout, lay_out, open_tiff
 from tileconv.sources.tiff_metadata import nodata_of
 from tileconv.sources.tiff_pixels import declared
+from tileconv.stores import steady
 
 CALL_BYTES = 2**14
 """Bytes that are read in vain rather than make another call of the system."""

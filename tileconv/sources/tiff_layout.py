@@ -15,13 +15,13 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from tileconv import steady
 from tileconv.errors import SourceError
 from tileconv.sources.source import check_decoded
 from tileconv.sources.tiff_choices import own_images
 from tileconv.sources.tiff_decode import whole
 from tileconv.sources.tiff_guard import check_pages
 from tileconv.sources.tiff_metadata import check_ome
+from tileconv.stores import steady
 
 SEGMENT_LIMIT = 2**26
 """Strips and tiles of one image; 2**26 tiles of 256 x 256 are 4 terapixels."""

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from tileconv import steady
 from tileconv.errors import SourceError
 from tileconv.images import RGB
 from tileconv.sources.palette import Palette
 from tileconv.sources.source import ALPHA, TURNED, beside_notes, pixel_type, scale_note
 from tileconv.sources.tiff_metadata import parsed
+from tileconv.stores import steady
 
 _ALPHA = (1, 2)
 """Kinds of extra samples: alpha that the colours are multiplied by, and alpha that they are not."""

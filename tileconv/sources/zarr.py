@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tileconv import steady
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.images import ImageInfo
@@ -34,6 +33,7 @@ from tileconv.sources.zarr_guard import check_chunk, check_grid, check_plain, ch
 from tileconv.sources.zarr_layout import Layout
 from tileconv.sources.zarr_metadata import Described, Keys, describe
 from tileconv.sources.zarr_store import opened
+from tileconv.stores import steady
 
 _ARRAYS: Cache[Any] = Cache(OPEN_FILES)
 

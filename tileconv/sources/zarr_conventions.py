@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import zarr
 
-from tileconv import steady
 from tileconv.errors import SourceError
 from tileconv.georeference import Georeference
 from tileconv.images import as_text, exact_number, holds
@@ -23,6 +22,7 @@ from tileconv.sources.source import pixel_type, scale_note
 from tileconv.sources.zarr_guard import check_chunk, check_plain, codec_of
 from tileconv.sources.zarr_metadata import Described, Keys
 from tileconv.sources.zarr_store import SteadyStore
+from tileconv.stores import steady
 
 _MISSING = ("_FillValue", "missing_value")
 _RANGES = ("valid_min", "valid_max", "valid_range")

@@ -8,11 +8,11 @@ from typing import Any
 
 import zarr
 
-from tileconv import steady
 from tileconv.errors import SourceError
 from tileconv.sources.choices import SHOWN, chosen, listed, size
 from tileconv.sources.folders import attributes_of, below, images_below, shape_text
 from tileconv.sources.zarr_store import opened
+from tileconv.stores import steady
 
 Found = tuple[Path, Mapping[str, Any] | None, list[str]]
 

@@ -13,9 +13,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tileconv import steady
 from tileconv.errors import SourceError
 from tileconv.sources.zarr_metadata import ABSENT, ShardIndex
+from tileconv.stores import steady
 
 CHUNK_FILES_LIMIT = 2**26
 """Chunks of one array, or its shards: as many as the segments of a TIFF."""

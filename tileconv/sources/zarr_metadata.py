@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tileconv import steady
 from tileconv.errors import SourceError
 from tileconv.georeference import NOWHERE, Georeference
 from tileconv.sources.axes import assumed_axes
 from tileconv.sources.units import unit_of
+from tileconv.stores import steady
 
 
 @dataclass(frozen=True)

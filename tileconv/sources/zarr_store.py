@@ -16,9 +16,9 @@ from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from zarr.registry import get_codec_class
 from zarr.storage import LocalStore
 
-from tileconv import steady
 from tileconv.errors import SourceError
 from tileconv.retry import system_error
+from tileconv.stores import steady
 
 
 def opened(folder: Path) -> Any:

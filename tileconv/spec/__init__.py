@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tileconv import steady
 from tileconv.errors import Problem, SpecError
 from tileconv.retry import retrying
 from tileconv.spec.check import check
@@ -18,6 +17,7 @@ from tileconv.spec.model import InputSpec, MissingSpec, OutputSpec, PipelineSpec
 from tileconv.spec.operators import operator_table
 from tileconv.spec.override import apply_overrides, expand, redirect
 from tileconv.spec.text import MAX_BYTES, MapNode, compose
+from tileconv.stores import steady
 
 __all__ = [
     "InputSpec",

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tileconv import retry, steady
+from tileconv import retry
+from tileconv.stores import steady
 
 PARTS = ((b"a chunk of pixels", b"", b"its checksum"), (b"another",))
 BYTES = b"a chunk of pixelsits checksumanother"
