@@ -12,10 +12,10 @@ from heapq import heappush, heappushpop
 from math import prod
 from pathlib import Path
 
-from tileconv import steady
 from tileconv.retry import retrying
 from tileconv.sources.source import BLOCK_BYTES, BLOCKS, Fingerprint, Stamp, fingerprint_of, reading
 from tileconv.sources.zarr_metadata import Keys
+from tileconv.stores import steady
 
 
 @dataclass(frozen=True)
