@@ -257,7 +257,7 @@ NUMBERS = (
     broken(
         "float32 sums under weights outside its range",
         "planning/stages.py",
-        "if outgrows_float32(spec.operation, padded, choices, values_out):",
+        "if outgrows_float32(spec.operation, (padded,), choices, values_out):",
         "if False:",
         f"{RANGE}::test_weights_outside_float32_are_summed_in_float64",
     ),

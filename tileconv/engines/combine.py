@@ -23,10 +23,13 @@ SQUARABLE = {FLOAT32: (1e-11, 1e18), FLOAT64: (1e-138, 1e150)}
 """Between them squares neither overflow nor lose, of the largest result, more than rounding does."""
 
 
-def combine(operation: Operation, pixels: Array, sums: list[Array], choices: tuple[Choice, ...], out: Values) -> Array:
+def combine(
+    operation: Operation, pixels: tuple[Array, ...], sums: list[Array], choices: tuple[Choice, ...], out: Values
+) -> Array:
     """Return the stage's output, type ``out.dtype``, from *sums* and, where they matter, *pixels* of the same places.
 
-    The list of *sums* is emptied, so that each can be freed as soon as it is used.
+    There is one array of *pixels* per input. The list of *sums* is emptied, so that each can be freed as soon as it is
+    used.
     """
     if isinstance(operation, Linear):
         return _linear(operation, sums.pop(), choices[0], out)
@@ -35,12 +38,13 @@ def combine(operation: Operation, pixels: Array, sums: list[Array], choices: tup
         sums.clear()
         return _length(parts, out)
     if isinstance(operation, Unsharp):
-        return _sharpened(operation, pixels, _divided(sums.pop(), choices[0], out), out)
+        return _sharpened(operation, pixels[0], _divided(sums.pop(), choices[0], out), out)
     if isinstance(operation, Rescale):
-        return _rescaled(operation, pixels, out)
-    if isinstance(operation, Clip) and pixels.dtype == np.uint64 and out.dtype == INT64:
-        pixels = np.minimum(pixels, np.uint64(np.iinfo(INT64).max))  # the end of the range lies in int64
-    return _pointwise(operation, pixels.astype(out.dtype), out)
+        return _rescaled(operation, pixels[0], out)
+    (own,) = pixels
+    if isinstance(operation, Clip) and own.dtype == np.uint64 and out.dtype == INT64:
+        own = np.minimum(own, np.uint64(np.iinfo(INT64).max))  # the end of the range lies in int64
+    return _pointwise(operation, own.astype(out.dtype), out)
 
 
 def _linear(operation: Linear, sums: Array, choice: Choice, out: Values) -> Array:
@@ -177,14 +181,18 @@ def _unsharp(pixels: Array, blurred: Array, amount: Any, threshold: Any, out: Ar
                 out[z, y, x] = pixel if abs(difference) < threshold else pixel + amount * difference
 
 
-def outcome(operation: Operation, values: Values, choices: tuple[Choice, ...], precision: Precision) -> Values:
-    """Return what the stage's output pixels are like, from what its input pixels (*values*) are like."""
-    made = _outcome(operation, values, choices, precision)
+def outcome(
+    operation: Operation, values: tuple[Values, ...], choices: tuple[Choice, ...], precision: Precision
+) -> Values:
+    """Return what the stage's output pixels are like, from what those of each input (*values*) are like."""
+    made = _outcome(operation, values[0], choices, precision)
     # where an infinity may come about, the next stage may subtract it from another
-    return replace(made, nan=values.nan or math.isinf(made.peak))
+    return replace(made, nan=any(v.nan for v in values) or math.isinf(made.peak))
 
 
-def outgrows_float32(operation: Operation, values: Values, choices: tuple[Choice, ...], made: Values) -> bool:
+def outgrows_float32(
+    operation: Operation, values: tuple[Values, ...], choices: tuple[Choice, ...], made: Values
+) -> bool:
     """Return whether float32 cannot hold the constants of a stage, its sums or what it gives, *made*, by plan.
 
     Where nothing bounds the pixels, the constants and the weights decide.
@@ -193,7 +201,8 @@ def outgrows_float32(operation: Operation, values: Values, choices: tuple[Choice
         return False
     gains = [c.kernel.absolute_sum / abs(c.kernel.divide_by) for c in choices]
     constants = [abs(v) for v in vars(operation).values() if isinstance(v, float) and math.isfinite(v)]
-    known = [values.peak * g for g in gains] + [made.peak] if math.isfinite(values.peak) else []
+    peak = max(v.peak for v in values)
+    known = [peak * g for g in gains] + [made.peak] if math.isfinite(peak) else []
     if not all(map(in_float32, (*gains, *constants, *known))):
         return True
     return any(not c.kernel.has_grid and not c.pattern.full for c in choices)  # float32 makes some of its weights 0
@@ -284,13 +293,14 @@ def _range(choice: Choice, values: Values) -> tuple[float, float]:
     return min(ends), max(ends)
 
 
-def error_bound(operation: Operation, choices: tuple[Choice, ...], values: Values, out: Values) -> float:
-    """Return the most by which the stage's output differs from exact arithmetic, for input pixels like *values*.
+def error_bound(operation: Operation, choices: tuple[Choice, ...], inputs: tuple[Values, ...], out: Values) -> float:
+    """Return the most by which the stage's output differs from exact arithmetic, for pixels like *inputs*, one each.
 
     Where nothing bounds these the largest absolute pixel counts as 1. Bounds of the sums come from ``choose``; the
     formula adds the roundings of its result. A stage that only moves numbers has bound 0. What earlier stages did wrong
     is not part of it.
     """
+    (values,) = inputs
     peak = values.peak if math.isfinite(values.peak) else 1.0
     own = [c.chosen.bound_per_peak * peak for c in choices]
     unit = 0.0 if out.whole else float(np.finfo(out.dtype).eps) / 2

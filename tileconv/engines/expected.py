@@ -41,11 +41,12 @@ class Spread:
         return math.hypot(self.mean, self.deviation)
 
 
-def expected_error(operation: Operation, choices: Sequence[Choice], values: Values, out: Values) -> float:
-    """Return the root mean square of the errors of a stage's output pixels, on input pixels like *values*.
+def expected_error(operation: Operation, choices: Sequence[Choice], inputs: tuple[Values, ...], out: Values) -> float:
+    """Return the root mean square of the errors of a stage's output pixels, on pixels like *inputs*, one each.
 
     As ``combine.error_bound`` it counts for pixels up to 1 where nothing bounds them, and leaves earlier stages out.
     """
+    (values,) = inputs
     pixels = _pixels(values)
     unit = 0.0 if out.whole else ROUNDING * _unit(out.dtype)
     cast = unit * pixels.size * rounded_by_type(values, out.dtype)

@@ -1,7 +1,8 @@
 """What one stage does to its input: sums under kernels, then a formula on each pixel.
 
-Every operation says which kernels it needs (``kernels``, all applied to the same input); ``tileconv.engines.combine``
-holds the formulas. An operation is a value: it holds no pixels and does nothing.
+Every operation says how many inputs it takes (``inputs``: least and most, None for any number) and which kernels it
+needs (``kernels``, all applied to the same input); ``tileconv.engines.combine`` holds the formulas. An operation is a
+value: it holds no pixels and does nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from typing import ClassVar
 from tileconv.errors import KernelError
 from tileconv.kernels.kernel import Kernel
 
+Inputs = tuple[int, int | None]
+ONE: Inputs = (1, 1)
+
 
 @dataclass(frozen=True)
 class Linear:
@@ -19,6 +23,7 @@ class Linear:
 
     kernel: Kernel
     offset: float = 0.0
+    inputs: ClassVar[Inputs] = ONE
 
     @property
     def kernels(self) -> tuple[Kernel, ...]:
@@ -31,6 +36,7 @@ class Magnitude:
     """Euclidean length of the vector whose components are the sums under *kernels*."""
 
     kernels: tuple[Kernel, ...]
+    inputs: ClassVar[Inputs] = ONE
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class Unsharp:
     blur: Kernel
     amount: float
     threshold: float
+    inputs: ClassVar[Inputs] = ONE
 
     @property
     def kernels(self) -> tuple[Kernel, ...]:
@@ -54,6 +61,7 @@ class Rescale:
     gain: float
     offset: float
     kernels: ClassVar[tuple[Kernel, ...]] = ()
+    inputs: ClassVar[Inputs] = ONE
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,7 @@ class Absolute:
     """The absolute value."""
 
     kernels: ClassVar[tuple[Kernel, ...]] = ()
+    inputs: ClassVar[Inputs] = ONE
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,7 @@ class Clip:
     low: float
     high: float
     kernels: ClassVar[tuple[Kernel, ...]] = ()
+    inputs: ClassVar[Inputs] = ONE
 
 
 Operation = Linear | Magnitude | Unsharp | Rescale | Absolute | Clip

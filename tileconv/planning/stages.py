@@ -69,7 +69,7 @@ class Stage:
         Where nothing bounds the input (floating-point images) it is given for a largest absolute pixel of 1, and
         grows as ``error_unit`` says.
         """
-        return error_bound(self.operation, self.choices, self.padded, self.values_out)
+        return error_bound(self.operation, self.choices, (self.padded,), self.values_out)
 
     @property
     def error_unit(self) -> str:
@@ -88,7 +88,7 @@ class Stage:
         """
         try:
             with np.errstate(over="ignore", invalid="ignore"):
-                expected = expected_error(self.operation, self.choices, self.padded, self.values_out)
+                expected = expected_error(self.operation, self.choices, (self.padded,), self.values_out)
         except OverflowError:
             expected = math.inf
         return expected if 0 < expected < math.inf else self.error_bound
@@ -130,10 +130,10 @@ def _stage(spec: StageSpec, name: str, domain: Box, values: Values, precision: P
     def decided(precision: Precision) -> tuple[Values, tuple[Choice, ...], Values]:
         padded = _padded(values, borders, precision, exact=exact)
         choices = tuple(choose(k, padded, precision, spec.engine, image, zeros_around) for k in kernels)
-        return padded, choices, outcome(spec.operation, padded, choices, precision)
+        return padded, choices, outcome(spec.operation, (padded,), choices, precision)
 
     padded, choices, values_out = decided(precision)
-    if outgrows_float32(spec.operation, padded, choices, values_out):
+    if outgrows_float32(spec.operation, (padded,), choices, values_out):
         padded, choices, values_out = decided("float64")
         choices = tuple(replace(c, sums=replace(c.sums, why=OUTGROWN)) for c in choices)
     return Stage(

@@ -140,7 +140,7 @@ def _owned(job: Pass, tile: Box) -> Box:
 def _run(stage: Stage, pixels: Array, have: Box, want: Box, out: Box) -> tuple[Array, int]:
     """Return the stage's pixels of *out*, from *pixels* of *have*, extended to *want* at the borders of its image."""
     if not stage.choices:
-        return combine(stage.operation, pixels, [], (), stage.values_out), 0
+        return combine(stage.operation, (pixels,), [], (), stage.values_out), 0
     held = exactly(pixels, stage.padded.dtype) if stage.padded.whole else pixels.astype(stage.padded.dtype, copy=False)
     block = extend(held, have, want, stage.domain_in, stage.borders)
     del pixels, held
@@ -151,4 +151,4 @@ def _run(stage: Stage, pixels: Array, have: Box, want: Box, out: Box) -> tuple[A
     del made
     if isinstance(stage.operation, Unsharp):
         block = block[out.within(want)]
-    return combine(stage.operation, block, sums, stage.choices, stage.values_out), fallbacks
+    return combine(stage.operation, (block,), sums, stage.choices, stage.values_out), fallbacks
