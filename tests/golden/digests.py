@@ -75,10 +75,12 @@ def differences(before: Digests, now: Digests) -> list[str]:
     Examples
     --------
     >>> differences({"0/c/0": "a", "0/c/1": "b", "0/c/2": "c"}, {"0/c/0": "a", "0/c/1": "x", "0/c/3": "y"})
-    ['0/c/1: b is x', '0/c/2: c is not there', '0/c/3: new']
+    ['0/c/1: was b, is x', '0/c/2: was c, is not there', '0/c/3: new']
     """
-    changed = [f"{name}: {was} is {now.get(name, 'not there')}" for name, was in before.items() if now.get(name) != was]
-    return changed + [f"{name}: new" for name in now if name not in before]
+    changed = [name for name in before if before[name] != now.get(name)]
+    return [f"{name}: was {before[name]}, is {now.get(name, 'not there')}" for name in changed] + [
+        f"{name}: new" for name in now if name not in before
+    ]
 
 
 def _files(path: Path) -> list[Path]:
@@ -99,7 +101,7 @@ def _bytes(path: Path, folder: Path) -> bytes:
     if told is None:
         return stored
     for key in MAY_DIFFER:
-        del told[key]
+        told.pop(key, None)
     return json.dumps(whole).encode()
 
 
