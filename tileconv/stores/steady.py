@@ -246,6 +246,20 @@ def replace(path: Path, parts: Iterable[Pieces], *, staging: Path | None = None,
         raise
 
 
+def create(path: Path, data: Piece) -> bool:
+    """Put a file of *data* where nothing lies, whole at once; return whether nothing lay there."""
+    temporary = temporary_name(path)
+    make_folder(path.parent)
+    try:
+        _write_new(temporary, [[data]], uncached=False)
+        with suppress(FileExistsError):  # perhaps of this same file: a call that was done before it failed
+            retrying(partial(os.link, temporary, path))
+        ours, there = stat_of(temporary), stat_of(path, follow=False)
+        return ours is not None and there is not None and os.path.samestat(ours, there)
+    finally:
+        unlink(temporary)
+
+
 def _write_new(path: Path, parts: Iterable[Pieces], *, uncached: bool) -> None:
     """Write a file from its start; by place, so that a write that ended in its middle may be repeated."""
     # made anew and not exclusively: an opening that was done before it failed must be repeatable
