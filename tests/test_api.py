@@ -1,5 +1,7 @@
 """What notebooks use: arguments of ``convolve`` and the operators, their refusals, and whole pipelines."""
 
+import sys
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -188,6 +190,12 @@ def test_public_names_are_there():
         assert getattr(tileconv, name).__doc__
     with pytest.raises(AttributeError, match="no attribute 'blur'"):
         _ = tileconv.blur
+
+
+def test_windows_is_refused_in_words(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(ImportError, match="on Windows it runs in WSL"):
+        dir(tileconv)
 
 
 def test_whole_pipelines(tmp_path):

@@ -7,6 +7,7 @@ array([[0, 9, 0]])
 ``__init__.pyi`` says what type checkers and editors see here.
 """
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -37,6 +38,10 @@ def __dir__() -> list[str]:
 
 def _public() -> dict[str, Any]:
     """Return what users may call, and the two modules that they may look into."""
+    if sys.platform == "win32":
+        from tileconv.errors import NOT_WINDOWS
+
+        raise ImportError(NOT_WINDOWS)
     from tileconv import api, arrays, errors, kernels
 
     pipelines = {name: getattr(api, name) for name in api.__all__}

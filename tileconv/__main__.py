@@ -27,7 +27,9 @@ def _refuse_windows() -> None:
     import sys
 
     if sys.platform == "win32":
-        sys.stderr.write("error: tileconv needs Linux or macOS; on Windows it runs in WSL (wsl --install).\n")
+        from tileconv.errors import NOT_WINDOWS
+
+        sys.stderr.write(f"error: {NOT_WINDOWS}.\n")
         raise SystemExit(2)
 
 

@@ -23,6 +23,8 @@ from typing import ClassVar
 
 from tileconv.signals import INTERRUPTED
 
+NOT_WINDOWS = "tileconv needs Linux or macOS; on Windows it runs in WSL (wsl --install)"
+
 
 class TileconvError(Exception):
     """Base of every error of tileconv: where it happened, what, why it matters and what to do.

@@ -6,6 +6,7 @@ import sys
 import time
 from typing import Any
 
+from tileconv import signals
 from tileconv.shown import rate_text, tiles_text
 
 
@@ -23,6 +24,10 @@ class Progress:
 
     def waiting(self, text: str) -> None:
         """Take what the next tile waits for."""
+
+    def stopping(self, text: str) -> None:
+        """Take, in the handler of a signal, that no further tile begins; said where somebody sits at a terminal."""
+        signals.say(text)
 
     def tile(self, pixels: int) -> None:
         """Count one finished tile."""
@@ -80,7 +85,7 @@ class Notebook(Counting):
         """Print it below the cell."""
         sys.stderr.write(f"note: {text}\n")
 
-    resumed = note
+    resumed = stopping = note
 
     def show(self) -> None:
         """Renew the line."""

@@ -12,6 +12,7 @@ from execute.cluster_help import Deadly, Wrapped
 from execute.resume_help import ONE, TWO, digest, done, finish, history, litter, reached, signalled, start, write_spec
 
 import tileconv
+from tileconv.engines.loops import tell, telling
 from tileconv.errors import ClusterError, UnfinishedError
 from tileconv.execute import processes as module
 from tileconv.execute.run import run_plan
@@ -36,6 +37,14 @@ def test_the_same_bytes(tmp_path, method, stages):
     tileconv.run(write_spec(tmp_path, stages, run=PROCESSES | {"halo_method": method}), overwrite=True)
     assert digest(tmp_path / "o.zarr" / "0") == expected
     assert litter(tmp_path) == []
+
+
+def test_who_listens_hears_that_a_process_compiles():
+    heard, child = [], module._Child()
+    with telling(lambda: heard.append("compiles")):
+        child.call(tell)
+    child.end()
+    assert heard == ["compiles"]
 
 
 def listening():

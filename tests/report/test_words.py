@@ -2,6 +2,7 @@
 
 import io
 import re
+import signal
 import sys
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ from properties.runs_help import pipeline, plan_of, run
 from rich.console import Console
 
 import tileconv
+from tileconv.errors import Interrupted
 from tileconv.progress import Notebook, Progress, watching
 from tileconv.report.explain import explain
 from tileconv.report.terminal import TerminalProgress, summary
@@ -132,6 +134,16 @@ def test_a_notebook_shows_how_far_a_run_is(tmp_path, notebook):
     assert watching(None).begin(1, 1, 0) is None
     mine = Progress()
     assert watching(mine) is mine
+
+
+def test_a_notebook_says_that_a_run_stops(tmp_path, notebook, monkeypatch, capsys):
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((20, 30), np.uint8))
+    spec = pipeline([BLUR], run={"tile": 16, "workers": 1}, output={"chunks": 16})
+    once = iter([signal.SIGINT])
+    monkeypatch.setattr(Notebook, "tile", lambda *_: [signal.raise_signal(number) for number in once])
+    with pytest.raises(Interrupted, match="interrupted: "):
+        run(spec, tmp_path / "a.tif", tmp_path)
+    assert capsys.readouterr().err == "note: stopping after 1 tile; Ctrl-C again ends at once\n"
 
 
 def test_elsewhere_a_run_from_python_says_nothing():

@@ -11,6 +11,7 @@ from tileconv import retry
 from tileconv.stores import steady
 
 PARTS = ((b"a chunk of pixels", b"", b"its checksum"), (b"another",))
+ABSENT = "no such call, as on macOS 10"
 BYTES = b"a chunk of pixelsits checksumanother"
 
 
@@ -56,10 +57,21 @@ def _wrong_and_short(descriptor, _pieces, offset, _flags):
 @pytest.mark.parametrize("uncached", [True, False])
 @pytest.mark.parametrize(
     "pwritev",
-    [None, _refuse(errno.EOPNOTSUPP), _refuse(errno.EINVAL), _refuse(errno.EIO), _unknown, _short, _wrong_and_short],
+    [
+        None,
+        _refuse(errno.EOPNOTSUPP),
+        _refuse(errno.EINVAL),
+        _refuse(errno.EIO),
+        _unknown,
+        _short,
+        _wrong_and_short,
+        ABSENT,
+    ],
 )
 def test_a_file_is_written_whole_by_whatever_call(tmp_path, monkeypatch, pwritev, uncached):
-    if pwritev:
+    if pwritev is ABSENT:
+        monkeypatch.delattr(os, "pwritev")
+    elif pwritev:
         monkeypatch.setattr(os, "pwritev", pwritev)
     steady.replace(tmp_path / "new" / "chunk", PARTS, uncached=uncached)
     assert (tmp_path / "new" / "chunk").read_bytes() == BYTES

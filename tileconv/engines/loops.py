@@ -56,6 +56,12 @@ def telling(heard: Callable[[], None]) -> Iterator[None]:
         _listeners.remove(heard)
 
 
+def tell() -> None:
+    """Tell whoever listens that a loop is compiled."""
+    for heard in _listeners:
+        heard()
+
+
 def own_folder(temporary: Path, user: int) -> str:
     """Return a folder below *temporary* that nobody but *user* can write to; empty where there is none."""
     path = temporary / f"tileconv-{user}"
@@ -100,8 +106,7 @@ def _forgiving(made: Any) -> Any:
             with suppress(OSError):
                 found = getattr(type(cache), name)(cache, *args)  # looked up late: engines/start.py changes one
             if name == "load_overload" and found is None:
-                for heard in _listeners:
-                    heard()
+                tell()
             return found
 
         return attempt

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from multiprocessing.connection import Connection, Pipe
 from pickle import dumps, loads
 from queue import Empty, SimpleQueue
@@ -20,6 +21,7 @@ from traceback import format_exc
 from typing import Any
 
 from tileconv.boxes import Box
+from tileconv.engines.loops import tell, telling
 from tileconv.engines.start import read_compiler_late
 from tileconv.errors import ClusterError, TileconvError
 from tileconv.execute.local import compute_rows, run_tiles
@@ -113,9 +115,11 @@ class _Child:
         """Return what ``function(*args)`` returns there, or raise what it raises; DiedError if the process ends."""
         try:
             self.pipe.send_bytes(dumps((function, args)))
-            done, made = loads(self.pipe.recv_bytes())  # noqa: S301  of a process that this one started
+            while (answer := loads(self.pipe.recv_bytes())) is None:  # noqa: S301  of a process that this one started
+                tell()  # it compiles
         except (EOFError, OSError) as error:
             raise self._died() from error
+        done, made = answer
         if not done:
             raise made
         return made
@@ -222,8 +226,9 @@ def serve(descriptor: int) -> None:
         os._exit(0)  # whoever would hear of what is at work is gone
 
     Thread(target=receive, daemon=True).start()
-    while True:
-        pipe.send_bytes(_answer(calls.get()))
+    with telling(partial(pipe.send_bytes, dumps(None))):
+        while True:
+            pipe.send_bytes(_answer(calls.get()))
 
 
 def _answer(call: bytes) -> bytes:

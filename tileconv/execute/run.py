@@ -78,7 +78,7 @@ def run_plan(
     folder = RunFolder(Path(plan.spec.output.path))
     missing_chunks, _ = source.missing_chunks_total()
     hold = plan.spec.run.lock == "auto"
-    with sink_errors(folder.output), folder.locked(hold=hold), on_signals() as stop:
+    with sink_errors(folder.output), folder.locked(hold=hold), on_signals(progress.stopping) as stop:
         revoke(folder)
         mending = repair or (folder.repairing() and not overwrite)
         mended = mark_damaged(plan, source, folder, progress, stop) if mending else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tileconv import signals
@@ -18,8 +18,10 @@ class Stop(threading.Event):
 
 
 @contextmanager
-def on_signals() -> Iterator[Stop]:
+def on_signals(say: Callable[[str], object] = signals.say) -> Iterator[Stop]:
     """Yield a Stop that the first SIGINT or SIGTERM sets; elsewhere than in the main thread no signal sets it.
+
+    The user is told by *say*, in the signal's handler.
 
     The journal is valid at any moment, so the second signal needs no care. Where the block is left without an
     exception the result stands, and no later signal changes how the command line ends.
@@ -33,7 +35,7 @@ def on_signals() -> Iterator[Stop]:
             )
         stop.signalled = True
         stop.set()
-        signals.say(stop.words)
+        say(stop.words)
 
     if threading.current_thread() is not threading.main_thread():
         yield stop

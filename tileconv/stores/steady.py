@@ -268,7 +268,7 @@ def _write_new(path: Path, parts: Iterable[Pieces], *, uncached: bool) -> None:
         at = 0
         for pieces in parts:
             size = sum(map(len, pieces))
-            with suppress(NotImplementedError, OSError):  # of systems that know no such writing, and of what may pass
+            with suppress(AttributeError, NotImplementedError, OSError):  # no such call, or flag; or what may pass
                 if os.pwritev(descriptor, pieces, at, _UNCACHED * uncached) == size:
                     at += size
                     continue
