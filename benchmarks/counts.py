@@ -45,8 +45,6 @@ class CountingTiff(TiffSource):
         self.segments: set[tuple[int, int]] = set()
         self._lock = threading.Lock()
         super().__init__(path)
-        self.counts.clear()  # one segment is decoded to see that it can be
-        self.segments.clear()
 
     def read(self, box: Box, reads: Reads | None = None) -> Pixels:
         """Read *box* and count its pixels."""

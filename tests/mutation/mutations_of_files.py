@@ -75,7 +75,7 @@ INPUT = (
     ),
     broken(
         "the end of a JPEG segment may be cut off",
-        "sources/tiff.py",
+        "sources/tiff_segments.py",
         "if layout.ends not in data[-64:]:",
         "if False:",
         "sources/test_tiff_hostile.py::test_segment_cut_short_is_named",

@@ -152,13 +152,7 @@ class PictureSource:
                 notes += png_notes(file, header[24], palette=self._palette is not None) if png else []
         self._png = header[:4] == b"\x89PNG"
         self._deep = self._png and header[24] == 16
-        if self._deep:
-            channels = {0: 1, 2: 3, 4: 2, 6: 4}[header[25]]
-        elif mode in ("1", "L", "LA", "RGB", "RGBA", "P", "PA"):
-            channels = len(self._palette or mode)
-        else:
-            fix = "Convert it to gray or RGB."
-            raise SourceError(f"expected gray, RGB or a palette, found mode {mode}", where=self.where, fix=fix)
+        channels = {0: 1, 2: 3, 4: 2, 6: 4}[header[25]] if self._deep else self._channels(mode)
         shape = (size[1], size[0]) if channels == 1 else (size[1], size[0], channels)
         notes += beside_notes(path)
         if frames > 1:
@@ -176,6 +170,13 @@ class PictureSource:
         self.cache_bytes = self.info.nbytes
         stored = int(self.fingerprint["size"])
         check_decoded(f"a picture of {size[0]} x {size[1]} px", self.info.nbytes, stored, max_chunk, self.where)
+
+    def _channels(self, mode: str) -> int:
+        """Return how many channels an image of Pillow's *mode* has; SourceError where they are no gray and no RGB."""
+        if mode not in ("1", "L", "LA", "RGB", "RGBA", "P", "PA"):
+            fix = "Convert it to gray or RGB."
+            raise SourceError(f"expected gray, RGB or a palette, found mode {mode}", where=self.where, fix=fix)
+        return len(self._palette or mode)
 
     def _check_size(self, size: tuple[int, int] | None, pixel_limit: int) -> None:
         """Refuse a picture of more pixels than *pixel_limit*, or than its file can hold."""

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
-import imagecodecs
 import numpy as np
 
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
+from tileconv.georeference import Georeference
 from tileconv.images import ImageInfo, as_text
-from tileconv.retry import retrying
 from tileconv.shown import size_text
 from tileconv.sources.axes import AxisMap, map_axes
 from tileconv.sources.cache import OPEN_FILES, Cache, decoded
@@ -34,37 +31,20 @@ from tileconv.sources.source import (
     reading,
     stamp_of,
 )
-from tileconv.sources.tiff_axes import stated
+from tileconv.sources.tiff_axes import Stated, stated
 from tileconv.sources.tiff_choices import choose
 from tileconv.sources.tiff_geo import georeference_of
-from tileconv.sources.tiff_guard import check_segment
 from tileconv.sources.tiff_layout import Layout, lay_out, open_tiff
 from tileconv.sources.tiff_metadata import nodata_of
-from tileconv.sources.tiff_pixels import declared
-from tileconv.stores import steady
+from tileconv.sources.tiff_pixels import Declared, declared
+from tileconv.sources.tiff_segments import Segments
 
-CALL_BYTES = 2**14
-"""Bytes that are read in vain rather than make another call of the system."""
 LARGE_BYTES = 2**26
 """A compressed segment of more decoded bytes is worth a note, and too large to be tried."""
 SMALL_BYTES = 2**19
 """A whole image in one compressed segment is worth a note if it takes more."""
-TRIED = 3
-"""Segments, spread over the image, of which one must decode when the file is opened."""
-BAND_BYTES = 2**20
-"""Bytes of uncompressed rows that are read at once, so that a read needs little memory beside its result."""
 
-
-class _Opened:
-    """A file descriptor, closed when the last reader lets go, and the layout of what lies behind it."""
-
-    def __init__(self, path: Path, layout: Layout) -> None:
-        self.layout = layout
-        self.descriptor = steady.open_to_read(path)
-        weakref.finalize(self, os.close, self.descriptor)
-
-
-_OPENED: Cache[_Opened] = Cache(OPEN_FILES)
+_OPENED: Cache[Segments] = Cache(OPEN_FILES)
 _OPENING = threading.Lock()
 
 
@@ -74,6 +54,32 @@ class _Recipe:
     series: int
     level: int
     max_chunk: int
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a file tells of the level that is read, beside its layout; ``notes`` on nodata, ``lost`` on its place."""
+
+    pixels: Declared
+    axes: Stated
+    nodata: float | None
+    notes: Sequence[str]
+    georeference: Georeference
+    lost: Sequence[str]
+    shrunk: dict[str, float]
+    inverted: bool
+
+    @classmethod
+    def of(cls, file: Any, base: Any, found: Any, series: int, *, masked: bool, path: Path) -> _Told:
+        """Return what is told of the level *found* of image number *series*, whose full size is *base*."""
+        return cls(
+            declared(found.keyframe, found.kind, masked=masked, path=path),
+            stated(file, base, series, str(path)),
+            *nodata_of(found.keyframe),
+            *georeference_of(base.keyframe),  # overviews do not repeat it
+            shrunk=_shrunk(base, found),
+            inverted=int(found.keyframe.photometric) == 0,
+        )
 
 
 class TiffSource:
@@ -107,25 +113,29 @@ class TiffSource:
         with reading(self.where, "opening as TIFF"), open_tiff(path) as (file, said, masked):
             base, found, others = choose(file, series, level, self.where)
             layout = lay_out(file, found, self.where, max_chunk)
-            pixels = declared(found.keyframe, found.kind, masked=masked, path=path)
-            axis = stated(file, base, series, self.where)
-            nodata, more = nodata_of(found.keyframe)
-            placed, lost = georeference_of(base.keyframe)  # overviews do not repeat it
-            shrunk = _shrunk(base, found)
+            told = _Told.of(file, base, found, series, masked=masked, path=path)
         self._map, guessed = map_axes(layout.axes, layout.shape, axes, self.where)
-        self._dtype, self._palette = pixel_type(layout.dtype, self.where), pixels.palette
-        absent = int(layout.missing.sum())
-        self._absent, self._filled = (absent, layout.missing.size), nodata or 0
-        if absent:
-            more += (f"{absent} of {layout.missing.size} segments are not stored and read as {as_text(nodata or 0)}",)
+        self._dtype, self._palette = pixel_type(layout.dtype, self.where), told.pixels.palette
+        self._absent, self._filled = (int(layout.missing.sum()), layout.missing.size), told.nodata or 0
+        info = self._info(layout, told, (*others, *said), guessed)
+        self.info = self._palette.applied(info, self.where) if self._palette else info
+        with reading(self.where, "opening as TIFF"), _OPENING:
+            opened = _OPENED.get(self._key, lambda: Segments(path, layout))
+        if not layout.plain and prod(layout.segment) * layout.dtype.itemsize <= LARGE_BYTES:
+            opened.try_some()
+
+    def _info(self, layout: Layout, told: _Told, notes: Sequence[str], guessed: Sequence[str]) -> ImageInfo:
+        nodata, pixels, axis, shrunk = told.nodata, told.pixels, told.axes, told.shrunk
+        absent, segments = self._absent
+        sparse = f"{absent} of {segments} segments are not stored and read as {as_text(nodata or 0)}"
         if self._palette and nodata is not None:
             pixels.masks.append(f"the nodata value {as_text(nodata)} of a palette")
             nodata = None
         names, shape = self._map.axes, self._map.of_file(layout.shape)
         count = shape[names.index("c")] if "c" in names else 1
         channels = axis.channels or pixels.bands
-        notes = (*pixels.notes, *(f"{mask} is not used" for mask in pixels.masks))
-        info = ImageInfo(
+        own = (*pixels.notes, *(f"{mask} is not used" for mask in pixels.masks), *axis.notes, *told.lost)
+        return ImageInfo(
             shape,
             names,
             self._dtype,
@@ -135,17 +145,12 @@ class TiffSource:
             nodata,
             channels if len(channels) == count else (),
             not layout.plain,
-            (*others, *said, *notes, *axis.notes, *lost, *_large(layout), *more, *guessed),
+            (*notes, *own, *_large(layout), *told.notes, *[sparse] * bool(absent), *guessed),
             colours=axis.colours if len(axis.colours) == count else (),
-            georeference=placed.enlarged(shrunk.get("y", 1.0), shrunk.get("x", 1.0)),
+            georeference=told.georeference.enlarged(shrunk.get("y", 1.0), shrunk.get("x", 1.0)),
             masks=tuple(pixels.masks),
-            inverted=int(found.keyframe.photometric) == 0,
+            inverted=told.inverted,
         )
-        self.info = self._palette.applied(info, self.where) if self._palette else info
-        with reading(self.where, "opening as TIFF"), _OPENING:
-            opened = _OPENED.get(self._key, lambda: _Opened(path, layout))
-        if not layout.plain and prod(layout.segment) * layout.dtype.itemsize <= LARGE_BYTES:
-            self._try(opened)
 
     def read(self, box: Box, reads: Reads | None = None) -> Pixels:
         """Return the pixels of *box*; see ``Source.read``."""
@@ -183,14 +188,14 @@ class TiffSource:
         """Return how many segments the file leaves out, and how many the image has."""
         return self._absent
 
-    def _open(self) -> _Opened:
+    def _open(self) -> Segments:
         one = self._recipe
         with reading(self.where, "opening as TIFF"), open_tiff(one.path) as (file, _, _):
             found = choose(file, one.series, one.level, self.where)[1]
-            return _Opened(one.path, lay_out(file, found, self.where, one.max_chunk))
+            return Segments(one.path, lay_out(file, found, self.where, one.max_chunk))
 
     def _read_slab(
-        self, opened: _Opened, plane: int, area: Window, out: Pixels, at: Window, reads: Reads | None
+        self, opened: Segments, plane: int, area: Window, out: Pixels, at: Window, reads: Reads | None
     ) -> None:
         """Fill *out*, planes by rows by columns by samples, with the window *area* of the planes of one segment.
 
@@ -209,13 +214,13 @@ class TiffSource:
             if layout.offsets[page, index] == 0:
                 out[place] = self._fill(page, index)
             elif layout.plain:
-                self._read_rows(opened, page, index, part[1:], out[place][0])
+                opened.read_rows(page, index, part[1:], out[place][0])
             else:
                 inside = slice(down * high, (down + 1) * high), slice(across * wide, (across + 1) * wide)
                 whole = self._map.of_file((*at, *inside, slice(0, layout.segment[3]))[: len(layout.shape)])
                 segment = self._segment(opened, page, index, whole, reads)
                 if any(s.stop > n for s, n in zip(part, segment.shape, strict=True)):
-                    raise self._damaged(page, index, f"expected {layout.segment}, decoded to {segment.shape}")
+                    raise opened.damaged(page, index, f"expected {layout.segment}, decoded to {segment.shape}")
                 out[place] = segment[part]
 
     def _fill(self, page: int, index: int) -> float:
@@ -227,90 +232,11 @@ class TiffSource:
             )
         return self._filled
 
-    def _read_rows(self, opened: _Opened, page: int, index: int, part: Window, out: Pixels) -> None:
-        """Fill *out* with a part of a plain segment; only the bytes of its rows are read, and of its columns if few."""
-        layout, (rows, columns, samples) = opened.layout, part
-        per_pixel = layout.bits * layout.segment[3]
-        start, stop = columns.start * per_pixel // 8, columns.stop * per_pixel // 8
-        packed = layout.bits not in (8, 16, 32, 64)
-        if packed or layout.row_bytes - (stop - start) < CALL_BYTES:
-            start, stop = 0, layout.row_bytes
-        first = columns.start - start * 8 // per_pixel
-        dtype = np.dtype(layout.byteorder + layout.dtype.char)
-        band = max(1, BAND_BYTES // layout.row_bytes) if stop - start == layout.row_bytes else 1
-        for row in range(rows.start, rows.stop, band):
-            count = min(band, rows.stop - row)
-            offset = int(layout.offsets[page, index]) + row * layout.row_bytes + start
-            data = self._pread(opened, count * (stop - start), offset, page, index)
-            if packed:
-                runlen = layout.segment[2] * layout.segment[3]
-                pixels = imagecodecs.packints_decode(data, dtype, layout.bits, runlen=runlen)
-            else:
-                pixels = np.frombuffer(data, dtype)
-            pixels = pixels.reshape(count, -1, layout.segment[3])
-            out[row - rows.start :][:count] = pixels[:, first : first + columns.stop - columns.start, samples]
-
-    def _segment(self, opened: _Opened, page: int, index: int, whole: Window, reads: Reads | None) -> Pixels:
+    def _segment(self, opened: Segments, page: int, index: int, whole: Window, reads: Reads | None) -> Pixels:
         return decoded((self._key, page, index), lambda: self._decode(opened, page, index), whole, reads)
 
-    def _decode(self, opened: _Opened, page: int, index: int) -> Pixels:
-        layout = opened.layout
-        count, offset = int(layout.counts[page, index]), int(layout.offsets[page, index])
-        data = self._pread(opened, count, offset, page, index)
-        if layout.ends not in data[-64:]:
-            raise self._damaged(page, index, "its end is cut off")
-        tables = layout.tables[page]
-        try:
-            if layout.header is None:
-                check_segment(data, layout.segment)
-            segment = layout.decode(data, index, jpegtables=tables, jpegheader=layout.header)[0]
-        except SourceError as error:
-            raise self._damaged(page, index, error.problem) from error
-        except Exception as error:
-            raise self._damaged(page, index, "its bytes cannot be decoded") from error
-        kind = getattr(segment, "dtype", None)
-        bits = layout.dtype.kind == "b" and kind == np.uint8  # as decoders of fax hand them out
-        if not isinstance(segment, np.ndarray) or segment.ndim != 4 or (kind != layout.dtype and not bits):
-            raise self._damaged(page, index, f"expected {layout.dtype}, decoded to {kind}")
-        segment.flags.writeable = False
-        return segment
-
-    def _try(self, opened: _Opened) -> None:
-        """Decode one segment, so that what no decoder here reads is refused before a run; others if it is damaged."""
-        present = ~opened.layout.missing
-        spread = np.linspace(0, present.size - 1, TRIED).astype(int)
-        errors = []
-        for number in dict.fromkeys(int(n) for n in (*spread, present.argmax()) if present.flat[n]):
-            try:
-                self._decode(opened, *divmod(number, present.shape[1]))
-            except SourceError as error:
-                errors.append(error.problem)
-            else:
-                return
-        raise SourceError(
-            f"{opened.layout.codec} cannot be read: {errors[0]}",
-            where=self.where,
-            fix="The file is damaged, or of a variant that is not supported: write it again with another program.",
-        )
-
-    def _pread(self, opened: _Opened, count: int, offset: int, page: int, index: int) -> bytes:
-        """Return exactly *count* bytes; one call of the system may return fewer."""
-        parts: list[bytes] = []
-        while count:
-            with reading(self.where, f"reading page {page}, segment {index},"):
-                part = retrying(partial(os.pread, opened.descriptor, min(count, 2**30), offset))
-            if not part:
-                raise self._damaged(page, index, f"the file ends {count} bytes too soon")
-            parts.append(part)
-            count, offset = count - len(part), offset + len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def _damaged(self, page: int, index: int, found: str) -> SourceError:
-        return SourceError(
-            f"page {page}, segment {index} cannot be read: {found}",
-            where=self.where,
-            fix="It is damaged: copy the file again.",
-        )
+    def _decode(self, opened: Segments, page: int, index: int) -> Pixels:
+        return opened.decode(page, index)
 
 
 def _chunks(layout: Layout, axes: AxisMap) -> tuple[int, ...]:

@@ -129,18 +129,10 @@ def lay_out(file: Any, found: Any, where: str, max_chunk: int) -> Layout:
     _check_tags(key, where)
     samples, depth, rows, columns, inner = map(int, key.shaped)
     page = (samples, depth, rows, columns, inner)
-    kept = [i for i, n in enumerate(found.shape) if n != 1 or found.axes[i] in "YX" or found.kind == "shaped"]
-    shape, axes = tuple(int(found.shape[i]) for i in kept), "".join(found.axes[i] for i in kept)
-    tail = (rows, columns, inner) if shape[-3:] == (rows, columns, inner) and inner > 1 else (rows, columns)
-    if shape[len(shape) - len(tail) :] != tail or prod(tail) != rows * columns * inner:
-        raise SourceError(f"the image's shape {shape} does not end in that of its pages, {key.shape}", where=where)
-    tables: tuple[bytes | None, ...]
-    planes = prod(shape[: len(shape) - len(tail)])
+    shape, axes, planes = _shape(found, (rows, columns, inner), where)
     regular = key.bitspersample in (8, 16, 32, 64) and key.sampleformat != 5
-    packed = isinstance(key.bitspersample, int) and key.dtype is not None and key.dtype.kind in "bu"
-    raw = key.compression == 1 and key.predictor == 1 and key.fillorder == 1 and not key.is_subsampled
-    plain = raw and (regular or packed) and not (key.is_tiled and key.tiledepth > 1)
-    tiled = bool(key.is_tiled)
+    plain, tiled = _plain(key, regular=regular), bool(key.is_tiled)
+    tables: tuple[bytes | None, ...]
     if found.dataoffset and plain and regular:
         plane_bytes = rows * columns * inner * key.bitspersample // 8
         _check_file_size(planes, plane_bytes, found.dataoffset, file.filehandle.size, where)
@@ -148,14 +140,7 @@ def lay_out(file: Any, found: Any, where: str, max_chunk: int) -> Layout:
         offsets = found.dataoffset + plane_bytes * np.arange(planes, dtype=np.int64)[:, None]
         counts, tables = np.full_like(offsets, plane_bytes), (None,)
     else:
-        thick, tall, wide = (
-            (key.tiledepth, key.tilelength, key.tilewidth)
-            if key.is_tiled
-            else (1, min(key.rowsperstrip, rows), columns)
-        )
-        segment = (int(thick), int(tall), int(wide), inner)
-        if min(segment) < 1:
-            raise SourceError(f"a segment has the shape {segment}", where=where)
+        segment = _segment(key, rows, columns, inner, where)
         offsets, counts, tables = _segments(found, planes // (samples * depth), page, segment, where)
     layout = Layout(
         shape=shape,
@@ -178,6 +163,35 @@ def lay_out(file: Any, found: Any, where: str, max_chunk: int) -> Layout:
     )
     _check_segments(layout, file.filehandle.size, max_chunk, where)
     return layout
+
+
+def _shape(found: Any, page: tuple[int, int, int], where: str) -> tuple[tuple[int, ...], str, int]:
+    """Return shape and axes of a series of pages of rows, columns and samples, and how many planes it has."""
+    kept = [i for i, n in enumerate(found.shape) if n != 1 or found.axes[i] in "YX" or found.kind == "shaped"]
+    shape, axes = tuple(int(found.shape[i]) for i in kept), "".join(found.axes[i] for i in kept)
+    tail = page if shape[-3:] == page and page[2] > 1 else page[:2]
+    if shape[len(shape) - len(tail) :] != tail or prod(tail) != prod(page):
+        problem = f"the image's shape {shape} does not end in that of its pages, {found.keyframe.shape}"
+        raise SourceError(problem, where=where)
+    return shape, axes, prod(shape[: len(shape) - len(tail)])
+
+
+def _segment(key: Any, rows: int, columns: int, inner: int, where: str) -> tuple[int, int, int, int]:
+    """Return depth, rows, columns and samples of a tile or a strip; SourceError if one of them is 0."""
+    if key.is_tiled:
+        segment = int(key.tiledepth), int(key.tilelength), int(key.tilewidth), inner
+    else:
+        segment = 1, int(min(key.rowsperstrip, rows)), columns, inner
+    if min(segment) < 1:
+        raise SourceError(f"a segment has the shape {segment}", where=where)
+    return segment
+
+
+def _plain(key: Any, *, regular: bool) -> bool:
+    """Return whether rows can be cut out of segments as they are stored, of *regular* numbers or of packed bits."""
+    packed = isinstance(key.bitspersample, int) and key.dtype is not None and key.dtype.kind in "bu"
+    raw = key.compression == 1 and key.predictor == 1 and key.fillorder == 1 and not key.is_subsampled
+    return raw and (regular or packed) and not (key.is_tiled and key.tiledepth > 1)
 
 
 def _check_tags(key: Any, where: str) -> None:

@@ -1,0 +1,118 @@
+"""Segments of an open TIFF file, by their offsets: rows of plain ones, others decoded whole, from any thread."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from functools import partial
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+
+from tileconv.errors import SourceError
+from tileconv.retry import retrying
+from tileconv.sources.source import Pixels, Window, reading
+from tileconv.sources.tiff_guard import check_segment
+from tileconv.sources.tiff_layout import Layout
+from tileconv.stores import steady
+
+CALL_BYTES = 2**14
+"""Bytes that are read in vain rather than make another call of the system."""
+TRIED = 3
+"""Segments, spread over the image, of which one must decode when the file is opened."""
+BAND_BYTES = 2**20
+"""Bytes of uncompressed rows that are read at once, so that a read needs little memory beside its result."""
+
+
+class Segments:
+    """A file descriptor, closed when the last reader lets go, and the layout of what lies behind it."""
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self.layout, self.where = layout, str(path)
+        self.descriptor = steady.open_to_read(path)
+        weakref.finalize(self, os.close, self.descriptor)
+
+    def read_rows(self, page: int, index: int, part: Window, out: Pixels) -> None:
+        """Fill *out* with a part of a plain segment; only the bytes of its rows are read, and of its columns if few."""
+        layout, (rows, columns, samples) = self.layout, part
+        per_pixel = layout.bits * layout.segment[3]
+        start, stop = columns.start * per_pixel // 8, columns.stop * per_pixel // 8
+        packed = layout.bits not in (8, 16, 32, 64)
+        if packed or layout.row_bytes - (stop - start) < CALL_BYTES:
+            start, stop = 0, layout.row_bytes
+        first = columns.start - start * 8 // per_pixel
+        dtype = np.dtype(layout.byteorder + layout.dtype.char)
+        band = max(1, BAND_BYTES // layout.row_bytes) if stop - start == layout.row_bytes else 1
+        for row in range(rows.start, rows.stop, band):
+            count = min(band, rows.stop - row)
+            offset = int(layout.offsets[page, index]) + row * layout.row_bytes + start
+            data = self._bytes(count * (stop - start), offset, page, index)
+            if packed:
+                runlen = layout.segment[2] * layout.segment[3]
+                pixels = imagecodecs.packints_decode(data, dtype, layout.bits, runlen=runlen)
+            else:
+                pixels = np.frombuffer(data, dtype)
+            pixels = pixels.reshape(count, -1, layout.segment[3])
+            out[row - rows.start :][:count] = pixels[:, first : first + columns.stop - columns.start, samples]
+
+    def decode(self, page: int, index: int) -> Pixels:
+        """Return one segment, decoded; SourceError if it is damaged."""
+        layout = self.layout
+        count, offset = int(layout.counts[page, index]), int(layout.offsets[page, index])
+        data = self._bytes(count, offset, page, index)
+        if layout.ends not in data[-64:]:
+            raise self.damaged(page, index, "its end is cut off")
+        tables = layout.tables[page]
+        try:
+            if layout.header is None:
+                check_segment(data, layout.segment)
+            segment = layout.decode(data, index, jpegtables=tables, jpegheader=layout.header)[0]
+        except SourceError as error:
+            raise self.damaged(page, index, error.problem) from error
+        except Exception as error:
+            raise self.damaged(page, index, "its bytes cannot be decoded") from error
+        kind = getattr(segment, "dtype", None)
+        bits = layout.dtype.kind == "b" and kind == np.uint8  # as decoders of fax hand them out
+        if not isinstance(segment, np.ndarray) or segment.ndim != 4 or (kind != layout.dtype and not bits):
+            raise self.damaged(page, index, f"expected {layout.dtype}, decoded to {kind}")
+        segment.flags.writeable = False
+        return segment
+
+    def try_some(self) -> None:
+        """Decode one segment, so that what no decoder here reads is refused before a run; others if it is damaged."""
+        present = ~self.layout.missing
+        spread = np.linspace(0, present.size - 1, TRIED).astype(int)
+        errors = []
+        for number in dict.fromkeys(int(n) for n in (*spread, present.argmax()) if present.flat[n]):
+            try:
+                self.decode(*divmod(number, present.shape[1]))
+            except SourceError as error:
+                errors.append(error.problem)
+            else:
+                return
+        raise SourceError(
+            f"{self.layout.codec} cannot be read: {errors[0]}",
+            where=self.where,
+            fix="The file is damaged, or of a variant that is not supported: write it again with another program.",
+        )
+
+    def _bytes(self, count: int, offset: int, page: int, index: int) -> bytes:
+        """Return exactly *count* bytes; one call of the system may return fewer."""
+        parts: list[bytes] = []
+        while count:
+            with reading(self.where, f"reading page {page}, segment {index},"):
+                part = retrying(partial(os.pread, self.descriptor, min(count, 2**30), offset))
+            if not part:
+                raise self.damaged(page, index, f"the file ends {count} bytes too soon")
+            parts.append(part)
+            count, offset = count - len(part), offset + len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def damaged(self, page: int, index: int, found: str) -> SourceError:
+        """Return the error of a segment of which *found* is wrong."""
+        return SourceError(
+            f"page {page}, segment {index} cannot be read: {found}",
+            where=self.where,
+            fix="It is damaged: copy the file again.",
+        )
