@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.boxes import Box, Halo
-from tileconv.engines.direct import LOADABLE, direct, loadable
+from tileconv.engines.centred import Loaded
+from tileconv.engines.direct import direct
 from tileconv.engines.grid import Blocks, direct_bound, error_bound
-from tileconv.engines.loops import njit
 from tileconv.engines.nonfinite import kinds, put, reach
 from tileconv.engines.separable import touched
 from tileconv.engines.transform import convolve, spectrum, stages
@@ -36,8 +36,6 @@ TOLERANCE = 2.0**-20
 SAFE = 1e-15, 1e18
 """Norms of a block between which float32 neither overflows nor loses digits to numbers too small for it."""
 CACHED_SPECTRA = 12
-LANES = 512
-"""Sums over a block that grow side by side."""
 SAMPLED = 4096
 """Pixels of a block, at least, that say what its typical pixel is."""
 
@@ -150,33 +148,22 @@ def _one_block(block: Array, have: Box, made: Box, kernel: _Kernel, want: Box, o
     grid, around = kernel.grid, made.grow(kernel.halo)
     read = around.intersect(have)
     outer = around if grid.zeros_around is None else read
-    pixels = block[read.within(have)]
-    loaded, corner = block, tuple(a - b for a, b in zip(read.start, have.start, strict=True))
-    if not block.flags.c_contiguous or block.dtype.name not in LOADABLE[FLOAT64]:
-        loaded, corner = loadable(pixels, FLOAT64), (0, 0, 0)
-    total = _total(loaded, corner, read.shape)
-    if grid.narrow and not math.isfinite(total):
+    loaded = Loaded.of(block, have, read)
+    if grid.narrow and not math.isfinite(loaded.total):
         return _in_float64(block, have, made, kernel, want, out)
-    values = None if math.isfinite(total) else pixels.astype(np.float64)
-    if values is not None:
-        pixels, corner = np.where(np.isfinite(values), values, 0.0), (0, 0, 0)
-        loaded = pixels
-        total = _total(loaded, corner, read.shape)
+    loaded, values = loaded.finite()
     whole = kernel.exact or block.dtype.kind in "iu"
-    mean = 0.0 if grid.zeros_around else _mean(total / max(1, read.size), whole=whole, real=kernel.type)
-    # what lies outside the pixels read stays zero, the mean; pixels of NaN or infinity are zeros of the block
-    centred = (np.empty if outer.shape == read.shape else np.zeros)(outer.shape, kernel.type)
-    with np.errstate(over="ignore"):  # pixels beyond float32 make the norm infinite
-        norm = math.sqrt(_centre(loaded, corner, kernel.type.type(mean), centred[read.within(outer)]))
-    if values is not None:
+    mean = 0.0 if grid.zeros_around else _mean(loaded.total / max(1, read.size), whole=whole, real=kernel.type)
+    centred, norm = loaded.less(mean, read, outer, kernel.type)
+    if values is not None:  # pixels of NaN or infinity are zeros of the block
         centred[read.within(outer)][~np.isfinite(values)] = 0.0
         norm = _norm(centred)
-    drowned = not kernel.exact and _imprecise(pixels, norm, kernel)
+    drowned = not kernel.exact and _imprecise(loaded.pixels, norm, kernel)
     if drowned and grid.narrow:
         return _in_float64(block, have, made, kernel, want, out)
     if drowned:
         out = out[part.within(want)]
-        out[...] = direct(_padded(pixels, read, around), kernel.weights)[part.within(made)]
+        out[...] = direct(_padded(loaded.pixels, read, around), kernel.weights)[part.within(made)]
         _mark(out, values, read, around, part.within(made), kernel.weights)
         return 1
     if grid.paired:
@@ -294,43 +281,3 @@ def _mark(out: Array, values: Array | None, read: Box, around: Box, part: tuple[
     strange[read.within(around)] = kinds(values)
     near = touched((strange > 0).view(np.uint8), weights.shape)
     put(out, reach(strange, weights, near)[part])
-
-
-@njit(nogil=True, cache=True)
-def _total(block: Array, corner: Any, shape: Any) -> float:  # pragma: no cover - compiled
-    """Return the sum of the pixels of *shape* from *corner* on; many sums at once vectorise in a fixed order."""
-    sums = np.zeros(LANES)
-    for z in range(corner[0], corner[0] + shape[0]):
-        for y in range(corner[1], corner[1] + shape[1]):
-            row = block[z, y, corner[2] : corner[2] + shape[2]]
-            for first in range(0, shape[2], LANES):
-                part = row[first : first + LANES]
-                for x in range(part.shape[0]):
-                    sums[x] += part[x]
-    total = 0.0
-    for x in range(LANES):
-        total += sums[x]
-    return total
-
-
-@njit(nogil=True, cache=True)
-def _centre(block: Array, corner: Any, mean: Any, out: Array) -> float:  # pragma: no cover - compiled
-    """Write the pixels from *corner* on less *mean* into *out*; return the sum of their squares."""
-    real = out.dtype.type
-    squares = np.zeros(LANES)
-    made = np.empty(LANES, out.dtype)
-    for z in range(out.shape[0]):
-        for y in range(out.shape[1]):
-            row = block[corner[0] + z, corner[1] + y, corner[2] : corner[2] + out.shape[2]]
-            for first in range(0, out.shape[2], LANES):
-                part = row[first : first + LANES]
-                for x in range(part.shape[0]):
-                    made[x] = real(part[x]) - mean
-                    squares[x] += np.float64(made[x]) * np.float64(made[x])
-                into = out[z, y, first : first + LANES]
-                for x in range(part.shape[0]):  # not by slices: Numba would compile the text of their error for 2 s
-                    into[x] = made[x]
-    total = 0.0
-    for x in range(LANES):
-        total += squares[x]
-    return total
