@@ -22,8 +22,10 @@ from dask.callbacks import Callback
 from benchmarks.inputs import Sizes, input_of
 from benchmarks.measure import remove
 from tileconv.boxes import Box
+from tileconv.engines.cost import shipped_costs
 from tileconv.execute.run import run_plan
 from tileconv.planning.build import make_plan
+from tileconv.planning.machine import this_machine
 from tileconv.planning.model import Pass
 from tileconv.sources.source import Pixels, Reads
 from tileconv.sources.tiff import TiffSource
@@ -112,7 +114,7 @@ def count(
             "run": run,
         }
     )
-    plan = make_plan(spec, source.info, cache_bytes=source.cache_bytes)
+    plan = make_plan(spec, source.info, this_machine(shipped_costs()), cache_bytes=source.cache_bytes)
     tasks: list[object] = []
     make = Job.run
 

@@ -20,8 +20,8 @@ import numpy as np
 
 from tileconv.allocator import keep_freed_memory
 from tileconv.boxes import Box
-from tileconv.engines import cost
 from tileconv.engines.choose import ENGINES, EngineName, choose
+from tileconv.engines.cost import Costs, read_costs, user_costs
 from tileconv.engines.sums import kernel_sums, reach_box
 from tileconv.engines.values import Precision, Values
 from tileconv.kernels import box, gaussian, sobel
@@ -62,17 +62,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sides", type=int, nargs="+", default=[512, 1024], help="pixels along each side of a tile")
     parser.add_argument("--repeats", type=int, default=5, help="the fastest of so many counts")
     parser.add_argument("--kernels", type=int, default=None, help="only the first so many kernels")
-    parser.add_argument("--costs", type=Path, default=None, help="constants to judge, in place of those in force")
+    parser.add_argument("--costs", type=Path, default=None, help="constants to judge, in place of this machine's own")
     parser.add_argument(
         "--far", type=float, default=4.0, help="leave out what is modelled to take so many times as long"
     )
     asked = parser.parse_args(arguments)
-    if asked.costs is not None:
-        cost.costs = lambda: cost.read_costs(asked.costs)
+    costs = user_costs() if asked.costs is None else read_costs(asked.costs)
     keep_freed_memory()
     rows = []
     print(f"{'kernel':18} {'pixels':8} {'tile':>5} {'engine':10} {'measured':>9} {'modelled':>9}  ns per pixel")
-    for row in measure(asked.sides, asked.repeats, asked.far, asked.kernels):
+    for row in measure(asked.sides, asked.repeats, asked.far, costs, asked.kernels):
         rows.append(row)
         print(
             f"{row.kernel:18} {row.dtype:8} {row.side:5} {row.engine:10} {row.measured_ns:9.2f} {row.modelled_ns:9.2f}"
@@ -108,12 +107,12 @@ def verdict(rows: Sequence[Row]) -> Iterator[str]:
     yield f"auto is within {NEAR - 1:.0%} of the best engine in {1 - far / len(cases):.0%} of {len(cases)} cases"
 
 
-def measure(sides: Sequence[int], repeats: int, far: float, kernels: int | None = None) -> Iterator[Row]:
+def measure(sides: Sequence[int], repeats: int, far: float, costs: Costs, kernels: int | None = None) -> Iterator[Row]:
     """Yield one row per kernel, pixel type, tile and engine that may be used for them."""
     for name, kernel in list(_kernels())[:kernels]:
         for dtype, precision in PIXELS:
             for side in sides:
-                yield from _engines(name, kernel, np.dtype(dtype), precision, side, repeats, far)
+                yield from _engines(name, kernel, np.dtype(dtype), precision, side, repeats, far, costs)
 
 
 def _kernels() -> Iterator[tuple[str, Kernel]]:
@@ -133,16 +132,23 @@ def _kernels() -> Iterator[tuple[str, Kernel]]:
 
 
 def _engines(
-    name: str, kernel: Kernel, dtype: np.dtype[np.generic], precision: Precision, side: int, repeats: int, far: float
+    name: str,
+    kernel: Kernel,
+    dtype: np.dtype[np.generic],
+    precision: Precision,
+    side: int,
+    repeats: int,
+    far: float,
+    costs: Costs,
 ) -> Iterator[Row]:
     values = Values.of(dtype)
     domain, out = Box.of_shape((1, IMAGE_SIDE, IMAGE_SIDE)), Box((0, 4 * side, 4 * side), (1, 5 * side, 5 * side))
-    auto = choose(kernel, values, precision, "auto", domain)
+    auto = choose(kernel, values, precision, "auto", domain, costs)
     jobs = []
     for candidate in auto.candidates:
         if candidate.refused or candidate.ns_per_pixel > far * auto.chosen.ns_per_pixel:
             continue
-        choice = choose(kernel, values, precision, candidate.engine, domain)
+        choice = choose(kernel, values, precision, candidate.engine, domain, costs)
         have = reach_box(choice, out, domain)
         block = np.random.default_rng(1).integers(0, 200, have.shape).astype(dtype)
         kernel_sums(choice, block, have, out, domain)  # compiles, and makes the kernel's spectrum

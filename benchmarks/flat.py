@@ -102,8 +102,10 @@ def one(side: int, output: Path, memory: str, limit: str) -> dict[str, Any]:
     number, unit = limit[:-3], limit[-3:]
     space = int(float(number) * UNITS[unit])
     resource.setrlimit(resource.RLIMIT_AS, (space, space))
+    from tileconv.engines.cost import user_costs
     from tileconv.execute.run import run_plan
     from tileconv.planning.build import make_plan
+    from tileconv.planning.machine import this_machine
     from tileconv.spec import spec_from_mapping
 
     source = Squares(side)
@@ -114,7 +116,8 @@ def one(side: int, output: Path, memory: str, limit: str) -> dict[str, Any]:
         "output": {"path": str(output), "dtype": "float32"},
         "run": {"memory": memory},
     }
-    return run_plan(make_plan(spec_from_mapping(asked), source.info), source, overwrite=True).as_json()
+    plan = make_plan(spec_from_mapping(asked), source.info, this_machine(user_costs()))
+    return run_plan(plan, source, overwrite=True).as_json()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Which transforms a plan may use, what it promises of them, and the constants that the choice is made with."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import tileconv
 from tileconv.boxes import Box
 from tileconv.engines import calibrate as calibration
 from tileconv.engines.choose import choose
-from tileconv.engines.cost import Costs, read_costs
+from tileconv.engines.cost import Costs, read_costs, shipped_costs
 from tileconv.engines.grid import blocks
 from tileconv.engines.values import Values
 from tileconv.errors import PlanError
@@ -29,7 +30,7 @@ def psf(side, seed=0, *, signed=False):
 
 
 def chosen(weights, dtype="uint16", precision="auto"):
-    return choose(Kernel.of(weights), Values.of(np.dtype(dtype)), precision, "fft", IMAGE)
+    return choose(Kernel.of(weights), Values.of(np.dtype(dtype)), precision, "fft", IMAGE, shipped_costs())
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_float32_transforms_promise_no_less_than_direct_float32_sums(side, seed,
 
 
 def test_exact_sums_are_never_transformed_in_float32():
-    choice = choose(Kernel.of(np.ones((41, 41))), Values.of(np.dtype("uint8")), "auto", "fft", IMAGE)
+    choice = choose(Kernel.of(np.ones((41, 41))), Values.of(np.dtype("uint8")), "auto", "fft", IMAGE, shipped_costs())
     assert choice.sums.exact
     assert not choice.grid.narrow
 
@@ -106,6 +107,22 @@ def test_calibration_at_a_tiny_size_makes_constants_that_can_be_read(tmp_path, m
 @pytest.mark.parametrize("times", [(9.0, 5.0, 1.0), (1.0, 5.0, 9.0), (1.0, 20.0, 60.0)])
 def test_a_line_through_noise_has_no_negative_part(times):
     assert min(calibration._line(list(zip((1.0, 2.0, 3.0), times, strict=True)))) >= 0
+
+
+def test_a_calibration_decides_the_engines_of_plans_and_of_no_array(tmp_path, monkeypatch):
+    """Where direct sums are said to cost nothing a plan takes them; arrays are filtered the same on every machine."""
+    image, costs = psf(64), tmp_path / "tileconv" / "costs.json"
+    np.save(tmp_path / "a.npy", image)
+    spec = pipeline([{"op": "gaussian", "sigma": 3}], input_={"path": str(tmp_path / "a.npy")})
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    filtered = tileconv.gaussian(image, 3)
+    assert (tileconv.gaussian(image, 3, engine="direct") != filtered).any()
+    costs.parent.mkdir()
+    for direct, expected in ((shipped_costs().direct_wide, "separable"), ((0.0, 0.0), "direct")):
+        replace(shipped_costs(), direct_wide=direct).write(costs)
+        read_costs.cache_clear()
+        assert tileconv.plan(spec).passes[0].stages[0].choices[0].engine == expected
+        assert (tileconv.gaussian(image, 3) == filtered).all()
 
 
 def test_constants_of_another_version_are_refused(tmp_path):

@@ -22,9 +22,11 @@ import tifffile
 from tests.fuzz.loop import Offence
 from tests.fuzz.tiff_bytes import change
 from tileconv.boxes import Box
+from tileconv.engines.cost import shipped_costs
 from tileconv.errors import PlanError, SourceError, TileconvError
 from tileconv.images import ImageInfo
 from tileconv.planning.build import make_plan
+from tileconv.planning.machine import this_machine
 from tileconv.sources.open import open_source
 from tileconv.spec import spec_from_mapping
 
@@ -36,6 +38,7 @@ FOLDER = tempfile.TemporaryDirectory(prefix="tileconv-fuzz-")
 PATH = Path(FOLDER.name) / "a.tif"
 TRAILER = b"tileconv fuzz"
 OUTCOMES: Counter[str] = Counter()
+MACHINE = this_machine(shipped_costs())
 IDENTITY = spec_from_mapping(
     {
         "version": 1,
@@ -145,7 +148,7 @@ def check(data: bytes) -> None:
     try:
         source = open_source(PATH)
         info = source.info
-        make_plan(IDENTITY, info, cache_bytes=source.cache_bytes)
+        make_plan(IDENTITY, info, MACHINE, cache_bytes=source.cache_bytes)
         pixels, whole = _read(source, info)
     except (SourceError, PlanError) as error:
         OUTCOMES["refused"] += 1

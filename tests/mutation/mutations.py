@@ -26,7 +26,7 @@ GEOMETRY = (
     ),
     broken(
         "run.tile may cut chunks",
-        "planning/build.py",
+        "planning/budget.py",
         "if size % unit and size < whole:",
         "if False:",
         "planning/test_tile_choice.py::test_a_tile_that_cuts_chunks_is_refused_with_one_that_does_not",

@@ -7,7 +7,16 @@ import sys
 import pytest
 
 from tileconv.planning import machine
-from tileconv.planning.machine import Allowance, available, free_memory, groups, processor_quotas, processors
+from tileconv.planning.machine import (
+    THREAD_BYTES,
+    Allowance,
+    Memory,
+    addresses,
+    free_memory,
+    groups,
+    processor_quotas,
+    processors,
+)
 
 TWO, ONE = "0::/job/step\n", "7:pids:/\n4:cpu,cpuacct:/job/step\n3:memory:/job/step\n"
 ROOT = "/sys/fs/cgroup"
@@ -31,7 +40,7 @@ def quotas(own, files):
 
 def rooms(own, files):
     """Return the bytes left in control groups, without the machine's own."""
-    return [allowed.count for allowed in free_memory(reader(own, files), {})][1:]
+    return [allowed.count for allowed in free_memory(reader(own, files))][1:]
 
 
 @pytest.mark.parametrize(
@@ -79,9 +88,10 @@ def test_files_of_the_disk_that_a_group_keeps_in_memory_are_free():
 
 
 def test_limits_of_the_shell_and_the_machine():
-    found = list(free_memory(reader("", {}), {"VmSize:": 2**20, "VmData:": 2**20}))
-    assert [allowed.count for allowed in found] == [2**20 - 37 * 1024, 2**20 - 4 * 1024, 5000 * 1024]
-    assert "ulimit" in found[0].why
+    limits = list(addresses(reader("", {}), {"VmSize:": 2**20, "VmData:": 2**20}))
+    assert [allowed.count for allowed in limits] == [2**20 - 37 * 1024, 2**20 - 4 * 1024]
+    assert "ulimit" in limits[0].why
+    assert [allowed.count for allowed in free_memory(reader("", {}))] == [5000 * 1024]
 
 
 def test_groups_that_cannot_be_seen():
@@ -95,13 +105,24 @@ def test_the_limit_that_was_taken_is_named(monkeypatch):
     assert processors().count == 1
     monkeypatch.setattr(machine, "_own_quotas", tuple)
     assert processors().count == len(os.sched_getaffinity(0))
-    monkeypatch.setattr(machine, "free_memory", lambda *_: [Allowance(100, "a"), Allowance(50, "b")])
-    assert available() == Allowance(40, "80% of b")
+    assert Memory((Allowance(100, "a"), Allowance(50, "b"))).available() == Allowance(40, "80% of b")
+
+
+def test_threads_take_addresses():
+    """Of those that ulimit leaves, and of no other memory."""
+    left = Memory((Allowance(2**40, "a"),), (Allowance(2**30, "b"),))
+    for threads in (0, 3):
+        room = 2**30 - threads * THREAD_BYTES
+        assert left.available(threads) == Allowance(int(0.8 * room), "80% of b")
+        assert left.at_most(2**31, "c", threads) == Allowance(room, "b")
+        assert left.at_most(2**20, "c", threads).why == "c"
 
 
 def test_a_limit_of_the_address_space_counts():
     """A process of its own, with 1 GB of addresses."""
-    code = "from tileconv.planning.machine import *; print(available().why, at_most(2**31, 'run.memory', 2).why)"
+    code = (
+        "from tileconv.planning.machine import *; m = memory(); print(m.available().why, m.at_most(2**31, '', 2).why)"
+    )
     command = f'ulimit -v 1000000; "{sys.executable}" -c "{code}"'
     said = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True).stdout
     assert said.count("what ulimit -v leaves") == 2

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from properties.runs_help import pipeline
+from properties.runs_help import MACHINE, pipeline
 
 from tileconv.errors import PlanError
 from tileconv.images import DECODED_CACHE_BYTES, ImageInfo
-from tileconv.planning.build import CACHE_SHARE, make_plan
+from tileconv.planning.budget import CACHE_SHARE
+from tileconv.planning.build import make_plan
 from tileconv.planning.memory import BASE_BYTES
 from tileconv.planning.shared import chunk_sums, shared_px
 from tileconv.spec import spec_from_mapping
@@ -72,7 +73,7 @@ def test_a_row_of_tiles_keeps_the_chunks_below_it_and_little_more():
 def planned(shape, chunks, *, axes="yx", cache_bytes=0, compressed=True, dtype="uint16", **run):
     info = ImageInfo(shape, axes, np.dtype(dtype), chunks, compressed=compressed)
     spec = spec_from_mapping(pipeline(BLUR, output={"dtype": "float32"}, run={"memory": "4GiB"} | run))
-    made = make_plan(spec, info, cache_bytes=cache_bytes)
+    made = make_plan(spec, info, MACHINE, cache_bytes=cache_bytes)
     assert made.peak_bytes <= made.memory_limit
     return made.passes[0]
 

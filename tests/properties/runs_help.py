@@ -8,13 +8,18 @@ import tifffile
 import zarr
 
 import tileconv
+from tileconv.engines.cost import shipped_costs
 from tileconv.planning.build import make_plan
+from tileconv.planning.machine import Allowance, Machine, Memory
 from tileconv.planning.model import Plan
 from tileconv.sources.memory import MemorySource
 from tileconv.spec import spec_from_mapping
 from tileconv.tiles.compute import Counts, compute_tile, needed
 from tileconv.tiles.overlap import overlap
 from tileconv.tiles.windows import read
+
+MACHINE = Machine(Allowance(4, "processors"), Memory((Allowance(2**34, "the memory that is free"),)), shipped_costs())
+"""What plans in tests know of the machine, wherever they are made."""
 
 
 def pipeline(stages: Sequence[dict], *, input_=None, output=None, run=None, **words) -> dict:
@@ -39,7 +44,7 @@ def tiled(stages, tile, **words) -> dict:
 
 def plan_of(mapping, array, axes=None) -> Plan:
     """Return the plan of a spec on an array."""
-    return make_plan(spec_from_mapping(mapping), MemorySource(array, axes).info)
+    return make_plan(spec_from_mapping(mapping), MemorySource(array, axes).info, MACHINE)
 
 
 def windows(mapping, array, axes=None) -> tuple[np.ndarray, Counts]:

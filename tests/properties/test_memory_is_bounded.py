@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import strategies
 import yaml
-from properties.runs_help import pipeline, write_tiff
+from properties.runs_help import MACHINE, pipeline, write_tiff
 
 import tileconv
 from tileconv.errors import PlanError
@@ -79,7 +79,7 @@ def test_the_plan_keeps_to_the_limit_and_to_the_image_size(large, tmp_path, memo
     made = tileconv.plan(spec)
     assert made.peak_bytes <= made.memory_limit
     huge = replace(made.source, shape=tuple(8 * n for n in made.source.shape))
-    grown = make_plan(made.spec, huge, cache_bytes=0)
+    grown = make_plan(made.spec, huge, MACHINE)
     assert grown.peak_bytes <= made.memory_limit
 
 
@@ -88,6 +88,6 @@ def test_where_shards_of_a_huge_image_do_not_fit_chunks_alone_may(large, tmp_pat
     made = tileconv.plan(pipeline(CHAIN, input_={"path": large}, output=output, run=memory))
     huge = replace(made.source, shape=tuple(8 * n for n in made.source.shape))
     with pytest.raises(PlanError, match=r"output\.shards: none"):
-        make_plan(made.spec, huge, cache_bytes=0)
+        make_plan(made.spec, huge, MACHINE)
     bare = tileconv.plan(pipeline(CHAIN, input_={"path": large}, output=output | {"shards": "none"}, run=memory))
-    assert make_plan(bare.spec, huge, cache_bytes=0).peak_bytes <= bare.memory_limit
+    assert make_plan(bare.spec, huge, MACHINE).peak_bytes <= bare.memory_limit

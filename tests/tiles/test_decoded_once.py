@@ -11,7 +11,7 @@ import strategies
 import tifffile
 import zarr
 from oracles.counting import CountingSource
-from properties.runs_help import pipeline, windows
+from properties.runs_help import MACHINE, pipeline, windows
 
 from tileconv.boxes import Box
 from tileconv.execute.local import run_threads
@@ -104,7 +104,7 @@ def job_of(folder, what, how, **words):
     mapping = pipeline(stages, output=output, input_={"path": str(folder / "image")} | ({"axes": axes} if axes else {}))
     mapping |= more | {"run": mapping["run"] | {"tile": tile, "workers": 1, "halo_method": "windows"} | words}
     source = open_source(folder / "image", axes=axes)
-    (job,) = make_plan(spec_from_mapping(mapping), source.info, cache_bytes=source.cache_bytes).passes
+    (job,) = make_plan(spec_from_mapping(mapping), source.info, MACHINE, cache_bytes=source.cache_bytes).passes
     sink = ZarrSink(folder / "out.zarr", job.info)
     sink.create()
     chunks = prod(-(-n // c) for n, c in zip(shape, chunk, strict=True))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.boxes import Box, Halo
-from tileconv.engines import cost
+from tileconv.engines.cost import Costs
 from tileconv.engines.grid import Blocks, blocks, direct_bound, error_bound
 from tileconv.engines.nonfinite import Pattern
 from tileconv.engines.values import EXACT, FLOAT32, INT64, Precision, Sums, Values, sums, working_dtype
@@ -100,7 +100,13 @@ class Choice:
 
 
 def choose(
-    kernel: Kernel, values: Values, precision: Precision, asked: str, image: Box, zeros_around: Box | None = None
+    kernel: Kernel,
+    values: Values,
+    precision: Precision,
+    asked: str,
+    image: Box,
+    costs: Costs,
+    zeros_around: Box | None = None,
 ) -> Choice:
     """Return the engine for *kernel* that makes the pixels of *image*, axes (z, y, x); the kernel has the last of them.
 
@@ -110,6 +116,8 @@ def choose(
         What the pixels under the kernel can be, a constant border's value included.
     asked
         ``auto``, or the engine that the user wants.
+    costs
+        The constants of the cost model.
     zeros_around
         The box outside which every pixel is zero, if there is one.
 
@@ -122,9 +130,9 @@ def choose(
     how = sums(kernel, values, precision)
     grid = _grid(kernel, shape, how, image, zeros_around)
     candidates = (
-        _direct(kernel, shape, how),
-        _separable(kernel, shape, how, values),
-        _fft(kernel, how, values, precision, grid),
+        _direct(kernel, shape, how, costs),
+        _separable(kernel, shape, how, values, costs),
+        _fft(kernel, how, values, precision, grid, costs.fft_ns(grid)),
     )
     allowed = [c for c in candidates if not c.refused]
     if asked != "auto":
@@ -169,15 +177,15 @@ def in_space(halo: Halo) -> Halo:
     return Halo(none + halo.before, none + halo.after)
 
 
-def _direct(kernel: Kernel, shape: tuple[int, ...], how: Sums) -> Candidate:
+def _direct(kernel: Kernel, shape: tuple[int, ...], how: Sums, costs: Costs) -> Candidate:
     count = math.prod(shape)
     if count > MAX_WEIGHTS:
         return _no_grid("direct", kernel)
     bound = _rounding(how) * (count + 2) * _gain(kernel) + _remainder(kernel, how, given=True)
-    return Candidate("direct", cost.direct_ns(shape, how.accumulate), bound)
+    return Candidate("direct", costs.direct_ns(shape, how.accumulate), bound)
 
 
-def _separable(kernel: Kernel, shape: tuple[int, ...], how: Sums, values: Values) -> Candidate:
+def _separable(kernel: Kernel, shape: tuple[int, ...], how: Sums, values: Values, costs: Costs) -> Candidate:
     terms = kernel.terms
     if not terms:
         refused = f"the {'x'.join(map(str, kernel.shape))} weights are not a sum of few outer products"
@@ -188,13 +196,12 @@ def _separable(kernel: Kernel, shape: tuple[int, ...], how: Sums, values: Values
     if how.exact and not how.guarded and gain * values.peak >= 2.0 ** dict(EXACT)[how.accumulate]:
         return Candidate("separable", math.inf, math.inf, f"its terms could leave the range where {how.why}")
     bound = _rounding(how) * (sum(shape) + len(terms) + 6) * gain / abs(kernel.divide_by) + _remainder(kernel, how)
-    return Candidate("separable", cost.separable_ns(shape, len(terms), how.accumulate), bound)
+    return Candidate("separable", costs.separable_ns(shape, len(terms), how.accumulate), bound)
 
 
-def _fft(kernel: Kernel, how: Sums, values: Values, precision: Precision, grid: Blocks) -> Candidate:
+def _fft(kernel: Kernel, how: Sums, values: Values, precision: Precision, grid: Blocks, ns: float) -> Candidate:
     if math.prod(kernel.shape) > MAX_WEIGHTS:
         return _no_grid("fft", kernel)
-    ns = cost.fft_ns(grid)
     bound = error_bound(grid.points, math.sqrt(grid.points), kernel.norm)
     if how.exact:
         spread = values.high - values.low

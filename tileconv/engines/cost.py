@@ -1,8 +1,9 @@
 """What each engine costs, from sizes alone: planning reads no clock and no pixel.
 
-The constants are nanoseconds per output pixel on one core, measured by ``tileconv calibrate``: those of this machine
-where it has been run, else ``costs.json`` beside this file. Only their ratios matter to a choice. The choice is part
-of the plan and of its fingerprint, so other constants never change a result that was begun.
+The constants are nanoseconds per output pixel on one core, measured by ``tileconv calibrate``. They are handed in: a
+run takes those of this machine where it has been measured (``user_costs``), an array always those of ``costs.json``
+beside this file. Only their ratios matter to a choice. The choice is part of the plan and of its fingerprint, so other
+constants never change a result that was begun.
 """
 
 from __future__ import annotations
@@ -48,6 +49,23 @@ class Costs:
     threes_wide: float
     fft_narrow: float
     fft_wide: float
+
+    def direct_ns(self, shape: tuple[int, ...], accumulate: np.dtype[Any]) -> float:
+        """Return the cost of the direct engine for a kernel of *shape*."""
+        pixel, tap = self.direct_narrow if accumulate.itemsize == 4 else self.direct_wide
+        return pixel + tap * direct_work(shape)
+
+    def separable_ns(self, shape: tuple[int, ...], terms: int, accumulate: np.dtype[Any]) -> float:
+        """Return the cost of the separable engine for a kernel that is a sum of *terms* outer products."""
+        narrow = accumulate.itemsize == 4
+        if shape == (1, 3, 3):
+            return terms * (self.threes_narrow if narrow else self.threes_wide)
+        pixel, tap = self.separable_narrow if narrow else self.separable_wide
+        return terms * (pixel + tap * sum(shape))
+
+    def fft_ns(self, grid: Blocks) -> float:
+        """Return the cost of the FFT engine on its canonical grid."""
+        return (self.fft_narrow if grid.narrow else self.fft_wide) * block_cost(grid)
 
     def write(self, path: Path) -> None:
         """Write the constants as JSON; the file is whole at any moment. PlanError if the file system refuses."""
@@ -115,32 +133,17 @@ def _read(value: Any, name: str) -> Any:
     return numbers[0] if name.startswith(("fft", "threes")) else tuple(numbers)
 
 
-def costs() -> Costs:
-    """Return the constants in force."""
+def shipped_costs() -> Costs:
+    """Return the constants that lie beside this file, the same for everybody."""
+    return read_costs(SHIPPED)
+
+
+def user_costs() -> Costs:
+    """Return this machine's constants where it has been measured, else the shipped ones."""
     own = own_costs()
-    return read_costs(own if own is not None and steady.is_file(own) else SHIPPED)
-
-
-def direct_ns(shape: tuple[int, ...], accumulate: np.dtype[Any]) -> float:
-    """Return the cost of the direct engine for a kernel of *shape*."""
-    pixel, tap = costs().direct_narrow if accumulate.itemsize == 4 else costs().direct_wide
-    return pixel + tap * direct_work(shape)
+    return read_costs(own) if own is not None and steady.is_file(own) else shipped_costs()
 
 
 def direct_work(shape: tuple[int, ...]) -> int:
     """Return the multiplications that its time goes with: a row of one weight costs as much as one of four."""
     return math.prod(shape[:-1]) * max(4, shape[-1])
-
-
-def separable_ns(shape: tuple[int, ...], terms: int, accumulate: np.dtype[Any]) -> float:
-    """Return the cost of the separable engine for a kernel that is a sum of *terms* outer products."""
-    narrow = accumulate.itemsize == 4
-    if shape == (1, 3, 3):
-        return terms * (costs().threes_narrow if narrow else costs().threes_wide)
-    pixel, tap = costs().separable_narrow if narrow else costs().separable_wide
-    return terms * (pixel + tap * sum(shape))
-
-
-def fft_ns(grid: Blocks) -> float:
-    """Return the cost of the FFT engine on its canonical grid."""
-    return (costs().fft_narrow if grid.narrow else costs().fft_wide) * block_cost(grid)

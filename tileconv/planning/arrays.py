@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tileconv.boxes import TileGrid
+from tileconv.engines.cost import shipped_costs
 from tileconv.engines.values import Precision
 from tileconv.images import ImageInfo
 from tileconv.planning.layout import lay_out
@@ -27,7 +28,7 @@ def array_passes(
     dtype: str = "auto",
     tile: Sequence[int] | None = None,
 ) -> list[Pass]:
-    """Return the passes that *specs* need on an array like *source*.
+    """Return the passes that *specs* need on an array like *source*, on every machine the same.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ def array_passes(
     PlanError
         As ``make_stages`` says.
     """
-    passes = lay_out(specs, source, missing=missing, precision=precision, dtype=dtype)
+    passes = lay_out(specs, source, shipped_costs(), missing=missing, precision=precision, dtype=dtype)
     return [_tiled(work, tile) for work in passes]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from tileconv.boxes import SPACE, Box, TileGrid
 from tileconv.engines.combine import keeps_whole
+from tileconv.engines.cost import Costs
 from tileconv.engines.values import FLOAT32, FLOAT64, Dtype, Precision, Values, beside, block_dtype
 from tileconv.errors import PlanError
 from tileconv.images import ImageInfo
@@ -22,6 +23,7 @@ from tileconv.spec.model import StageSpec
 def lay_out(
     specs: Sequence[StageSpec],
     source: ImageInfo,
+    costs: Costs,
     *,
     missing: Missing | None,
     precision: Precision,
@@ -34,6 +36,8 @@ def lay_out(
 
     Parameters
     ----------
+    costs
+        What engines are chosen by.
     dtype
         As ``output.dtype`` in a spec.
     chunks
@@ -49,11 +53,11 @@ def lay_out(
     domain = Box.of_shape([source.shape[source.axes.index(a)] if a in source.axes else 1 for a in SPACE])
     exact = precision == "auto" and all(keeps_whole(spec.operation) for spec in specs)
     block = block_values(source.dtype, missing, precision, exact=exact)
-    stages = make_stages(specs, domain, block, precision)
+    stages = make_stages(specs, domain, block, precision, costs)
     filled = missing is not None and missing.rule == "fill"
     if filled and block.dtype == FLOAT32 and any(stage.values_out.dtype == FLOAT64 for stage in stages):
         block = block_values(source.dtype, missing, "float64", exact=exact)  # not as float32 rounds the fill value
-        stages = make_stages(specs, domain, block, precision)
+        stages = make_stages(specs, domain, block, precision, costs)
     groups = split(stages)
     passes: list[Pass] = []
     for number, (stages, why) in enumerate(groups):

@@ -1,6 +1,7 @@
 """What this machine lets a run take: processors and memory, below the limits of control groups and of the shell.
 
-Files of the system are read through a function that is handed in, so that what follows from their text is pure.
+A plan takes it as a value, ``Machine``; ``this_machine`` reads it. Files of the system are read through a function that
+is handed in, so that what follows from their text is pure.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import os
 import resource
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
+
+from tileconv.engines.cost import Costs
 
 MOUNTED = "/sys/fs/cgroup"
 SHARE = 0.8
@@ -38,6 +41,45 @@ class Allowance:
     count: int
     why: str
     more: str = ""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The bytes that are free by each of the limits that say so, and what ulimit leaves a process without threads."""
+
+    free: tuple[Allowance, ...]
+    addresses: tuple[Allowance, ...] = ()
+
+    def available(self, threads: int = 0) -> Allowance:
+        """Return the bytes that a run of *threads* may take when nothing is said: a share of what is free."""
+        free = _least(*self._beside(threads), *self.free)
+        return Allowance(int(SHARE * max(0, free.count)), f"{SHARE:.0%} of {free.why}", free.more)
+
+    def at_most(self, bytes_: int, why: str, threads: int) -> Allowance:
+        """Return *bytes_*, or what ulimit leaves where that is less: libraries abort where they are given no more."""
+        return _least(Allowance(bytes_, why, f"Raise {why}"), *self._beside(threads))
+
+    def _beside(self, threads: int) -> list[Allowance]:
+        return [replace(limit, count=limit.count - threads * THREAD_BYTES) for limit in self.addresses]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """All that a plan needs to know of the machine that carries it out; ``costs`` are those of its engines."""
+
+    processors: Allowance
+    memory: Memory
+    costs: Costs
+
+
+def this_machine(costs: Costs) -> Machine:
+    """Return what this process may use, with *costs*."""
+    return Machine(processors(), memory(), costs)
+
+
+def memory() -> Memory:
+    """Return the memory that this process may use now."""
+    return Memory(tuple(free_memory(text_of)), tuple(addresses(text_of, _limits())))
 
 
 def text_of(path: str) -> str:
@@ -77,43 +119,26 @@ def processor_quotas(read: Read) -> Iterator[Allowance]:
                 yield Allowance(math.ceil(quota / period), f"the CPU quota of its control group, {quota / period:g}")
 
 
-def available(threads: int = 0) -> Allowance:
-    """Return the bytes that a run may take when nothing is said: a share of what is free."""
-    free = _least(*free_memory(text_of, _limits(threads)))
-    return Allowance(int(SHARE * max(0, free.count)), f"{SHARE:.0%} of {free.why}", free.more)
-
-
-def at_most(bytes_: int, why: str, threads: int) -> Allowance:
-    """Return *bytes_*, or what ulimit leaves where that is less: libraries abort where they are given no more."""
-    return _least(Allowance(bytes_, why, f"Raise {why}"), *addresses(text_of, _limits(threads)))
-
-
 def available_bytes() -> int:
     """Return the bytes that a run may take when nothing is said."""
-    return available().count
+    return memory().available().count
 
 
-def free_memory(read: Read, limits: Mapping[str, int]) -> Iterator[Allowance]:
-    """Yield the bytes that are free by each of the limits of this process; there is one at least.
+def free_memory(read: Read) -> Iterator[Allowance]:
+    """Yield the bytes that are free on the machine and in each of the control groups of this process.
 
     What a control group keeps in memory of the disk's files counts as free, since the system takes it back where memory
     is wanted; what it keeps of files that lie in memory alone does not.
-
-    Parameters
-    ----------
-    limits
-        Bytes that the process may hold, by the name of the line in ``/proc/self/status`` that counts them.
     """
-    yield from addresses(read, limits)
     unused = _field(read("/proc/meminfo"), "MemAvailable:", _unused())
     yield Allowance(unused, "the memory that is free", "Free some memory, or state run.memory")
     for folder, names in groups("memory", read):
         one = bool(names)
-        limits_of_group = ["limit_in_bytes"] if one else ["max", "high"]
+        limits = ["limit_in_bytes"] if one else ["max", "high"]
         used = read(f"{folder}/memory.{'usage_in_bytes' if one else 'current'}")
         stat = read(f"{folder}/memory.stat")
         cached = _FILES_1 if one else _FILES_2
-        for limit in (read(f"{folder}/memory.{name}") for name in limits_of_group):
+        for limit in (read(f"{folder}/memory.{name}") for name in limits):
             with suppress(ValueError):  # no such file, or "max"
                 room = int(limit) - int(used) + sum(_field(stat, name, 0) for name in cached)
                 yield Allowance(
@@ -122,7 +147,13 @@ def free_memory(read: Read, limits: Mapping[str, int]) -> Iterator[Allowance]:
 
 
 def addresses(read: Read, limits: Mapping[str, int]) -> Iterator[Allowance]:
-    """Yield the bytes that this process may hold by each of *limits*, those counted in that are in memory already."""
+    """Yield the bytes that this process may hold by each of *limits*, those counted in that are in memory already.
+
+    Parameters
+    ----------
+    limits
+        Bytes that the process may hold, by the name of the line in ``/proc/self/status`` that counts them.
+    """
     status = read("/proc/self/status")
     held = _field(status, "VmRSS:", 0)
     for name, limit in limits.items():
@@ -150,11 +181,11 @@ def _least(*allowances: Allowance) -> Allowance:
     return min(allowances, key=lambda allowance: allowance.count)
 
 
-def _limits(threads: int) -> dict[str, int]:
-    """Return what the shell's ``ulimit -v`` and ``ulimit -d`` leave this process in all, without that of *threads*."""
+def _limits() -> dict[str, int]:
+    """Return what the shell's ``ulimit -v`` and ``ulimit -d`` leave this process in all."""
     kinds = dict(zip(_FLAGS, (resource.RLIMIT_AS, resource.RLIMIT_DATA), strict=True))
     soft = {name: resource.getrlimit(kind)[0] for name, kind in kinds.items()}
-    return {name: limit - threads * THREAD_BYTES for name, limit in soft.items() if limit != resource.RLIM_INFINITY}
+    return {name: limit for name, limit in soft.items() if limit != resource.RLIM_INFINITY}
 
 
 def _unused() -> int:

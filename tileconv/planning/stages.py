@@ -12,6 +12,7 @@ from tileconv.boxes import SPACE, Box, Halo
 from tileconv.engines.borders import Border
 from tileconv.engines.choose import Choice, choose, in_space
 from tileconv.engines.combine import error_bound, keeps_whole, outcome, outgrows_float32
+from tileconv.engines.cost import Costs
 from tileconv.engines.expected import expected_error
 from tileconv.engines.values import Precision, Values, beside, block_dtype
 from tileconv.errors import PlanError
@@ -94,8 +95,10 @@ class Stage:
         return expected if 0 < expected < math.inf else self.error_bound
 
 
-def make_stages(specs: Sequence[StageSpec], domain: Box, values: Values, precision: Precision) -> tuple[Stage, ...]:
-    """Return the stages of a chain on image *domain* (axes z, y, x) with pixels *values*.
+def make_stages(
+    specs: Sequence[StageSpec], domain: Box, values: Values, precision: Precision, costs: Costs
+) -> tuple[Stage, ...]:
+    """Return the stages of a chain on image *domain* (axes z, y, x) with pixels *values*, engines chosen by *costs*.
 
     Raises
     ------
@@ -106,7 +109,7 @@ def make_stages(specs: Sequence[StageSpec], domain: Box, values: Values, precisi
     for number, spec in enumerate(specs):
         name = spec.id or f"{number} {spec.op}"
         try:
-            stage = _stage(spec, name, domain, values, precision)
+            stage = _stage(spec, name, domain, values, precision, costs)
         except PlanError as error:
             raise PlanError(error.problem, where=f"stage {name}", why=error.why, fix=error.fix) from error
         stages.append(stage)
@@ -114,7 +117,7 @@ def make_stages(specs: Sequence[StageSpec], domain: Box, values: Values, precisi
     return tuple(stages)
 
 
-def _stage(spec: StageSpec, name: str, domain: Box, values: Values, precision: Precision) -> Stage:
+def _stage(spec: StageSpec, name: str, domain: Box, values: Values, precision: Precision, costs: Costs) -> Stage:
     kernels = spec.operation.kernels
     halo = _halo([in_space(k.halo) for k in kernels])
     borders = tuple(
@@ -129,7 +132,7 @@ def _stage(spec: StageSpec, name: str, domain: Box, values: Values, precision: P
 
     def decided(precision: Precision) -> tuple[Values, tuple[Choice, ...], Values]:
         padded = _padded(values, borders, precision, exact=exact)
-        choices = tuple(choose(k, padded, precision, spec.engine, image, zeros_around) for k in kernels)
+        choices = tuple(choose(k, padded, precision, spec.engine, image, costs, zeros_around) for k in kernels)
         return padded, choices, outcome(spec.operation, (padded,), choices, precision)
 
     padded, choices, values_out = decided(precision)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
-from tileconv.boxes import SPACE, TileGrid
-from tileconv.errors import PlanError, ResumeError
-from tileconv.planning.build import make_plan
-from tileconv.planning.memory import peak_bytes
-from tileconv.planning.model import Pass, Plan
+from tileconv.boxes import SPACE
+from tileconv.errors import ResumeError
+from tileconv.planning.build import with_tiles
+from tileconv.planning.model import Plan
 from tileconv.planning.stages import Stage
 from tileconv.record.provenance import libraries
 from tileconv.sources.source import Source
@@ -60,7 +59,7 @@ def what(plan: Plan, source: Source) -> dict[str, Any]:
         "output.scale": [plan.info.scale, plan.info.units, plan.info.origin, plan.info.channels, plan.info.colours],
         "versions": {"tileconv": version("tileconv"), **libraries(plan, source)},
     }
-    grids = [{"tile": work.grid.tile, "strip": work.strip, "tiles": len(work.grid)} for work in plan.passes]
+    grids = [{"tile": work.grid.tile, "tiles": len(work.grid)} for work in plan.passes]
     spec = as_mapping(plan.spec)
     run = spec["run"] | {"output": spec["output"]["path"], CHANGED: _date(source.changed)}
     whole = {"format": FORMAT, "what": parts, "grids": grids, "run": run}
@@ -171,28 +170,10 @@ def adopt(plan: Plan, source: Source, recorded: dict[str, Any]) -> Plan:
     PlanError
         If they do not fit in the memory that this run may take.
     """
-    passes = [
-        work if list(work.grid.tile) == grid["tile"] else _with_tile(plan, source, number, grid)
-        for number, (work, grid) in enumerate(zip(plan.passes, recorded["grids"], strict=True))
-    ]
-    return replace(plan, passes=tuple(passes))
-
-
-def _with_tile(plan: Plan, source: Source, number: int, grid: dict[str, Any]) -> Pass:
-    where, axes = plan.spec.output.path, plan.passes[number].info.axes
-    before, now = (dict(zip(axes, tile, strict=True)) for tile in (grid["tile"], plan.passes[number].grid.tile))
-    if plan.spec.run.tile is not None:
-        problem = f"run.tile was {_short(before)} when this output was begun, and is {_short(now)}"
-        raise ResumeError(problem, where=where, fix=ANEW)
-    run = replace(plan.spec.run, tile=before, memory=2**62)
-    planned = make_plan(replace(plan.spec, run=run), plan.source, cache_bytes=source.cache_bytes).passes[number]
-    needed = peak_bytes(planned.process_bytes, planned.tile_bytes, plan.workers, plan.spec.run.executor)
-    if needed > plan.memory_limit:
-        raise PlanError(
-            f"this output was begun with tiles of {_short(before)}, which take {needed / 2**20:,.0f} MiB, and the run "
-            f"may take {plan.memory_limit / 2**20:,.0f} MiB ({plan.memory_why})",
-            where=where,
-            fix="Let it take more, use fewer workers, or begin anew with --overwrite.",
-        )
-    tiles = TileGrid(planned.image, tuple(grid["tile"]))
-    return replace(planned, grid=tiles, strip=grid["strip"], why_tile="the tile that the run began with")
+    tiles = [tuple(grid["tile"]) for grid in recorded["grids"]]
+    for work, tile in zip(plan.passes, tiles, strict=True):
+        if plan.spec.run.tile is not None and tile != work.grid.tile:
+            before, now = (_short(dict(zip(work.info.axes, sides, strict=True))) for sides in (tile, work.grid.tile))
+            problem = f"run.tile was {before} when this output was begun, and is {now}"
+            raise ResumeError(problem, where=plan.spec.output.path, fix=ANEW)
+    return with_tiles(plan, tiles, cache_bytes=source.cache_bytes)

@@ -1,0 +1,232 @@
+"""The tile of a pass: the cheapest of those with which a run stays within its memory, or the one that is asked for."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from tileconv.boxes import TileGrid
+from tileconv.engines.values import Dtype
+from tileconv.errors import PlanError
+from tileconv.images import DECODED_CACHE_BYTES, ImageInfo
+from tileconv.planning.machine import Allowance
+from tileconv.planning.memory import (
+    BASE_BYTES,
+    Bytes,
+    encoding_bytes,
+    kernel_bytes,
+    peak_bytes,
+    processes_of,
+    tile_bytes,
+    total,
+)
+from tileconv.planning.model import Pass
+from tileconv.planning.tiles import DECODE_NS, READ_NS, Tiling, candidates, tiling
+from tileconv.spec.model import PipelineSpec, RunSpec
+
+OVERLAP_TASKS, TASK_NS = 11.5, 4e5
+"""Dask tasks per tile of ``map_overlap`` (measured at tile 2048), and what a task costs the scheduler."""
+NEAR = 1.1
+"""How much more than the cheapest tile a smaller one may cost; it takes less memory, and less is lost with it."""
+CACHE_SHARE = 4
+"""One of so many parts of the memory may be taken by decoded chunks that wait for other tiles."""
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The memory that a run is allowed, and what takes it beside tiles, in bytes.
+
+    Of one process: ``held`` is there in any case, ``whole`` is a source that is decoded whole, ``kept`` are decoded
+    chunks that wait for other tiles.
+    """
+
+    allowed: Allowance
+    workers: int
+    executor: str
+    held: int
+    whole: int
+    kept: int = 0
+
+    @property
+    def room(self) -> int:
+        """What decoded chunks of one process may take."""
+        return self.whole or self.allowed.count // CACHE_SHARE // processes_of(self.workers, self.executor)
+
+    @property
+    def process_bytes(self) -> int:
+        """What a process holds beside tiles."""
+        return self.held + self.whole + self.kept
+
+    def keeping(self, work: Pass, tile: Tiling, method: str, parts: tuple[Bytes, ...]) -> Budget:
+        """Return the budget with what is kept of the source between tiles that take *parts*: no more than fits."""
+        if self.whole or not work.source.compressed:
+            return self
+        if method == "overlap":
+            return replace(self, kept=DECODED_CACHE_BYTES)
+        left = max(0, self.allowed.count - self.peak(parts)) // processes_of(self.workers, self.executor)
+        return replace(self, kept=min(tile.shared_bytes, self.room, left))
+
+    def peak(self, parts: tuple[Bytes, ...]) -> int:
+        """Return the whole run's peak when a tile takes *parts*."""
+        return peak_bytes(self.process_bytes, total(parts), self.workers, self.executor)
+
+
+@dataclass(frozen=True)
+class Option:
+    """One tile size with how halos are had, what a tile takes, and what a process keeps beside it."""
+
+    tile: Tiling
+    method: str
+    why_method: str
+    memory: tuple[Bytes, ...]
+    budget: Budget
+
+    @property
+    def peak(self) -> int:
+        """The whole run's peak."""
+        return self.budget.peak(self.memory)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the run stays within its memory."""
+        return self.peak <= self.budget.allowed.count
+
+    @property
+    def ns(self) -> float:
+        """Time per pixel with the workers that wait for the last tiles counted in."""
+        waves = -(-self.tile.tiles // self.budget.workers)
+        return self.tile.ns_per_pixel * waves * self.budget.workers / self.tile.tiles
+
+
+def budget_of(work: Pass, limit: Allowance, workers: int, run: RunSpec, whole: int) -> Budget:
+    """Return what *limit* leaves *work*, whose source keeps *whole* bytes decoded in any case."""
+    return Budget(limit, workers, run.executor, BASE_BYTES + kernel_bytes(work.stages), whole)
+
+
+def _option(work: Pass, run: RunSpec, budget: Budget, sides: tuple[int, ...]) -> Option:
+    """Return what follows from a tile of *sides*; decoding once counts where one cache can hold what tiles share."""
+    for cache in (budget.room if run.executor == "threads" else 0, 0):
+        tile = tiling(work.stages, work.source, work.image, sides, budget.workers, cache)
+        method, why = _method(work, tile, run)
+        memory = _memory(work, tile, method, budget.workers)
+        beside = budget.keeping(work, tile, method, memory)
+        if method == "windows" and beside.kept + beside.whole >= tile.shared_bytes:
+            break
+    return Option(tile, method, why, memory, beside)
+
+
+def tiled(work: Pass, run: RunSpec, budget: Budget) -> Pass:
+    """Return *work* with the tile that is cheapest of those that fit, or the one asked for."""
+    options = [_option(work, run, budget, sides) for sides in candidates(work)]
+    fitting = [o for o in options if o.fits]
+    if run.tile is not None:
+        found = _option(work, run, budget, _asked(run.tile, options[0].tile.tile, work))
+        why = "run.tile"
+    elif fitting:
+        least = min(o.ns for o in fitting)
+        found = min((o for o in fitting if o.ns <= NEAR * least), key=lambda o: o.peak)
+        ns = found.tile.ns_per_pixel
+        chosen = f"of {len(fitting)} tile sizes that fit, the smallest whose cost is near the least"
+        why = f"{chosen if len(fitting) > 1 else 'the only one of the tile sizes that fits'}, {ns:.1f} ns per pixel"
+    else:
+        found, why = min(options, key=lambda o: o.peak), ""
+    if not found.fits:
+        raise _too_large(found, [o.tile.tile for o in fitting], work)
+    return _chosen(work, found, why)
+
+
+def retiled(work: Pass, spec: PipelineSpec, budget: Budget, tile: tuple[int, ...]) -> Pass:
+    """Return *work* with tiles of *tile*, which another run chose; PlanError if they do not fit."""
+    found = _option(work, spec.run, budget, tile)
+    if found.fits:
+        return _chosen(work, found, "the tile that the run began with")
+    sides, allowed = json.dumps(dict(zip(work.info.axes, tile, strict=True))), budget.allowed
+    raise PlanError(
+        f"this output was begun with tiles of {sides}, which take {found.peak / MIB:,.0f} MiB, and the run "
+        f"may take {allowed.count / MIB:,.0f} MiB ({allowed.why})",
+        where=spec.output.path,
+        fix="Let it take more, use fewer workers, or begin anew with --overwrite.",
+    )
+
+
+def _chosen(work: Pass, found: Option, why: str) -> Pass:
+    """Return *work* with the tile of *found*, and what follows from it."""
+    return replace(
+        work,
+        grid=TileGrid(work.image, found.tile.tile),
+        strip=found.tile.strip,
+        why_tile=why,
+        method=found.method,
+        why_method=found.why_method,
+        memory=found.memory,
+        process_bytes=found.budget.process_bytes,
+        cache_bytes=found.budget.kept,
+        read_amplification=found.tile.read_amplification,
+        ns_per_pixel=found.tile.ns_per_pixel,
+    )
+
+
+def _memory(work: Pass, tile: Tiling, method: str, workers: int) -> tuple[Bytes, ...]:
+    decoded = _bytes(work.source, work.source.dtype) if work.source.compressed else 0
+    encoding = encoding_bytes(work.storage, _bytes(work.info, work.info.dtype))
+    types = work.source.dtype, work.block.dtype, work.info.dtype
+    parts = tile_bytes(work.stages, tile.sizes, *types, decoded, encoding)
+    if method != "overlap":
+        return parts
+    row = 3 * work.image.shape[-1] * tile.tile[-2] * tile.sizes.lead * work.source.dtype.itemsize
+    return (*parts, Bytes("three rows of tiles that overlap", row // workers))
+
+
+def _bytes(info: ImageInfo, dtype: Dtype) -> int:
+    """Return the bytes of one stored chunk."""
+    return math.prod(info.chunks) * dtype.itemsize
+
+
+def _asked(asked: Mapping[str, int], default: tuple[int, ...], work: Pass) -> tuple[int, ...]:
+    info, what = work.info, "shard" if work.storage.shards else "chunk"
+    tile = tuple(min(asked.get(a, d), n) for a, d, n in zip(info.axes, default, info.shape, strict=True))
+    for axis, size, unit, whole in zip(info.axes, tile, work.unit, info.shape, strict=True):
+        if size % unit and size < whole:
+            raise PlanError(
+                f"run.tile of {size} pixels along {axis} is not a whole number of {what}s of {unit}",
+                why=f"two tiles would write one {what}",
+                fix=f"Use {-(-size // unit) * unit}, or set output.{what}s to {size}.",
+            )
+    return tile
+
+
+def _too_large(found: Option, fitting: list[tuple[int, ...]], work: Pass) -> PlanError:
+    budget, parts = found.budget, found.memory
+    alone = budget.peak(())
+    fix = f"{budget.allowed.more}: without any tile the run takes {alone / MIB:,.0f} MiB."
+    if alone < budget.allowed.count:
+        smaller = "say output.shards: none" if work.storage.shards else "make output.chunks smaller"
+        fix = f"{budget.allowed.more}, use fewer workers, or {smaller}."
+    if fitting:
+        sides = ", ".join(f"{a}: {n}" for a, n in zip(work.info.axes, max(fitting, key=math.prod), strict=True))
+        fix = f"The largest tile that fits is {sides}."
+    asked, allowed = budget.peak(parts) / MIB, budget.allowed.count / MIB
+    tile, process = total(parts) / MIB, budget.process_bytes / MIB
+    return PlanError(
+        f"the run would take {asked:,.0f} MiB, and may take {allowed:,.0f} MiB ({budget.allowed.why})",
+        why=f"each of {budget.workers} workers takes {tile:,.1f} MiB for a tile, and a process {process:,.0f} MiB",
+        fix=fix,
+    )
+
+
+def _method(work: Pass, tile: Tiling, run: RunSpec) -> tuple[str, str]:
+    """Return how halos are had, and why: reading them twice, or exchanging them between Dask's chunks.
+
+    The exchange goes row by row of tiles, so that a chunk is read for its own row and for both beside it.
+    """
+    if run.halo_method != "auto":
+        return run.halo_method, "run.halo_method"
+    read = READ_NS + (DECODE_NS if work.source.compressed else 0.0)
+    rows = -(-work.image.shape[-2] // tile.tile[-2])
+    windows = read * tile.read_amplification
+    overlap = read * min(rows, 3) + OVERLAP_TASKS * TASK_NS / math.prod(tile.tile)
+    reason = f"reading halos twice costs {windows:.2f} ns per pixel, exchanging them {overlap:.2f} ns"
+    return ("windows" if windows <= overlap else "overlap"), reason
