@@ -1,5 +1,7 @@
 """How many examples: ``TILECONV_PROFILE`` is quick (default), ci or long; ``TILECONV_SHARD=k/n`` keeps a part."""
 
+from __future__ import annotations
+
 import os
 import time
 from collections.abc import Iterator

@@ -115,6 +115,7 @@ def test_the_range_of_values_is_known_without_a_grid():
     [
         (lambda: kernels.gaussian((1, 2)), r"sigma must be a number, found \(1, 2\).*sigma=\{'y': 1, 'x': 2\}"),
         (lambda: kernels.gaussian("2"), "sigma must be a number, found '2'"),
+        (lambda: kernels.gaussian("1um"), "found '1um'. Lengths are numbers of pixels"),
         (lambda: kernels.gaussian({"y": "1", "x": 2}), "sigma must be a number, found '1'"),
         (lambda: kernels.gaussian({"y": 1, 2: 2}), "sigma must name the axes y, x, found y, 2"),
         (lambda: kernels.gaussian(1, truncate="4"), "truncate must be a number"),

@@ -151,6 +151,11 @@ def test_group_of_one_array_is_that_array_and_of_two_is_refused(tmp_path):
     write(tmp_path / "a" / "height", image, dimension_names=("y", "x"))
     write(tmp_path / "a" / "y", np.arange(20.0))
     assert_reads(open_source(tmp_path / "a"), image)
+    assert "the group is read as its array height" in open_source(tmp_path / "a").info.notes
+    write(tmp_path / "a" / "more" / "width", image)
+    assert (
+        "the group is read as its array height; images beside it: more/width" in open_source(tmp_path / "a").info.notes
+    )
     write(tmp_path / "a" / "depth", image)
     with pytest.raises(SourceError, match=r"group of 2 arrays: depth \(20 x 30\), height"):
         open_source(tmp_path / "a")

@@ -56,7 +56,9 @@ def per_axis(value: float | Mapping[str, float], axes: str, name: str, *, above:
         values = tuple(number(value[axis], name) for axis in axes)
     else:
         each = ", ".join(f"{axis!r}: {n}" for n, axis in enumerate(axes, start=1))
-        values = (number(value, name, fix=f"For one per axis, name them: {name}={{{each}}}."),) * len(axes)
+        fix = f"For one per axis, name them: {name}={{{each}}}."
+        fix = "Lengths are numbers of pixels: divide by the size of a pixel." if isinstance(value, str) else fix
+        values = (number(value, name, fix=fix),) * len(axes)
     if not all(above < v < math.inf for v in values):
         raise KernelError(f"{name} must be above {above:g} and finite, found {value}")
     return values

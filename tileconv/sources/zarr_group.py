@@ -110,7 +110,9 @@ def _only_array(path: Path, node: Any, series: int, level: int) -> Found:
     arrays = {name: array.shape for name, array in node.arrays() if array.ndim >= 2}
     if len(arrays) == 1 and not (series or level):
         (name,) = arrays
-        return below(path, name), None, [f"the group is read as its array {name}"]
+        others = [image for image in images_below(path) if image != name]
+        beside = f"; images beside it: {listed(others)}" if others else ""
+        return below(path, name), None, [f"the group is read as its array {name}{beside}"]
     if arrays:
         names = listed(f"{name} ({size(shape)})" for name, shape in sorted(arrays.items()))
         what = f"a group of {len(arrays)} arrays: {names}"
