@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import sys
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.console import Console
 
 from tileconv.errors import Interrupted, PlanError, SpecError, TileconvError
 from tileconv.options import (
-    Compression,
     Input,
     Json,
     Output,
@@ -24,21 +22,16 @@ from tileconv.options import (
     Pipeline,
     Set,
     argument,
-    memory,
     only,
-    operators,
     option,
-    samples,
-    size_of,
 )
-from tileconv.signals import cleaning
+from tileconv.printing import fail, json_text, print_, refuse, rich_text
 from tileconv.streams import lost
+from tileconv.tools import calibrate, ops, picture, sample, schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
-
-    from rich.console import RenderableType
 
     from tileconv.execute.report import Report
     from tileconv.spec import PipelineSpec
@@ -54,7 +47,6 @@ app = typer.Typer(
 
 RARELY = 100_000
 """New objects between two searches for garbage: imports make many, and none of it (measured: docs/performance.md)."""
-SAMPLE_TILE_PX = 256 * 256
 
 
 def _command(function: Command) -> Command:
@@ -97,7 +89,7 @@ def run(
     Loops are compiled by the first run and kept for others; NUMBA_CACHE_DIR names another folder for them.
     """
     if repair and overwrite:
-        _refuse("give --repair or --overwrite, not both")
+        refuse("give --repair or --overwrite, not both")
     loaded = _load(spec, set_, input_, output)
     with _announced(loaded) if repair else nullcontext():
         from tileconv import api  # with all libraries
@@ -144,7 +136,7 @@ def _report(work: Callable[..., Report], *, as_json: bool, repair: bool = False)
     except Interrupted as end:
         sys.stderr.write(f"{end}\n")
         raise typer.Exit(end.exit_code) from None
-    print_(_json(report.as_json()) if as_json else summary(report, repair=repair))
+    print_(json_text(report.as_json()) if as_json else summary(report, repair=repair))
 
 
 @_command
@@ -162,7 +154,7 @@ def verify(
 
     with TerminalProgress(Console(stderr=True)) as progress:
         found = api.verify(output, recompute=recompute, seed=seed, progress=progress)
-    print_(_json(found.as_json()) if as_json else verification_text(found))
+    print_(json_text(found.as_json()) if as_json else verification_text(found))
     raise typer.Exit(found.exit_code)
 
 
@@ -174,9 +166,9 @@ def status(output: Annotated[Path, argument(help="The output of a run.")], as_js
 
     found = status_of(output)
     if as_json:
-        print_(_json(found.as_json()))
+        print_(json_text(found.as_json()))
     else:
-        print_(_text(status_lines(found)))
+        print_(rich_text(status_lines(found)))
     raise typer.Exit(found.exit_code)
 
 
@@ -198,129 +190,11 @@ def plan(spec: Pipeline, set_: Set = None, input_: Input = None, output: Output 
     from tileconv.report.explain import explain
 
     made = api.plan(_load(spec, set_, input_, output))
-    print_(_json(made.as_json()) if as_json else _text(explain(made)), alone=True)
+    print_(json_text(made.as_json()) if as_json else rich_text(explain(made)), alone=True)
 
 
-@_command
-def ops(
-    name: Annotated[str | None, typer.Argument(help="One of them, explained.", autocompletion=operators)] = None,
-    as_json: Json = False,
-) -> None:
-    """List the operators and their parameters, or explain one."""
-    from tileconv.report.operators import operator_list, operator_text
-    from tileconv.spec import operator_table
-    from tileconv.spec.reader import did_you_mean
-
-    records = {record["name"]: record for record in operator_table()}
-    if name is None:
-        shown = list(records.values())
-        print_(_json(shown) if as_json else _text(operator_list(shown), wrap=True), alone=True)
-    elif name in records:
-        print_(_json(records[name]) if as_json else operator_text(records[name]), alone=True)
-    else:
-        _refuse(f"there is no operator {name}; {did_you_mean(name, records) or 'tileconv ops lists them'}")
-
-
-@_command
-def schema() -> None:
-    """Print the JSON Schema of pipeline files, for editors."""
-    from tileconv.spec.schema import json_schema
-
-    print_(_json(json_schema()), alone=True)
-
-
-@_command
-def sample(
-    name: Annotated[
-        str | None,
-        typer.Argument(help="A photograph, such as hubble, or synthetic; none lists them.", autocompletion=samples),
-    ] = None,
-    path: Annotated[Path | None, argument(help="The file to write: .tif or .zarr.")] = None,
-    output: Annotated[Path | None, option("--output", "-o", help="The same, as an option.")] = None,
-    shape: Annotated[str | None, typer.Option(help="Pixels of a synthetic image: HEIGHT,WIDTH.")] = None,
-    size: Annotated[str | None, typer.Option(help="The same as WIDTHxHEIGHT.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="Pixel type of a synthetic image.")] = None,
-    seed: Annotated[int, typer.Option(help="Another number, another synthetic image.")] = 0,
-    compression: Annotated[Compression | None, typer.Option(help="Of a TIFF.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
-) -> None:
-    """Write an image to try things on, or list those that there are."""
-    from tileconv.report.terminal import TerminalProgress
-    from tileconv.samples import sample_names, write_sample
-
-    if name is None and output is None:
-        print_("\n".join([*sample_names(), "", "tileconv sample NAME -o NAME.tif writes one of them"]))
-        return
-    name = name or "synthetic"
-    if name not in sample_names() and path is None and output is None:
-        name, path = "synthetic", Path(name)
-    target = output or path
-    if target is None:
-        _refuse(f"expected the file to write, as in: tileconv sample {name} -o {name}.tif")
-    if target.suffix == "" and output is None:
-        _refuse(f"expected one of {', '.join(sample_names())}, or a file to write, found {target}")
-    with cleaning(), TerminalProgress(Console(stderr=True)) as bar:
-
-        def progress(done: int, of: int) -> None:
-            if done == 1:
-                bar.begin(of, of * SAMPLE_TILE_PX)
-            bar.tile(SAMPLE_TILE_PX)
-
-        write_sample(
-            name,
-            target,
-            shape=size_of(shape, size),
-            dtype=dtype,
-            seed=seed,
-            compression=compression,
-            overwrite=overwrite,
-            progress=progress,
-        )
-    print_(str(target))
-
-
-@_command
-def calibrate(
-    output: Annotated[
-        Path | None, option("--output", "-o", help="Where to keep them; by default for this user.")
-    ] = None,
-) -> None:
-    """Measure this machine's engines, so that plans choose by its own costs."""
-    from tileconv.allocator import keep_freed_memory
-    from tileconv.engines.calibrate import calibrate as measure
-    from tileconv.engines.cost import check_writable, own_costs
-
-    keep_freed_memory()  # as a run does
-    target = output or own_costs()
-    if target is None:
-        _refuse(
-            "there is no home to keep them in: give --output, or set XDG_CONFIG_HOME, here and where plans are made"
-        )
-    check_writable(target)
-    measure(Console(stderr=True).print).write(target)
-    print_(str(target))
-
-
-@_command
-def picture(
-    image: Annotated[Path, argument(help="An image: a result, or anything that tileconv reads.")],
-    png: Annotated[Path, option("--output", "-o", help="The PNG to write.")],
-    max_px: Annotated[int, typer.Option(min=1, help="Longest side, in pixels.")] = 1024,
-    series: Annotated[int, typer.Option(min=0, help="As input.series of a pipeline file.")] = 0,
-    level: Annotated[int, typer.Option(min=0, help="As input.level.")] = 0,
-    axes: Annotated[str | None, typer.Option(help="As input.axes.")] = None,
-    max_chunk: Annotated[int | None, typer.Option(metavar="SIZE", parser=memory, help="As run.max_chunk.")] = None,
-) -> None:
-    """Write a small PNG of an image of any size."""
-    from tileconv.report.picture import write_picture
-    from tileconv.sources.open import open_source
-
-    if png.suffix.lower() != ".png":
-        _refuse(f"a picture ends in .png, found {png.name}")
-    with cleaning():
-        source = open_source(image, series=series, level=level, axes=axes, max_chunk=max_chunk)
-        write_picture(source, png, max_px=max_px)
-    print_(str(png))
+for command in (ops, schema, sample, calibrate, picture):
+    _command(command)
 
 
 def _load(spec: Path, overrides: list[str] | None, inputs: list[str] | None, outputs: list[str] | None) -> PipelineSpec:
@@ -328,37 +202,6 @@ def _load(spec: Path, overrides: list[str] | None, inputs: list[str] | None, out
 
     input_, output = only(inputs, "--input"), only(outputs, "--output")
     return load_spec(spec, overrides or (), input_path=input_, output_path=output)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=2, default=str)
-
-
-def _text(shown: RenderableType, *, wrap: bool = False) -> str:
-    """Return what rich makes of *shown* for stdout; lines are as long as they need to be where there is no terminal."""
-    console = Console(soft_wrap=not (wrap or sys.stdout.isatty()))
-    with console.capture() as captured:
-        console.print(shown, highlight=False)
-    return captured.get().removesuffix("\n")
-
-
-def print_(text: str, *, alone: bool = False) -> None:
-    """Print a result; one that is this text *alone* must reach its reader, else the command fails."""
-    sys.stdout.write(text + "\n")
-    if not (why := lost()):
-        return
-    if alone:
-        _fail(f"error: the result cannot be printed: {why}")
-    sys.stderr.write(f"note: the exit code is that of the result, whose report cannot be printed: {why}\n")
-
-
-def _fail(message: str, code: int = 1) -> NoReturn:
-    sys.stderr.write(f"{message}\n")
-    raise SystemExit(code)
-
-
-def _refuse(message: str) -> NoReturn:
-    raise typer.BadParameter(message)
 
 
 def main() -> None:
@@ -373,19 +216,19 @@ def main() -> None:
         raise SystemExit(error.exit_code) from None
     except UnicodeEncodeError as error:  # of a path: what is printed has a character for everything
         problem = f"the file system's encoding here, {error.encoding}, cannot name {error.object!r}"
-        _fail(f"error: {problem}. Set a locale of UTF-8, as LC_ALL=C.UTF-8, or PYTHONUTF8=1.", PlanError.exit_code)
+        fail(f"error: {problem}. Set a locale of UTF-8, as LC_ALL=C.UTF-8, or PYTHONUTF8=1.", PlanError.exit_code)
     except (MemoryError, OSError, RuntimeError) as error:
         from tileconv.retry import of_lack
 
         if not of_lack(error):
             raise
-        _fail(
+        fail(
             "error: the system gives no more memory, threads or processes. Raise the limit (ulimit -a), or lower "
             "run.workers; then give the same command again."
         )
     except SystemExit as end:
         if (why := lost()) and not end.code:
-            _fail(f"error: what was asked for cannot be printed: {why}")  # the help
+            fail(f"error: what was asked for cannot be printed: {why}")  # the help
         raise
     finally:
         gc.freeze()  # an interpreter that ends would look through all that is imported again

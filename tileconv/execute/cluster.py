@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from tileconv.boxes import Box
+from tileconv.errors import TileconvError
 from tileconv.execute.connect import connected
 from tileconv.execute.crew import Crew
-from tileconv.execute.flight import fly_rows, fly_tiles
+from tileconv.execute.flight import Flight, fly_tiles
 from tileconv.execute.outcome import Heard
 from tileconv.execute.trust import trusting
+from tileconv.tiles.overlap import receipts_by_rows
 from tileconv.tiles.windows import Job
 
 
@@ -53,6 +56,38 @@ def run_cluster(
         if stop.is_set():
             return
         if rows:
-            fly_rows(crew, job, stop, heard)
+            _fly_rows(crew, job, stop, heard)
         else:
             fly_tiles(crew, job, iter(tiles), stop, heard)
+
+
+def _fly_rows(crew: Crew, job: Job, stop: threading.Event, heard: Heard) -> None:
+    """Make all tiles row by row; a row is over when all its blocks are, and those that were made are heard of first."""
+    for row in receipts_by_rows(job):
+        if stop.is_set():
+            return
+        _fly_row(crew, row, stop, heard)
+
+
+def _fly_row(crew: Crew, row: Any, stop: threading.Event, heard: Heard) -> None:
+    errors: list[TileconvError] = []
+    crew.bound = frozenset(crew.threads) or crew.bound
+    with Flight(crew) as flight:
+        for future in crew.client.compute(list(row.to_delayed().ravel()), workers=[*crew.bound]):
+            flight.add(future)
+        while flight.open() and not flight.hopeless():
+            if stop.is_set():
+                flight.halt()
+            landed = flight.landed()
+            if landed is None:
+                continue
+            try:
+                made = flight.made(*landed)
+            except TileconvError as error:
+                errors.append(error)
+                continue
+            for receipts in () if made is None else made.ravel():
+                for receipt in receipts:
+                    heard(receipt)
+    if errors:
+        raise errors[0]

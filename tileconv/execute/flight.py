@@ -17,11 +17,10 @@ from uuid import uuid4
 import numpy as np
 
 from tileconv.boxes import Box
-from tileconv.errors import ClusterError, TileconvError
+from tileconv.errors import ClusterError
 from tileconv.execute.connect import PoisonError, result_of
 from tileconv.execute.crew import Crew
 from tileconv.execute.outcome import Failure, Heard, Outcome, attempt
-from tileconv.tiles.overlap import receipts_by_rows
 from tileconv.tiles.windows import Job, Receipt
 
 WINDOW = 4
@@ -279,35 +278,3 @@ def _each(token: str, job: Job, numbers: np.ndarray) -> list[Outcome]:
     """On a worker: make the tiles with starts and stops *numbers*, or those that begin before the flight is halted."""
     tiles = (Box(tuple(start), tuple(stop)) for start, stop in numbers.tolist())
     return [attempt(job, tile) for tile in tiles if token not in _halted]
-
-
-def fly_rows(crew: Crew, job: Job, stop: threading.Event, heard: Heard) -> None:
-    """Make all tiles row by row; a row is over when all its blocks are, and those that were made are heard of first."""
-    for row in receipts_by_rows(job):
-        if stop.is_set():
-            return
-        _fly_row(crew, row, stop, heard)
-
-
-def _fly_row(crew: Crew, row: Any, stop: threading.Event, heard: Heard) -> None:
-    errors: list[TileconvError] = []
-    crew.bound = frozenset(crew.threads) or crew.bound
-    with Flight(crew) as flight:
-        for future in crew.client.compute(list(row.to_delayed().ravel()), workers=[*crew.bound]):
-            flight.add(future)
-        while flight.open() and not flight.hopeless():
-            if stop.is_set():
-                flight.halt()
-            landed = flight.landed()
-            if landed is None:
-                continue
-            try:
-                made = flight.made(*landed)
-            except TileconvError as error:
-                errors.append(error)
-                continue
-            for receipts in () if made is None else made.ravel():
-                for receipt in receipts:
-                    heard(receipt)
-    if errors:
-        raise errors[0]

@@ -1,0 +1,49 @@
+"""What commands print: results to stdout, and why they end early."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from tileconv.streams import lost
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def json_text(value: Any) -> str:
+    """Return *value* as JSON."""
+    return json.dumps(value, indent=2, default=str)
+
+
+def rich_text(shown: RenderableType, *, wrap: bool = False) -> str:
+    """Return what rich makes of *shown* for stdout; lines are as long as they need to be where there is no terminal."""
+    console = Console(soft_wrap=not (wrap or sys.stdout.isatty()))
+    with console.capture() as captured:
+        console.print(shown, highlight=False)
+    return captured.get().removesuffix("\n")
+
+
+def print_(text: str, *, alone: bool = False) -> None:
+    """Print a result; one that is this text *alone* must reach its reader, else the command fails."""
+    sys.stdout.write(text + "\n")
+    if not (why := lost()):
+        return
+    if alone:
+        fail(f"error: the result cannot be printed: {why}")
+    sys.stderr.write(f"note: the exit code is that of the result, whose report cannot be printed: {why}\n")
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """End the process with *message* and exit code *code*."""
+    sys.stderr.write(f"{message}\n")
+    raise SystemExit(code)
+
+
+def refuse(message: str) -> NoReturn:
+    """End the command as one that was used wrongly."""
+    raise typer.BadParameter(message)

@@ -1,0 +1,136 @@
+"""Commands that run no pipeline: operators, the schema, samples, calibration, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from tileconv.options import Compression, Json, argument, memory, operators, option, samples, size_of
+from tileconv.printing import json_text, print_, refuse, rich_text
+from tileconv.signals import cleaning
+
+SAMPLE_TILE_PX = 256 * 256
+
+
+def ops(
+    name: Annotated[str | None, typer.Argument(help="One of them, explained.", autocompletion=operators)] = None,
+    as_json: Json = False,
+) -> None:
+    """List the operators and their parameters, or explain one."""
+    from tileconv.report.operators import operator_list, operator_text
+    from tileconv.spec import operator_table
+    from tileconv.spec.reader import did_you_mean
+
+    records = {record["name"]: record for record in operator_table()}
+    if name is None:
+        shown = list(records.values())
+        print_(json_text(shown) if as_json else rich_text(operator_list(shown), wrap=True), alone=True)
+    elif name in records:
+        print_(json_text(records[name]) if as_json else operator_text(records[name]), alone=True)
+    else:
+        refuse(f"there is no operator {name}; {did_you_mean(name, records) or 'tileconv ops lists them'}")
+
+
+def schema() -> None:
+    """Print the JSON Schema of pipeline files, for editors."""
+    from tileconv.spec.schema import json_schema
+
+    print_(json_text(json_schema()), alone=True)
+
+
+def sample(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A photograph, such as hubble, or synthetic; none lists them.", autocompletion=samples),
+    ] = None,
+    path: Annotated[Path | None, argument(help="The file to write: .tif or .zarr.")] = None,
+    output: Annotated[Path | None, option("--output", "-o", help="The same, as an option.")] = None,
+    shape: Annotated[str | None, typer.Option(help="Pixels of a synthetic image: HEIGHT,WIDTH.")] = None,
+    size: Annotated[str | None, typer.Option(help="The same as WIDTHxHEIGHT.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="Pixel type of a synthetic image.")] = None,
+    seed: Annotated[int, typer.Option(help="Another number, another synthetic image.")] = 0,
+    compression: Annotated[Compression | None, typer.Option(help="Of a TIFF.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+) -> None:
+    """Write an image to try things on, or list those that there are."""
+    from tileconv.report.terminal import TerminalProgress
+    from tileconv.samples import sample_names, write_sample
+
+    if name is None and output is None:
+        print_("\n".join([*sample_names(), "", "tileconv sample NAME -o NAME.tif writes one of them"]))
+        return
+    name, target = _target(name or "synthetic", path, output, sample_names())
+    with cleaning(), TerminalProgress(Console(stderr=True)) as bar:
+
+        def progress(done: int, of: int) -> None:
+            if done == 1:
+                bar.begin(of, of * SAMPLE_TILE_PX)
+            bar.tile(SAMPLE_TILE_PX)
+
+        write_sample(
+            name,
+            target,
+            shape=size_of(shape, size),
+            dtype=dtype,
+            seed=seed,
+            compression=compression,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    print_(str(target))
+
+
+def _target(name: str, path: Path | None, output: Path | None, names: Sequence[str]) -> tuple[str, Path]:
+    """Return which of *names* is written, and where; one word alone may be either."""
+    if name not in names and path is None and output is None:
+        name, path = "synthetic", Path(name)
+    target = output or path
+    if target is None:
+        refuse(f"expected the file to write, as in: tileconv sample {name} -o {name}.tif")
+    if target.suffix == "" and output is None:
+        refuse(f"expected one of {', '.join(names)}, or a file to write, found {target}")
+    return name, target
+
+
+def calibrate(
+    output: Annotated[
+        Path | None, option("--output", "-o", help="Where to keep them; by default for this user.")
+    ] = None,
+) -> None:
+    """Measure this machine's engines, so that plans choose by its own costs."""
+    from tileconv.allocator import keep_freed_memory
+    from tileconv.engines.calibrate import calibrate as measure
+    from tileconv.engines.cost import check_writable, own_costs
+
+    keep_freed_memory()  # as a run does
+    target = output or own_costs()
+    if target is None:
+        refuse("there is no home to keep them in: give --output, or set XDG_CONFIG_HOME, here and where plans are made")
+    check_writable(target)
+    measure(Console(stderr=True).print).write(target)
+    print_(str(target))
+
+
+def picture(
+    image: Annotated[Path, argument(help="An image: a result, or anything that tileconv reads.")],
+    png: Annotated[Path, option("--output", "-o", help="The PNG to write.")],
+    max_px: Annotated[int, typer.Option(min=1, help="Longest side, in pixels.")] = 1024,
+    series: Annotated[int, typer.Option(min=0, help="As input.series of a pipeline file.")] = 0,
+    level: Annotated[int, typer.Option(min=0, help="As input.level.")] = 0,
+    axes: Annotated[str | None, typer.Option(help="As input.axes.")] = None,
+    max_chunk: Annotated[int | None, typer.Option(metavar="SIZE", parser=memory, help="As run.max_chunk.")] = None,
+) -> None:
+    """Write a small PNG of an image of any size."""
+    from tileconv.report.picture import write_picture
+    from tileconv.sources.open import open_source
+
+    if png.suffix.lower() != ".png":
+        refuse(f"a picture ends in .png, found {png.name}")
+    with cleaning():
+        source = open_source(image, series=series, level=level, axes=axes, max_chunk=max_chunk)
+        write_picture(source, png, max_px=max_px)
+    print_(str(png))
