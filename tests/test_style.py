@@ -9,6 +9,13 @@ ROOT = Path(__file__).parent.parent
 OURS = sorted(path for folder in ("tileconv", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
 PACKAGE = [path for path in OURS if path.is_relative_to(ROOT / "tileconv")]
 LONGEST = 400
+LONGEST_MODULE, LONGEST_FUNCTION = 300, 45
+"""Lines of a module of the package, and of a function without its docstring."""
+LONGER = {
+    "tileconv/engines/combine.py": "each operation's formula, range and bound, until operations carry them",
+    "tileconv/planning/layout.py:lay_out": "stages become passes in one loop, which the graph of stages takes apart",
+}
+"""What is longer, and why."""
 FORBIDDEN_MODULES = {"pickle", "marshal", "shelve", "dill"}
 BETWEEN_OUR_PROCESSES = {f"tileconv/execute/{name}.py" for name in ("look", "processes", "trust")}
 """Where pickles go from a process to one that it started, or to a Dask worker: the sender may run code there."""
@@ -43,6 +50,32 @@ def test_dangers_would_be_seen():
     text = "import pickle\nfrom marshal import loads\neval('1')\nyaml.load(f)\nnp.load(f, allow_pickle=True)"
     assert list(dangers(ast.parse(text))) == ["pickle", "marshal", "eval", "yaml.load", "allow_pickle"]
     assert not list(dangers(ast.parse("np.load(f, allow_pickle=False)\nyaml.compose(t)\nre.compile('a')")))
+
+
+def longer(path, text):
+    """Yield what of the module *text* is longer than the limits, by its name."""
+    if len(text.splitlines()) > LONGEST_MODULE:
+        yield name(path)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            documented = ast.get_docstring(node) is not None
+            first = node.body[0]
+            docstring = (first.end_lineno - first.lineno + 1) * documented
+            if node.end_lineno - node.lineno + 1 - docstring > LONGEST_FUNCTION:
+                yield f"{name(path)}:{node.name}"
+
+
+def test_modules_and_functions_are_short():
+    found = {one for path in PACKAGE for one in longer(path, path.read_text("utf-8"))}
+    assert found == set(LONGER)
+
+
+def test_what_is_too_long_would_be_seen():
+    path = ROOT / "tileconv" / "a.py"
+    body = "    x = 1\n" * LONGEST_FUNCTION
+    text = f"def short():\n    '''Say\n\n    so.'''\n{body[10:]}def long():\n{body}"
+    assert list(longer(path, text)) == ["tileconv/a.py:long"]
+    assert list(longer(path, "x = 1\n" * (LONGEST_MODULE + 1))) == ["tileconv/a.py"]
 
 
 @pytest.mark.parametrize("path", OURS, ids=name)
