@@ -6,6 +6,7 @@ import json
 import shutil
 
 import numpy as np
+import PIL
 import pytest
 import tifffile
 import zarr
@@ -267,6 +268,8 @@ def test_several_pictures_in_one_file(tmp_path, name):
     pictures = [Image.fromarray(SMALL + i) for i in range(3)]
     form = {"a.png": "PNG", "a.jpg": "MPO"}[name]
     pictures[0].save(tmp_path / name, form, save_all=True, append_images=pictures[1:])
+    if form == "MPO" and PIL.__version__.startswith("10."):
+        pytest.skip("Pillow 10 writes an MPO that no Pillow reads as one")
     assert "the first of 3 pictures in the file is read" in open_source(tmp_path / name).info.notes
 
 
