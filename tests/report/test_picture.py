@@ -8,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tileconv.boxes import Box
 from tileconv.errors import GeometryError, SinkError
 from tileconv.images import ImageInfo
-from tileconv.report.picture import side_by_side, write_picture
+from tileconv.report.picture import write_picture
 
 
 class Recorded:
@@ -118,31 +117,12 @@ def test_a_flat_image_and_a_few_stars(tmp_path):
     assert (found[50, 50], found.sum()) == (255, 255)
 
 
-def test_a_region_is_cut_out(tmp_path):
-    array = np.random.default_rng(0).integers(0, 255, (30, 40)).astype("uint8")
-    source = Recorded(array)
-    found = picture(tmp_path, source, region=Box((5, 7), (25, 37)))
-    np.testing.assert_array_equal(found, picture(tmp_path, Recorded(array[5:25, 7:37])))
-    for region in (Box((0, 0), (31, 40)), Box((5, 5), (5, 9))):
-        with pytest.raises(GeometryError, match="a picture needs pixels"):
-            write_picture(source, tmp_path / "no.png", region=region)
+def test_an_image_without_pixels_is_refused(tmp_path):
+    with pytest.raises(GeometryError, match="a picture needs pixels"):
+        write_picture(Recorded(np.zeros((0, 4))), tmp_path / "no.png")
 
 
 def test_a_folder_that_is_a_file_is_an_error_of_ours(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(SinkError, match="cannot write"):
         write_picture(Recorded(np.zeros((2, 2))), tmp_path / "file" / "p.png")
-
-
-def test_pictures_stand_side_by_side_in_order(tmp_path):
-    for name, value in [("dark", 0), ("light", 200)]:
-        Image.fromarray(np.full((40, 50), value, "u1")).save(tmp_path / f"{name}.png")
-    names = [tmp_path / "dark.png", tmp_path / "light.png"]
-    side_by_side(names, tmp_path / "both.png", ["original", "result"])
-    with Image.open(tmp_path / "both.png") as sheet:
-        pixels = np.asarray(sheet)
-    assert pixels.shape == (40 + 32, 50 + 8 + 50, 3)
-    assert (pixels[32:, :50] == 0).all()
-    assert (pixels[32:, 58:] == 200).all()
-    assert (pixels[:32, :50] < 128).any()
-    assert (pixels[:32, 58:] < 128).any()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from tileconv.boxes import Box, TileGrid
 from tileconv.errors import GeometryError
@@ -21,8 +20,8 @@ _PART_PX = 2**21  # pixels per read: 16 MiB as float64
 _SIGNED_SHARE = 0.25  # negative values deeper than this share of the peak are signal; sharpened photographs stay below
 
 
-def write_picture(source: Source, png: Path | str, *, max_px: int = 1024, region: Box | None = None) -> None:
-    """Write *source*, or its *region*, as a PNG whose longer side has at most *max_px* pixels.
+def write_picture(source: Source, png: Path | str, *, max_px: int = 1024) -> None:
+    """Write *source* as a PNG whose longer side has at most *max_px* pixels.
 
     A pixel of the picture is the mean of a square of the image; the image is read in parts of a few megapixels. Of
     the axes t and z the first plane is shown; three or four channels are shown as red, green and blue, else the first
@@ -33,54 +32,27 @@ def write_picture(source: Source, png: Path | str, *, max_px: int = 1024, region
     Raises
     ------
     GeometryError
-        If *region* leaves the image or has no pixels, or the image has fewer than two axes.
+        If the image has fewer than two axes, or no pixels.
     SourceError
         If the image cannot be read.
     SinkError
         If the file system refuses the PNG.
     """
-    pixels = _to_bytes(_reduced(source, _plane(source.info, region), max_px), inverted=source.info.inverted)
+    pixels = _to_bytes(_reduced(source, _plane(source.info), max_px), inverted=source.info.inverted)
     bands = [Image.fromarray(channel) for channel in pixels]
-    _save(Image.merge("RGB", bands) if len(bands) == 3 else bands[0], Path(png))
-
-
-def side_by_side(pngs: Sequence[Path | str], png: Path | str, labels: Sequence[str]) -> None:
-    """Write the pictures *pngs* beside each other to *png*, each below its label.
-
-    Raises
-    ------
-    SinkError
-        If the file system refuses the PNG.
-    """
-    gap, head = 8, 32
-    images = [Image.open(path).convert("RGB") for path in pngs]
-    width = sum(image.width for image in images) + gap * (len(images) - 1)
-    sheet = Image.new("RGB", (width, head + max(image.height for image in images)), "white")
-    draw, left = ImageDraw.Draw(sheet), 0
-    for image, label in zip(images, labels, strict=True):
-        draw.text((left + 4, 6), label, fill="black", font=ImageFont.load_default(18))
-        sheet.paste(image, (left, head))
-        left += image.width + gap
-    _save(sheet, Path(png))
-
-
-def _save(picture: Image.Image, png: Path) -> None:
     encoded = BytesIO()
-    picture.save(encoded, "PNG")
-    with sink_errors(png):
-        steady.replace(png, [[encoded.getvalue()]])
+    (Image.merge("RGB", bands) if len(bands) == 3 else bands[0]).save(encoded, "PNG")
+    with sink_errors(Path(png)):
+        steady.replace(Path(png), [[encoded.getvalue()]])
 
 
-def _plane(info: ImageInfo, region: Box | None) -> Box:
-    """Return the part to show: one t and z, one or three channels, the whole region along the last two axes."""
-    whole = region or info.box
-    if len(info.axes) < 2 or not whole.size or not info.box.contains(whole):
-        raise GeometryError(f"a picture needs pixels of two axes inside {info.box}, found {whole}")
-    shown = [
-        3 if axis == "c" and size in (3, 4) else 1 for axis, size in zip(info.axes[:-2], whole.shape[:-2], strict=True)
-    ]
-    counts = (*shown, *whole.shape[-2:])
-    return Box(whole.start, tuple(a + n for a, n in zip(whole.start, counts, strict=True)), info.axes)
+def _plane(info: ImageInfo) -> Box:
+    """Return the part to show: one t and z, one or three channels, all along the last two axes."""
+    if len(info.axes) < 2 or not info.box.size:
+        raise GeometryError(f"a picture needs pixels of two axes, found {info.box}")
+    lead = zip(info.axes[:-2], info.shape[:-2], strict=True)
+    shown = [3 if axis == "c" and size in (3, 4) else 1 for axis, size in lead]
+    return Box((0,) * len(info.axes), (*shown, *info.shape[-2:]), info.axes)
 
 
 def _reduced(source: Source, plane: Box, max_px: int) -> NDArray[np.float64]:

@@ -24,13 +24,11 @@ class MemorySource:
     cache_bytes = 0
     changed = 0
     libraries: tuple[str, ...] = ()
+    where = "array in memory"
 
-    def __init__(
-        self, array: Pixels, axes: str | None = None, *, where: str = "array in memory", copies: bool = True
-    ) -> None:
-        self.where = where
+    def __init__(self, array: Pixels, axes: str | None = None, *, copies: bool = True) -> None:
         self.info = ImageInfo(
-            array.shape, axes or default_axes(array.ndim), pixel_type(array.dtype, where), (1,) * array.ndim
+            array.shape, axes or default_axes(array.ndim), pixel_type(array.dtype, self.where), (1,) * array.ndim
         )
         self._array, self._copies = array, copies
 
