@@ -125,7 +125,7 @@ def another(folder, *, number=None):
     """Return the environment of a worker whose tileconv makes pixels that are 1 too large, under version *number*."""
     (folder / "another").mkdir()
     shutil.copytree(PACKAGE, folder / "another" / "tileconv", ignore=shutil.ignore_patterns("__pycache__"))
-    file = folder / "another" / "tileconv" / "graph" / "windows.py"
+    file = folder / "another" / "tileconv" / "tiles" / "windows.py"
     right = "return self.store(tile, made, counts, began)"
     assert file.read_text().count(right) == 1
     file.write_text(file.read_text().replace(right, right.replace("made", "made + np.asarray(1, made.dtype)")))

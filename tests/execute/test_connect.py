@@ -114,6 +114,7 @@ def test_a_run_says_once_that_a_scheduler_has_no_worker(monkeypatch, others):
         return workers, {}, set()
 
     monkeypatch.setattr(crew.Crew, "_ask", ask)
-    trust = SimpleNamespace(trusted=set(), look=lambda _: None, hopeless=lambda: False)
-    crew.Crew(None, trust).gather(threading.Event(), said.append)
+    words = {"look": lambda _: None, "hopeless": lambda: False, "take": lambda *_: None}
+    trust = SimpleNamespace(trusted=set(), asked={}, **words)
+    crew.Crew(None, trust, threading.Event(), said.append).take(None, [])
     assert said == ["the scheduler has no worker yet; waiting for one, 60 s at most"] * (not others)

@@ -239,11 +239,11 @@ JOURNALS = (
     broken(
         "a tile is in the journal before it is written",
         "execute/local.py",
-        "        return None if stop.is_set() else make(tile)",
+        "        return None if stop.is_set() else make(job, tile)",
         "        from tileconv.tiles.windows import Receipt\n"
         "        from tileconv.tiles.compute import Counts\n\n"
-        "        heard(Receipt(tile, 0.0, Counts()))\n"
-        "        return None if stop.is_set() else make(tile)",
+        "        heard(job, Receipt(tile, 0.0, Counts()))\n"
+        "        return None if stop.is_set() else make(job, tile)",
         f"{ORDER}::test_a_tile_that_is_in_the_journal_is_stored",
     ),
     broken(

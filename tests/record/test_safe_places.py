@@ -9,7 +9,7 @@ from execute.resume_help import ONE, TWO, digest, litter, write_spec
 import tileconv
 from tileconv.audit.status import status
 from tileconv.errors import ResumeError, SinkError, SourceError, TileError
-from tileconv.execute import run as running
+from tileconv.execute import local
 from tileconv.execute.outcome import Failure, attempt
 from tileconv.record.folder import RunFolder
 
@@ -52,8 +52,8 @@ def test_a_done_that_lacks_a_key_is_a_damage(tmp_path):
 
 
 def test_a_tile_of_which_nothing_is_heard(tmp_path, monkeypatch):
-    real = running.run_threads
-    monkeypatch.setattr(running, "run_threads", lambda job, tiles, *rest: real(job, list(tiles)[1:], *rest))
+    real = local.threads
+    monkeypatch.setattr(local, "threads", lambda workers, pairs, *rest: real(workers, list(pairs)[1:], *rest))
     with pytest.raises(TileError, match="nothing was heard of 1 tiles"):
         tileconv.run(write_spec(tmp_path, ONE))
 

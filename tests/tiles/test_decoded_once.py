@@ -14,7 +14,7 @@ from oracles.counting import CountingSource
 from properties.runs_help import MACHINE, pipeline, windows
 
 from tileconv.boxes import Box
-from tileconv.execute.local import run_threads
+from tileconv.execute.local import threads
 from tileconv.planning.build import make_plan
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.cache import CHUNKS, Cache
@@ -129,7 +129,7 @@ def test_two_workers_decode_every_chunk_once_where_there_is_room(tmp_path, decod
     job, chunks, _ = job_of(tmp_path, what, "chain")
     job = replace(job, work=replace(job.work, cache_bytes=2**30))
     heard = []
-    run_threads(job, job.work.grid, 2, Event(), heard.append)
+    threads(2, ((job, tile) for tile in job.work.grid), Event(), lambda _, receipt: heard.append(receipt))
     assert [receipt.tile for receipt in sorted(heard, key=lambda r: r.tile.start)] == list(job.work.grid)
     assert (len(decoded), set(decoded.values())) == (chunks, {1})
     assert CHUNKS._weight == 0

@@ -1,93 +1,52 @@
-"""Tiles on the workers of a Dask scheduler that runs already."""
+"""Tiles on the workers of a Dask scheduler that runs already.
+
+However a function here is left, no worker is at a tile any more, unless the scheduler or all workers were lost. It
+raises ClusterError if the scheduler cannot be reached or is lost, or has no workers that may have tiles.
+"""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from threading import Event
+from typing import TYPE_CHECKING
 
-from tileconv.boxes import Box
-from tileconv.errors import TileconvError
+from tileconv.execute.batches import fly_tiles
 from tileconv.execute.connect import connected
 from tileconv.execute.crew import Crew
-from tileconv.execute.flight import Flight, fly_tiles
-from tileconv.execute.outcome import Heard
+from tileconv.execute.executor import Heard, Pair, Setting
+from tileconv.execute.flight import fly_row
+from tileconv.execute.rows import Tell, make_rows
 from tileconv.execute.trust import trusting
-from tileconv.tiles.overlap import receipts_by_rows
 from tileconv.tiles.windows import Job
 
-
-def run_cluster(
-    job: Job,
-    tiles: Iterable[Box],
-    address: str,
-    stop: threading.Event,
-    heard: Heard,
-    *,
-    rows: bool,
-    libraries: Iterable[str],
-    note: Callable[[str], None],
-    waiting: Callable[[str], None],
-) -> None:
-    """Make *tiles* on the workers of the scheduler at *address* and tell *heard* of each as it is done.
-
-    Once *stop* is set no new tile begins; those that run are finished and heard of. However this is left, no worker is
-    at a tile any more, unless the scheduler or all workers were lost.
-
-    Parameters
-    ----------
-    rows
-        Make all tiles of *job* with halos exchanged, row by row; *stop* is looked at between rows.
-    libraries
-        The distributions that workers need in the versions that are here.
-    note
-        Is told of every worker that gets no tiles, and why.
-    waiting
-        Is told that there are no workers yet.
-
-    Raises
-    ------
-    ClusterError
-        If the scheduler cannot be reached or is lost, or has no workers that may have tiles.
-    """
-    with connected(address) as client, trusting(client, job, libraries, note) as trust:
-        crew = Crew(client, trust)
-        crew.gather(stop, waiting)
-        if stop.is_set():
-            return
-        if rows:
-            _fly_rows(crew, job, stop, heard)
-        else:
-            fly_tiles(crew, job, iter(tiles), stop, heard)
+if TYPE_CHECKING:
+    import dask.array as da
 
 
-def _fly_rows(crew: Crew, job: Job, stop: threading.Event, heard: Heard) -> None:
-    """Make all tiles row by row; a row is over when all its blocks are, and those that were made are heard of first."""
-    for row in receipts_by_rows(job):
-        if stop.is_set():
-            return
-        _fly_row(crew, row, stop, heard)
+def scheduler(setting: Setting, pairs: Iterable[Pair], stop: Event, heard: Heard) -> None:
+    """Make tiles on the workers of a scheduler: see ``Executor``."""
+    with _crew(setting, stop) as crew:
+        fly_tiles(crew, pairs, heard)
 
 
-def _fly_row(crew: Crew, row: Any, stop: threading.Event, heard: Heard) -> None:
-    errors: list[TileconvError] = []
-    crew.bound = frozenset(crew.threads) or crew.bound
-    with Flight(crew) as flight:
-        for future in crew.client.compute(list(row.to_delayed().ravel()), workers=[*crew.bound]):
-            flight.add(future)
-        while flight.open() and not flight.hopeless():
-            if stop.is_set():
-                flight.halt()
-            landed = flight.landed()
-            if landed is None:
-                continue
-            try:
-                made = flight.made(*landed)
-            except TileconvError as error:
-                errors.append(error)
-                continue
-            for receipts in () if made is None else made.ravel():
-                for receipt in receipts:
-                    heard(receipt)
-    if errors:
-        raise errors[0]
+def scheduler_rows(setting: Setting, pairs: Iterable[Pair], stop: Event, heard: Heard) -> None:
+    """Make tiles by rows on the workers of a scheduler: see ``Executor``."""
+    with _crew(setting, stop) as crew:
+
+        def make(job: Job, row: da.Array, tell: Tell) -> None:
+            if not crew.trust.knows(job):
+                crew.take(job, [])
+            if not stop.is_set():
+                fly_row(crew, row, tell)
+
+        make_rows(make, pairs, stop, heard)
+
+
+@contextmanager
+def _crew(setting: Setting, stop: Event) -> Iterator[Crew]:
+    with (
+        connected(setting.name) as client,
+        trusting(client, setting.libraries(), setting.note) as trust,
+    ):
+        yield Crew(client, trust, stop, setting.progress.note)

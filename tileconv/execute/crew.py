@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tileconv.execute.connect import WORKERS_WITHIN_S, lost
 from tileconv.execute.trust import Trust
+from tileconv.tiles.windows import Job
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -33,6 +34,8 @@ _Seen = tuple[dict[str, tuple[int, float]], dict[Any, set[str]], set[Any]]
 class Crew:
     """The workers that *trust* admits, and which of them get no tile: those that are silent, or whose threads all hang.
 
+    *waiting* is told that there are no workers yet; *stop* ends that wait.
+
     Attributes
     ----------
     threads
@@ -51,6 +54,8 @@ class Crew:
 
     client: Client
     trust: Trust
+    stop: Event
+    waiting: Callable[[str], None]
     threads: dict[str, int] = field(default_factory=dict)
     aside: set[str] = field(default_factory=set)
     at: dict[Any, set[str]] = field(default_factory=dict)
@@ -63,24 +68,33 @@ class Crew:
     _empty: bool = False
     _silent: set[str] = field(default_factory=set)
 
-    def gather(self, stop: Event, waiting: Callable[[str], None]) -> None:
-        """Return when a worker may have tiles, or *stop* is set; tell *waiting* where that takes its time.
+    def take(self, job: Job, at_work: Collection[Job], look: Callable[[], object] | None = None) -> None:
+        """Return when a worker may have tiles of *job*, or ``stop`` is set, while workers are at those of *at_work*.
+
+        Workers that had tiles are waited for a little: until they answer, they get no others. *look* is called in the
+        place of ``look``.
 
         Raises
         ------
         ClusterError
             If all are refused, or as ``look`` says.
         """
-        self.look((), {})
-        told = False
-        while not (self.threads or stop.is_set()):
+        look = look or (lambda: self.look((), {}))
+        before, self.bound = set(self.threads), frozenset()
+        self.trust.take(job, at_work)
+        look()
+        since, told = self.looked, False
+        while not self.stop.is_set() and not (self.threads and self._answered(before, since)):
             if self.trust.hopeless():
                 raise self.trust.none()
             if self._empty and not told and time.monotonic() - (self._alone_since or self.looked) > TOLD_AFTER_S:
-                waiting(f"the scheduler has no worker yet; waiting for one, {WORKERS_WITHIN_S} s at most")
+                self.waiting(f"the scheduler has no worker yet; waiting for one, {WORKERS_WITHIN_S} s at most")
                 told = True
-            stop.wait(0.05)
-            self.look((), {})
+            self.stop.wait(0.05)
+            look()
+
+    def _answered(self, before: Collection[str], since: float) -> bool:
+        return self.trust.asked.keys().isdisjoint(before) or time.monotonic() - since > TOLD_AFTER_S
 
     def look(self, keys: Iterable[Any], late: Mapping[Any, set[str]]) -> set[str]:
         """Ask the scheduler anew, where *keys* are too, and return the workers that are silent.
@@ -97,7 +111,7 @@ class Crew:
         self.looked, self._empty = time.monotonic(), not workers
         self.trust.look(workers.keys())
         self.threads = {address: workers[address][0] for address in workers if address in self.trust.trusted}
-        silent = {address for address in self.threads if workers[address][1] > SILENT_S}
+        silent = {address for address in workers if workers[address][1] > SILENT_S}
         silent, self._silent = silent & self._silent, silent  # twice, because a machine that slept saw nobody
         hanging = Counter(chain.from_iterable(late.values()))
         self.aside = silent | {address for address, n in self.threads.items() if hanging[address] >= n}

@@ -24,14 +24,17 @@ class Failure:
 
 
 Outcome = Receipt | Failure
-Heard = Callable[[Outcome], None]
-"""Takes an outcome on the client; what it raises ends the pass."""
 
 
 def attempt(job: Job, tile: Box) -> Outcome:
     """Make one tile; an error of ours, or a lack of memory, is an outcome as well."""
+    return outcome_of(tile, lambda: job.run(tile))
+
+
+def outcome_of(tile: Box, make: Callable[[], Receipt]) -> Outcome:
+    """Return what *make* returns, or the failure of *tile*."""
     try:
-        return job.run(tile)
+        return make()
     except TileconvError as error:
         return Failure(tile, error, system_error(error))
     except MemoryError as error:

@@ -20,76 +20,70 @@ from threading import Event, Thread
 from traceback import format_exc
 from typing import Any
 
+from tileconv.allocator import give_back
 from tileconv.boxes import Box
 from tileconv.engines.loops import tell, telling
 from tileconv.engines.start import read_compiler_late
 from tileconv.errors import ClusterError, TileconvError
-from tileconv.execute.local import compute_rows, run_tiles
-from tileconv.execute.outcome import Failure, Heard, Outcome, attempt
+from tileconv.execute.executor import Heard, Pair
+from tileconv.execute.local import make_tiles
+from tileconv.execute.outcome import Failure, Outcome, attempt
+from tileconv.execute.rows import compute_row, make_rows
 from tileconv.tiles.windows import Job
 
 SERVE = "import sys; sys.path[:] = sys.argv[2:]; from tileconv.execute.processes import serve; serve(int(sys.argv[1]))"
 """What a process begins with: it finds modules where this one does, and never runs the caller's script again."""
 
 
-def run_processes(
-    job: Job, tiles: Iterable[Box], workers: int, stop: Event, heard: Heard, *, rows: bool = False
-) -> None:
-    """Make *tiles* on processes and tell *heard* of each, in this thread, as soon as it is done.
+def processes(workers: int, pairs: Iterable[Pair], stop: Event, heard: Heard) -> None:
+    """Make tiles on processes: see ``Executor``.
 
-    Once *stop* is set no new tile begins; those in flight are finished and heard of. A tile whose process ended is
-    tried once more when no other is in flight, and is a failure if that one ends too: which of several takes the
-    memory that others then lack, none of them can tell.
-
-    Parameters
-    ----------
-    rows
-        Make all tiles of *job* with halos exchanged, row by row; *stop* is looked at between rows.
+    A tile whose process ended is tried once more when no other is in flight, and is a failure if that one ends too:
+    which of several takes the memory that others then lack, none of them can tell.
 
     Raises
     ------
     ClusterError
-        If a process ends before it takes work; by rows, if one ends at all.
+        If a process ends before it takes work.
     """
-    with _children(job) as children:
-        if rows:
-            from dask.multiprocessing import get
+    suspects: list[Pair] = []
+    waiting = iter(pairs)
 
-            with _Remote(children, workers) as pool:
-                compute_rows(job, stop, heard, scheduler=get, pool=pool)
-        else:
-            _windows(children, iter(tiles), workers, stop, heard)
-
-
-def _windows(children: _Children, tiles: Iterator[Box], workers: int, stop: Event, heard: Heard) -> None:
-    suspects: list[Box] = []
-
-    def until_suspected() -> Iterator[Box]:
-        for tile in tiles:
-            yield tile
+    def until_suspected() -> Iterator[Pair]:
+        for pair in waiting:
+            yield pair
             if suspects:
                 return
 
-    def first(tile: Box) -> Outcome | None:
+    def first(job: Job, tile: Box) -> Outcome | None:
         try:
-            return children.attempt(tile)
+            return children.attempt(job, tile)
         except DiedError:
-            suspects.append(tile)
+            suspects.append((job, tile))
             return None
 
-    def alone(tile: Box) -> Outcome:
+    def alone(job: Job, tile: Box) -> Outcome:
         try:
-            return children.attempt(tile)
+            return children.attempt(job, tile)
         except DiedError as error:
-            error.problem, error.where = "ended 2 processes", f"{children.job.source.where}, tile {tile}"
+            error.problem, error.where = "ended 2 processes", f"{job.source.where}, tile {tile}"
             return Failure(tile, error)
 
-    while not stop.is_set():
-        run_tiles(first, until_suspected(), workers, stop, heard)
-        if not suspects:
-            return
-        run_tiles(alone, suspects, 1, stop, heard)
-        suspects.clear()
+    with _children() as children:
+        while not stop.is_set():
+            make_tiles(first, workers, until_suspected(), stop, heard)
+            if not suspects:
+                return
+            make_tiles(alone, 1, suspects, stop, heard)
+            suspects.clear()
+
+
+def process_rows(workers: int, pairs: Iterable[Pair], stop: Event, heard: Heard) -> None:
+    """Make tiles by rows on processes: see ``Executor``. ClusterError if a process ends."""
+    from dask.multiprocessing import get
+
+    with _children() as children, _Remote(children, workers) as pool:
+        make_rows(partial(compute_row, scheduler=get, pool=pool), pairs, stop, heard)
 
 
 class DiedError(ClusterError):
@@ -97,9 +91,10 @@ class DiedError(ClusterError):
 
 
 class _Child:
-    """A Python process that does what it is asked, one call after another."""
+    """A Python process that does what it is asked, one call after another; it holds the job of its last tile."""
 
     def __init__(self) -> None:
+        self.job: Job | None = None
         self.pipe, theirs = Pipe()
         with theirs:
             end = theirs.fileno()
@@ -140,24 +135,33 @@ class _Child:
 
 
 class _Children:
-    """Processes that hold *job*: as many as are at work at once, each started when it is first needed."""
+    """As many processes as are at work at once, each started when it is first needed."""
 
-    def __init__(self, job: Job) -> None:
-        self.job, self.idle = job, SimpleQueue[_Child]()
+    def __init__(self) -> None:
+        self.idle = SimpleQueue[_Child]()
 
-    def attempt(self, tile: Box) -> Outcome:
-        """Make *tile* in an idle process; DiedError if it ends."""
-        outcome: Outcome = self.call(_attempt, tile)
-        return outcome
+    def attempt(self, job: Job, tile: Box) -> Outcome:
+        """Make *tile* in an idle process, to which *job* crosses if it does not hold it; DiedError if it ends."""
+        with self._one() as child:
+            if child.job is not job:
+                child.call(_hold, job)
+                child.job = job
+            outcome: Outcome = child.call(_attempt, tile)
+            return outcome
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
         """Return what ``function(*args)`` returns in an idle process; DiedError if it ends."""
+        with self._one() as child:
+            return child.call(function, *args)
+
+    @contextmanager
+    def _one(self) -> Iterator[_Child]:
         try:
             child = self.idle.get_nowait()
         except Empty:
             child = self._started()
         try:
-            return child.call(function, *args)
+            yield child
         finally:
             if not child.pipe.closed:
                 self.idle.put(child)
@@ -165,7 +169,7 @@ class _Children:
     def _started(self) -> _Child:
         child = _Child()
         try:
-            child.call(_hold, self.job)
+            child.call(os.getpid)
         except DiedError as error:
             fix = "See what it said, or use run.executor: threads."
             raise ClusterError("a process of the run ended before it did any work", why=error.why, fix=fix) from error
@@ -182,8 +186,8 @@ class _Children:
 
 
 @contextmanager
-def _children(job: Job) -> Iterator[_Children]:
-    made = _Children(job)
+def _children() -> Iterator[_Children]:
+    made = _Children()
     try:
         yield made
     finally:
@@ -203,11 +207,12 @@ class _Remote(ThreadPoolExecutor):
 
 
 _held: list[Job] = []
-"""In a process of ``serve``: the job that it was started for."""
+"""In a process of ``serve``: the job of the tiles that it makes."""
 
 
 def _hold(job: Job) -> None:
-    _held.append(job)
+    _held[:] = [job]
+    give_back()
 
 
 def _attempt(tile: Box) -> Outcome:

@@ -8,16 +8,14 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from tileconv.allocator import give_back
 from tileconv.boxes import tile_at
 from tileconv.engines.loops import telling
 from tileconv.errors import Interrupted, TileconvError, TileError, UnfinishedError
 from tileconv.execute.begin import Begun, begin, refuse_outputs
-from tileconv.execute.cluster import run_cluster
+from tileconv.execute.executor import EXECUTORS, Setting, executor_of
 from tileconv.execute.ledger import Ledger
-from tileconv.execute.local import run_rows, run_threads
 from tileconv.execute.repair import Mending, mark_damaged
 from tileconv.execute.report import Report, peak_bytes
 from tileconv.execute.staging import revoke, writing
@@ -35,7 +33,6 @@ from tileconv.sinks.files import sink_errors
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.open import open_source
 from tileconv.sources.source import Source
-from tileconv.spec.words import EXECUTORS
 from tileconv.tiles.windows import Job
 
 NAMED = 5
@@ -192,24 +189,13 @@ def _between(sink: ZarrSink, axes: str) -> Source:
 
 def _tiles(plan: Plan, job: Job, numbers: Sequence[int], ledger: Ledger, *, whole: bool) -> None:
     """Make tiles of one pass where the plan says; halos are exchanged only where all tiles are made at once."""
-    tiles = (tile_at(job.work.grid, number) for number in numbers)
-    rows = job.work.method == "overlap" and whole and not ledger.keep_going
-    executor = plan.spec.run.executor
+    rows, executor = job.work.method == "overlap" and whole and not ledger.keep_going, plan.spec.run.executor
     flying = tiles_text(min(plan.workers, len(numbers))) if executor in EXECUTORS else "the tiles in flight"
     ledger.stop.words = f"stopping after {'this row of tiles' if rows else flying}; Ctrl-C again ends at once"
-    if executor == "processes":
-        from tileconv.execute.processes import run_processes  # a run on threads begins sooner without
-
-        ledger.progress.waiting("processes are started")
-        run_processes(job, tiles, plan.workers, ledger.stop, ledger.hear, rows=rows)
-    elif executor != "threads":
-        needed = libraries(plan, job.source)
-        notes: dict[str, Any] = {"note": ledger.note, "waiting": ledger.progress.note}
-        run_cluster(job, tiles, executor, ledger.stop, ledger.hear, rows=rows, libraries=needed, **notes)
-    elif rows:
-        run_rows(job, plan.workers, ledger.stop, ledger.hear)
-    else:
-        run_threads(job, tiles, plan.workers, ledger.stop, ledger.hear)
+    needed = partial(libraries, plan, job.source)
+    make = executor_of(Setting(executor, plan.workers, rows, needed, ledger.progress, ledger.note))
+    pairs = ((job, tile_at(job.work.grid, number)) for number in numbers)
+    make(pairs, ledger.stop, lambda _, outcome: ledger.hear(outcome))
 
 
 def _check(ledger: Ledger, possible: Sequence[int]) -> None:

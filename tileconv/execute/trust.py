@@ -6,7 +6,7 @@ Each is looked at before its first tile, those that come late too (decision 015)
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import dumps
@@ -31,35 +31,61 @@ CALL = "(exec(text, globals()), accept(expected, call))[1]"
 
 
 class Trust:
-    """Workers by address: ``trusted`` ones may have tiles of *job*; of the ``refused`` it is known why they may not.
+    """Workers by address: ``trusted`` ones may have tiles of all jobs; of the ``refused`` it is known why they may not.
 
     *libraries* are the distributions that take part in making pixels; *note* is told of everyone who is refused.
+    Those that were ``asked`` did not answer yet.
     """
 
-    def __init__(self, client: Client, job: Job, libraries: Iterable[str], note: Callable[[str], None]) -> None:
+    def __init__(self, client: Client, libraries: Iterable[str], note: Callable[[str], None]) -> None:
         self.client, self.note = client, note
-        self.file = job.sink.path / f".worker.{uuid4().hex}.partial"
-        text, call = Path(looking.__file__).read_text("utf-8"), dumps((admit, (job, self.file)))
-        self._words = {"text": text, "expected": looking.look(libraries), "call": call}
+        text = Path(looking.__file__).read_text("utf-8")
+        self._words: dict[str, Any] = {"text": text, "expected": looking.look(libraries)}
+        self._jobs: dict[int, tuple[Job, Path]] = {}
         self.trusted: set[str] = set()
         self.refused: dict[str, str] = {}
-        self._asked: dict[str, Any] = {}
+        self.asked: dict[str, Any] = {}
         self._had_any = False
+
+    def knows(self, job: Job) -> bool:
+        """Return whether workers are asked about *job*."""
+        return id(job) in self._jobs
+
+    def take(self, job: Job, at_work: Collection[Job]) -> None:
+        """Ask all workers anew, about *job* and about those *at_work*, and about no others from now on.
+
+        A worker knows an output by a file in it, which is there for so long.
+        """
+        self.forget(at_work)
+        file = job.sink.path / f".worker.{uuid4().hex}.partial"
+        self._jobs[id(job)] = job, file
+        with sink_errors(file):
+            retrying(lambda: file.write_text(file.name))
+        self._words = {**self._words, "call": dumps((_admit_all, ([*self._jobs.values()],)))}
+        for answers in (self.trusted, self.refused, self.asked):
+            answers.clear()
+
+    def forget(self, but: Collection[Job] = ()) -> None:
+        """Forget all jobs, *but* these."""
+        for number in self._jobs.keys() - set(map(id, but)):
+            _, file = self._jobs.pop(number)
+            with sink_errors(file):
+                remove(file)
 
     def look(self, there: Set[str]) -> None:
         """Ask those of the workers *there* that are new, hear those that were asked, and forget those that went."""
         self.trusted &= there
-        for known in (self.refused, self._asked):
+        for known in (self.refused, self.asked):
             for address in known.keys() - there:
                 del known[address]
-        for address in there - self.trusted - self.refused.keys() - self._asked.keys():
-            self._asked[address] = self._ask(address)
-        for address in [address for address, future in self._asked.items() if future.done()]:
-            self._hear(address, self._asked.pop(address))
+        for address in there - self.trusted - self.refused.keys() - self.asked.keys():
+            self.asked[address] = self._ask(address)
+        for address in [address for address, future in self.asked.items() if future.done()]:
+            self._hear(address, self.asked.pop(address))
 
     def hopeless(self) -> bool:
         """Return whether there are workers and all are refused."""
-        return bool(self.refused) and not (self.trusted or self._asked)
+        return bool(self.refused) and not (self.trusted or self.asked)
 
     def none(self) -> ClusterError:
         """Return the error of a run without workers: why those that are there may have no tiles, if any are."""
@@ -69,7 +95,7 @@ class Trust:
             named = "; ".join([*self.refused.values()][:NAMED])
             return ClusterError(f"no worker may have tiles: {named}{more}", fix=fix)
         again = "start others and give the same command."
-        if self._asked:
+        if self.asked:
             return ClusterError("no worker answers", fix=f"See what they do, or {again}")
         if self._had_any:
             return ClusterError("all workers were lost", fix=f"See why they ended, {again}")
@@ -95,16 +121,17 @@ class Trust:
 
 
 @contextmanager
-def trusting(client: Client, job: Job, libraries: Iterable[str], note: Callable[[str], None]) -> Iterator[Trust]:
-    """Yield who is trusted; workers know the output by a file in it that is there inside the block."""
-    trust = Trust(client, job, libraries, note)
-    with sink_errors(trust.file):
-        retrying(lambda: trust.file.write_text(trust.file.name))
+def trusting(client: Client, libraries: Iterable[str], note: Callable[[str], None]) -> Iterator[Trust]:
+    """Yield who is trusted; no file of it stays behind."""
+    trust = Trust(client, libraries, note)
     try:
         yield trust
     finally:
-        with sink_errors(trust.file):
-            remove(trust.file)
+        trust.forget()
+
+
+def _admit_all(jobs: Iterable[tuple[Job, Path]]) -> str:
+    return next((why for job, file in jobs if (why := admit(job, file))), "")
 
 
 def admit(job: Job, file: Path) -> str:

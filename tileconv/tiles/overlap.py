@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import accumulate, pairwise, product
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from tileconv.planning.regions import spans
 from tileconv.retry import retrying
 from tileconv.sources.source import Source
 from tileconv.tiles.compute import compute_tile
-from tileconv.tiles.windows import Job
+from tileconv.tiles.windows import Job, Receipt
 
 if TYPE_CHECKING:  # imported where it is used: a run by windows does without
     import dask.array as da
@@ -35,8 +36,10 @@ def overlap(array: da.Array, job: Pass) -> da.Array:
     return _mapped(array, job, lambda block, have, box: compute_tile(job, block, have, box)[0], job.info.dtype)
 
 
-def receipts_by_rows(job: Job) -> Iterator[da.Array]:
-    """Yield, for every row of tiles of *job*, a lazy array that writes them and holds lists of their receipts.
+def outcomes_by_rows(job: Job, outcome_of: Callable[[Box, Callable[[], Receipt]], Any]) -> Iterator[da.Array]:
+    """Yield, for every row of tiles of *job*, a lazy array that writes them and holds lists of what became of each.
+
+    What did is what *outcome_of* returns, which gets the tile and a function that makes it and returns its receipt.
 
     A row at a time keeps the graph and the pixels in flight small; the chunks beside a row are read again for the next.
     Where the halo is larger than a tile, tiles that lie side by side are made by one task, one after the other.
@@ -46,16 +49,18 @@ def receipts_by_rows(job: Job) -> Iterator[da.Array]:
 
     def store(block: Array, have: Box, box: Box) -> Array:
         keep_freed_memory()
-        receipts = np.empty((1,) * block.ndim, object)
-        receipts.flat[0] = []
-        for tile in TileGrid(box, job.work.grid.tile):
-            began = time.perf_counter()
-            receipts.flat[0].append(job.store(tile, *compute_tile(job.work, block, have, tile), began))
-        return receipts
 
-    receipts = _mapped(array, job.work, store, np.dtype(object))
-    for index in product(*map(range, receipts.numblocks[:-1])):
-        yield receipts.blocks[index]
+        def receipt(tile: Box) -> Receipt:
+            began = time.perf_counter()
+            return job.store(tile, *compute_tile(job.work, block, have, tile), began)
+
+        outcomes = np.empty((1,) * block.ndim, object)
+        outcomes.flat[0] = [outcome_of(tile, partial(receipt, tile)) for tile in TileGrid(box, job.work.grid.tile)]
+        return outcomes
+
+    outcomes = _mapped(array, job.work, store, np.dtype(object))
+    for index in product(*map(range, outcomes.numblocks[:-1])):
+        yield outcomes.blocks[index]
 
 
 def as_dask(source: Source, chunks: Chunks) -> da.Array:

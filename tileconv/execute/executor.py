@@ -1,0 +1,93 @@
+"""Who makes the tiles: an executor takes a stream of tiles, each with its job, and tells what becomes of every one.
+
+Threads and processes of this machine, or the workers of a scheduler; tile by tile, or by rows of tiles that exchange
+their halos. Another one is a function and a line of ``EXECUTORS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from functools import partial
+from threading import Event
+from typing import Protocol
+
+from tileconv.boxes import Box
+from tileconv.execute.outcome import Outcome
+from tileconv.progress import Progress
+from tileconv.tiles.windows import Job
+
+Pair = tuple[Job, Box]
+Heard = Callable[[Job, Outcome], None]
+"""Takes an outcome on the client, in the thread that called the executor; what it raises ends the stream."""
+
+
+class Executor(Protocol):
+    """Makes the tiles of a stream, whose jobs may be several, and returns once all are heard of."""
+
+    def __call__(self, pairs: Iterable[Pair], stop: Event, heard: Heard) -> None:
+        """Make the tiles of *pairs*, which begin in its order, and tell *heard* of each as soon as it is done.
+
+        So many are in flight as keep all workers busy, and *pairs* is read no further ahead. Once *stop* is set no tile
+        begins any more; those in flight are finished and heard of. A tile that fails is an outcome. What is the
+        fault of no tile alone is raised, and of what was in flight then not all is heard.
+
+        By rows a job's first tile stands for all of them, which are made row by row; *stop* is looked at between rows.
+        The tiles of a job then come one after another, without those of other jobs among them.
+        """
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a run wants of its executor.
+
+    Attributes
+    ----------
+    name
+        ``run.executor`` of the spec: a word, or the address of a scheduler.
+    workers
+        How many tiles are made at once, where this machine makes them.
+    rows
+        Whether tiles are made by rows.
+    libraries
+        Returns the distributions that workers of a scheduler need in the versions that are here.
+    progress
+        Is told what the first tile waits for.
+    note
+        Is told of every worker that gets no tiles, and why.
+    """
+
+    name: str
+    workers: int
+    rows: bool
+    libraries: Callable[[], Collection[str]]
+    progress: Progress
+    note: Callable[[str], None]
+
+
+def executor_of(setting: Setting) -> Executor:
+    """Return the executor that *setting* names; what it needs is imported here, so that no other run waits for it."""
+    return EXECUTORS.get(setting.name, _scheduler)(setting)
+
+
+def _threads(setting: Setting) -> Executor:
+    from tileconv.execute.local import thread_rows, threads
+
+    return partial(thread_rows if setting.rows else threads, setting.workers)
+
+
+def _processes(setting: Setting) -> Executor:
+    from tileconv.execute.processes import process_rows, processes
+
+    setting.progress.waiting("processes are started")
+    return partial(process_rows if setting.rows else processes, setting.workers)
+
+
+def _scheduler(setting: Setting) -> Executor:
+    from tileconv.execute.cluster import scheduler, scheduler_rows
+
+    return partial(scheduler_rows if setting.rows else scheduler, setting)
+
+
+EXECUTORS = {"threads": _threads, "processes": _processes}
+"""By ``run.executor``; any other name is the address of a scheduler."""
