@@ -32,18 +32,19 @@ def as_text(value: float) -> str:
 
 
 def holds(dtype: np.dtype[Any], value: float) -> bool:
-    """Return whether a pixel of *dtype* can have *value*; a float may be rounded, but not to infinity.
+    """Return whether a pixel of *dtype* can have *value*; a float may be rounded, but not to infinity or 0.
 
     Examples
     --------
-    >>> holds(np.dtype("u1"), 255), holds(np.dtype("u1"), -1), holds(np.dtype("f4"), 1e39)
-    (True, False, False)
+    >>> holds(np.dtype("u1"), 255), [holds(np.dtype("f4"), value) for value in (0.1, 1e39, 1e-50)]
+    (True, [True, False, False])
     """
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         return bool(limits.min <= value <= limits.max and value == int(value))
-    with np.errstate(over="ignore"):
-        return bool(np.isinf(value) or not np.isinf(dtype.type(value)))
+    with np.errstate(over="ignore", under="ignore"):
+        rounded = dtype.type(value)
+    return bool(np.isinf(rounded) == np.isinf(value) and (rounded == 0) == (value == 0))
 
 
 def equal(pixels: NDArray[Any], value: float) -> NDArray[np.bool_]:
