@@ -38,7 +38,7 @@ def plan(pipeline: Pipeline) -> Plan:
     Raises
     ------
     SpecError, SourceError, PlanError
-        If the pipeline is wrong, the input cannot be opened, or the job cannot be done as asked.
+        If the pipeline is wrong, the input cannot be opened, or what is asked for cannot be done.
     """
     return _planned(pipeline)[0]
 

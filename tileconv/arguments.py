@@ -66,8 +66,8 @@ def as_array(image: Any, missing: Missing | None) -> NDArray[Any]:
     value = math.nan if missing.value is None else missing.value
     if not Values.of(array.dtype).hold(value) and array.dtype.kind != "f":
         try:
-            work = working_dtype(array.dtype, "auto")
-            array = np.ma.masked_array(exactly(array.data, work, besides=np.ma.getmaskarray(array)), array.mask)
+            working = working_dtype(array.dtype, "auto")
+            array = np.ma.masked_array(exactly(array.data, working, besides=np.ma.getmaskarray(array)), array.mask)
         except TileError as error:
             raise PlanError(error.problem, fix="Round them first, as with astype('float64').") from error
     filled: NDArray[Any] = np.ma.filled(array, value)

@@ -133,8 +133,8 @@ def apply(
         dtype=kind,
         tile=None if tile is None else tile_sizes(tile, count),
     )
-    for job in passes:
-        array = overlap(array, job) if lazy else in_memory(array, job)
+    for pass_ in passes:
+        array = overlap(array, pass_) if lazy else in_memory(array, pass_)
     array = array.reshape(*lead, *array.shape[array.ndim - count :])
     return np.moveaxis(array, range(array.ndim - count, array.ndim), moved)
 

@@ -94,8 +94,8 @@ def run(
     with _announced(loaded) if repair else nullcontext():
         from tileconv import api  # with all libraries
 
-        work = partial(api.run, loaded, overwrite=overwrite, keep_going=keep_going, repair=repair)
-        _report(work, as_json=as_json, repair=repair)
+        call = partial(api.run, loaded, overwrite=overwrite, keep_going=keep_going, repair=repair)
+        _report(call, as_json=as_json, repair=repair)
 
 
 @_command
@@ -121,8 +121,8 @@ def _announced(loaded: PipelineSpec) -> AbstractContextManager[None]:
     return announced(Path(loaded.output.path), hold=loaded.run.lock == "auto")
 
 
-def _report(work: Callable[..., Report], *, as_json: bool, repair: bool = False) -> None:
-    """Do *work* with progress on stderr, and print its report; an interruption becomes its text and exit code."""
+def _report(call: Callable[..., Report], *, as_json: bool, repair: bool = False) -> None:
+    """Make *call* with progress on stderr, and print its report; an interruption becomes its text and exit code."""
     from tileconv.engines import loops
     from tileconv.engines.start import read_compiler_late
     from tileconv.report.terminal import TerminalProgress, summary
@@ -132,7 +132,7 @@ def _report(work: Callable[..., Report], *, as_json: bool, repair: bool = False)
         sys.stderr.write(f"note: {kept}\n")
     try:
         with TerminalProgress(Console(stderr=True)) as progress:
-            report = work(progress=progress)
+            report = call(progress=progress)
     except Interrupted as end:
         sys.stderr.write(f"{end}\n")
         raise typer.Exit(end.exit_code) from None

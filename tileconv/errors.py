@@ -5,10 +5,10 @@ TileconvError
 ├── KernelError      weights or operator parameters cannot make a kernel
 ├── GeometryError    boxes that do not fit together; a caller's mistake
 ├── SourceError      the input is missing, damaged, unsupported or over a limit
-├── PlanError        the job cannot be done as asked; nothing has run yet
+├── PlanError        what is asked for cannot be done; nothing has run yet
 ├── ResumeError      the output was begun by a run that differs; nothing has run yet
 ├── TileError        one tile failed while it ran; carries its box
-├── ClusterError     the Dask cluster cannot be reached, or lost the work
+├── ClusterError     the Dask cluster cannot be reached, or lost what it had to do
 ├── SinkError        the output cannot be written, or already exists
 └── UnfinishedError  some tiles failed, the others are done and kept
 
@@ -84,7 +84,7 @@ class SourceError(TileconvError):
 
 
 class PlanError(TileconvError, ValueError):
-    """The job cannot be done as asked; nothing has run yet."""
+    """What is asked for cannot be done; nothing has run yet."""
 
     exit_code = 2
 
@@ -100,7 +100,7 @@ class TileError(TileconvError):
 
 
 class ClusterError(TileconvError):
-    """The Dask cluster cannot be reached, or lost the work."""
+    """The Dask cluster cannot be reached, or lost what it had to do."""
 
 
 class SinkError(TileconvError):

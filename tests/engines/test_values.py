@@ -100,11 +100,11 @@ def test_exact_means_exact_at_the_extremes(weights, dtype, seed):
 
 @given(st.integers(-(2**64), 2**64), st.integers(0, 2**64))
 def test_whole_numbers_are_held_in_the_narrowest_exact_type(low, more):
-    values = held(float(low), float(low + more), whole=True, work=FLOAT64)
+    values = held(float(low), float(low + more), whole=True, working=FLOAT64)
     fits = [dtype for dtype, bits in EXACT if values.peak < 2.0**bits]
     assert values.dtype == (fits[0] if fits else FLOAT64)
     assert values.whole == bool(fits)
-    assert held(0, 1, whole=False, work=FLOAT32) == Values(FLOAT32, whole=False, low=0, high=1)
+    assert held(0, 1, whole=False, working=FLOAT32) == Values(FLOAT32, whole=False, low=0, high=1)
 
 
 @pytest.mark.parametrize(("value", "held"), [(12.75, True), (-65504, True), (0.1, False), (1e6, False), (1e-9, False)])

@@ -52,7 +52,7 @@ def job_of(folder, image, **words):
 
 
 def pairs(job):
-    return [(job, tile) for tile in job.work.grid]
+    return [(job, tile) for tile in job.pass_.grid]
 
 
 class Stream:
@@ -90,10 +90,10 @@ def test_every_tile_of_two_jobs_is_heard_once_and_a_failure_is_an_outcome(tmp_pa
     stream = Stream([*pairs(first), *pairs(second)])
     executor(name)(stream, Event(), stream.hear)
     for job in (first, second):
-        assert sorted(stream.tiles(job), key=lambda tile: tile.start) == list(job.work.grid)
+        assert sorted(stream.tiles(job), key=lambda tile: tile.start) == list(job.pass_.grid)
     ((job, failed),) = ((job, outcome) for job, outcome in stream.heard if isinstance(outcome, Failure))
     assert job is first
-    assert failed.tile == TileGrid(job.work.image, (16, 16)).box((1, 2))
+    assert failed.tile == TileGrid(job.pass_.image, (16, 16)).box((1, 2))
     assert "1 missing pixels" in str(failed.error)
     assert chunks(tmp_path / "a") == 11
     assert stored(tmp_path / "b" / "o.zarr").tobytes() == windows(tiled(ONE, None), image)[0].tobytes()

@@ -115,14 +115,14 @@ GEOMETRY = (
     broken(
         "missing pixels that valid reads and no tile has are not seen",
         "tiles/compute.py",
-        "inside = have.intersect(_owned(job, tile))",
+        "inside = have.intersect(_owned(pass_, tile))",
         "inside = have.intersect(tile)",
         f"{SILENT}::test_the_rule_error_sees_what_lies_in_a_halo_alone",
     ),
     broken(
         "chunks of which valid leaves nothing stay",
         "tiles/overlap.py",
-        "chunks = _without_empty(chunks, _tiles(chunks, job, i))",
+        "chunks = _without_empty(chunks, _tiles(chunks, pass_, i))",
         "pass",
         "tiles/test_overlap.py::test_chunks_of_which_nothing_is_left_join_a_neighbour",
     ),

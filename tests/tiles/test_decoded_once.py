@@ -115,22 +115,22 @@ def job_of(folder, what, how, **words):
 @pytest.mark.parametrize("what", INPUTS)
 def test_one_worker_decodes_every_chunk_once_within_what_the_plan_counts(tmp_path, decoded, most, what, how):
     job, chunks, _ = job_of(tmp_path, what, how)
-    for box in job.work.grid:
+    for box in job.pass_.grid:
         job.run(box)
     assert set(decoded.values()) == {1}
     assert len(decoded) == chunks
     assert CHUNKS._weight == 0  # the last tile that needs a chunk lets go of it
-    assert most() <= job.work.cache_bytes
+    assert most() <= job.pass_.cache_bytes
 
 
 @pytest.mark.parametrize("what", ["tiles", "Zarr", "shards", "volume"])
 def test_two_workers_decode_every_chunk_once_where_there_is_room(tmp_path, decoded, what):
     """In whatever order tiles come; what the plan counts is for workers that are about as fast as one another."""
     job, chunks, _ = job_of(tmp_path, what, "chain")
-    job = replace(job, work=replace(job.work, cache_bytes=2**30))
+    job = replace(job, pass_=replace(job.pass_, cache_bytes=2**30))
     heard = []
-    threads(2, ((job, tile) for tile in job.work.grid), Event(), lambda _, receipt: heard.append(receipt))
-    assert [receipt.tile for receipt in sorted(heard, key=lambda r: r.tile.start)] == list(job.work.grid)
+    threads(2, ((job, tile) for tile in job.pass_.grid), Event(), lambda _, receipt: heard.append(receipt))
+    assert [receipt.tile for receipt in sorted(heard, key=lambda r: r.tile.start)] == list(job.pass_.grid)
     assert (len(decoded), set(decoded.values())) == (chunks, {1})
     assert CHUNKS._weight == 0
 
@@ -138,9 +138,9 @@ def test_two_workers_decode_every_chunk_once_where_there_is_room(tmp_path, decod
 @pytest.mark.parametrize("what", ["tiles", "colour", "deep chunks"])
 def test_a_small_cache_changes_no_byte(tmp_path, decoded, most, what):
     job, chunks, (mapping, image, axes) = job_of(tmp_path, what, "chain")
-    room = job.work.cache_bytes // 8
-    for box in job.work.grid:
-        replace(job, work=replace(job.work, cache_bytes=room)).run(box)
+    room = job.pass_.cache_bytes // 8
+    for box in job.pass_.grid:
+        replace(job, pass_=replace(job.pass_, cache_bytes=room)).run(box)
     assert most() <= room
     assert len(decoded) == chunks < sum(decoded.values())
     if axes and "c" in axes:
@@ -154,16 +154,16 @@ def test_boxes_that_touch_a_window_are_counted_without_reading_them(tmp_path, ho
     """Against the boxes that are read, pixel by pixel."""
     job, _, _ = job_of(tmp_path, "tiles", how)
     source = CountingSource(job.source)
-    for box in job.work.grid:
-        Job(job.work, source, job.sink).run(box)
+    for box in job.pass_.grid:
+        Job(job.pass_, source, job.sink).run(box)
     touched = np.zeros(source.info.shape, int)
     for box in source.boxes:
         touched[box.within(source.info.box)] += 1
     for at in np.ndindex(9, 10):
         point = tuple(17 * i for i in at)
-        assert reads_of(job.work).touching(tuple(slice(p, p + 1) for p in point)) == touched[point]
+        assert reads_of(job.pass_).touching(tuple(slice(p, p + 1) for p in point)) == touched[point]
     wide = Box((20, 33), (51, 90))
-    assert reads_of(job.work).touching((slice(20, 51), slice(33, 90))) == sum(
+    assert reads_of(job.pass_).touching((slice(20, 51), slice(33, 90))) == sum(
         all(a < d and c < b for a, b, c, d in zip(box.start, box.stop, wide.start, wide.stop, strict=True))
         for box in source.boxes
     )
@@ -171,7 +171,7 @@ def test_boxes_that_touch_a_window_are_counted_without_reading_them(tmp_path, ho
 
 def test_colour_in_tiles_of_one_channel_is_decoded_once(tmp_path, decoded):
     job, chunks, _ = job_of(tmp_path, "colour", "chain", tile={"c": 1, "y": 32, "x": 32})
-    assert job.work.grid.tile == (1, 32, 32)
-    for box in job.work.grid:
+    assert job.pass_.grid.tile == (1, 32, 32)
+    for box in job.pass_.grid:
         job.run(box)
     assert (len(decoded), set(decoded.values())) == (chunks, {1})

@@ -48,9 +48,9 @@ def count_of(asked: str, boxes: int) -> int:
     return min(boxes, -int(-number * boxes // 1) if text.endswith("%") else int(number))
 
 
-def sample(job: Pass, asked: str, seed: int) -> list[Box]:
+def sample(pass_: Pass, asked: str, seed: int) -> list[Box]:
     """Return boxes of the size of a tile, half a tile off the grid along every axis of space, in the run's position."""
-    image, tile = job.image, job.grid.tile
+    image, tile = pass_.image, pass_.grid.tile
     shift = [n // 2 if a in SPACE else 0 for a, n in zip(image.axes, tile, strict=True)]
     grid = TileGrid(Box(tuple(a - s for a, s in zip(image.start, shift, strict=True)), image.stop, image.axes), tile)
     picked = random.Random(seed).sample(range(len(grid)), count_of(asked, len(grid)))  # noqa: S311  no secret
@@ -60,9 +60,9 @@ def sample(job: Pass, asked: str, seed: int) -> list[Box]:
 def differences(again: Again, output: Path, boxes: Sequence[Box], progress: Progress) -> list[Damage]:
     """Return how *boxes* of *output* differ from those that are made now; PlanError if one does not fit in memory."""
     passes, source = again.plan.passes, again.source
-    for job in passes[:-1]:
-        source = cast("Source", Computed(job, source))
-    free, each = available_bytes() - max(job.process_bytes for job in passes), _bytes(passes, boxes)
+    for pass_ in passes[:-1]:
+        source = cast("Source", Computed(pass_, source))
+    free, each = available_bytes() - max(pass_.process_bytes for pass_ in passes), _bytes(passes, boxes)
     if each > free:
         raise PlanError(
             f"a box and all that it is made from take {each / MIB:,.0f} MiB, and {max(0, free) / MIB:,.0f} are free",
@@ -83,17 +83,17 @@ def differences(again: Again, output: Path, boxes: Sequence[Box], progress: Prog
 def _bytes(passes: Sequence[Pass], boxes: Sequence[Box]) -> int:
     """Return the most bytes that one box takes while all its passes are made."""
     count = 0
-    for job in passes:
-        parts = boxes if job is passes[-1] else [tile_at(job.grid, n) for n in {0, len(job.grid) // 2}]
-        read_px = max(needed(job, part).size for part in parts)
-        count += job.tile_bytes + read_px * job.source.dtype.itemsize
+    for pass_ in passes:
+        parts = boxes if pass_ is passes[-1] else [tile_at(pass_.grid, n) for n in {0, len(pass_.grid) // 2}]
+        read_px = max(needed(pass_, part).size for part in parts)
+        count += pass_.tile_bytes + read_px * pass_.source.dtype.itemsize
     return count
 
 
-def _one(job: Pass, before: Source, stored: Source, box: Box) -> Damage | None:
+def _one(pass_: Pass, before: Source, stored: Source, box: Box) -> Damage | None:
     """Return how the stored pixels of *box* differ from those that are made now."""
-    at = box.shift([-a for a in job.image.start])
-    made = np.ascontiguousarray(pixels(job, before, box))
+    at = box.shift([-a for a in pass_.image.start])
+    made = np.ascontiguousarray(pixels(pass_, before, box))
     try:
         found = np.ascontiguousarray(stored.read(at))
     except SourceError as error:

@@ -113,7 +113,7 @@ def plan_again(
     found = read_provenance(output)
     spec = _spec(found, output, target, input_path, run or {})
     plan, source = planned(spec)
-    stages = [stage for work in plan.passes for stage in work.stages]
+    stages = [stage for pass_ in plan.passes for stage in pass_.stages]
     now = {
         "input": source.fingerprint,
         "kernels": {s.name: [c.kernel.digest for c in s.choices] for s in stages},

@@ -84,12 +84,12 @@ def _numbers(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     return (np.random.default_rng(0).random(shape) * 1000).astype(dtype)
 
 
-def _least(work: Callable[[], object]) -> float:
-    work()  # compile, and fill the caches
+def _least(call: Callable[[], object]) -> float:
+    call()  # compile, and fill the caches
     times = []
     for _ in range(ROUNDS):
         began = time.thread_time()
-        work()
+        call()
         times.append(time.thread_time() - began)
     return min(times) * 1e9
 

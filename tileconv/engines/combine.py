@@ -210,36 +210,36 @@ def outgrows_float32(
 
 def _outcome(operation: Operation, values: Values, choices: tuple[Choice, ...], precision: Precision) -> Values:
     low, high, whole = values.low, values.high, values.whole
-    work = working_dtype(values.dtype, precision)
+    working = working_dtype(values.dtype, precision)
     if isinstance(operation, Linear):
         choice = choices[0]
         low, high = _range(choice, values)
         if choice.sums.guarded and keeps_whole(operation) and abs(operation.offset) < 2.0**63:
             return Values.of(INT64)
         whole = choice.sums.exact and keeps_whole(operation)
-        return held(low + min(operation.offset, 0), high + max(operation.offset, 0), whole=whole, work=work)
+        return held(low + min(operation.offset, 0), high + max(operation.offset, 0), whole=whole, working=working)
     if isinstance(operation, Magnitude):
         ends = [max(map(abs, _range(c, values))) for c in choices]
-        return Values(work, whole=False, low=0.0, high=math.hypot(*ends))
+        return Values(working, whole=False, low=0.0, high=math.hypot(*ends))
     if isinstance(operation, Unsharp):
         swing = abs(operation.amount) * (high - low if math.isfinite(high - low) else math.inf)
-        return Values(work, whole=False, low=low - swing, high=high + swing)
+        return Values(working, whole=False, low=low - swing, high=high + swing)
     if values.dtype.kind in "iu" and values.dtype.itemsize == 8 and keeps_whole(operation):
         stays = _in_64_bits(operation, values)
         if stays is not None:
             return stays
     if isinstance(operation, Absolute):
         peak, least = values.peak, (0.0 if low <= 0 <= high else min(abs(low), abs(high)))
-        return held(least, peak, whole=whole, work=work)
+        return held(least, peak, whole=whole, working=working)
     if isinstance(operation, Clip):
         whole = whole and operation.low.is_integer() and operation.high.is_integer()
-        return held(_limited(low, operation), _limited(high, operation), whole=whole, work=work)
+        return held(_limited(low, operation), _limited(high, operation), whole=whole, working=working)
     ends = [low, high, *(operation.gain * v if operation.gain else 0.0 for v in (low, high))]
     ends += [v + operation.offset for v in ends[2:]]
     whole = whole and keeps_whole(operation)
     if not whole:  # whole numbers are held in the type of the result before the formula, too
         ends = ends[2:]
-    return held(min(ends), max(ends), whole=whole, work=work)
+    return held(min(ends), max(ends), whole=whole, working=working)
 
 
 def keeps_whole(operation: Operation) -> bool:

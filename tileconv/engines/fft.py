@@ -68,10 +68,10 @@ class _Kernel:
         return _spectrum(self.weights.tobytes(), self.weights.shape, *made_for)
 
     @cached_property
-    def work(self) -> Array:
-        work = np.empty_like(self.spectrum)
-        work[-1] = 0  # of which there may be lanes that nothing is put into
-        return work
+    def scratch(self) -> Array:
+        scratch = np.empty_like(self.spectrum)
+        scratch[-1] = 0  # of which there may be lanes that nothing is put into
+        return scratch
 
     @cached_property
     def type(self) -> np.dtype[Any]:
@@ -183,7 +183,7 @@ def _one_block(block: Array, have: Box, made: Box, kernel: _Kernel, want: Box, o
 
 
 def _in_float64(block: Array, have: Box, made: Box, kernel: _Kernel, want: Box, out: Array) -> int:
-    """Do the work of ``_one_block`` in float64: a paired block is two blocks then."""
+    """Do what ``_one_block`` does in float64: a paired block is two blocks then."""
     wide = kernel.in_float64
     (z, first, x), step = made.start, wide.grid.step
     starts = ((z, y, x) for y in range(first, made.stop[1], step[1]))
@@ -198,7 +198,7 @@ def _convolve_pair(centred: Array, kernel: _Kernel, mean: float, made: Box, part
     (z, *at), (plane, *first) = ([a - b for a, b in zip(part.start, box.start, strict=True)] for box in (want, made))
     for n in range(part.shape[0]):
         box = (*at, *first, *part.shape[1:])
-        convolve(centred[plane + n], *sizes, kernel.spectrum, kernel.work, base, out[z + n], box)
+        convolve(centred[plane + n], *sizes, kernel.spectrum, kernel.scratch, base, out[z + n], box)
 
 
 def _convolved(centred: Array, kernel: _Kernel, wanted: list[slice]) -> Array:

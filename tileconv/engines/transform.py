@@ -78,7 +78,15 @@ def _order(points: int) -> Array:
 
 @njit(nogil=True, cache=True)
 def convolve(
-    pixels: Array, rows: int, y_stages: Any, x_stages: Any, kernel: Array, work: Array, base: Any, out: Array, box: Any
+    pixels: Array,
+    rows: int,
+    y_stages: Any,
+    x_stages: Any,
+    kernel: Array,
+    scratch: Array,
+    base: Any,
+    out: Array,
+    box: Any,
 ) -> None:  # pragma: no cover - compiled
     """Write the sums under a kernel, plus *base*, into *out*.
 
@@ -90,7 +98,7 @@ def convolve(
         ``stages`` of both lengths.
     kernel
         ``spectrum``.
-    work
+    scratch
         Like *kernel*; lanes beyond the transform's points must be finite, and stay so.
     out, box
         Any floats (y, x), and which of them to write from which sums: the first row and column of *out*, the first row
@@ -102,14 +110,14 @@ def convolve(
     for x in range(0, pixels.shape[1], LANES):
         _load(strip, pixels, rows, x)
         _forward(strip, y_stages[0], y_stages[1])
-        _turn(strip, work, x, min(LANES, pixels.shape[1] - x))
-    for s in range(work.shape[0]):
-        work[s, pixels.shape[1] :] = 0
-        _forward(work[s], x_stages[0], x_stages[1])
-        _multiply(work[s], kernel[s])
-        _inverse(work[s], x_stages[0], x_stages[1])
+        _turn(strip, scratch, x, min(LANES, pixels.shape[1] - x))
+    for s in range(scratch.shape[0]):
+        scratch[s, pixels.shape[1] :] = 0
+        _forward(scratch[s], x_stages[0], x_stages[1])
+        _multiply(scratch[s], kernel[s])
+        _inverse(scratch[s], x_stages[0], x_stages[1])
     for x in range(0, box[5], LANES):
-        _turn_back(strip, work, box[3] + x, min(LANES, box[5] - x))
+        _turn_back(strip, scratch, box[3] + x, min(LANES, box[5] - x))
         _inverse(strip, y_stages[0], y_stages[1])
         _store(strip, rows, base, out, box, x)
 
@@ -125,9 +133,9 @@ def _load(strip: Array, pixels: Array, rows: int, x: int) -> None:  # pragma: no
 
 
 @njit(nogil=True, cache=True)
-def _turn(strip: Array, work: Array, x: int, wide: int) -> None:  # pragma: no cover - compiled
+def _turn(strip: Array, scratch: Array, x: int, wide: int) -> None:  # pragma: no cover - compiled
     for y in range(0, strip.shape[0], TURNED):
-        turned, lane = work[y // LANES], y % LANES
+        turned, lane = scratch[y // LANES], y % LANES
         for c in range(wide):
             for i in range(TURNED):
                 turned[x + c, lane + i] = strip[y + i, c]
@@ -136,9 +144,9 @@ def _turn(strip: Array, work: Array, x: int, wide: int) -> None:  # pragma: no c
 
 
 @njit(nogil=True, cache=True)
-def _turn_back(strip: Array, work: Array, x: int, wide: int) -> None:  # pragma: no cover - compiled
+def _turn_back(strip: Array, scratch: Array, x: int, wide: int) -> None:  # pragma: no cover - compiled
     for y in range(0, strip.shape[0], TURNED):
-        turned, lane = work[y // LANES], y % LANES
+        turned, lane = scratch[y // LANES], y % LANES
         for c in range(wide):
             for i in range(TURNED):
                 strip[y + i, c] = turned[x + c, lane + i]

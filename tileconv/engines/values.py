@@ -143,24 +143,24 @@ def sums(kernel: Kernel, values: Values, precision: Precision) -> Sums:
     return Sums(dtype, exact=False, why=why)
 
 
-def held(low: float, high: float, *, whole: bool, work: Dtype) -> Values:
-    """Return pixels between *low* and *high*: whole numbers in the narrowest type that is exact, others in *work*."""
+def held(low: float, high: float, *, whole: bool, working: Dtype) -> Values:
+    """Return pixels between *low* and *high*: whole numbers in the narrowest exact type, others in *working*."""
     peak = max(abs(low), abs(high))
     if whole:
         for dtype, bits in EXACT:
             if peak < 2.0**bits:
                 return Values(dtype, whole=True, low=low, high=high)
-    return Values(work, whole=False, low=low, high=high)
+    return Values(working, whole=False, low=low, high=high)
 
 
-def beside(values: Values, value: float, *, work: Dtype, exact: bool) -> Values:
+def beside(values: Values, value: float, *, working: Dtype, exact: bool) -> Values:
     """Return pixels like *values* with *value* among them, in a type for both.
 
     No type holds uint64 and negative numbers: with *exact* that is int64, and pixels beyond it are refused when they
-    are met; else it is *work*, which rounds.
+    are met; else it is *working*, which rounds.
     """
     more = values.including(value)
     if exact and more.whole and values.dtype == np.uint64 and Values.of(INT64).hold(value):
         return Values(INT64, whole=True, low=more.low, high=2.0**63)
-    work = work if in_float32(abs(value)) else FLOAT64
-    return replace(held(more.low, more.high, whole=more.whole, work=work), nan=values.nan)
+    working = working if in_float32(abs(value)) else FLOAT64
+    return replace(held(more.low, more.high, whole=more.whole, working=working), nan=values.nan)

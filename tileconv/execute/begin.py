@@ -59,7 +59,7 @@ def begin(plan: Plan, source: Source, folder: RunFolder, *, overwrite: bool, his
     recorded = folder.plan()
     if overwrite or recorded is None or sinks[-1].free():
         _anew(plan, source, folder, overwrite=overwrite)
-        history = History([len(work.grid) for work in plan.passes])
+        history = History([len(pass_.grid) for pass_ in plan.passes])
         return Begun(plan, sinks, history, left_to_do(plan, sinks, history), resumed=False)
     sinks[-1].check_free(overwrite=True)
     check_same(recorded, what(plan, source), plan.spec.output.path)
@@ -70,7 +70,7 @@ def begin(plan: Plan, source: Source, folder: RunFolder, *, overwrite: bool, his
         raise ResumeError(problem, where=plan.spec.output.path, fix=fix)
     plan = adopt(plan, source, recorded)
     folder.tidy()
-    history = history or History.of(folder.journal, [len(work.grid) for work in plan.passes])
+    history = history or History.of(folder.journal, [len(pass_.grid) for pass_ in plan.passes])
     todo = left_to_do(plan, sinks, history)
     return Begun(plan, sinks, history, todo, resumed=True, notes=touched(recorded, source))
 

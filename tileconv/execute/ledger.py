@@ -80,7 +80,7 @@ class Ledger:
 
     def how_far(self, error: TileconvError | None, *, overwrite: bool) -> str:
         """Return how many tiles are done, and when the same command makes the others after *error*, or a signal."""
-        total = sum(len(work.grid) for work in self.plan.passes)
+        total = sum(len(pass_.grid) for pass_ in self.plan.passes)
         said = f"{self.history.total_done():,} of {total:,} tiles are done"
         command = "the same command without --overwrite" if overwrite else "the same command"
         of_tiles = [failure.system for failure in self.failures.values() if failure.error is error]

@@ -83,14 +83,14 @@ def mark_damaged(plan: Plan, source: Source, folder: RunFolder, progress: Progre
 
 def _earlier(plan: Plan, recorded: dict[str, Any], history: History, stop: Stop) -> Iterator[tuple[TileKey, Damage]]:
     """Yield the tiles of earlier passes that are done, and whose chunks are there and not those that were written."""
-    for number, (work, sink) in enumerate(zip(plan.passes[:-1], sinks_of(plan)[:-1], strict=True)):
+    for number, (pass_, sink) in enumerate(zip(plan.passes[:-1], sinks_of(plan)[:-1], strict=True)):
         if not sink.holds_array():
             continue
-        grid = TileGrid(work.image, tuple(recorded["grids"][number]["tile"]))
+        grid = TileGrid(pass_.image, tuple(recorded["grids"][number]["tile"]))
         for tile in map(int, history.done(number)):
             check_going(stop)
             box = tile_at(grid, tile)
-            stored = box.shift([-a for a in work.image.start])
+            stored = box.shift([-a for a in pass_.image.start])
             if not sink.lacks(stored) and sink.stored_digest(stored) != history.digest((number, tile)):
                 problem = f"tile {tile}, {box} of pass {number}: is not what was written to {sink.path.name}"
                 yield (number, tile), Damage(problem)

@@ -128,18 +128,18 @@ def _make(begun: Begun, source: Source, ledger: Ledger, staging: Path | None, *,
     """Make the tiles that are left, pass by pass, and finish the output; workers write by way of *staging*."""
     plan, sinks, left = begun.plan, begun.sinks, begun.todo.left
     ledger.begin()
-    boxes = (tile_at(work.grid, n) for work, numbers in zip(plan.passes, left, strict=True) for n in numbers)
+    boxes = (tile_at(pass_.grid, n) for pass_, numbers in zip(plan.passes, left, strict=True) for n in numbers)
     ledger.progress.begin(sum(map(len, left)), sum(box.size for box in boxes), begun.todo.kept)
     if begun.resumed:
         ledger.progress.resumed(str(begun.todo))
     _prepare(begun)
-    for number, (work, sink) in enumerate(zip(plan.passes, sinks, strict=True)):
+    for number, (pass_, sink) in enumerate(zip(plan.passes, sinks, strict=True)):
         if left[number]:
-            before = source if number == 0 else _between(sinks[number - 1], work.source.axes)
+            before = source if number == 0 else _between(sinks[number - 1], pass_.source.axes)
             ledger.begin_pass(number)
             possible = _possible(begun, ledger, number)
             try:
-                job = Job(work, before, replace(sink, staging=staging))
+                job = Job(pass_, before, replace(sink, staging=staging))
                 with telling(partial(ledger.progress.waiting, "compiling loops, on the first run only")):
                     _tiles(plan, job, possible, ledger, whole=not begun.resumed)
                 give_back()
@@ -175,8 +175,8 @@ def _possible(begun: Begun, ledger: Ledger, number: int) -> Sequence[int]:
     failed = {tile for at, tile in (*ledger.failures, *ledger.left_out) if at == number - 1}
     if not failed:
         return left
-    work, before = plan.passes[number], plan.passes[number - 1].grid
-    possible = [tile for tile in left if failed.isdisjoint(reads(work, tile_at(work.grid, tile), before))]
+    pass_, before = plan.passes[number], plan.passes[number - 1].grid
+    possible = [tile for tile in left if failed.isdisjoint(reads(pass_, tile_at(pass_.grid, tile), before))]
     lost = set(left) - set(possible)
     ledger.left_out |= {(number, tile) for tile in lost}
     return possible
@@ -189,12 +189,12 @@ def _between(sink: ZarrSink, axes: str) -> Source:
 
 def _tiles(plan: Plan, job: Job, numbers: Sequence[int], ledger: Ledger, *, whole: bool) -> None:
     """Make tiles of one pass where the plan says; halos are exchanged only where all tiles are made at once."""
-    rows, executor = job.work.method == "overlap" and whole and not ledger.keep_going, plan.spec.run.executor
+    rows, executor = job.pass_.method == "overlap" and whole and not ledger.keep_going, plan.spec.run.executor
     flying = tiles_text(min(plan.workers, len(numbers))) if executor in EXECUTORS else "the tiles in flight"
     ledger.stop.words = f"stopping after {'this row of tiles' if rows else flying}; Ctrl-C again ends at once"
     needed = partial(libraries, plan, job.source)
     make = executor_of(Setting(executor, plan.workers, rows, needed, ledger.progress, ledger.note))
-    pairs = ((job, tile_at(job.work.grid, number)) for number in numbers)
+    pairs = ((job, tile_at(job.pass_.grid, number)) for number in numbers)
     make(pairs, ledger.stop, lambda _, outcome: ledger.hear(outcome))
 
 
@@ -205,8 +205,8 @@ def _check(ledger: Ledger, possible: Sequence[int]) -> None:
         hopeless = (failure for failure in failures if ledger.keep_going and failure.system in HOPELESS)
         raise next(hopeless, failures[0]).error  # the one that stopped it
     if unheard := ledger.unheard(possible):
-        work = ledger.plan.passes[ledger.number]
-        problem = f"nothing was heard of {len(unheard):,} tiles, the first is {tile_at(work.grid, unheard[0])}"
+        pass_ = ledger.plan.passes[ledger.number]
+        problem = f"nothing was heard of {len(unheard):,} tiles, the first is {tile_at(pass_.grid, unheard[0])}"
         fix = "This is a mistake in tileconv: please report it. The same command makes them."
         raise TileError(problem, where=ledger.plan.spec.output.path, fix=fix)
 

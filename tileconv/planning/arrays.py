@@ -41,16 +41,16 @@ def array_passes(
         As ``make_stages`` says.
     """
     passes = lay_out(specs, source, shipped_costs(), missing=missing, precision=precision, dtype=dtype)
-    return [_tiled(work, tile) for work in passes]
+    return [_tiled(pass_, tile) for pass_ in passes]
 
 
-def _tiled(work: Pass, asked: Sequence[int] | None) -> Pass:
-    shape = work.image.shape
+def _tiled(pass_: Pass, asked: Sequence[int] | None) -> Pass:
+    shape = pass_.image.shape
     sizes = _band(shape) if asked is None else (1,) * (len(shape) - len(asked)) + tuple(asked)
     rows = min(sizes[-2], shape[-2]) if len(shape) > 1 else 1
-    depth = sizes[-3] if work.image.axes[-3:] == "zyx" else 1
-    strip = strip_rows(work.stages, rows, min(depth, shape[0]) * min(sizes[-1], shape[-1]))
-    return replace(work, grid=TileGrid(work.image, sizes), strip=strip)
+    depth = sizes[-3] if pass_.image.axes[-3:] == "zyx" else 1
+    strip = strip_rows(pass_.stages, rows, min(depth, shape[0]) * min(sizes[-1], shape[-1]))
+    return replace(pass_, grid=TileGrid(pass_.image, sizes), strip=strip)
 
 
 def _band(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -60,9 +60,9 @@ class Budget:
         """What a process holds beside tiles."""
         return self.held + self.whole + self.kept
 
-    def keeping(self, work: Pass, tile: Tiling, method: str, parts: tuple[Bytes, ...]) -> Budget:
+    def keeping(self, pass_: Pass, tile: Tiling, method: str, parts: tuple[Bytes, ...]) -> Budget:
         """Return the budget with what is kept of the source between tiles that take *parts*: no more than fits."""
-        if self.whole or not work.source.compressed:
+        if self.whole or not pass_.source.compressed:
             return self
         if method == "overlap":
             return replace(self, kept=DECODED_CACHE_BYTES)
@@ -101,29 +101,29 @@ class Option:
         return self.tile.ns_per_pixel * waves * self.budget.workers / self.tile.tiles
 
 
-def budget_of(work: Pass, limit: Allowance, workers: int, run: RunSpec, whole: int) -> Budget:
-    """Return what *limit* leaves *work*, whose source keeps *whole* bytes decoded in any case."""
-    return Budget(limit, workers, run.executor, BASE_BYTES + kernel_bytes(work.stages), whole)
+def budget_of(pass_: Pass, limit: Allowance, workers: int, run: RunSpec, whole: int) -> Budget:
+    """Return what *limit* leaves *pass_*, whose source keeps *whole* bytes decoded in any case."""
+    return Budget(limit, workers, run.executor, BASE_BYTES + kernel_bytes(pass_.stages), whole)
 
 
-def _option(work: Pass, run: RunSpec, budget: Budget, sides: tuple[int, ...]) -> Option:
+def _option(pass_: Pass, run: RunSpec, budget: Budget, sides: tuple[int, ...]) -> Option:
     """Return what follows from a tile of *sides*; decoding once counts where one cache can hold what tiles share."""
     for cache in (budget.room if run.executor == "threads" else 0, 0):
-        tile = tiling(work.stages, work.source, work.image, sides, budget.workers, cache)
-        method, why = _method(work, tile, run)
-        memory = _memory(work, tile, method, budget.workers)
-        beside = budget.keeping(work, tile, method, memory)
+        tile = tiling(pass_.stages, pass_.source, pass_.image, sides, budget.workers, cache)
+        method, why = _method(pass_, tile, run)
+        memory = _memory(pass_, tile, method, budget.workers)
+        beside = budget.keeping(pass_, tile, method, memory)
         if method == "windows" and beside.kept + beside.whole >= tile.shared_bytes:
             break
     return Option(tile, method, why, memory, beside)
 
 
-def tiled(work: Pass, run: RunSpec, budget: Budget) -> Pass:
-    """Return *work* with the tile that is cheapest of those that fit, or the one asked for."""
-    options = [_option(work, run, budget, sides) for sides in candidates(work)]
+def tiled(pass_: Pass, run: RunSpec, budget: Budget) -> Pass:
+    """Return *pass_* with the tile that is cheapest of those that fit, or the one asked for."""
+    options = [_option(pass_, run, budget, sides) for sides in candidates(pass_)]
     fitting = [o for o in options if o.fits]
     if run.tile is not None:
-        found = _option(work, run, budget, _asked(run.tile, options[0].tile.tile, work))
+        found = _option(pass_, run, budget, _asked(run.tile, options[0].tile.tile, pass_))
         why = "run.tile"
     elif fitting:
         least = min(o.ns for o in fitting)
@@ -134,16 +134,16 @@ def tiled(work: Pass, run: RunSpec, budget: Budget) -> Pass:
     else:
         found, why = min(options, key=lambda o: o.peak), ""
     if not found.fits:
-        raise _too_large(found, [o.tile.tile for o in fitting], work)
-    return _chosen(work, found, why)
+        raise _too_large(found, [o.tile.tile for o in fitting], pass_)
+    return _chosen(pass_, found, why)
 
 
-def retiled(work: Pass, spec: PipelineSpec, budget: Budget, tile: tuple[int, ...]) -> Pass:
-    """Return *work* with tiles of *tile*, which another run chose; PlanError if they do not fit."""
-    found = _option(work, spec.run, budget, tile)
+def retiled(pass_: Pass, spec: PipelineSpec, budget: Budget, tile: tuple[int, ...]) -> Pass:
+    """Return *pass_* with tiles of *tile*, which another run chose; PlanError if they do not fit."""
+    found = _option(pass_, spec.run, budget, tile)
     if found.fits:
-        return _chosen(work, found, "the tile that the run began with")
-    sides, allowed = json.dumps(dict(zip(work.info.axes, tile, strict=True))), budget.allowed
+        return _chosen(pass_, found, "the tile that the run began with")
+    sides, allowed = json.dumps(dict(zip(pass_.info.axes, tile, strict=True))), budget.allowed
     raise PlanError(
         f"this output was begun with tiles of {sides}, which take {found.peak / MIB:,.0f} MiB, and the run "
         f"may take {allowed.count / MIB:,.0f} MiB ({allowed.why})",
@@ -152,11 +152,11 @@ def retiled(work: Pass, spec: PipelineSpec, budget: Budget, tile: tuple[int, ...
     )
 
 
-def _chosen(work: Pass, found: Option, why: str) -> Pass:
-    """Return *work* with the tile of *found*, and what follows from it."""
+def _chosen(pass_: Pass, found: Option, why: str) -> Pass:
+    """Return *pass_* with the tile of *found*, and what follows from it."""
     return replace(
-        work,
-        grid=TileGrid(work.image, found.tile.tile),
+        pass_,
+        grid=TileGrid(pass_.image, found.tile.tile),
         strip=found.tile.strip,
         why_tile=why,
         method=found.method,
@@ -169,14 +169,14 @@ def _chosen(work: Pass, found: Option, why: str) -> Pass:
     )
 
 
-def _memory(work: Pass, tile: Tiling, method: str, workers: int) -> tuple[Bytes, ...]:
-    decoded = _bytes(work.source, work.source.dtype) if work.source.compressed else 0
-    encoding = encoding_bytes(work.storage, _bytes(work.info, work.info.dtype))
-    types = work.source.dtype, work.block.dtype, work.info.dtype
-    parts = tile_bytes(work.stages, tile.sizes, *types, decoded, encoding)
+def _memory(pass_: Pass, tile: Tiling, method: str, workers: int) -> tuple[Bytes, ...]:
+    decoded = _bytes(pass_.source, pass_.source.dtype) if pass_.source.compressed else 0
+    encoding = encoding_bytes(pass_.storage, _bytes(pass_.info, pass_.info.dtype))
+    types = pass_.source.dtype, pass_.block.dtype, pass_.info.dtype
+    parts = tile_bytes(pass_.stages, tile.sizes, *types, decoded, encoding)
     if method != "overlap":
         return parts
-    row = 3 * work.image.shape[-1] * tile.tile[-2] * tile.sizes.lead * work.source.dtype.itemsize
+    row = 3 * pass_.image.shape[-1] * tile.tile[-2] * tile.sizes.lead * pass_.source.dtype.itemsize
     return (*parts, Bytes("three rows of tiles that overlap", row // workers))
 
 
@@ -185,10 +185,10 @@ def _bytes(info: ImageInfo, dtype: Dtype) -> int:
     return math.prod(info.chunks) * dtype.itemsize
 
 
-def _asked(asked: Mapping[str, int], default: tuple[int, ...], work: Pass) -> tuple[int, ...]:
-    info, what = work.info, "shard" if work.storage.shards else "chunk"
+def _asked(asked: Mapping[str, int], default: tuple[int, ...], pass_: Pass) -> tuple[int, ...]:
+    info, what = pass_.info, "shard" if pass_.storage.shards else "chunk"
     tile = tuple(min(asked.get(a, d), n) for a, d, n in zip(info.axes, default, info.shape, strict=True))
-    for axis, size, unit, whole in zip(info.axes, tile, work.unit, info.shape, strict=True):
+    for axis, size, unit, whole in zip(info.axes, tile, pass_.unit, info.shape, strict=True):
         if size % unit and size < whole:
             raise PlanError(
                 f"run.tile of {size} pixels along {axis} is not a whole number of {what}s of {unit}",
@@ -198,15 +198,15 @@ def _asked(asked: Mapping[str, int], default: tuple[int, ...], work: Pass) -> tu
     return tile
 
 
-def _too_large(found: Option, fitting: list[tuple[int, ...]], work: Pass) -> PlanError:
+def _too_large(found: Option, fitting: list[tuple[int, ...]], pass_: Pass) -> PlanError:
     budget, parts = found.budget, found.memory
     alone = budget.peak(())
     fix = f"{budget.allowed.more}: without any tile the run takes {alone / MIB:,.0f} MiB."
     if alone < budget.allowed.count:
-        smaller = "say output.shards: none" if work.storage.shards else "make output.chunks smaller"
+        smaller = "say output.shards: none" if pass_.storage.shards else "make output.chunks smaller"
         fix = f"{budget.allowed.more}, use fewer workers, or {smaller}."
     if fitting:
-        sides = ", ".join(f"{a}: {n}" for a, n in zip(work.info.axes, max(fitting, key=math.prod), strict=True))
+        sides = ", ".join(f"{a}: {n}" for a, n in zip(pass_.info.axes, max(fitting, key=math.prod), strict=True))
         fix = f"The largest tile that fits is {sides}."
     asked, allowed = budget.peak(parts) / MIB, budget.allowed.count / MIB
     tile, process = total(parts) / MIB, budget.process_bytes / MIB
@@ -217,15 +217,15 @@ def _too_large(found: Option, fitting: list[tuple[int, ...]], work: Pass) -> Pla
     )
 
 
-def _method(work: Pass, tile: Tiling, run: RunSpec) -> tuple[str, str]:
+def _method(pass_: Pass, tile: Tiling, run: RunSpec) -> tuple[str, str]:
     """Return how halos are had, and why: reading them twice, or exchanging them between Dask's chunks.
 
     The exchange goes row by row of tiles, so that a chunk is read for its own row and for both beside it.
     """
     if run.halo_method != "auto":
         return run.halo_method, "run.halo_method"
-    read = READ_NS + (DECODE_NS if work.source.compressed else 0.0)
-    rows = -(-work.image.shape[-2] // tile.tile[-2])
+    read = READ_NS + (DECODE_NS if pass_.source.compressed else 0.0)
+    rows = -(-pass_.image.shape[-2] // tile.tile[-2])
     windows = read * tile.read_amplification
     overlap = read * min(rows, 3) + OVERLAP_TASKS * TASK_NS / math.prod(tile.tile)
     reason = f"reading halos twice costs {windows:.2f} ns per pixel, exchanging them {overlap:.2f} ns"

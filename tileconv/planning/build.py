@@ -26,7 +26,7 @@ def make_plan(spec: PipelineSpec, source: ImageInfo, machine: Machine, *, cache_
     Raises
     ------
     PlanError
-        If the job cannot be done as asked: axes that are not there, missing pixels without a rule, a tile or a memory
+        If what is asked for cannot be done: axes that are not there, missing pixels without a rule, a tile or a memory
         limit that does not fit, an engine that may not be used.
     """
     needed = dict.fromkeys("".join(["yx", *(stage.over for stage in spec.stages)]))
@@ -51,8 +51,8 @@ def make_plan(spec: PipelineSpec, source: ImageInfo, machine: Machine, *, cache_
     workers, why_workers = _workers(spec.run, machine)
     limit = _limit(spec.run, workers, machine)
     whole = (cache_bytes, *(0 for _ in passes[1:]))
-    budgets = [budget_of(work, limit, workers, spec.run, held) for work, held in zip(passes, whole, strict=True)]
-    tiles = tuple(tiled(work, spec.run, budget) for work, budget in zip(passes, budgets, strict=True))
+    budgets = [budget_of(pass_, limit, workers, spec.run, held) for pass_, held in zip(passes, whole, strict=True)]
+    tiles = tuple(tiled(pass_, spec.run, budget) for pass_, budget in zip(passes, budgets, strict=True))
     return Plan(spec, source, tiles, workers, why_workers, limit.count, limit.why)
 
 
@@ -65,10 +65,10 @@ def with_tiles(plan: Plan, tiles: Sequence[tuple[int, ...]], *, cache_bytes: int
         If they do not fit in the memory of the plan.
     """
     limit, passes = Allowance(plan.memory_limit, plan.memory_why), list(plan.passes)
-    for number, (work, tile) in enumerate(zip(plan.passes, tiles, strict=True)):
-        if tile != work.grid.tile:
-            budget = budget_of(work, limit, plan.workers, plan.spec.run, 0 if number else cache_bytes)
-            passes[number] = retiled(work, plan.spec, budget, tile)
+    for number, (pass_, tile) in enumerate(zip(plan.passes, tiles, strict=True)):
+        if tile != pass_.grid.tile:
+            budget = budget_of(pass_, limit, plan.workers, plan.spec.run, 0 if number else cache_bytes)
+            passes[number] = retiled(pass_, plan.spec, budget, tile)
     return replace(plan, passes=tuple(passes))
 
 

@@ -100,11 +100,11 @@ def block_values(dtype: Dtype, missing: Missing | None, precision: Precision, *,
     values = Values.of(dtype)
     if missing is None or missing.rule == "error" or (values.whole and missing.nodata is None):
         return values
-    work = block_dtype(dtype, precision)
+    working = block_dtype(dtype, precision)
     if missing.rule == "propagate":
-        return Values(work, whole=False, low=values.low, high=values.high, nan=True) if values.whole else values
+        return Values(working, whole=False, low=values.low, high=values.high, nan=True) if values.whole else values
     value = missing.value or 0.0
-    return values if values.hold(value) else beside(values, value, work=work, exact=exact)
+    return values if values.hold(value) else beside(values, value, working=working, exact=exact)
 
 
 def output_dtype(asked: str, source: Dtype, values: Values, *, computed: bool) -> Dtype:

@@ -188,21 +188,21 @@ def _image(info: ImageInfo) -> dict[str, Any]:
     }
 
 
-def _pass(work: Pass) -> dict[str, Any]:
+def _pass(pass_: Pass) -> dict[str, Any]:
     return {
-        "why": work.why,
-        "stages": [_stage(s) for s in work.stages],
-        "tile": dict(zip(work.info.axes, work.grid.tile, strict=True)),
-        "strip_rows": work.strip,
-        "why_tile": work.why_tile,
-        "tiles": len(work.grid),
-        "halo_method": work.method,
-        "why_halo_method": work.why_method,
-        "read_amplification": work.read_amplification,
-        "ns_per_pixel": work.ns_per_pixel,
-        "tile_bytes": {part.what: part.count for part in work.memory if part.count},
-        "process_bytes": work.process_bytes,
-        "cache_bytes": work.cache_bytes,
+        "why": pass_.why,
+        "stages": [_stage(s) for s in pass_.stages],
+        "tile": dict(zip(pass_.info.axes, pass_.grid.tile, strict=True)),
+        "strip_rows": pass_.strip,
+        "why_tile": pass_.why_tile,
+        "tiles": len(pass_.grid),
+        "halo_method": pass_.method,
+        "why_halo_method": pass_.why_method,
+        "read_amplification": pass_.read_amplification,
+        "ns_per_pixel": pass_.ns_per_pixel,
+        "tile_bytes": {part.what: part.count for part in pass_.memory if part.count},
+        "process_bytes": pass_.process_bytes,
+        "cache_bytes": pass_.cache_bytes,
     }
 
 

@@ -157,7 +157,7 @@ def _padded(values: Values, borders: Sequence[Border], precision: Precision, *, 
     """Return *values* in a type that holds the constants of *borders* too; *exact* as ``beside`` takes it."""
     for border in borders:
         if border.rule == "constant" and not values.hold(border.value):
-            values = beside(values, border.value, work=block_dtype(values.dtype, precision), exact=exact)
+            values = beside(values, border.value, working=block_dtype(values.dtype, precision), exact=exact)
     return values
 
 

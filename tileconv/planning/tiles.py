@@ -149,9 +149,9 @@ def _space(source: ImageInfo) -> list[int]:
     return [n for n, a in zip(source.shape, source.axes, strict=True) if a in SPACE]
 
 
-def candidates(work: Pass) -> list[tuple[int, ...]]:
+def candidates(pass_: Pass) -> list[tuple[int, ...]]:
     """Return tile sizes worth weighing, whole numbers of files: near squares, and bands as wide as the image."""
-    stages, source, image, units = work.stages, work.source, work.image, work.unit
+    stages, source, image, units = pass_.stages, pass_.source, pass_.image, pass_.unit
     deep = any(s.halo.before[0] + s.halo.after[0] for s in stages)
     whole = [-(-n // c) for n, c in zip(image.shape, units, strict=True)]
     options: list[list[int]] = []

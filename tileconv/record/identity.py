@@ -33,7 +33,7 @@ def what(plan: Plan, source: Source) -> dict[str, Any]:
     was changed last.
     """
     asked, written = plan.spec.input, as_mapping(plan.spec)["stages"]
-    stages = [stage for work in plan.passes for stage in work.stages]
+    stages = [stage for pass_ in plan.passes for stage in pass_.stages]
     missing, last = plan.passes[0].missing, plan.passes[-1]
     parts = {
         "input": {
@@ -51,7 +51,7 @@ def what(plan: Plan, source: Source) -> dict[str, Any]:
         "output.dtype": str(plan.info.dtype),
         "output.overflow": last.overflow,
         "stages": [_stage(stage, words) for stage, words in zip(stages, written, strict=True)],
-        "passes": [[stage.name for stage in work.stages] for work in plan.passes],
+        "passes": [[stage.name for stage in pass_.stages] for pass_ in plan.passes],
         "output.shape": plan.info.shape,
         "output.axes": plan.info.axes,
         "output.chunks": plan.info.chunks,
@@ -59,7 +59,7 @@ def what(plan: Plan, source: Source) -> dict[str, Any]:
         "output.scale": [plan.info.scale, plan.info.units, plan.info.origin, plan.info.channels, plan.info.colours],
         "versions": {"tileconv": version("tileconv"), **libraries(plan, source)},
     }
-    grids = [{"tile": work.grid.tile, "tiles": len(work.grid)} for work in plan.passes]
+    grids = [{"tile": pass_.grid.tile, "tiles": len(pass_.grid)} for pass_ in plan.passes]
     spec = as_mapping(plan.spec)
     run = spec["run"] | {"output": spec["output"]["path"], CHANGED: _date(source.changed)}
     whole = {"format": FORMAT, "what": parts, "grids": grids, "run": run}
@@ -171,9 +171,9 @@ def adopt(plan: Plan, source: Source, recorded: dict[str, Any]) -> Plan:
         If they do not fit in the memory that this run may take.
     """
     tiles = [tuple(grid["tile"]) for grid in recorded["grids"]]
-    for work, tile in zip(plan.passes, tiles, strict=True):
-        if plan.spec.run.tile is not None and tile != work.grid.tile:
-            before, now = (_short(dict(zip(work.info.axes, sides, strict=True))) for sides in (tile, work.grid.tile))
+    for pass_, tile in zip(plan.passes, tiles, strict=True):
+        if plan.spec.run.tile is not None and tile != pass_.grid.tile:
+            before, now = (_short(dict(zip(pass_.info.axes, sides, strict=True))) for sides in (tile, pass_.grid.tile))
             problem = f"run.tile was {before} when this output was begun, and is {now}"
             raise ResumeError(problem, where=plan.spec.output.path, fix=ANEW)
     return with_tiles(plan, tiles, cache_bytes=source.cache_bytes)

@@ -31,7 +31,7 @@ def provenance(plan: Plan, source: Source, counts: Counts) -> dict[str, Any]:
     The spec is without ``run`` and the output's path, and holds the weights of kernel files, if these are not many. The
     input's path is there because whoever makes the result again needs the input.
     """
-    stages = [stage for work in plan.passes for stage in work.stages]
+    stages = [stage for pass_ in plan.passes for stage in pass_.stages]
     spec = as_mapping(plan.spec)
     del spec["run"], spec["output"]["path"]
     for words, stage in zip(spec["stages"], plan.spec.stages, strict=True):
@@ -53,7 +53,7 @@ def provenance(plan: Plan, source: Source, counts: Counts) -> dict[str, Any]:
 
 def libraries(plan: Plan, source: Source) -> dict[str, str]:
     """Return the versions of the libraries that take part in decoding, making and storing the pixels of *plan*."""
-    stages = [stage for work in plan.passes for stage in work.stages]
+    stages = [stage for pass_ in plan.passes for stage in pass_.stages]
     names = {"imagecodecs", "numpy", *source.libraries}
     if stages or plan.source.dtype != plan.info.dtype:
         names.add("numba")

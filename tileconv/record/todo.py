@@ -46,47 +46,47 @@ def left_to_do(plan: Plan, sinks: Sequence[ZarrSink], history: History) -> Todo:
     wanted: Sequence[int] = range(len(plan.passes[-1].grid))
     reasons = Counter[str]()
     for number in reversed(range(len(plan.passes))):
-        work, sink = plan.passes[number], sinks[number]
+        pass_, sink = plan.passes[number], sinks[number]
         there = sink.holds_array()
         if history.unreadable:  # what a lost line counted belongs to the result, whether or not its tile is read
             wanted = np.union1d(np.asarray(wanted, np.intp), history.unknown(number)).tolist()
         found = array("q")
         for tile in wanted:
-            reason = _reason(work, sink, history, (number, tile), there=there)
+            reason = _reason(pass_, sink, history, (number, tile), there=there)
             if reason:
                 found.append(tile)
                 reasons[reason] += 1
         left.insert(0, found)
         if number:
             before = plan.passes[number - 1]
-            wanted = read_by(work, found, before.grid)
+            wanted = read_by(pass_, found, before.grid)
     kept = sum(len(p.grid) for p in plan.passes) - sum(map(len, left))
     return Todo(tuple(left), kept, dict(reasons))
 
 
-def _reason(work: Pass, sink: ZarrSink, history: History, key: tuple[int, int], *, there: bool) -> str:
+def _reason(pass_: Pass, sink: ZarrSink, history: History, key: tuple[int, int], *, there: bool) -> str:
     """Return why a tile has to be made; empty when it is done and still there."""
     found = history.what(key)
     if found != DONE:
         return _REASONS[found]
     if not there and sink.plain:
         return AGAIN
-    return "" if there and not sink.lacks(stored_box(work, key[1])) else GONE
+    return "" if there and not sink.lacks(stored_box(pass_, key[1])) else GONE
 
 
-def read_by(work: Pass, tiles: Sequence[int], before: TileGrid) -> Sequence[int]:
-    """Return the tiles of the pass *before* that *tiles* of *work* read, in order."""
-    if len(tiles) == len(work.grid):
+def read_by(pass_: Pass, tiles: Sequence[int], before: TileGrid) -> Sequence[int]:
+    """Return the tiles of the pass *before* that *tiles* of *pass_* read, in order."""
+    if len(tiles) == len(pass_.grid):
         return range(len(before))
     read = np.zeros(len(before), bool)
     for tile in tiles:
-        read[list(reads(work, tile_at(work.grid, tile), before))] = True
+        read[list(reads(pass_, tile_at(pass_.grid, tile), before))] = True
     return array("q", np.flatnonzero(read).astype("i8").tobytes())
 
 
-def reads(work: Pass, tile: Box, before: TileGrid) -> Iterator[int]:
-    """Yield the numbers of the tiles of *before* that *tile* of *work* is made from."""
-    box = needed(work, tile)
+def reads(pass_: Pass, tile: Box, before: TileGrid) -> Iterator[int]:
+    """Yield the numbers of the tiles of *before* that *tile* of *pass_* is made from."""
+    box = needed(pass_, tile)
     for index in product(*(_along(before, box, axis) for axis in range(len(box.axes)))):
         yield numbered(before, index)
 
@@ -104,9 +104,9 @@ def _along(grid: TileGrid, box: Box, axis: int) -> list[int]:
     return sorted(found)
 
 
-def stored_box(work: Pass, number: int) -> Box:
-    """Return where tile *number* lies in the array that *work* writes."""
-    return tile_at(work.grid, number).shift([-a for a in work.image.start])
+def stored_box(pass_: Pass, number: int) -> Box:
+    """Return where tile *number* lies in the array that *pass_* writes."""
+    return tile_at(pass_.grid, number).shift([-a for a in pass_.image.start])
 
 
 def intermediate_path(output: Path, number: int) -> Path:
@@ -117,7 +117,7 @@ def intermediate_path(output: Path, number: int) -> Path:
 def sinks_of(plan: Plan) -> list[ZarrSink]:
     """Return where each pass of *plan* writes: the last to the output, the others to bare arrays beside it."""
     output = RunFolder(Path(plan.spec.output.path)).output
-    between = enumerate(work.info for work in plan.passes[:-1])
+    between = enumerate(pass_.info for pass_ in plan.passes[:-1])
     return [
         *(ZarrSink(intermediate_path(output, number), info, plain=True) for number, info in between),
         ZarrSink(output, plan.info, storage=plan.passes[-1].storage),

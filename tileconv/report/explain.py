@@ -53,10 +53,10 @@ def _lines(plan: Plan) -> Iterator[RenderableType]:
         f"memory   {size_text(plan.peak_bytes)} predicted peak, "
         f"{size_text(plan.memory_limit)} allowed ({plan.memory_why})"
     )
-    for number, work in enumerate(plan.passes):
-        yield Text(f"\npass {number + 1} of {len(plan.passes)}: {work.why}", style="bold")
-        yield _stages(work)
-        yield from map(Text, _pass(plan, work))
+    for number, pass_ in enumerate(plan.passes):
+        yield Text(f"\npass {number + 1} of {len(plan.passes)}: {pass_.why}", style="bold")
+        yield _stages(pass_)
+        yield from map(Text, _pass(plan, pass_))
 
 
 def _time(plan: Plan) -> str:
@@ -66,21 +66,21 @@ def _time(plan: Plan) -> str:
     return f"about {duration_text(replace(plan, workers=1).seconds)} of one thread's time on the cluster"
 
 
-def _pass(plan: Plan, work: Pass) -> Iterator[str]:
-    tile = " ".join(f"{a}={n}" for a, n in zip(work.info.axes, work.grid.tile, strict=True))
-    yield f"tile     {tile}, {tiles_text(len(work.grid))}: {work.why_tile}"
-    yield f"halos    by {work.method}: {work.why_method}"
-    read = work.read_amplification * work.source.nbytes
-    times = f"{work.read_amplification:.3f} times the input"
-    yield f"reads    {size_text(read)}, {times}; writes {size_text(work.info.nbytes)}"
-    parts = ", ".join(f"{part.what} {size_text(part.count)}" for part in work.memory if part.count)
-    yield f"a tile   {size_text(work.tile_bytes)}: {parts}"
-    yield f"a run    {size_text(work.process_bytes)} per process + {plan.workers} x {size_text(total(work.memory))}"
+def _pass(plan: Plan, pass_: Pass) -> Iterator[str]:
+    tile = " ".join(f"{a}={n}" for a, n in zip(pass_.info.axes, pass_.grid.tile, strict=True))
+    yield f"tile     {tile}, {tiles_text(len(pass_.grid))}: {pass_.why_tile}"
+    yield f"halos    by {pass_.method}: {pass_.why_method}"
+    read = pass_.read_amplification * pass_.source.nbytes
+    times = f"{pass_.read_amplification:.3f} times the input"
+    yield f"reads    {size_text(read)}, {times}; writes {size_text(pass_.info.nbytes)}"
+    parts = ", ".join(f"{part.what} {size_text(part.count)}" for part in pass_.memory if part.count)
+    yield f"a tile   {size_text(pass_.tile_bytes)}: {parts}"
+    yield f"a run    {size_text(pass_.process_bytes)} per process + {plan.workers} x {size_text(total(pass_.memory))}"
 
 
-def _stages(work: Pass) -> Table:
+def _stages(pass_: Pass) -> Table:
     table = Table("stage", "halo", "border", "engines, ns per pixel", "error", "gives", box=None, pad_edge=False)
-    for stage in work.stages:
+    for stage in pass_.stages:
         table.add_row(
             stage.name, _halo(stage), _border(stage), _engines(stage), _error(stage), str(stage.values_out.dtype)
         )
@@ -127,11 +127,11 @@ def image_text(info: ImageInfo) -> str:
     return f"{info}, {size_text(info.nbytes)}, chunks {chunks}{', compressed' * info.compressed}"
 
 
-def files_text(job: Pass) -> str:
-    """Return how what *job* writes is stored: how many files of which size, codec, checksum and format."""
-    storage, unit = job.storage, " x ".join(map(str, job.unit))
-    count = len(TileGrid(job.image, job.unit))
-    held = size_text(math.prod(job.unit) * job.info.dtype.itemsize)
+def files_text(pass_: Pass) -> str:
+    """Return how what *pass_* writes is stored: how many files of which size, codec, checksum and format."""
+    storage, unit = pass_.storage, " x ".join(map(str, pass_.unit))
+    count = len(TileGrid(pass_.image, pass_.unit))
+    held = size_text(math.prod(pass_.unit) * pass_.info.dtype.itemsize)
     what = f"shards of {unit}" if storage.shards else "one chunk each"
     checksum = "no checksum" if storage.checksum == "none" else storage.checksum
     return f"{count:,} of {held} before compression, {what}; {storage.codec}, {checksum}, OME-Zarr {storage.format}"

@@ -90,7 +90,7 @@ class OutputSpec:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """How the job runs; never changes a pixel. None leaves the choice to the plan."""
+    """How a run goes; never changes a pixel. None leaves the choice to the plan."""
 
     memory: Annotated[int | None, Written(Memory), "Memory of the whole run, in bytes or with a unit."] = None
     workers: Annotated[int | None, Written(Workers), "Threads or processes."] = None

@@ -40,13 +40,13 @@ class Counts:
         return Counts(self.clipped + other.clipped, self.missing + other.missing, self.fallbacks + other.fallbacks)
 
 
-def compute_tile(job: Pass, block: Array, have: Box, tile: Box, made: Array | None = None) -> tuple[Array, Counts]:
-    """Run every stage of *job* on *block*, which holds the pixels of *have*, and return the pixels of *tile*.
+def compute_tile(pass_: Pass, block: Array, have: Box, tile: Box, made: Array | None = None) -> tuple[Array, Counts]:
+    """Run every stage of *pass_* on *block*, which holds the pixels of *have*, and return the pixels of *tile*.
 
     Parameters
     ----------
     block
-        All axes of the image; at least ``needed(job, tile)``, whose ``wrap`` positions count on beyond the image.
+        All axes of the image; at least ``needed(pass_, tile)``, whose ``wrap`` positions count on beyond the image.
     have, tile
         Boxes in the coordinates of the run, all axes of the image.
     made
@@ -62,7 +62,7 @@ def compute_tile(job: Pass, block: Array, have: Box, tile: Box, made: Array | No
     TileError
         If a pixel is missing and the rule is ``error``, or does not fit the output's type and overflow is ``error``.
     """
-    made = np.empty(tile.shape, job.info.dtype) if made is None else made
+    made = np.empty(tile.shape, pass_.info.dtype) if made is None else made
     if tile.size == 0:
         return made, Counts()
     out = space(tile)
@@ -70,33 +70,33 @@ def compute_tile(job: Pass, block: Array, have: Box, tile: Box, made: Array | No
     counts = Counts()
     with np.errstate(all="ignore"):  # NaN and infinity are values here, and pass
         for volume, pixels in zip(volumes, _volumes(block, have, tile), strict=True):
-            for first, last in pieces(out.start[1], out.stop[1], job.strip):
+            for first, last in pieces(out.start[1], out.stop[1], pass_.strip):
                 strip = Box((out.start[0], first, out.start[2]), (out.stop[0], last, out.stop[2]))
                 try:
-                    counts += _strip(job, pixels, space(have), strip, volume[strip.within(out)])
+                    counts += _strip(pass_, pixels, space(have), strip, volume[strip.within(out)])
                 except TileError as error:
                     raise TileError(error.problem, where=f"tile {tile}", why=error.why, fix=error.fix) from error
     return made, counts
 
 
-def _strip(job: Pass, block: Array, have: Box, out: Box, made: Array) -> Counts:
+def _strip(pass_: Pass, block: Array, have: Box, out: Box, made: Array) -> Counts:
     """Write the pixels of *out*, some rows of a tile, into *made*."""
-    steps = regions(job.stages, out)
+    steps = regions(pass_.stages, out)
     first = steps[0].have if steps else out
-    pixels, missing = _mark(job, extend(block, have, first, job.domain, REPEATED), first, out)
+    pixels, missing = _mark(pass_, extend(block, have, first, pass_.domain, REPEATED), first, out)
     fallbacks = 0
-    for stage, step in zip(job.stages, steps, strict=True):
+    for stage, step in zip(pass_.stages, steps, strict=True):
         pixels, fell = _run(stage, pixels, step.have, step.want, step.out)
         fallbacks += fell
-    made[...], clipped = cast(pixels, job.info.dtype, overflow=job.overflow)
-    if made.dtype.kind == "f" and (job.stages[-1].values_out if job.stages else job.block).nan:
+    made[...], clipped = cast(pixels, pass_.info.dtype, overflow=pass_.overflow)
+    if made.dtype.kind == "f" and (pass_.stages[-1].values_out if pass_.stages else pass_.block).nan:
         unify_nan(made)
     return Counts(clipped, missing, fallbacks)
 
 
-def needed(job: Pass, tile: Box) -> Box:
+def needed(pass_: Pass, tile: Box) -> Box:
     """Return the box that *tile* is made from, all axes; along a ``wrap`` axis it may leave the image."""
-    steps = regions(job.stages, space(tile))
+    steps = regions(pass_.stages, space(tile))
     return with_space(tile, steps[0].have) if steps else tile
 
 
@@ -107,30 +107,30 @@ def _volumes(block: Array, have: Box, tile: Box) -> Iterator[Array]:
         yield block[index].reshape(space(have).shape)
 
 
-def _mark(job: Pass, pixels: Array, have: Box, tile: Box) -> tuple[Array, int]:
+def _mark(pass_: Pass, pixels: Array, have: Box, tile: Box) -> tuple[Array, int]:
     """Return *pixels* in the block's type with missing ones as the rule says, and how many of them *tile* holds."""
-    missing, dtype = job.missing, job.block.dtype
+    missing, dtype = pass_.missing, pass_.block.dtype
     if missing is None:
         return pixels, 0
     absent = np.isnan(pixels) if pixels.dtype.kind == "f" else np.zeros(pixels.shape, bool)
     if missing.nodata is not None:
         absent |= equal(pixels, missing.nodata)
-    inside = have.intersect(_owned(job, tile))  # may be empty: a tile may lie wholly beyond the image
+    inside = have.intersect(_owned(pass_, tile))  # may be empty: a tile may lie wholly beyond the image
     count = int(absent[inside.within(have)].sum()) if inside.size else 0
     if count and missing.rule == "error":
         raise TileError(
             f"{count:,} missing pixels under missing: {{rule: error}}",
             fix="Choose rule propagate or fill, or repair the input.",
         )
-    made = exactly(pixels, dtype, besides=absent) if job.exact else pixels.astype(dtype)
+    made = exactly(pixels, dtype, besides=absent) if pass_.exact else pixels.astype(dtype)
     if absent.any() and missing.rule != "error":  # in the halo, where another tile refuses it
         made[absent] = np.nan if missing.rule == "propagate" else missing.value
     return made, count
 
 
-def _owned(job: Pass, tile: Box) -> Box:
+def _owned(pass_: Pass, tile: Box) -> Box:
     """Return *tile* grown to the image's ends where it is an outer one: ``valid`` reads pixels that no tile has."""
-    image, domain = space(job.image), job.domain
+    image, domain = space(pass_.image), pass_.domain
     ends = zip(tile.start, tile.stop, image.start, image.stop, domain.start, domain.stop, strict=True)
     bounds = [(min(a, d) if a == i else a, max(b, e) if b == j else b) for a, b, i, j, d, e in ends]
     grown = Box(tuple(a for a, _ in bounds), tuple(b for _, b in bounds), tile.axes)

@@ -24,33 +24,33 @@ SMALL = 2**28
 """Bytes that a halo may take before anyone asks what the machine has free."""
 
 
-def in_memory(array: Array, job: Pass) -> Array:
-    """Return what *job* makes of a NumPy array, tile by tile on all processors; PlanError if a halo does not fit."""
-    _check_memory(job)
-    source = MemorySource(array, job.info.axes, copies=not array.flags.behaved)  # others would be compiled for apart
-    out = np.empty(job.info.shape, job.info.dtype)
+def in_memory(array: Array, pass_: Pass) -> Array:
+    """Return what *pass_* makes of a NumPy array, tile by tile on all processors; PlanError if a halo does not fit."""
+    _check_memory(pass_)
+    source = MemorySource(array, pass_.info.axes, copies=not array.flags.behaved)  # others would be compiled for apart
+    out = np.empty(pass_.info.shape, pass_.info.dtype)
 
     def tile(box: Box) -> None:
-        have, part = needed(job, box), out[box.within(job.image)]
+        have, part = needed(pass_, box), out[box.within(pass_.image)]
         made = part if part.flags.c_contiguous else np.empty(part.shape, part.dtype)
-        compute_tile(job, read(source, job, have), have, box, made)
+        compute_tile(pass_, read(source, pass_, have), have, box, made)
         if made is not part:
             part[...] = made
 
-    if len(job.grid) == 1:
-        tile(job.image)
+    if len(pass_.grid) == 1:
+        tile(pass_.image)
     else:
         with ThreadPoolExecutor(usable_processors()) as pool:
-            deque(pool.map(tile, job.grid), maxlen=0)  # raises what a tile raised
+            deque(pool.map(tile, pass_.grid), maxlen=0)  # raises what a tile raised
     return out
 
 
-def _check_memory(job: Pass) -> None:
+def _check_memory(pass_: Pass) -> None:
     """Refuse a kernel whose halo around a tile's smallest part does not fit in memory; PlanError."""
-    for stage in job.stages:
+    for stage in pass_.stages:
         halo = stage.halo
-        tile = (1,) * (3 - len(job.grid.tile)) + job.grid.tile[-3:]
-        part = (tile[0] if "z" in job.info.axes else 1, job.strip if "y" in job.info.axes else 1, tile[2])
+        tile = (1,) * (3 - len(pass_.grid.tile)) + pass_.grid.tile[-3:]
+        part = (tile[0] if "z" in pass_.info.axes else 1, pass_.strip if "y" in pass_.info.axes else 1, tile[2])
         pixels = math.prod(a + n + b for a, n, b in zip(halo.before, part, halo.after, strict=True))
         if (needed_bytes := pixels * stage.padded.dtype.itemsize) > SMALL and needed_bytes > available_bytes():
             size = " x ".join(f"{a + b + 1:,}" for a, b in zip(halo.before, halo.after, strict=True) if a + b)

@@ -18,25 +18,25 @@ from tileconv.tiles.windows import read
 
 @dataclass(frozen=True)
 class Computed:
-    """What pass *job* stores, made from *before* whenever it is read: in parts no larger than a tile."""
+    """What *pass_* stores, made from *before* whenever it is read: in parts no larger than a tile."""
 
-    job: Pass
+    pass_: Pass
     before: Source
 
     @property
     def info(self) -> ImageInfo:
         """The image that the pass makes."""
-        return self.job.info
+        return self.pass_.info
 
     def read(self, box: Box) -> NDArray[Any]:
         """Return the pixels of *box*, in the position of the store."""
         made = np.empty(box.shape, self.info.dtype)
-        for part in TileGrid(box, self.job.grid.tile):
-            made[part.within(box)] = pixels(self.job, self.before, part.shift(self.job.image.start))
+        for part in TileGrid(box, self.pass_.grid.tile):
+            made[part.within(box)] = pixels(self.pass_, self.before, part.shift(self.pass_.image.start))
         return made
 
 
-def pixels(job: Pass, before: Source, box: Box) -> NDArray[Any]:
-    """Return the pixels of *box*, in the run's position, made by *job* from *before*."""
-    have = needed(job, box)
-    return compute_tile(job, read(before, job, have), have, box)[0]
+def pixels(pass_: Pass, before: Source, box: Box) -> NDArray[Any]:
+    """Return the pixels of *box*, in the run's position, made by *pass_* from *before*."""
+    have = needed(pass_, box)
+    return compute_tile(pass_, read(before, pass_, have), have, box)[0]

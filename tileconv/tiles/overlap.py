@@ -27,13 +27,13 @@ Array = NDArray[Any]
 Chunks = tuple[tuple[int, ...], ...]
 
 
-def overlap(array: da.Array, job: Pass) -> da.Array:
-    """Return *job* applied to *array*, lazily: axes and coordinates of ``job.domain``, type ``job.info.dtype``.
+def overlap(array: da.Array, pass_: Pass) -> da.Array:
+    """Return *pass_* applied to *array*, lazily: axes and coordinates of ``pass_.domain``, type ``pass_.info.dtype``.
 
     Chunks that are smaller than the halo are merged first, by an explicit rechunk. The result's chunks are the
     input's; with ``full`` and ``valid`` the outer ones grow or shrink.
     """
-    return _mapped(array, job, lambda block, have, box: compute_tile(job, block, have, box)[0], job.info.dtype)
+    return _mapped(array, pass_, lambda block, have, box: compute_tile(pass_, block, have, box)[0], pass_.info.dtype)
 
 
 def outcomes_by_rows(job: Job, outcome_of: Callable[[Box, Callable[[], Receipt]], Any]) -> Iterator[da.Array]:
@@ -44,7 +44,7 @@ def outcomes_by_rows(job: Job, outcome_of: Callable[[Box, Callable[[], Receipt]]
     A row at a time keeps the graph and the pixels in flight small; the chunks beside a row are read again for the next.
     Where the halo is larger than a tile, tiles that lie side by side are made by one task, one after the other.
     """
-    cuts = [_cuts(job.work, i) for i in range(len(job.work.info.axes))]
+    cuts = [_cuts(job.pass_, i) for i in range(len(job.pass_.info.axes))]
     array = as_dask(job.source, tuple(tuple(b - a for a, b in pairwise(c)) for c in cuts))
 
     def store(block: Array, have: Box, box: Box) -> Array:
@@ -52,13 +52,13 @@ def outcomes_by_rows(job: Job, outcome_of: Callable[[Box, Callable[[], Receipt]]
 
         def receipt(tile: Box) -> Receipt:
             began = time.perf_counter()
-            return job.store(tile, *compute_tile(job.work, block, have, tile), began)
+            return job.store(tile, *compute_tile(job.pass_, block, have, tile), began)
 
         outcomes = np.empty((1,) * block.ndim, object)
-        outcomes.flat[0] = [outcome_of(tile, partial(receipt, tile)) for tile in TileGrid(box, job.work.grid.tile)]
+        outcomes.flat[0] = [outcome_of(tile, partial(receipt, tile)) for tile in TileGrid(box, job.pass_.grid.tile)]
         return outcomes
 
-    outcomes = _mapped(array, job.work, store, np.dtype(object))
+    outcomes = _mapped(array, job.pass_, store, np.dtype(object))
     for index in product(*map(range, outcomes.numblocks[:-1])):
         yield outcomes.blocks[index]
 
@@ -71,15 +71,15 @@ def as_dask(source: Source, chunks: Chunks) -> da.Array:
     return array
 
 
-def _mapped(array: da.Array, job: Pass, make: Callable[[Array, Box, Box], Array], dtype: np.dtype[Any]) -> da.Array:
+def _mapped(array: da.Array, pass_: Pass, make: Callable[[Array, Box, Box], Array], dtype: np.dtype[Any]) -> da.Array:
     """Return ``make(block, have, box)`` for every chunk of *array*: *block* holds *have*, *box* with its halo."""
-    axes = job.info.axes
-    array = array.rechunk(tuple(_merged(c, job, i) for i, c in enumerate(array.chunks)))
-    tiles = tuple(_tiles(c, job, i) for i, c in enumerate(array.chunks))
-    depth = {i: _depth(c, t, job, i) for i, (c, t) in enumerate(zip(array.chunks, tiles, strict=True))}
-    wraps = {i: max(d) > 0 and _wraps(job, i) for i, d in depth.items()}
+    axes = pass_.info.axes
+    array = array.rechunk(tuple(_merged(c, pass_, i) for i, c in enumerate(array.chunks)))
+    tiles = tuple(_tiles(c, pass_, i) for i, c in enumerate(array.chunks))
+    depth = {i: _depth(c, t, pass_, i) for i, (c, t) in enumerate(zip(array.chunks, tiles, strict=True))}
+    wraps = {i: max(d) > 0 and _wraps(pass_, i) for i, d in depth.items()}
     depth = {i: (max(d), max(d)) if wraps[i] else d for i, d in depth.items()}
-    starts = tuple(_starts(c, job, i) for i, c in enumerate(array.chunks))
+    starts = tuple(_starts(c, pass_, i) for i, c in enumerate(array.chunks))
 
     def tile(block: Array, block_id: Sequence[int]) -> Array:
         low, high = [], []
@@ -118,55 +118,55 @@ class _Readable:
         return retrying(lambda: self.source.read(box))
 
 
-def _space_axis(job: Pass, i: int) -> int:
+def _space_axis(pass_: Pass, i: int) -> int:
     """Return which of (z, y, x) axis *i* of the image is, or -1."""
-    return SPACE.find(job.info.axes[i])
+    return SPACE.find(pass_.info.axes[i])
 
 
-def _starts(chunks: Sequence[int], job: Pass, i: int) -> list[int]:
-    axis = _space_axis(job, i)
-    return list(accumulate(chunks, initial=job.domain.start[axis] if axis >= 0 else 0))
+def _starts(chunks: Sequence[int], pass_: Pass, i: int) -> list[int]:
+    axis = _space_axis(pass_, i)
+    return list(accumulate(chunks, initial=pass_.domain.start[axis] if axis >= 0 else 0))
 
 
-def _cuts(job: Pass, i: int) -> list[int]:
+def _cuts(pass_: Pass, i: int) -> list[int]:
     """Return where to cut the input along axis *i* so that every chunk becomes a whole number of tiles."""
-    size = job.source.shape[i]
-    first = _starts((size,), job, i)[0]
-    grid = range(job.image.start[i], job.image.stop[i], job.grid.tile[i])
+    size = pass_.source.shape[i]
+    first = _starts((size,), pass_, i)[0]
+    grid = range(pass_.image.start[i], pass_.image.stop[i], pass_.grid.tile[i])
     return [first, *(cut for cut in grid[1:] if first < cut < first + size), first + size]
 
 
-def _tiles(chunks: Sequence[int], job: Pass, i: int) -> list[tuple[int, int]]:
+def _tiles(chunks: Sequence[int], pass_: Pass, i: int) -> list[tuple[int, int]]:
     """Return what each chunk becomes along axis *i*: itself, but up to the output's ends at both sides."""
-    low, high = job.image.start[i], job.image.stop[i]
-    ends = [low, *(min(max(s, low), high) for s in _starts(chunks, job, i)[1:-1]), high]
+    low, high = pass_.image.start[i], pass_.image.stop[i]
+    ends = [low, *(min(max(s, low), high) for s in _starts(chunks, pass_, i)[1:-1]), high]
     return list(pairwise(ends))
 
 
-def _depth(chunks: Sequence[int], tiles: Sequence[tuple[int, int]], job: Pass, i: int) -> tuple[int, int]:
+def _depth(chunks: Sequence[int], tiles: Sequence[tuple[int, int]], pass_: Pass, i: int) -> tuple[int, int]:
     """Return the pixels that a chunk needs of its neighbours before and after it; none when it is the only one."""
-    axis = _space_axis(job, i)
-    if axis < 0 or len(chunks) == 1 or not job.stages:
+    axis = _space_axis(pass_, i)
+    if axis < 0 or len(chunks) == 1 or not pass_.stages:
         return 0, 0
-    starts = _starts(chunks, job, i)
+    starts = _starts(chunks, pass_, i)
     before = after = 0
     for number, tile in enumerate(tiles):
         if tile[0] < tile[1]:
-            first, last = spans(job.stages, axis, *tile)[0].have
+            first, last = spans(pass_.stages, axis, *tile)[0].have
             before, after = max(before, starts[number] - first), max(after, last - starts[number + 1])
     return before, after
 
 
-def _wraps(job: Pass, i: int) -> bool:
-    axis = _space_axis(job, i)
-    return any(s.borders[axis].rule == "wrap" and s.halo.before[axis] + s.halo.after[axis] > 0 for s in job.stages)
+def _wraps(pass_: Pass, i: int) -> bool:
+    axis = _space_axis(pass_, i)
+    return any(s.borders[axis].rule == "wrap" and s.halo.before[axis] + s.halo.after[axis] > 0 for s in pass_.stages)
 
 
-def _merged(chunks: tuple[int, ...], job: Pass, i: int) -> tuple[int, ...]:
+def _merged(chunks: tuple[int, ...], pass_: Pass, i: int) -> tuple[int, ...]:
     """Return *chunks* merged along axis *i* until each makes pixels and is as long as the halo its neighbours need."""
-    chunks = _without_empty(chunks, _tiles(chunks, job, i))
+    chunks = _without_empty(chunks, _tiles(chunks, pass_, i))
     while len(chunks) > 1:
-        depth = max(_depth(chunks, _tiles(chunks, job, i), job, i))
+        depth = max(_depth(chunks, _tiles(chunks, pass_, i), pass_, i))
         if depth <= min(chunks) and depth < sum(chunks):
             break
         size = max(depth, 2 * min(chunks))

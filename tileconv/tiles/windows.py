@@ -37,14 +37,14 @@ class Receipt:
 class Job:
     """One pass with the recipes of its source and sink: all that a worker needs, and no open file."""
 
-    work: Pass
+    pass_: Pass
     source: Source
     sink: ZarrSink
 
     @cached_property
     def reads(self) -> Reads | None:
         """What all tiles read of a compressed source, so that it keeps what another tile reads too."""
-        return reads_of(self.work) if self.source.info.compressed else None
+        return reads_of(self.pass_) if self.source.info.compressed else None
 
     def run(self, tile: Box) -> Receipt:
         """Read, make and write one tile.
@@ -56,9 +56,9 @@ class Job:
         """
         keep_freed_memory()
         began = time.perf_counter()
-        box = needed(self.work, tile)
+        box = needed(self.pass_, tile)
         try:
-            made, counts = compute_tile(self.work, read(self.source, self.work, box, self.reads), box, tile)
+            made, counts = compute_tile(self.pass_, read(self.source, self.pass_, box, self.reads), box, tile)
         except TileError as error:
             where = f"{self.source.where}, {error.where}"
             raise TileError(error.problem, where=where, why=error.why, fix=error.fix) from error
@@ -66,26 +66,26 @@ class Job:
 
     def store(self, tile: Box, made: Array, counts: Counts, began: float) -> Receipt:
         """Write a finished tile and return its receipt."""
-        digest = self.sink.write(tile.shift([-a for a in self.work.image.start]), made)
+        digest = self.sink.write(tile.shift([-a for a in self.pass_.image.start]), made)
         return Receipt(tile, time.perf_counter() - began, counts, digest)
 
 
-def reads_of(job: Pass) -> Reads:
-    """Return all the boxes that the tiles of *job* read of its source, in the source's coordinates."""
-    grid, along = job.grid, []
-    lows = with_space(Box((0,) * len(grid.tile), (0,) * len(grid.tile), job.image.axes), job.domain).start
+def reads_of(pass_: Pass) -> Reads:
+    """Return all the boxes that the tiles of *pass_* read of its source, in the source's coordinates."""
+    grid, along = pass_.grid, []
+    lows = with_space(Box((0,) * len(grid.tile), (0,) * len(grid.tile), pass_.image.axes), pass_.domain).start
     for i, low in enumerate(lows):
-        boxes = (needed(job, grid.box([k * (i == j) for j in range(len(lows))])) for k in range(grid.counts[i]))
-        bounds = [_pieces(box.start[i], box.stop[i], low, job.source.shape[i]) for box in boxes]
+        boxes = (needed(pass_, grid.box([k * (i == j) for j in range(len(lows))])) for k in range(grid.counts[i]))
+        bounds = [_pieces(box.start[i], box.stop[i], low, pass_.source.shape[i]) for box in boxes]
         along.append([(a + shift - low, b + shift - low) for pieces in bounds for a, b, shift in pieces])
     starts, stops = (tuple(tuple(sorted(ends[n] for ends in axis)) for axis in along) for n in (0, 1))
-    return Reads(starts, stops, job.cache_bytes)
+    return Reads(starts, stops, pass_.cache_bytes)
 
 
-def read(source: Source, job: Pass, box: Box, reads: Reads | None = None) -> Array:
+def read(source: Source, pass_: Pass, box: Box, reads: Reads | None = None) -> Array:
     """Return the pixels of *box*, positions beyond the image taken from its repetition (for ``wrap``), all axes."""
     ask = source.read if reads is None else partial(source.read, reads=reads)
-    inner, domain = space(box), job.domain
+    inner, domain = space(box), pass_.domain
     inside = domain.contains(inner)
     shift = with_space(Box((0,) * len(box.axes), (0,) * len(box.axes), box.axes), Box(domain.start, domain.start)).start
     if inside:
