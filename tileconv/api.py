@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tileconv.audit.rerun import planned, rerun
+from tileconv.audit.rerun import rerun
 from tileconv.audit.verify import verify
+from tileconv.execute.prepare import planned
 from tileconv.execute.report import Report
 from tileconv.execute.run import run_plan
 from tileconv.planning.model import Plan

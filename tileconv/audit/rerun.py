@@ -10,14 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tileconv.engines.cost import user_costs
 from tileconv.errors import PlanError, ResumeError, SinkError, SourceError
-from tileconv.execute.places import source_of
+from tileconv.execute.prepare import planned
 from tileconv.execute.report import Report
 from tileconv.execute.run import run_plan
 from tileconv.paths import located
-from tileconv.planning.build import make_plan
-from tileconv.planning.machine import this_machine
 from tileconv.planning.model import Plan
 from tileconv.progress import Progress
 from tileconv.record.identity import first_difference
@@ -78,15 +75,6 @@ def rerun(
         for text in again.notes:
             note(text)
     return run_plan(again.plan, again.source, overwrite=overwrite, progress=progress)
-
-
-def planned(spec: PipelineSpec) -> tuple[Plan, Source]:
-    """Return the plan of a pipeline on this machine, and its source opened.
-
-    Decodes one part of the input at most, to see that it can be.
-    """
-    source = source_of(spec)
-    return make_plan(spec, source.info, this_machine(user_costs()), cache_bytes=source.cache_bytes), source
 
 
 def plan_again(
