@@ -17,7 +17,9 @@ from tileconv.boxes import Box
 from tileconv.errors import PlanError, ResumeError, SinkError, SourceError
 from tileconv.record.folder import RunFolder
 from tileconv.record.journal import DONE, Event, Journal
+from tileconv.sinks.layout import Layout
 from tileconv.sinks.zarr import ZarrSink
+from tileconv.stores.local import LocalStore
 
 DEEP = [{"op": "gaussian", "sigma": 1.5, "extent": "full"}, {"op": "sobel"}, {"op": "box", "size": 4, "border": "wrap"}]
 
@@ -129,9 +131,9 @@ def test_pixels_that_are_wrong_though_whole(tmp_path):
     """A result that was computed wrongly, and written and recorded as such, is what only --recompute finds."""
     spec = write_spec(tmp_path, TWO)
     tileconv.run(spec)
-    sink = ZarrSink(tmp_path / "o.zarr", tileconv.plan(spec).info)
+    sink = ZarrSink(LocalStore(tmp_path / "o.zarr"), Layout(tileconv.plan(spec).info))
     wrong = np.zeros((16, 16), np.float32)
-    digest = sink.write(Box((32, 48), (48, 64), "yx"), wrong)
+    digest = sink.writer.write(Box((32, 48), (48, 64), "yx"), wrong)
     folder = RunFolder(tmp_path / "o.zarr")
     with Journal(folder.journal) as journal:
         journal.append(Event(DONE, (1, 25), digest))

@@ -87,7 +87,7 @@ def test_a_tile_that_fails_in_a_pass_of_three(tmp_path, monkeypatch, number):
     real = Job.run
 
     def run(job, tile):
-        if job.sink.path == store and tile.start == (48, 64):
+        if job.sink.store.root == store and tile.start == (48, 64):
             raise TileError("fell over", where=f"tile {tile}")
         return real(job, tile)
 

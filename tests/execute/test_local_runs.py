@@ -17,7 +17,9 @@ from tileconv.errors import ResumeError, SinkError, SourceError, TileError
 from tileconv.execute.report import Report, peak_bytes
 from tileconv.images import ImageInfo
 from tileconv.progress import Progress
+from tileconv.sinks.layout import Layout
 from tileconv.sinks.zarr import ZarrSink
+from tileconv.stores.local import LocalStore
 
 TWO = [{"op": "sobel", "component": "x"}, {"op": "gaussian", "sigma": 1, "border": "wrap"}]
 """Two passes: the second wraps."""
@@ -187,12 +189,12 @@ def test_where_the_first_pixel_lies(tmp_path, extent, shift):
     given = ImageInfo(
         (12, 20, 30), "zyx", np.dtype("u1"), (4, 20, 30), (1.5, 0.5, 0.25), ("micrometer",) * 3, origin=(10.0, 0, -7)
     )
-    sink = ZarrSink(tmp_path / "a.zarr", given)
+    sink = ZarrSink(LocalStore(tmp_path / "a.zarr"), Layout(given))
     sink.create()
-    sink.write(given.box, np.ones(given.shape, np.uint8))
+    sink.writer.write(given.box, np.ones(given.shape, np.uint8))
     sink.finish({})
     ends = [{"op": "box", "size": n, "over": "zyx", "extent": extent} for n in (3, 5)]
-    _, report = run(tiled([ends[0] | {"border": "wrap"}, ends[1] | {"border": "wrap"}], 16), sink.path, tmp_path)
+    _, report = run(tiled([ends[0] | {"border": "wrap"}, ends[1] | {"border": "wrap"}], 16), sink.store.root, tmp_path)
     (level,) = zarr.open_group(report.output, mode="r").attrs["ome"]["multiscales"][0]["datasets"]
     size, at = level["coordinateTransformations"]
     assert size["scale"] == [1.5, 0.5, 0.25]
@@ -202,11 +204,12 @@ def test_where_the_first_pixel_lies(tmp_path, extent, shift):
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_channel_names_reach_the_result(tmp_path, dtype):
     names = ("DAPI", "GFP", "RFP")
-    sink = ZarrSink(tmp_path / "a.zarr", ImageInfo((3, 20, 30), "cyx", np.dtype(dtype), (3, 20, 30), channels=names))
+    given = ImageInfo((3, 20, 30), "cyx", np.dtype(dtype), (3, 20, 30), channels=names)
+    sink = ZarrSink(LocalStore(tmp_path / "a.zarr"), Layout(given))
     sink.create()
-    sink.write(sink.info.box, np.arange(1800).reshape(3, 20, 30).astype(dtype))
+    sink.writer.write(given.box, np.arange(1800).reshape(3, 20, 30).astype(dtype))
     sink.finish({})
-    pixels, report = run(pipeline([{"op": "box", "size": 3}], output={"dtype": "float32"}), sink.path, tmp_path)
+    pixels, report = run(pipeline([{"op": "box", "size": 3}], output={"dtype": "float32"}), sink.store.root, tmp_path)
     attributes = zarr.open_group(report.output, mode="r").attrs
     assert attributes["tileconv"]["channels"] == list(names)
     channels = attributes["ome"]["omero"]["channels"]

@@ -18,7 +18,7 @@ from tileconv.audit.status import status
 from tileconv.errors import ResumeError, SinkError, SourceError
 from tileconv.execute.stop import Stop
 from tileconv.planning.machine import usable_processors
-from tileconv.sinks.zarr import ZarrSink
+from tileconv.sinks.writer import Writer
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_stopped_while_it_verifies(stopped_in_the_second_pass, monkeypatch, caps
 
     def compared(sink, box):
         calls.append(box)
-        if (sink.path.name == "o.zarr") == (share == "output"):
+        if (sink.store.root.name == "o.zarr") == (share == "output"):
             if not stopped.is_set():
                 os.kill(os.getpid(), signal.SIGINT)
             assert stopped.wait(60)
@@ -186,11 +186,11 @@ def test_stopped_while_it_verifies(stopped_in_the_second_pass, monkeypatch, caps
         threading.Event.set(event)
         stopped.set()
 
-    stored_digest = ZarrSink.stored_digest
+    stored_digest = Writer.stored_digest
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with monkeypatch.context() as patched:
         patched.chdir(folder)
-        patched.setattr(ZarrSink, "stored_digest", compared)
+        patched.setattr(Writer, "stored_digest", compared)
         patched.setattr(Stop, "set", stop)
         patched.setattr("sys.argv", ["tileconv", "run", "p.yaml", "--repair"])
         try:
@@ -263,7 +263,7 @@ def test_stopped_while_it_verifies_what_is_whole(made, monkeypatch):
     """The plain command finds nothing and changes no byte: complete again, by the marker of before."""
     expected, record = digest(made / "o.zarr"), digest(made / "o.zarr.tileconv")
     with monkeypatch.context() as patched:
-        patched.setattr(ZarrSink, "stored_digest", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(Writer, "stored_digest", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             tileconv.run(made / "p.yaml", repair=True)
     assert status(made / "o.zarr").state == "unfinished"

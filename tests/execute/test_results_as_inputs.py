@@ -9,7 +9,9 @@ import tileconv
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.images import ImageInfo
+from tileconv.sinks.layout import Layout
 from tileconv.sinks.zarr import ZarrSink
+from tileconv.stores.local import LocalStore
 
 
 def test_the_origin_moves_by_pixels_times_their_size(tmp_path):
@@ -31,9 +33,14 @@ def test_the_origin_moves_by_pixels_times_their_size(tmp_path):
 
 
 def test_the_result_of_a_broken_off_run_is_no_input(tmp_path):
-    sink = ZarrSink(tmp_path / "half.zarr", ImageInfo((64, 64), "yx", np.dtype("u1"), (32, 32)))
+    sink = ZarrSink(LocalStore(tmp_path / "half.zarr"), Layout(ImageInfo((64, 64), "yx", np.dtype("u1"), (32, 32))))
     sink.create()
-    sink.write(Box((0, 0), (32, 32)), np.ones((32, 32), np.uint8))
-    spec = {"version": 1, "input": {"path": str(sink.path)}, "stages": [], "output": {"path": str(tmp_path / "o.zarr")}}
+    sink.writer.write(Box((0, 0), (32, 32)), np.ones((32, 32), np.uint8))
+    spec = {
+        "version": 1,
+        "input": {"path": str(sink.store.root)},
+        "stages": [],
+        "output": {"path": str(tmp_path / "o.zarr")},
+    }
     with pytest.raises(SourceError, match="did not finish"):
         tileconv.run(spec)

@@ -10,8 +10,10 @@ from tileconv.errors import SinkError
 from tileconv.execute.staging import revoke, writing
 from tileconv.images import ImageInfo
 from tileconv.record.folder import RunFolder
+from tileconv.sinks.layout import Layout
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.stores import steady
+from tileconv.stores.local import LocalStore
 
 BOX = Box((0, 0), (4, 8))
 
@@ -25,7 +27,7 @@ def folder(tmp_path):
 
 
 def sink_of(folder, staging=None):
-    return ZarrSink(folder.output, ImageInfo((4, 8), "yx", np.dtype("uint16"), (4, 4)), staging=staging)
+    return ZarrSink(LocalStore(folder.output, staging), Layout(ImageInfo((4, 8), "yx", np.dtype("uint16"), (4, 4))))
 
 
 def pixels(value):
@@ -34,10 +36,10 @@ def pixels(value):
 
 def test_the_same_bytes_as_beside_their_place(folder):
     sink_of(folder).create()
-    beside = sink_of(folder).write(BOX, pixels(3))
+    beside = sink_of(folder).writer.write(BOX, pixels(3))
     expected = digest(folder.output)
     with writing(folder) as place:
-        assert sink_of(folder, place).write(BOX, pixels(3)) == beside
+        assert sink_of(folder, place).writer.write(BOX, pixels(3)) == beside
         assert list(place.iterdir()) == []
     assert digest(folder.output) == expected
     assert list(folder.path.iterdir()) == []
@@ -47,10 +49,10 @@ def test_after_the_run_nothing_comes_into_its_place(folder):
     sink_of(folder).create()
     with writing(folder) as place:
         late = sink_of(folder, place)
-        late.write(BOX, pixels(3))
+        late.writer.write(BOX, pixels(3))
     expected = digest(folder.output)
     with pytest.raises(SinkError, match=r"c/0/0: is not written by this run any more, because the run ended"):
-        late.write(BOX, pixels(4))
+        late.writer.write(BOX, pixels(4))
     assert digest(folder.output) == expected
 
 

@@ -11,9 +11,11 @@ from ome_zarr_models.v05 import Image
 
 from tileconv.errors import SinkError
 from tileconv.images import ImageInfo
+from tileconv.sinks.layout import Layout
 from tileconv.sinks.ome import Window, ome_attributes
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.storage import Storage
+from tileconv.stores.local import LocalStore
 
 UNITS = {"t": "second", "c": "", "z": "micrometer", "y": "micrometer", "x": "micrometer"}
 SCALES = {"t": 2.0, "c": 1.0, "z": 4.0, "y": 0.5, "x": 0.25}
@@ -37,15 +39,15 @@ def info_of(axes, dtype="uint16", *, units=True, channels=()):
 @pytest.mark.parametrize("units", [False, True])
 def test_every_kind_of_image_passes_both_validators(tmp_path, axes, units):
     channels = ("red", "green", "blue") if "c" in axes else ()
-    sink = ZarrSink(tmp_path / "image.ome.zarr", info_of(axes, units=units, channels=channels))
+    sink = ZarrSink(LocalStore(tmp_path / "image.ome.zarr"), Layout(info_of(axes, units=units, channels=channels)))
     sink.create()
-    sink.write(sink.info.box, np.ones(sink.info.shape, sink.info.dtype))
+    sink.writer.write(sink.layout.info.box, np.ones(sink.layout.info.shape, sink.layout.info.dtype))
     sink.finish({})
-    yaozarrs.validate_zarr_store(str(sink.path))
-    model = Image.from_zarr(zarr.open_group(sink.path, mode="r"))
+    yaozarrs.validate_zarr_store(str(sink.store.root))
+    model = Image.from_zarr(zarr.open_group(sink.store.root, mode="r"))
     assert [axis.name for axis in model.attributes.ome.multiscales[0].axes] == list(axes)
     assert len(model.attributes.ome.omero["channels"]) == (3 if "c" in axes else 1)
-    array = zarr.open_array(sink.path / "0", mode="r")
+    array = zarr.open_array(sink.store.root / "0", mode="r")
     assert array.metadata.dimension_names == tuple(axes)  # the specification's MUST that yaozarrs does not check
 
 
@@ -104,12 +106,14 @@ def test_of_many_channels_some_are_shown():
 
 @pytest.mark.parametrize("axes", ["yx", "tczyx"])
 def test_format_0_4_passes_its_validators(tmp_path, axes):
-    sink = ZarrSink(tmp_path / "image.zarr", info_of(axes), storage=Storage(checksum="none", format="0.4"))
+    sink = ZarrSink(
+        LocalStore(tmp_path / "image.zarr"), Layout(info_of(axes), storage=Storage(checksum="none", format="0.4"))
+    )
     sink.create()
-    sink.write(sink.info.box, np.ones(sink.info.shape, sink.info.dtype))
+    sink.writer.write(sink.layout.info.box, np.ones(sink.layout.info.shape, sink.layout.info.dtype))
     sink.finish({})
-    yaozarrs.validate_zarr_store(str(sink.path))
-    model = Image04.from_zarr(zarr.open_group(sink.path, mode="r", zarr_format=2))
+    yaozarrs.validate_zarr_store(str(sink.store.root))
+    model = Image04.from_zarr(zarr.open_group(sink.store.root, mode="r", zarr_format=2))
     assert [axis.name for axis in model.attributes.multiscales[0].axes] == list(axes)
     assert model.attributes.multiscales[0].version == "0.4"
     assert len(model.attributes.omero.channels) == (3 if "c" in axes else 1)
@@ -119,5 +123,5 @@ def test_an_image_with_one_spatial_axis_is_refused(tmp_path):
     with pytest.raises(SinkError, match="two or three of the axes z, y and x, found 'tx'"):
         ome_attributes(info_of("tx"), name="")
     with pytest.raises(SinkError, match="found 'tx'"):
-        ZarrSink(tmp_path / "out.zarr", info_of("tx")).create()
+        ZarrSink(LocalStore(tmp_path / "out.zarr"), Layout(info_of("tx"))).create()
     assert list(tmp_path.iterdir()) == []

@@ -17,8 +17,10 @@ from zarr.codecs import ShardingCodec
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.images import ImageInfo
+from tileconv.sinks.layout import Layout
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.open import open_source
+from tileconv.stores.local import LocalStore
 
 STORES = {
     "v3": {"zarr_format": 3, "chunks": (16, 24)},
@@ -254,12 +256,13 @@ def test_threads_and_pickle(tmp_path):
 
 @pytest.mark.parametrize("plain", [False, True])
 def test_unfinished_results_of_ours_are_refused_wherever_they_are_opened(tmp_path, plain):
-    sink = ZarrSink(tmp_path / "a", ImageInfo((20, 30), "yx", np.dtype("u1"), (20, 30)), plain=plain)
+    layout = Layout(ImageInfo((20, 30), "yx", np.dtype("u1"), (20, 30)), plain=plain)
+    sink = ZarrSink(LocalStore(tmp_path / "a"), layout)
     sink.create()
-    sink.write(sink.info.box, np.ones((20, 30), np.uint8))
-    for path in {sink.path, sink.array_path}:
+    sink.writer.write(layout.info.box, np.ones((20, 30), np.uint8))
+    for path in {sink.store.root, sink.store.root / sink.layout.array_key()}:
         with pytest.raises(SourceError, match=r"did not finish.*makes the rest"):
             open_source(path)
     sink.finish({})
-    for path in {sink.path, sink.array_path}:
+    for path in {sink.store.root, sink.store.root / sink.layout.array_key()}:
         assert_reads(open_source(path), np.ones((20, 30), np.uint8))

@@ -16,12 +16,14 @@ from properties.runs_help import MACHINE, pipeline, windows
 from tileconv.boxes import Box
 from tileconv.execute.local import threads
 from tileconv.planning.build import make_plan
+from tileconv.sinks.layout import Layout
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.cache import CHUNKS, Cache
 from tileconv.sources.open import open_source
 from tileconv.sources.tiff import TiffSource
 from tileconv.sources.zarr import ZarrSource
 from tileconv.spec import spec_from_mapping
+from tileconv.stores.local import LocalStore
 from tileconv.tiles.windows import Job, reads_of
 
 CHAIN = [{"op": "gaussian", "sigma": 1}, {"op": "sobel"}]
@@ -105,7 +107,7 @@ def job_of(folder, what, how, **words):
     mapping |= more | {"run": mapping["run"] | {"tile": tile, "workers": 1, "halo_method": "windows"} | words}
     source = open_source(folder / "image", axes=axes)
     (job,) = make_plan(spec_from_mapping(mapping), source.info, MACHINE, cache_bytes=source.cache_bytes).passes
-    sink = ZarrSink(folder / "out.zarr", job.info)
+    sink = ZarrSink(LocalStore(folder / "out.zarr"), Layout(job.info))
     sink.create()
     chunks = prod(-(-n // c) for n, c in zip(shape, chunk, strict=True))
     return Job(job, source, sink), chunks, (mapping, image, axes)

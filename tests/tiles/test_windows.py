@@ -11,9 +11,11 @@ from oracles.counting import CountingSource
 from properties.runs_help import plan_of, tiled, windows, write_tiff
 
 from tileconv.boxes import Box, space, with_space
+from tileconv.sinks.layout import Layout
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.memory import MemorySource
 from tileconv.sources.open import open_source
+from tileconv.stores.local import LocalStore
 from tileconv.tiles.compute import Counts, compute_tile, needed
 from tileconv.tiles.windows import Job, Receipt, read
 
@@ -22,7 +24,7 @@ CHAIN = [{"op": "gaussian", "sigma": 1}, {"op": "sobel"}]
 
 def job_of(tmp_path, image, tile=32, **words):
     (job,) = plan_of(tiled(CHAIN, tile, **words), image).passes
-    sink = ZarrSink(tmp_path / "o.zarr", job.info)
+    sink = ZarrSink(LocalStore(tmp_path / "o.zarr"), Layout(job.info))
     sink.create()
     return job, sink
 

@@ -86,7 +86,7 @@ def status(output: Path | str) -> Status:
     with sink_errors(folder.output, "read"):
         finished = folder.done() and steady.exists(folder.output)
     if finished:
-        check_not_replaced(folder, sink.metadata_digests())
+        check_not_replaced(folder, sink.custody.metadata_digests())
     done = sum(grids) if finished else history.total_done()
     live = folder.live()
     rate = _rate(history, live=live)

@@ -24,7 +24,6 @@ from tileconv.sinks.files import sink_errors
 from tileconv.sinks.layout import METADATA
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.source import Source
-from tileconv.stores import steady
 
 
 @dataclass(frozen=True)
@@ -75,35 +74,35 @@ def mark_damaged(plan: Plan, source: Source, folder: RunFolder, progress: Progre
             journal.append(event)
             history.add(event)
     sink.rebuild()
-    with sink_errors(sink.path):
-        for file in list(sink.strays()):
-            steady.remove(file)
+    with sink_errors(sink.store.where()):
+        for stray in [*sink.custody.strays()]:
+            sink.store.delete(stray)
     return Mending(found, history)
 
 
 def _earlier(plan: Plan, recorded: dict[str, Any], history: History, stop: Stop) -> Iterator[tuple[TileKey, Damage]]:
     """Yield the tiles of earlier passes that are done, and whose chunks are there and not those that were written."""
     for number, (pass_, sink) in enumerate(zip(plan.passes[:-1], sinks_of(plan)[:-1], strict=True)):
-        if not sink.holds_array():
+        if not sink.custody.holds_array():
             continue
         grid = TileGrid(pass_.image, tuple(recorded["grids"][number]["tile"]))
         for tile in map(int, history.done(number)):
             check_going(stop)
             box = tile_at(grid, tile)
             stored = box.shift([-a for a in pass_.image.start])
-            if not sink.lacks(stored) and sink.stored_digest(stored) != history.digest((number, tile)):
-                problem = f"tile {tile}, {box} of pass {number}: is not what was written to {sink.path.name}"
+            if not sink.custody.lacks(stored) and sink.writer.stored_digest(stored) != history.digest((number, tile)):
+                problem = f"tile {tile}, {box} of pass {number}: is not what was written to {sink.name}"
                 yield (number, tile), Damage(problem)
 
 
 def _check_ours(sink: ZarrSink, found: Verification) -> None:
     """Refuse what does not look like a store of ours, nor holds a single tile of it; SinkError."""
-    sink.check_names()
-    sink.check_strays()
+    sink.custody.check_names()
+    sink.custody.check_strays()
     damaged = sum(damage.tile is not None for damage in found.damages)
     if (
         damaged == found.tiles
-        and not sink.free()
-        and any(steady.exists(sink.path / names[0]) for names in METADATA.values())
+        and not sink.custody.free()
+        and any(sink.store.stat(names[0]) for names in METADATA.values())
     ):
-        sink.check_free(overwrite=True)
+        sink.custody.check_free(overwrite=True)

@@ -33,6 +33,7 @@ from tileconv.sinks.files import sink_errors
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.open import open_source
 from tileconv.sources.source import Source
+from tileconv.stores.local import LocalStore
 from tileconv.tiles.windows import Job
 
 NAMED = 5
@@ -81,14 +82,14 @@ def run_plan(
         mended = mark_damaged(plan, source, folder, progress, stop) if mending else None
         begun = begin(plan, source, folder, overwrite=overwrite, history=mended.history if mended else None)
         ledger = None
-        if any(begun.todo.left) or not begun.sinks[-1].complete():  # else nothing is written
+        if any(begun.todo.left) or not begun.sinks[-1].custody.complete():  # else nothing is written
             folder.unset_done()
             with Journal(folder.journal) as journal:
                 ledger = Ledger(begun.plan, journal, begun.history, progress, stop, keep_going)
                 with nullcontext() if plan.spec.run.executor == "threads" else writing(folder) as staging:
                     _make(begun, source, ledger, staging, overwrite=overwrite)
         for sink in begun.sinks[:-1]:
-            sink.remove()
+            sink.custody.remove()
         if not folder.done():
             folder.unset_repairing()
             folder.set_done(facts_of(folder, begun.sinks[-1], plan.fingerprint()))
@@ -106,7 +107,7 @@ def _report(
     """Return what was done in *seconds*, by a *ledger* if tiles were made; *notes* are those of the input."""
     plan = begun.plan
     return Report(
-        output=begun.sinks[-1].path,
+        output=Path(begun.sinks[-1].store.where()),
         shape=plan.info.shape,
         dtype=str(plan.info.dtype),
         tiles=ledger.made if ledger else 0,
@@ -139,7 +140,7 @@ def _make(begun: Begun, source: Source, ledger: Ledger, staging: Path | None, *,
             ledger.begin_pass(number)
             possible = _possible(begun, ledger, number)
             try:
-                job = Job(pass_, before, replace(sink, staging=staging))
+                job = Job(pass_, before, _staged(sink, staging))
                 with telling(partial(ledger.progress.waiting, "compiling loops, on the first run only")):
                     _tiles(plan, job, possible, ledger, whole=not begun.resumed)
                 give_back()
@@ -149,23 +150,28 @@ def _make(begun: Begun, source: Source, ledger: Ledger, staging: Path | None, *,
             except TileconvError as error:
                 error.add_note(ledger.how_far(error, overwrite=overwrite))
                 raise
-        if sink.plain and left[number + 1]:  # also where a run ended after the last tile and before this
-            sink.finish({}) if sink.whole() else sink.finish_part()
+        if sink.layout.plain and left[number + 1]:  # also where a run ended after the last tile and before this
+            sink.finish({}) if sink.custody.whole() else sink.finish_part()
     if ledger.failures:
         raise _unfinished(ledger, overwrite=overwrite)
     made = provenance(plan, source, begun.history.counts())
     sinks[-1].finish(made, name=image_name(plan), workers=plan.workers)
 
 
+def _staged(sink: ZarrSink, staging: Path | None) -> ZarrSink:
+    """Return *sink* as workers write to it, by way of *staging*."""
+    return replace(sink, store=LocalStore(Path(sink.store.where()), staging)) if staging else sink
+
+
 def _prepare(begun: Begun) -> None:
     """Make the stores that tiles are written to, or mark those that are there as not whole."""
     for sink, left in zip(begun.sinks, begun.todo.left, strict=True):
-        if not sink.holds_array():
+        if not sink.custody.holds_array():
             if left:
                 sink.create(overwrite=True)
             continue
-        sink.tidy()
-        if left or not sink.plain:
+        sink.custody.tidy()
+        if left or not sink.layout.plain:
             sink.unfinish()
 
 
@@ -184,7 +190,7 @@ def _possible(begun: Begun, ledger: Ledger, number: int) -> Sequence[int]:
 
 def _between(sink: ZarrSink, axes: str) -> Source:
     """Open what a pass wrote for the next; a chunk that is not there must never read as zeros."""
-    return open_source(str(sink.path), axes=axes, missing_chunks="error")
+    return open_source(sink.store.where(), axes=axes, missing_chunks="error")
 
 
 def _tiles(plan: Plan, job: Job, numbers: Sequence[int], ledger: Ledger, *, whole: bool) -> None:

@@ -57,7 +57,7 @@ class Trust:
         A worker knows an output by a file in it, which is there for so long.
         """
         self.forget(at_work)
-        file = job.sink.path / f".worker.{uuid4().hex}.partial"
+        file = Path(job.sink.store.where()) / f".worker.{uuid4().hex}.partial"
         self._jobs[id(job)] = job, file
         with sink_errors(file):
             retrying(lambda: file.write_text(file.name))
@@ -143,7 +143,8 @@ def admit(job: Job, file: Path) -> str:
         return f"{error.where} {error.problem}"
     except OSError as error:
         return f"{file.parent} is another folder there than here ({error.strerror})"
-    staging = job.sink.staging
+    store = job.sink.store
+    staging, array = getattr(store, "staging", None), store.where(job.sink.layout.array_key().rstrip("/"))
     if found != file.name or (staging and not is_folder(staging)):
         return f"{file.parent if found != file.name else staging} is another folder there than here"
-    return "" if os.access(job.sink.array_path, os.W_OK) else f"it must not write to {job.sink.array_path}"
+    return "" if os.access(array, os.W_OK) else f"it must not write to {array}"

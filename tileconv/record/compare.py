@@ -97,9 +97,7 @@ def examine(
                 check_going(stop)
                 damages += [damage] if damage else []
                 progress.tile(tile_at(grid, number).size)
-    damages += [
-        Damage(f"{name} is no part of what was written", (name,)) for name in sorted(map(sink.name_of, sink.strays()))
-    ]
+    damages += [Damage(f"{name} is no part of what was written", (name,)) for name in sorted(sink.custody.strays())]
     return Verification(str(folder.output), len(tiles), tuple(damages))
 
 
@@ -122,7 +120,7 @@ def _completion(
 
 
 def _metadata(sink: ZarrSink, facts: dict[str, Any] | None) -> Iterator[Damage]:
-    found = sink.metadata_digests()
+    found = sink.custody.metadata_digests()
     expected = (facts or {}).get(METADATA, found)
     for name, digest in found.items():
         if not digest:
@@ -135,18 +133,18 @@ def _tile(sink: ZarrSink, grid: TileGrid, digest: str, number: int) -> Damage | 
     """Return what is wrong with one tile that was stored with *digest*, empty if the journal does not tell it."""
     box = tile_at(grid, number)
     damage = partial(Damage, tile=number, box=str(box))
-    names = tuple(map(sink.name_of, sink.chunk_files(box)))
+    names = tuple(sink.layout.chunk_keys(box))
     if not digest:
         return damage("no line of the journal that can be read tells its digest", names)
     try:
-        if sink.stored_digest(box) == digest:
+        if sink.writer.stored_digest(box) == digest:
             return None
     except TileconvError:
         pass
-    wrong = sink.damaged_chunks(box)
+    wrong = sink.writer.damaged_chunks(box)
     if not wrong:
         whole = "other chunks than were written, though whole ones"
         return damage(
-            f"{', '.join(names)}: {whole if sink.storage.checksum != 'none' else 'not what was written'}", names
+            f"{', '.join(names)}: {whole if sink.layout.storage.checksum != 'none' else 'not what was written'}", names
         )
     return damage(", ".join(f"{name} {problem}" for name, problem in wrong.items()), tuple(wrong))

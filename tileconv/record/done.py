@@ -14,10 +14,12 @@ from tileconv.errors import ResumeError, SourceError
 from tileconv.images import ImageInfo
 from tileconv.record.folder import RunFolder
 from tileconv.sinks.files import sink_errors
+from tileconv.sinks.layout import Layout
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.spec.model import RunSpec
 from tileconv.storage import Storage
 from tileconv.stores import steady
+from tileconv.stores.local import LocalStore
 
 PLAN, METADATA = "plan", "metadata"
 """What ``done`` holds digests of: ``plan.json``, and the metadata files of the store."""
@@ -64,7 +66,7 @@ def plan_digest(folder: RunFolder) -> str:
 
 def facts_of(folder: RunFolder, sink: ZarrSink, fingerprint: str) -> dict[str, Any]:
     """Return what ``done`` says of a finished output, so that damage to any file of it is found."""
-    return {"fingerprint": fingerprint, PLAN: plan_digest(folder), METADATA: sink.metadata_digests()}
+    return {"fingerprint": fingerprint, PLAN: plan_digest(folder), METADATA: sink.custody.metadata_digests()}
 
 
 def facts_read(folder: RunFolder) -> dict[str, Any] | None:
@@ -114,7 +116,7 @@ def recorded_store(folder: RunFolder, plan: dict[str, Any]) -> tuple[ZarrSink, T
         grid = TileGrid(info.box, tuple(plan["grids"][-1]["tile"]))
         if len(grid) != plan["grids"][-1]["tiles"]:
             raise ValueError
-        return ZarrSink(folder.output, info, storage=Storage.of(what)), grid
+        return ZarrSink(LocalStore(folder.output), Layout(info, storage=Storage.of(what))), grid
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise _untold(folder) from error
 

@@ -22,8 +22,9 @@ from typing import Any
 from tileconv.errors import SinkError, SourceError
 from tileconv.record.lock import acquire, taken
 from tileconv.retry import retrying
-from tileconv.sinks.files import refuse_links, sink_errors
+from tileconv.sinks.files import sink_errors
 from tileconv.stores import steady
+from tileconv.stores.local import LocalStore
 
 _OURS = ("plan.json", "journal", "done", "repair")
 _PASSING = re.compile(r".*\.partial|(writing|revoked)-[0-9a-f]{32}")
@@ -61,6 +62,11 @@ class RunFolder:
     def path(self) -> Path:
         """The folder itself."""
         return self.output.with_name(f"{self.output.name}.tileconv")
+
+    @property
+    def store(self) -> LocalStore:
+        """What lies in the folder."""
+        return LocalStore(self.path)
 
     @property
     def journal(self) -> Path:
@@ -125,10 +131,10 @@ class RunFolder:
     def check(self) -> None:
         """Refuse a folder that holds what tileconv did not write, or that is a link or holds one; SinkError."""
         with sink_errors(self.path):
-            refuse_links(self.path, self.path / "plan.json")
+            self.store.check("plan.json")
             names = [entry.name for entry in steady.entries(self.path)] if steady.exists(self.path) else []
             for name in names:
-                refuse_links(self.path / name, self.path / name)
+                self.store.check(f"{name}/")
         foreign = [name for name in names if name not in (*_OURS, "lock") and not _PASSING.fullmatch(name)]
         if foreign:
             fix = "Choose another output path."

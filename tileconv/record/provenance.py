@@ -19,6 +19,7 @@ from tileconv.sinks.layout import MARKER
 from tileconv.sources.source import Source
 from tileconv.spec.model import StageSpec, as_mapping
 from tileconv.stores import steady
+from tileconv.stores.local import LocalStore
 from tileconv.tiles.compute import Counts
 
 MOST_WEIGHTS = 4096
@@ -87,7 +88,7 @@ def read_provenance(output: Path) -> Mapping[str, Any]:
         If *output* is no finished output of tileconv, or says nothing of how it was made.
     """
     where = str(output)
-    found = read_attributes(output).get(MARKER)
+    found = read_attributes(LocalStore(output)).get(MARKER)
     if not isinstance(found, dict) or "complete" not in found:
         there, fix = "no mark of one" if steady.exists(output) else "nothing", "Give the folder that a run wrote."
         raise SourceError(f"expected an output of tileconv, found {there}", where=where, fix=fix)

@@ -19,7 +19,9 @@ from tileconv.boxes import Box, TileGrid, numbered, tile_at
 from tileconv.planning.model import Pass, Plan
 from tileconv.record.folder import RunFolder
 from tileconv.record.journal import DAMAGED, DONE, FAILED, History
+from tileconv.sinks.layout import Layout
 from tileconv.sinks.zarr import ZarrSink
+from tileconv.stores.local import LocalStore
 from tileconv.tiles.compute import needed
 
 _REASONS = {None: "not made before", FAILED: "failed before", DAMAGED: "found damaged"}
@@ -47,7 +49,7 @@ def left_to_do(plan: Plan, sinks: Sequence[ZarrSink], history: History) -> Todo:
     reasons = Counter[str]()
     for number in reversed(range(len(plan.passes))):
         pass_, sink = plan.passes[number], sinks[number]
-        there = sink.holds_array()
+        there = sink.custody.holds_array()
         if history.unreadable:  # what a lost line counted belongs to the result, whether or not its tile is read
             wanted = np.union1d(np.asarray(wanted, np.intp), history.unknown(number)).tolist()
         found = array("q")
@@ -69,9 +71,9 @@ def _reason(pass_: Pass, sink: ZarrSink, history: History, key: tuple[int, int],
     found = history.what(key)
     if found != DONE:
         return _REASONS[found]
-    if not there and sink.plain:
+    if not there and sink.layout.plain:
         return AGAIN
-    return "" if there and not sink.lacks(stored_box(pass_, key[1])) else GONE
+    return "" if there and not sink.custody.lacks(stored_box(pass_, key[1])) else GONE
 
 
 def read_by(pass_: Pass, tiles: Sequence[int], before: TileGrid) -> Sequence[int]:
@@ -117,8 +119,7 @@ def intermediate_path(output: Path, number: int) -> Path:
 def sinks_of(plan: Plan) -> list[ZarrSink]:
     """Return where each pass of *plan* writes: the last to the output, the others to bare arrays beside it."""
     output = RunFolder(Path(plan.spec.output.path)).output
-    between = enumerate(pass_.info for pass_ in plan.passes[:-1])
-    return [
-        *(ZarrSink(intermediate_path(output, number), info, plain=True) for number, info in between),
-        ZarrSink(output, plan.info, storage=plan.passes[-1].storage),
-    ]
+    stores = (LocalStore(intermediate_path(output, number)) for number in range(len(plan.passes) - 1))
+    layouts = (Layout(pass_.info, plain=True) for pass_ in plan.passes[:-1])
+    last = ZarrSink(LocalStore(output), Layout(plan.info, storage=plan.passes[-1].storage))
+    return [*map(ZarrSink, stores, layouts), last]

@@ -17,8 +17,12 @@ from tileconv.errors import PlanError
 from tileconv.images import RGB, ImageInfo
 from tileconv.samples.real import PHOTOGRAPHS, photograph
 from tileconv.samples.synthetic import synthetic, synthetic_dtype
+from tileconv.sinks.files import sink_errors
+from tileconv.sinks.layout import Layout
 from tileconv.sinks.tiff import Compression, write_tiff
 from tileconv.sinks.zarr import ZarrSink
+from tileconv.stores import steady
+from tileconv.stores.local import LocalStore
 
 SYNTHETIC = "synthetic"
 _THREADS = 2
@@ -81,7 +85,9 @@ def write_sample(
         case ".tif" | ".tiff":
             write_tiff(output, info, _made(info, make, progress), compression=compression, overwrite=overwrite)
         case ".zarr" if compression is None:
-            _write_zarr(ZarrSink(output, info), make, provenance, overwrite, progress)
+            with sink_errors(output):
+                store = LocalStore(steady.resolve(output))
+            _write_zarr(ZarrSink(store, Layout(info)), make, provenance, overwrite, progress)
         case ".zarr":
             raise PlanError("compression can be chosen for TIFF only; OME-Zarr always uses zstd", where=str(output))
         case _:
@@ -134,7 +140,7 @@ def _write_zarr(
     sink: ZarrSink, make: Make, provenance: dict[str, object], overwrite: bool, progress: Progress | None
 ) -> None:
     sink.create(overwrite=overwrite)
-    grid = TileGrid(sink.info.box, sink.info.chunks)
-    for box, made in zip(grid, _made(sink.info, make, progress), strict=True):
-        sink.write(box, made)
+    info = sink.layout.info
+    for box, made in zip(TileGrid(info.box, info.chunks), _made(info, make, progress), strict=True):
+        sink.writer.write(box, made)
     sink.finish(provenance)

@@ -7,39 +7,39 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import stat
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from tileconv.boxes import Box
 from tileconv.errors import SinkError
-from tileconv.retry import retrying
 from tileconv.sinks.files import sink_errors
 from tileconv.sinks.layout import MARKER, METADATA, Layout
 from tileconv.storage import Format
-from tileconv.stores import steady
-
-_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.partial")
-"""Names of files that ``steady.replace`` writes before they stand in their place."""
+from tileconv.stores.steady import TEMPORARY
+from tileconv.stores.store import Store, content
 
 
-class Custody(Layout):
-    """A store that is there, or the place of one: what lies in it and whose it is."""
+@dataclass(frozen=True)
+class Custody:
+    """What lies in *store*, where an output of *layout* is or would be, and whose it is."""
+
+    store: Store
+    layout: Layout
 
     def free(self) -> bool:
-        """Return whether *path* holds nothing, but perhaps metadata that a killed process was writing."""
-        with sink_errors(self.path, "read"):
-            if not steady.is_folder(self.path):
-                return not steady.exists(self.path)
-            names = [entry.name for entry in steady.entries(self.path)]
+        """Return whether nothing is there, but perhaps metadata that a killed process was writing."""
+        with sink_errors(self.store.where(), "read"):
+            try:
+                names = self.store.names()
+            except NotADirectoryError:
+                return False
         began = tuple(f".{name}." for known in METADATA.values() for name in known)
-        return all(name.startswith(began) and _TEMPORARY.fullmatch(name) for name in names)
+        return all(name.startswith(began) and TEMPORARY.fullmatch(name) for name in names)
 
     def marker(self) -> dict[str, Any]:
         """Return what the ``tileconv`` attribute says; nothing where there is none."""
-        marker = read_attributes(self.path).get(MARKER)
+        marker = read_attributes(self.store).get(MARKER)
         return marker if isinstance(marker, dict) else {}
 
     def complete(self) -> bool:
@@ -47,58 +47,61 @@ class Custody(Layout):
         return self.marker().get("complete") is True
 
     def replaceable(self) -> bool:
-        """Return whether *path* holds a store of ours, and a bare array where this is ``plain``."""
-        bare = _metadata(self.path / "zarr.json").get("node_type") == "array"
-        return MARKER in read_attributes(self.path) and (bare or not self.plain)
+        """Return whether a store of ours is there, and a bare array where this is ``plain``."""
+        bare = _metadata(self.store, "zarr.json").get("node_type") == "array"
+        return MARKER in read_attributes(self.store) and (bare or not self.layout.plain)
 
     def holds_array(self) -> bool:
-        """Return whether *path* is a store of ours whose array is as ``create`` makes it, complete or not."""
-        files = list(self.metadata({}).items())[not self.plain :]  # the first says what became of the store
+        """Return whether a store of ours is there whose array is as ``create`` makes it, complete or not."""
+        files = list(self.layout.metadata({}).items())[not self.layout.plain :]  # the first tells its end
         without: dict[str, Any] = {"attributes": {}}
-        same = all(_metadata(file) | without == json.loads(json.dumps(said)) | without for file, said in files)
-        return same and MARKER in read_attributes(self.path)
+        same = all(
+            _metadata(self.store, key) | without == json.loads(json.dumps(said)) | without for key, said in files
+        )
+        return same and MARKER in read_attributes(self.store)
 
     def whole(self) -> bool:
-        """Return whether as many files of pixels are there as belong there."""
-        return self.found() >= len(self.units)
+        """Return whether as many objects of pixels are there as belong there."""
+        return self.found() >= len(self.layout.units)
 
     def found(self) -> int:
-        """Return how many files of pixels are there."""
-        return sum(self.is_chunk(file) and steady.is_file(file) for file in steady.walk(self.chunks_path))
+        """Return how many objects of pixels are there."""
+        keys = self.store.list(self.layout.chunks_key())
+        return sum(self.layout.is_chunk(key) and self.store.stat(key) is not None for key in keys)
 
     def lacks(self, box: Box) -> str:
-        """Return the first file of pixels of *box* that is not there, or is empty; ``""`` when all are there."""
-        for file in self.chunk_files(box):
-            facts = steady.stat_of(file)
-            if facts is None or not stat.S_ISREG(facts.st_mode) or not facts.st_size:
-                return self.name_of(file)
+        """Return the first key of pixels of *box* under which nothing is stored; ``""`` where all are there."""
+        for key in self.layout.chunk_keys(box):
+            facts = self.store.stat(key)
+            if facts is None or not facts.size:
+                return key
         return ""
 
     def metadata_digests(self) -> dict[str, str]:
-        """Return a digest of every metadata file by its name; ``""`` for one that is missing."""
+        """Return a digest of all metadata by their keys; ``""`` for what is missing."""
         digests = {}
-        for file in self.metadata({}):
-            with sink_errors(file, "read"):
-                stored = steady.content(file)
-            digests[self.name_of(file)] = "" if stored is None else hashlib.sha256(stored).hexdigest()
+        for key in self.layout.metadata({}):
+            with sink_errors(self.store.where(key), "read"):
+                stored = content(self.store, key)
+            digests[key] = "" if stored is None else hashlib.sha256(stored).hexdigest()
         return digests
 
-    def strays(self) -> Iterator[Path]:
-        """Yield files among the chunks that are no chunk of the array, and those that a killed process was writing."""
-        ours = self.metadata({})
-        for file in steady.walk(self.path):
-            among = self.below_chunks(file) and file not in ours
-            if file.suffix == ".partial" or (among and not self.is_chunk(file)):
-                yield file
+    def strays(self) -> Iterator[str]:
+        """Yield keys among those of chunks that are none of the array, and what a killed process was writing."""
+        ours = self.layout.metadata({})
+        for key in self.store.list():
+            among = self.layout.below_chunks(key) and key not in ours
+            if key.endswith(".partial") or (among and not self.layout.is_chunk(key)):
+                yield key
 
     def check_strays(self) -> None:
         """Refuse strays whose names are none that tileconv gives; SinkError."""
-        for file in self.strays():
-            parts = self.below_chunks(file)
+        for key in self.strays():
+            parts = self.layout.below_chunks(key)
             numbers = bool(parts) and all(part.isascii() and part.isdecimal() for part in parts)
-            if not (numbers or _TEMPORARY.fullmatch(file.name)):
-                problem = f"holds {self.name_of(file)!r}, which tileconv did not write"
-                raise SinkError(problem, where=str(self.path), fix="Move it elsewhere.")
+            if not (numbers or TEMPORARY.fullmatch(key.rpartition("/")[2])):
+                problem = f"holds {key!r}, which tileconv did not write"
+                raise SinkError(problem, where=self.store.where(), fix="Move it elsewhere.")
 
     def check_free(self, *, overwrite: bool) -> None:
         """Refuse what ``create`` would not replace; changes nothing.
@@ -110,8 +113,8 @@ class Custody(Layout):
         """
         if self.free():
             return
-        where, another = str(self.path), "Choose another output path."
-        if MARKER not in read_attributes(self.path):
+        where, another = self.store.where(), "Choose another output path."
+        if MARKER not in read_attributes(self.store):
             raise SinkError("exists and was not made by tileconv", where=where, fix=another)
         if not overwrite:
             unfinished = self.marker().get("complete") is False
@@ -123,48 +126,44 @@ class Custody(Layout):
     def format_there(self) -> Format:
         """Return the format of the store that is there, which may be another's; where nothing tells it, this one's."""
         found: dict[Format, Any] = {
-            "0.5": _metadata(self.path / "zarr.json").get("attributes"),
-            "0.4": _metadata(self.path / ".zattrs"),
+            "0.5": _metadata(self.store, "zarr.json").get("attributes"),
+            "0.4": _metadata(self.store, ".zattrs"),
         }
         ours = (of for of, said in found.items() if isinstance(said, dict) and MARKER in said)
-        return next(ours, self.storage.format)
+        return next(ours, self.layout.storage.format)
 
     def check_names(self) -> None:
-        """Refuse a folder that holds what tileconv does not write; SinkError."""
-        with sink_errors(self.path, "read"):
-            found = steady.entries(self.path) if steady.is_folder(self.path) else []
+        """Refuse a store that holds what tileconv does not write; SinkError."""
+        with sink_errors(self.store.where(), "read"):
+            names = [name.removesuffix("/") for name in self.store.names()]
         ours = (*METADATA[self.format_there()], "c")
-        foreign = [e.name for e in found if not (e.name in ours or e.name.isdigit() or _TEMPORARY.fullmatch(e.name))]
+        foreign = [name for name in names if not (name in ours or name.isdigit() or TEMPORARY.fullmatch(name))]
         if foreign:
             problem = f"holds {foreign[0]!r}, which tileconv did not write"
-            raise SinkError(problem, where=str(self.path), fix="Choose another output path.")
+            raise SinkError(problem, where=self.store.where(), fix="Choose another output path.")
 
     def clear(self) -> None:
-        """Empty the folder; until the last file is gone it is marked as ours and unfinished."""
-        if not steady.exists(self.path):
-            return
-        root = self.path / METADATA[self.format_there()][0]
-        if steady.exists(root):
+        """Empty the store; until the last object is gone it is marked as ours and unfinished."""
+        root = METADATA[self.format_there()][0]
+        names = self.store.names()
+        if root in names:
             self.mark({MARKER: {"complete": False}})
-        for entry in steady.entries(self.path):
-            if entry.name != root.name:
-                steady.remove(Path(entry.path))
-        steady.remove(root)
+        for name in sorted(names, key=root.__eq__):
+            self.store.delete(name)
 
     def mark(self, attributes: Mapping[str, object]) -> None:
         """Replace the attributes of the store that is there, of whatever format it is."""
         if self.format_there() == "0.4":
-            write_metadata(self.path / ".zattrs", attributes)
+            write_metadata(self.store, ".zattrs", attributes)
         else:
-            file = self.path / "zarr.json"
-            write_metadata(file, {**_metadata(file), "attributes": attributes})
+            write_metadata(self.store, "zarr.json", {**_metadata(self.store, "zarr.json"), "attributes": attributes})
 
     def tidy(self) -> None:
-        """Remove files that a killed process was writing; SinkError if the file system refuses."""
-        with sink_errors(self.path):
-            for file in [*steady.walk(self.path)]:
-                if _TEMPORARY.fullmatch(file.name):
-                    steady.unlink(file)
+        """Remove what a killed process was writing; SinkError if the file system refuses."""
+        with sink_errors(self.store.where()):
+            for key in [*self.store.list()]:
+                if TEMPORARY.fullmatch(key.rpartition("/")[2]):
+                    self.store.delete(key)
 
     def remove(self) -> None:
         """Delete the store, which tileconv must have made.
@@ -172,30 +171,29 @@ class Custody(Layout):
         Raises
         ------
         SinkError
-            If anything in *path* is not ours, or the file system refuses.
+            If anything in it is not ours, or the file system refuses.
         """
-        with sink_errors(self.path):
+        with sink_errors(self.store.where()):
             self.check_free(overwrite=True)
             self.clear()
-            if steady.exists(self.path):
-                retrying(steady.resolve(self.path).rmdir)
+            self.store.delete("")
 
 
-def read_attributes(path: Path) -> dict[str, Any]:
-    """Return the attributes of the group or array at *path*, of either format of Zarr; those that name us first."""
-    found = _metadata(path / "zarr.json").get("attributes")
-    return found if isinstance(found, dict) and MARKER in found else _metadata(path / ".zattrs")
+def read_attributes(store: Store) -> dict[str, Any]:
+    """Return the attributes of the group or array in *store*, of either format of Zarr; those that name us first."""
+    found = _metadata(store, "zarr.json").get("attributes")
+    return found if isinstance(found, dict) and MARKER in found else _metadata(store, ".zattrs")
 
 
-def write_metadata(file: Path, metadata: Mapping[str, object]) -> None:
-    """Put *metadata* into the place of *file* in one step."""
-    steady.replace(file, [[json.dumps(metadata, indent=2).encode()]])
+def write_metadata(store: Store, key: str, metadata: Mapping[str, object]) -> None:
+    """Put *metadata* under *key* in one step."""
+    store.write(key, [[json.dumps(metadata, indent=2).encode()]])
 
 
-def _metadata(file: Path) -> dict[str, Any]:
-    """Return what a metadata file says; nothing when it is absent or something else."""
-    with sink_errors(file, "read"):
-        stored = steady.content(file) or b""
+def _metadata(store: Store, key: str) -> dict[str, Any]:
+    """Return what metadata say; nothing where they are absent or something else."""
+    with sink_errors(store.where(key), "read"):
+        stored = content(store, key) or b""
     try:
         found = json.loads(stored)
     except ValueError:

@@ -20,7 +20,7 @@ from tileconv.stores import steady
 
 
 @contextmanager
-def sink_errors(path: Path, doing: str = "write") -> Iterator[None]:
+def sink_errors(path: Path | str, doing: str = "write") -> Iterator[None]:
     """Turn every error of the file system inside the block into a SinkError that names *path* and what to do."""
     try:
         yield
@@ -48,22 +48,6 @@ def replacing(path: Path) -> Iterator[Path]:
         except BaseException:
             steady.remove(temporary)
             raise
-
-
-def refuse_links(root: Path, file: Path) -> None:
-    """Refuse to write *file* if *root*, or a folder between the two, is a link: it may lead to what is another's.
-
-    Raises
-    ------
-    SinkError
-        With the link and where it leads.
-    """
-    folder = root
-    for part in ("", *file.relative_to(root).parts[:-1]):
-        folder = folder / part
-        if steady.is_link(folder):
-            leads, fix = os.readlink(folder), "Remove the link; an output itself may be one."  # noqa: PTH115
-            raise SinkError(f"is a link to {leads}; nothing is written through it", where=str(folder), fix=fix)
 
 
 def check_tile(box: Box, array: NDArray[np.generic], info: ImageInfo) -> None:

@@ -1,4 +1,4 @@
-"""How an output lies on disk: which files there are, what the metadata say, which chunks a file holds. Touches no file.
+"""How an output lies in a store: its keys, what the metadata say, which chunks an object holds. Reads nothing.
 
 Written by hand, because Zarr's own write path copies a chunk several times and takes longer than the codec, and because
 importing it takes a fifth of a second (both measured in docs/performance.md). Whoever reads a result uses Zarr; the
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tileconv.boxes import Box, TileGrid
@@ -26,78 +25,73 @@ SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 
 @dataclass(frozen=True)
 class Layout:
-    """The files of an output store: no open file, so it crosses to other processes.
+    """The keys of an output, and what is stored under each.
 
     Attributes
     ----------
-    path
-        Folder of the store.
     info
         The image as it will be stored: shape, axes, dtype, chunks, scale.
     plain
-        Whether *path* is a bare Zarr array, for intermediate results, and not an OME-Zarr image.
-    staging
-        Folder in which chunks are written before they stand in their places; None for beside these.
+        Whether the store is a bare Zarr array, for intermediate results, and not an OME-Zarr image.
     storage
-        How chunks are encoded, and which of them share a file.
+        How chunks are encoded, and which of them share an object.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> layout = Layout(ImageInfo((4, 5), "yx", np.dtype("u1"), (2, 5)))
+    >>> list(layout.metadata({})), list(layout.chunk_keys(layout.info.box))
+    (['zarr.json', '0/zarr.json'], ['0/c/0/0', '0/c/1/0'])
     """
 
-    path: Path
     info: ImageInfo
     plain: bool = False
-    staging: Path | None = None
     storage: Storage = USUAL
 
     @property
-    def array_path(self) -> Path:
-        """Folder of the Zarr array that holds the pixels."""
-        return self.path if self.plain else self.path / "0"
-
-    @property
-    def chunks_path(self) -> Path:
-        """Folder below which the files of chunks lie."""
-        return self.array_path / "c" if self.storage.format == "0.5" else self.array_path
-
-    @property
     def units(self) -> TileGrid:
-        """What each file of pixels holds: a shard where there are any, else a chunk."""
+        """What each object of pixels holds: a shard where there are any, else a chunk."""
         return TileGrid(self.info.box, self.storage.unit(self.info.chunks))
 
-    def metadata(self, attributes: Mapping[str, object]) -> dict[Path, dict[str, Any]]:
-        """Return every metadata file with what it says; the first has the store's *attributes*."""
-        place = self.info.georeference.attributes
+    def array_key(self, level: int = 0) -> str:
+        """Return what the keys of the array of *level* begin with."""
+        return "" if self.plain else f"{level}/"
+
+    def chunks_key(self, level: int = 0) -> str:
+        """Return what the keys of the chunks of *level* begin with."""
+        return self.array_key(level) + "c/" * (self.storage.format == "0.5")
+
+    def metadata(self, attributes: Mapping[str, object]) -> dict[str, dict[str, Any]]:
+        """Return the keys of all metadata with what they say; the first has the *attributes* of the store."""
+        place, array_key = self.info.georeference.attributes, self.array_key()
         if self.storage.format == "0.4":
             return {
-                self.path / ".zattrs": dict(attributes),
-                self.path / ".zgroup": {"zarr_format": 2},
-                self.array_path / ".zarray": array_metadata_2(self.info, self.storage),
-                self.array_path / ".zattrs": {"_ARRAY_DIMENSIONS": list(self.info.axes), **place},
+                ".zattrs": dict(attributes),
+                ".zgroup": {"zarr_format": 2},
+                f"{array_key}.zarray": array_metadata_2(self.info, self.storage),
+                f"{array_key}.zattrs": {"_ARRAY_DIMENSIONS": list(self.info.axes), **place},
             }
         group = {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}
         array = array_metadata_3(self.info, self.storage, place | (dict(attributes) if self.plain else {}))
-        return ({} if self.plain else {self.path / "zarr.json": group}) | {self.array_path / "zarr.json": array}
+        return ({} if self.plain else {"zarr.json": group}) | {f"{array_key}zarr.json": array}
 
-    def chunk_files(self, box: Box) -> Iterator[Path]:
-        """Yield the files that hold the pixels of *box*, a whole number of them, last axis fastest."""
-        unit = self.units.tile
+    def chunk_keys(self, box: Box, level: int = 0) -> Iterator[str]:
+        """Yield the keys of what holds the pixels of *box*, a whole number of objects, last axis fastest."""
+        unit, start = self.units.tile, self.chunks_key(level)
         for part in TileGrid(box, unit):
-            index = (a // n for a, n in zip(part.start, unit, strict=True))
-            yield self.chunks_path.joinpath(*map(str, index))
+            yield start + "/".join(str(a // n) for a, n in zip(part.start, unit, strict=True))
 
-    def is_chunk(self, file: Path) -> bool:
-        """Return whether *file* is named as one that holds pixels of the array."""
-        parts, counts = self.below_chunks(file), self.units.counts
+    def is_chunk(self, key: str) -> bool:
+        """Return whether *key* is one of the pixels of the array."""
+        parts, counts = self.below_chunks(key), self.units.counts
         numbers = [int(part) if part.isascii() and part.isdecimal() else -1 for part in parts]
         written = [str(number) for number in numbers] == list(parts)
         return written and len(parts) == len(counts) and all(0 <= i < n for i, n in zip(numbers, counts, strict=True))
 
-    def below_chunks(self, file: Path) -> Sequence[str]:
-        """Return the names that lead from the folder of chunks to *file*; none where it lies elsewhere."""
-        return file.relative_to(self.chunks_path).parts if file.is_relative_to(self.chunks_path) else ()
-
-    def name_of(self, file: Path) -> str:
-        """Return *file* as messages name it: relative to the store."""
-        return file.relative_to(self.path).as_posix()
+    def below_chunks(self, key: str) -> Sequence[str]:
+        """Return the parts of *key* behind that of all chunks; none where it is another."""
+        start = self.chunks_key()
+        return key.removeprefix(start).split("/") if key.startswith(start) else ()
 
 
 def array_metadata_3(info: ImageInfo, storage: Storage, attributes: Mapping[str, object]) -> dict[str, Any]:

@@ -84,8 +84,9 @@ class LocalStore:
 
     def delete(self, key: str) -> None:
         if not key:
-            with suppress(FileNotFoundError):
-                retrying(self.root.rmdir)
+            if steady.exists(self.root):
+                with suppress(FileNotFoundError):  # done before it failed
+                    retrying(self.root.rmdir)
         elif key.endswith("/"):
             steady.remove(self.root / key)
         else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import stat
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -203,6 +204,10 @@ def remove(path: Path) -> None:
         remove(Path(entry.path))
     with suppress(FileNotFoundError):
         retrying(partial(os.rmdir, path))
+
+
+TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.partial")
+"""Names of files that are written before they stand in their place."""
 
 
 def temporary_name(path: Path) -> Path:

@@ -66,7 +66,7 @@ class Job:
 
     def store(self, tile: Box, made: Array, counts: Counts, began: float) -> Receipt:
         """Write a finished tile and return its receipt."""
-        digest = self.sink.write(tile.shift([-a for a in self.pass_.image.start]), made)
+        digest = self.sink.writer.write(tile.shift([-a for a in self.pass_.image.start]), made)
         return Receipt(tile, time.perf_counter() - began, counts, digest)
 
 
