@@ -19,7 +19,7 @@ SILENT, ORDER = "properties/test_nothing_silently_wrong.py", "execute/test_order
 GEOMETRY = (
     broken(
         "the sink takes tiles that cut a chunk",
-        "sinks/zarr.py",
+        "sinks/writer.py",
         "if any(a % side or (b % side and b != size) for a, b, side, size in edges):",
         "if False:",
         f"{SINK}::test_boxes_that_cut_a_chunk_or_leave_the_image_are_refused",
