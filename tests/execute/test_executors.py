@@ -1,11 +1,13 @@
 """What every executor promises of a stream of tiles: threads, processes and a real scheduler, by tiles and by rows."""
 
+from dataclasses import replace
 from itertools import chain, zip_longest
 from threading import Event
 
 import numpy as np
 import pytest
 import strategies
+from execute.cluster_help import Wrapped
 from execute.resume_help import ONE, poisoned, write_spec
 from properties.runs_help import stored, tiled, windows
 
@@ -115,6 +117,22 @@ def test_a_stop_lets_what_is_in_flight_finish_and_begins_none(tmp_path, executor
     again = Stream(pairs(job))
     executor(name)(again, stop, again.hear)
     assert (again.heard, chunks(tmp_path / "a")) == ([], len(stream.heard))
+
+
+class Stopping(Wrapped):
+    """A source that stops the run where it is read."""
+
+    def read(self, box, **words):
+        self.words[0].set()
+        return self.source.read(box, **words)
+
+
+def test_what_waits_in_the_pool_does_not_begin_after_a_stop(tmp_path, executor):
+    job, stop = job_of(tmp_path / "a", np.ones((64, 96), "uint8")), Event()
+    stream = Stream(pairs(replace(job, source=Stopping(job.source, stop))))
+    executor("threads", workers=1)(stream, stop, stream.hear)
+    assert [outcome.tile for _, outcome in stream.heard] == [next(iter(job.work.grid))]
+    assert stream.drawn == AHEAD
 
 
 @pytest.mark.parametrize("name", TILES)

@@ -7,7 +7,8 @@ import sys
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from pickle import dumps
+from pickle import dumps, loads
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from tileconv.execute import look as looking
 from tileconv.execute.begin import sinks_of
 from tileconv.execute.ledger import Ledger
 from tileconv.execute.run import run_plan
-from tileconv.execute.trust import admit
+from tileconv.execute.trust import admit, trusting
 from tileconv.sources.open import open_source
 from tileconv.tiles.windows import Job
 
@@ -173,6 +174,44 @@ def test_who_sees_another_output_or_input_is_told(tmp_path):
     assert admit(elsewhere, file).endswith("not here is another folder there than here")
     source.fingerprint["size"] += 1
     assert admit(job, file).endswith("a.tif is another file than the one that was opened")
+
+
+class Here:
+    """A client whose one worker is this process."""
+
+    def submit(self, _eval, _code, words, **_):
+        function, args = loads(words["call"])  # noqa: S301  made here
+        return SimpleNamespace(done=lambda: True, result=lambda **_: ("here", function(*args)))
+
+
+def test_workers_are_asked_anew_about_every_job_and_about_those_at_work(tmp_path):
+    jobs, told = [], []
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        plan = tileconv.plan(write_spec(folder, ONE))
+        (sink,) = sinks_of(plan)
+        sink.create(overwrite=False)
+        jobs.append(Job(plan.passes[0], open_source(folder / "a.tif"), sink))
+    one, two = jobs
+
+    def files():
+        return [len([*job.sink.path.glob(".worker.*")]) for job in jobs]
+
+    with trusting(Here(), [], told.append) as trust:
+        trust.take(one, [])
+        trust.look({"w"})
+        assert (trust.trusted, files()) == ({"w"}, [1, 0])
+        (tmp_path / "one" / "a.tif").unlink()
+        trust.take(two, [one])
+        assert (trust.trusted, files()) == (set(), [1, 1])
+        trust.look({"w"})
+        assert (trust.trusted, len(told)) == (set(), 1)
+        assert "a.tif" in told[0]
+        trust.take(two, [])
+        trust.look({"w"})
+        assert (trust.trusted, trust.refused, files()) == ({"w"}, {}, [0, 1])
+        assert (trust.knows(one), trust.knows(two)) == (False, True)
+    assert files() == [0, 0]
 
 
 @seldom

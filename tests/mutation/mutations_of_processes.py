@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutation.mutation import broken
 
 SIGNALS, STREAMS, MACHINE = "execute/test_signals.py", "test_streams.py", "planning/test_machine.py"
+EXECUTORS, TRUST = "execute/test_executors.py", "execute/test_trust.py"
 LOOPS, SETTINGS = "engines/test_loops.py", "test_process_settings.py"
 
 PROCESSES = (
@@ -49,6 +50,27 @@ PROCESSES = (
         "ours = stat.S_ISDIR(found.st_mode) and found.st_uid == user and not found.st_mode & 0o022",
         "ours = True",
         f"{LOOPS}::test_a_folder_that_others_could_write_to_is_not_taken",
+    ),
+    broken(
+        "a process makes tiles of the job that it took first",
+        "execute/processes.py",
+        "            if child.job is not job:\n",
+        "            if child.job is None:\n",
+        f"{EXECUTORS}::test_tiles_begin_in_the_order_of_the_stream_whose_jobs_may_alternate[processes]",
+    ),
+    broken(
+        "a stop lets further tiles begin",
+        "execute/local.py",
+        "        return None if stop.is_set() else make(job, tile)\n",
+        "        return make(job, tile)\n",
+        f"{EXECUTORS}::test_what_waits_in_the_pool_does_not_begin_after_a_stop",
+    ),
+    broken(
+        "workers that were trusted with one job are trusted with the next",
+        "execute/trust.py",
+        "            answers.clear()\n",
+        "            pass\n",
+        f"{TRUST}::test_workers_are_asked_anew_about_every_job_and_about_those_at_work",
     ),
     broken(
         "a Python function changes the caller's allocator",
