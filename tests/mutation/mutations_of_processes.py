@@ -56,7 +56,7 @@ PROCESSES = (
         "execute/processes.py",
         "            if child.job is not job:\n",
         "            if child.job is None:\n",
-        f"{EXECUTORS}::test_tiles_begin_in_the_order_of_the_stream_whose_jobs_may_alternate[processes]",
+        f"{EXECUTORS}::test_tiles_begin_in_the_order_of_the_stream_whose_jobs_may_alternate",
     ),
     broken(
         "a stop lets further tiles begin",

@@ -16,7 +16,7 @@ def read_compiler_late() -> None:
     """Have Numba load cached loops without the implementations of all types and functions that it knows.
 
     A loaded loop refers to nothing of Numba but its reference counts. The rest takes a fifth of the start of a run
-    (docs/performance.md); a loop that is in no cache is compiled as ever, and Numba reads the rest then by itself. A
+    (decision 019); a loop that is in no cache is compiled as ever, and Numba reads the rest then by itself. A
     Numba whose methods are not those that are known here, by the names they use, is left as it is.
 
     Only for a process of the command line: it changes Numba for everything in the process.
