@@ -22,11 +22,11 @@ from tileconv.allocator import keep_freed_memory
 from tileconv.boxes import Box
 from tileconv.engines.choose import ENGINES, EngineName, choose
 from tileconv.engines.cost import Costs, read_costs, user_costs
+from tileconv.engines.kernel import Kernel
 from tileconv.engines.sums import kernel_sums, reach_box
 from tileconv.engines.values import Precision, Values
 from tileconv.kernels import box, gaussian, sobel
-from tileconv.kernels.kernel import Kernel
-from tileconv.kernels.operations import Magnitude
+from tileconv.operations.magnitude import Magnitude
 
 FREE_SIZES = (3, 5, 9, 15, 25, 41, 61)
 BOX_SIZES = (3, 5, 9, 17, 33, 65)

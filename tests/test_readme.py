@@ -12,7 +12,7 @@ import pytest
 import zarr
 from oracles import operators
 
-from tileconv.kernels.registry import OPERATORS
+from tileconv.operations.registry import OPERATORS
 from tileconv.samples.real import photograph
 
 ROOT = Path(__file__).parents[1]

@@ -17,12 +17,12 @@ import numpy.typing
 
 import tileconv
 from tileconv import api, arrays, kernels
-from tileconv.engines import borders
-from tileconv.kernels import operations, parameters
+from tileconv.engines import borders, values
+from tileconv.operations import operation, parameters
 from tileconv.spec import model
 
 STUB = Path(tileconv.__file__).with_suffix(".pyi")
-HOMES = [collections.abc, typing, numpy.typing, parameters, kernels, operations, borders, model]
+HOMES = [collections.abc, typing, numpy.typing, parameters, kernels, values, operation, borders, model]
 """Where a name in an annotation comes from: the first that has it."""
 HEAD = '''\
 class _Lazy(Protocol):

@@ -12,7 +12,6 @@ LONGEST = 400
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 45
 """Lines of a module of the package, and of a function without its docstring."""
 LONGER = {
-    "tileconv/engines/combine.py": "each operation's formula, range and bound, until operations carry them",
     "tileconv/planning/layout.py:lay_out": "stages become passes in one loop, which the graph of stages takes apart",
 }
 """What is longer, and why."""

@@ -12,10 +12,11 @@ from tileconv.api import rerun as rerun
 from tileconv.api import run as run
 from tileconv.api import verify as verify
 from tileconv.engines.borders import Rule
+from tileconv.engines.values import Precision
 from tileconv.kernels import Kernel
-from tileconv.kernels.operations import Operation
-from tileconv.kernels.parameters import Component, Lengths, NotNegative, Positive, Range, Sizes
-from tileconv.spec.model import Engine, Extent, Precision
+from tileconv.operations.operation import Operation
+from tileconv.operations.parameters import Component, Lengths, NotNegative, Positive, Range, Sizes
+from tileconv.spec.model import Engine, Extent
 
 class _Lazy(Protocol):
     """An array of Dask or xarray, of which one of the same kind is made."""

@@ -24,11 +24,12 @@ from tileconv.arguments import (
 )
 from tileconv.boxes import SPACE
 from tileconv.engines.borders import Rule
+from tileconv.engines.kernel import Kernel
 from tileconv.images import ImageInfo
-from tileconv.kernels import Kernel
-from tileconv.kernels.operations import Linear, Operation, as_operation
-from tileconv.kernels.registry import OPERATORS
 from tileconv.labelled import labelled
+from tileconv.operations.linear import Linear, as_operation
+from tileconv.operations.operation import Operation
+from tileconv.operations.registry import OPERATORS
 from tileconv.planning.arrays import array_passes
 from tileconv.spec import StageSpec
 from tileconv.spec.model import Dtype, Engine, Extent, Precision

@@ -52,7 +52,7 @@ def size_of(shape: str | None, size: str | None) -> tuple[int, int] | None:
 
 def operators() -> list[str]:
     """Return what a shell completes the name of an operator from."""
-    from tileconv.kernels.registry import OPERATORS
+    from tileconv.operations.registry import OPERATORS
 
     return list(OPERATORS)
 

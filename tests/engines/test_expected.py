@@ -6,8 +6,8 @@ from hypothesis import settings
 from oracles import convolution
 from properties.runs_help import pipeline, plan_of, printed_bound, windows
 
+from tileconv.engines.kernel import Kernel
 from tileconv.errors import PlanError
-from tileconv.kernels.kernel import Kernel
 
 EXAMPLES = max(12, settings().max_examples // 2)
 WIDE = np.longdouble
@@ -104,7 +104,7 @@ def test_float32_transforms_are_as_expected(seed):
 @pytest.mark.parametrize("scale", [1.0, 1e-3, 1e6])
 @pytest.mark.parametrize("kind", ["one", "two", "three"])
 def test_what_the_outer_products_leave_is_part_of_the_bound(kind, scale):
-    """Weights that are nearly one outer product: the terms leave up to 8 eps of them (kernels/kernel.py REMAINDER)."""
+    """Weights that are nearly one outer product: the terms leave up to 8 eps of them (engines/kernel.py REMAINDER)."""
     rng = np.random.default_rng(5)
     worst = 0.0
     for _ in range(EXAMPLES):

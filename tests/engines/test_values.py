@@ -11,8 +11,8 @@ from oracles import convolution
 
 import tileconv
 from tileconv.engines.direct import direct
+from tileconv.engines.kernel import Kernel
 from tileconv.engines.values import EXACT, FLOAT32, FLOAT64, INT64, Values, held, sums, working_dtype
-from tileconv.kernels.kernel import Kernel
 
 
 @pytest.mark.parametrize("dtype", strategies.INTEGERS)

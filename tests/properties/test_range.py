@@ -12,9 +12,9 @@ from properties.runs_help import gains, pipeline, plan_of, windows
 
 import tileconv
 from tileconv.engines.choose import ENGINES
+from tileconv.engines.kernel import Kernel
 from tileconv.errors import KernelError, PlanError
-from tileconv.kernels.kernel import Kernel
-from tileconv.kernels.operations import Magnitude
+from tileconv.operations.magnitude import Magnitude
 
 MOST32, MOST64 = float(np.finfo(np.float32).max), float(np.finfo(np.float64).max)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tileconv.errors import SpecError
-from tileconv.kernels.registry import OPERATORS
+from tileconv.operations.registry import OPERATORS
 from tileconv.spec import spec_from_mapping
 from tileconv.spec.schema import json_schema
 

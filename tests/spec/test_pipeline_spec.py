@@ -10,8 +10,9 @@ import pytest
 
 from tileconv.engines.borders import Border
 from tileconv.errors import SpecError
-from tileconv.kernels.operations import Linear, Unsharp
-from tileconv.kernels.registry import OPERATORS
+from tileconv.operations.linear import Linear
+from tileconv.operations.registry import OPERATORS
+from tileconv.operations.sharpen import Unsharp
 from tileconv.paths import located
 from tileconv.spec import (
     PipelineSpec,

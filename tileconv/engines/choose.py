@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from tileconv.boxes import Box, Halo
 from tileconv.engines.cost import Costs
 from tileconv.engines.grid import Blocks, blocks, direct_bound, error_bound
+from tileconv.engines.kernel import MAX_WEIGHTS, Kernel
 from tileconv.engines.nonfinite import Pattern
 from tileconv.engines.values import EXACT, FLOAT32, INT64, Precision, Sums, Values, sums, working_dtype
 from tileconv.errors import PlanError
-from tileconv.kernels.kernel import MAX_WEIGHTS, Kernel
 
 EngineName = Literal["direct", "separable", "fft"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)

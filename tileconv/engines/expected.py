@@ -11,15 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tileconv.engines.choose import Choice
-from tileconv.engines.combine import rounded_by_division, rounded_by_type, rounded_end
 from tileconv.engines.values import FLOAT32, FLOAT64, Dtype, Values
-from tileconv.kernels.operations import Linear, Magnitude, Operation, Rescale, Unsharp
+
+if TYPE_CHECKING:
+    from tileconv.engines.choose import Choice
 
 ROUNDING = 0.42
 """Root mean square of a rounding error in half-ulps: evenly spread, over mantissas that are so by their logarithms."""
@@ -41,37 +41,15 @@ class Spread:
         return math.hypot(self.mean, self.deviation)
 
 
-def expected_error(operation: Operation, choices: Sequence[Choice], inputs: tuple[Values, ...], out: Values) -> float:
-    """Return the root mean square of the errors of a stage's output pixels, on pixels like *inputs*, one each.
-
-    As ``combine.error_bound`` it counts for pixels up to 1 where nothing bounds them, and leaves earlier stages out.
-    """
-    (values,) = inputs
-    pixels = _pixels(values)
-    unit = 0.0 if out.whole else ROUNDING * _unit(out.dtype)
-    cast = unit * pixels.size * rounded_by_type(values, out.dtype)
-    made = [_sums(c, pixels) for c in choices]
-    if isinstance(operation, Linear):
-        extra = unit * math.sqrt(rounded_by_division(choices[0], out.dtype)) * made[0].size
-        moved = unit * math.hypot(made[0].size, operation.offset) if operation.offset else 0.0
-        return math.hypot(made[0].error, extra, moved)
-    if isinstance(operation, Magnitude):
-        errors, sizes = math.hypot(*(m.error for m in made)), math.hypot(*(m.size for m in made))
-        return math.hypot(errors / math.sqrt(len(made)), 1.5 * unit * sizes)
-    if isinstance(operation, Unsharp):
-        difference = abs(operation.amount) * math.hypot(pixels.deviation, made[0].deviation)
-        return math.hypot(
-            operation.amount * made[0].error, cast, 1.5 * unit * difference, unit * math.hypot(pixels.size, difference)
-        )
-    if isinstance(operation, Rescale):
-        scaled = abs(operation.gain) * pixels.size
-        return math.hypot(operation.gain * cast, unit * scaled, unit * math.hypot(scaled, operation.offset))
-    return math.hypot(cast, unit * rounded_end(operation, out.dtype))
-
-
-def _pixels(values: Values) -> Spread:
+def expected_pixels(values: Values) -> Spread:
+    """Return what pixels like *values* are like; where nothing bounds them they count as up to 1."""
     low, high = (values.low, values.high) if math.isfinite(values.peak) else (-1.0, 1.0)
     return Spread((low + high) / 2, (high - low) / math.sqrt(12))
+
+
+def expected_sums(choices: Sequence[Choice], values: Values) -> list[Spread]:
+    """Return what the divided sums under each kernel are like, for pixels like *values*."""
+    return [_sums(choice, expected_pixels(values)) for choice in choices]
 
 
 def _sums(choice: Choice, pixels: Spread) -> Spread:

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.engines.direct import direct_where
+from tileconv.engines.kernel import Kernel
 from tileconv.engines.loops import njit
 from tileconv.engines.separable import separable, touched
-from tileconv.kernels.kernel import Kernel
 
 Array = NDArray[Any]
 Terms = tuple[tuple[Array, Array, Array], ...]

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tileconv.kernels.kernel import Kernel
+from tileconv.engines.kernel import Kernel
 
 Precision = Literal["auto", "float32", "float64"]
 Dtype = np.dtype[Any]

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 
 from tileconv.boxes import SPACE, Box, TileGrid
-from tileconv.engines.combine import keeps_whole
 from tileconv.engines.cost import Costs
 from tileconv.engines.values import FLOAT32, FLOAT64, Dtype, Precision, Values, beside, block_dtype
 from tileconv.errors import PlanError
@@ -51,7 +50,7 @@ def lay_out(
         As ``make_stages`` says, and if the output's type cannot hold what the pipeline makes.
     """
     domain = Box.of_shape([source.shape[source.axes.index(a)] if a in source.axes else 1 for a in SPACE])
-    exact = precision == "auto" and all(keeps_whole(spec.operation) for spec in specs)
+    exact = precision == "auto" and all(spec.operation.keeps_whole for spec in specs)
     block = block_values(source.dtype, missing, precision, exact=exact)
     stages = make_stages(specs, domain, block, precision, costs)
     filled = missing is not None and missing.rule == "fill"

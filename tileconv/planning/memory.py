@@ -10,7 +10,6 @@ from tileconv.engines.choose import Choice
 from tileconv.engines.direct import LOADABLE
 from tileconv.engines.transform import LANES, strips
 from tileconv.engines.values import Dtype, Values
-from tileconv.kernels.operations import Linear, Unsharp
 from tileconv.planning.stages import Stage
 from tileconv.storage import Storage
 
@@ -109,13 +108,12 @@ def _stage_bytes(stage: Stage, have: int, want: int, out: int) -> tuple[Bytes, .
     made = stage.values_out.dtype
     sums = sum(c.sums.accumulate.itemsize for c in stage.choices)
     cast = sum(made.itemsize for c in stage.choices if c.sums.accumulate != made)
-    copies = {Linear: 0, Unsharp: 2}.get(type(stage.operation), 1)  # a linear stage's sums are its output
     return (
         Bytes(f"input of {stage.name}", have * stage.values_in.dtype.itemsize),
         Bytes("extended by the border", want * stage.padded.dtype.itemsize if stage.choices else 0),
         Bytes("sums", out * (sums + cast)),
         Bytes("engine's own", max((_scratch(c, stage.padded, want) for c in stage.choices), default=0)),
-        Bytes(f"output of {stage.name}", copies * out * made.itemsize),
+        Bytes(f"output of {stage.name}", stage.operation.copies * out * made.itemsize),
     )
 
 

@@ -11,12 +11,10 @@ import numpy as np
 from tileconv.boxes import SPACE, Box, Halo
 from tileconv.engines.borders import Border
 from tileconv.engines.choose import Choice, choose, in_space
-from tileconv.engines.combine import error_bound, keeps_whole, outcome, outgrows_float32
 from tileconv.engines.cost import Costs
-from tileconv.engines.expected import expected_error
 from tileconv.engines.values import Precision, Values, beside, block_dtype
 from tileconv.errors import PlanError
-from tileconv.kernels.operations import Clip, Linear, Operation, Rescale, Unsharp
+from tileconv.operations.operation import Operation
 from tileconv.spec.model import StageSpec
 
 NO_HALO = Halo.same(0, axes=3)
@@ -70,16 +68,12 @@ class Stage:
         Where nothing bounds the input (floating-point images) it is given for a largest absolute pixel of 1, and
         grows as ``error_unit`` says.
         """
-        return error_bound(self.operation, self.choices, (self.padded,), self.values_out)
+        return self.operation.error_bound((self.padded,), self.choices, self.values_out)
 
     @property
     def error_unit(self) -> str:
         """What both errors are multiplied by, in words; empty where the pixels have a known largest value."""
-        if math.isfinite(self.padded.peak):
-            return ""
-        operation = self.operation
-        moves = isinstance(operation, Linear | Rescale) and operation.offset != 0
-        return "max(1, |pixel|)" if moves or isinstance(operation, Clip) else "max |pixel|"
+        return self.operation.error_unit((self.padded,))
 
     @property
     def expected_error(self) -> float:
@@ -89,7 +83,7 @@ class Stage:
         """
         try:
             with np.errstate(over="ignore", invalid="ignore"):
-                expected = expected_error(self.operation, self.choices, (self.padded,), self.values_out)
+                expected = self.operation.expected_error((self.padded,), self.choices, self.values_out)
         except OverflowError:
             expected = math.inf
         return expected if 0 < expected < math.inf else self.error_bound
@@ -124,19 +118,19 @@ def _stage(spec: StageSpec, name: str, domain: Box, values: Values, precision: P
         spec.border.get(a, Border()) if b + c else UNTOUCHED
         for a, b, c in zip(SPACE, halo.before, halo.after, strict=True)
     )
-    exact = precision == "auto" and keeps_whole(spec.operation)
+    exact = precision == "auto" and spec.operation.keeps_whole
     image = _extent(domain, halo, spec.extent)
     zeros = all(b == Border("constant", 0.0) for b in borders if b is not UNTOUCHED)
-    whole = zeros and image.size <= WHOLE_PX and not isinstance(spec.operation, Unsharp)  # it needs its own pixels too
+    whole = zeros and image.size <= WHOLE_PX and not spec.operation.reads_pixels
     zeros_around = domain if whole else None
 
     def decided(precision: Precision) -> tuple[Values, tuple[Choice, ...], Values]:
         padded = _padded(values, borders, precision, exact=exact)
         choices = tuple(choose(k, padded, precision, spec.engine, image, costs, zeros_around) for k in kernels)
-        return padded, choices, outcome(spec.operation, (padded,), choices, precision)
+        return padded, choices, spec.operation.outcome((padded,), choices, precision)
 
     padded, choices, values_out = decided(precision)
-    if outgrows_float32(spec.operation, (padded,), choices, values_out):
+    if spec.operation.outgrows_float32((padded,), choices, values_out):
         padded, choices, values_out = decided("float64")
         choices = tuple(replace(c, sums=replace(c.sums, why=OUTGROWN)) for c in choices)
     return Stage(

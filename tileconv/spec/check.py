@@ -9,7 +9,7 @@ from typing import Any, cast, get_args
 
 from tileconv.engines.borders import ALIASES, RULES, Border
 from tileconv.errors import KernelError, Problem, SpecError
-from tileconv.kernels.registry import HINTS, OPERATORS
+from tileconv.operations.registry import HINTS, OPERATORS
 from tileconv.spec.fields import Field, fields_of
 from tileconv.spec.model import InputSpec, MissingSpec, OutputSpec, Over, PipelineSpec, RunSpec, StageSpec
 from tileconv.spec.operators import make_operation, operator_fields

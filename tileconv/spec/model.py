@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, Literal
 
 from tileconv.engines.borders import Border
-from tileconv.kernels.operations import Operation
-from tileconv.kernels.parameters import Count
+from tileconv.operations.operation import Operation
+from tileconv.operations.parameters import Count
 from tileconv.spec.fields import Exact, Written
 from tileconv.spec.words import AxesText, Axis, Executor, FormatText, Index, Memory, StageId, Workers
 from tileconv.storage import USUAL, Checksum, Codec, Format

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from tileconv.errors import KernelError
-from tileconv.kernels.operations import Operation, as_operation
-from tileconv.kernels.registry import OPERATORS
+from tileconv.operations.linear import as_operation
+from tileconv.operations.operation import Operation
+from tileconv.operations.registry import OPERATORS
 from tileconv.spec.fields import REQUIRED, Field, arms, describe, parameters_of
 
 

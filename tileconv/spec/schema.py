@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, WithJsonSchema, create_model
 from pydantic import Field as PydanticField
 
 from tileconv.engines.borders import RULES
-from tileconv.kernels.registry import OPERATORS
+from tileconv.operations.registry import OPERATORS
 from tileconv.spec.check import PIPELINE, STAGE
 from tileconv.spec.fields import REQUIRED, Field, fields_of
 from tileconv.spec.model import InputSpec, MissingSpec, OutputSpec, RunSpec

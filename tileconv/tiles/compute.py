@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 from tileconv.boxes import SPACE, Box, pieces, space, with_space
 from tileconv.engines.borders import Border, extend
 from tileconv.engines.cast import cast, exactly, unify_nan
-from tileconv.engines.combine import combine
 from tileconv.engines.sums import kernel_sums
 from tileconv.errors import TileError
 from tileconv.images import equal
-from tileconv.kernels.operations import Linear, Unsharp
 from tileconv.planning.model import Pass
 from tileconv.planning.regions import regions
 from tileconv.planning.stages import Stage
@@ -140,15 +138,15 @@ def _owned(pass_: Pass, tile: Box) -> Box:
 def _run(stage: Stage, pixels: Array, have: Box, want: Box, out: Box) -> tuple[Array, int]:
     """Return the stage's pixels of *out*, from *pixels* of *have*, extended to *want* at the borders of its image."""
     if not stage.choices:
-        return combine(stage.operation, (pixels,), [], (), stage.values_out), 0
+        return stage.operation.combine((pixels,), [], (), stage.values_out), 0
     held = exactly(pixels, stage.padded.dtype) if stage.padded.whole else pixels.astype(stage.padded.dtype, copy=False)
     block = extend(held, have, want, stage.domain_in, stage.borders)
     del pixels, held
-    offset = stage.operation.offset if isinstance(stage.operation, Linear) else 0.0
+    offset = stage.operation.sum_offset
     made = [kernel_sums(c, block, want, out, stage.domain_out, offset) for c in stage.choices]
     sums = [s for s, _ in made]
     fallbacks = sum(n for _, n in made)
     del made
-    if isinstance(stage.operation, Unsharp):
+    if stage.operation.reads_pixels:
         block = block[out.within(want)]
-    return combine(stage.operation, (block,), sums, stage.choices, stage.values_out), fallbacks
+    return stage.operation.combine((block,), sums, stage.choices, stage.values_out), fallbacks

@@ -8,9 +8,9 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
+from tileconv.engines.kernel import Kernel, check_lengths, check_size
 from tileconv.errors import KernelError
-from tileconv.kernels.kernel import Kernel, check_lengths, check_size
-from tileconv.kernels.parameters import Lengths, Positive, Sizes, number, per_axis, sizes_per_axis
+from tileconv.operations.parameters import Lengths, Positive, Sizes, number, per_axis, sizes_per_axis
 
 
 def box(size: Sizes = 3, *, axes: str = "yx") -> Kernel:

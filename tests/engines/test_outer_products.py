@@ -12,9 +12,9 @@ from properties.runs_help import pipeline, plan_of
 
 import tileconv
 from tileconv import kernels
+from tileconv.engines.kernel import MAX_LENGTH, Kernel
 from tileconv.engines.values import Values
 from tileconv.errors import KernelError, PlanError
-from tileconv.kernels.kernel import MAX_LENGTH, Kernel
 
 MIB = 2**20
 

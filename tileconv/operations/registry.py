@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tileconv.kernels.blur import box, disk, gaussian
-from tileconv.kernels.custom import convolve, correlate
-from tileconv.kernels.edge import (
+from tileconv.engines.kernel import Kernel
+from tileconv.operations.absolute import absolute
+from tileconv.operations.blur import box, disk, gaussian
+from tileconv.operations.clip import clip
+from tileconv.operations.custom import convolve, correlate
+from tileconv.operations.edge import (
     difference_of_gaussians,
     edge,
     laplacian,
@@ -15,10 +18,9 @@ from tileconv.kernels.edge import (
     scharr,
     sobel,
 )
-from tileconv.kernels.kernel import Kernel
-from tileconv.kernels.operations import Operation
-from tileconv.kernels.pointwise import absolute, clip, rescale
-from tileconv.kernels.sharpen import sharpen, unsharp
+from tileconv.operations.operation import Operation
+from tileconv.operations.rescale import rescale
+from tileconv.operations.sharpen import sharpen, unsharp
 
 OPERATORS: dict[str, Callable[..., Kernel | Operation]] = {
     "box": box,

@@ -5,10 +5,16 @@ import pytest
 from oracles import convolution, operators
 
 from tileconv import kernels
+from tileconv.engines.kernel import Kernel
 from tileconv.errors import KernelError
-from tileconv.kernels import registry
-from tileconv.kernels.kernel import Kernel
-from tileconv.kernels.operations import Absolute, Clip, Linear, Magnitude, Operation, Rescale, Unsharp, as_operation
+from tileconv.operations import registry
+from tileconv.operations.absolute import Absolute
+from tileconv.operations.clip import Clip
+from tileconv.operations.linear import Linear, as_operation
+from tileconv.operations.magnitude import Magnitude
+from tileconv.operations.operation import Operation
+from tileconv.operations.rescale import Rescale
+from tileconv.operations.sharpen import Unsharp
 
 RNG = np.random.default_rng(3)
 IMAGE = RNG.standard_normal((9, 11)) * 50

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import convolution
 
+from tileconv.engines import kernel as module
+from tileconv.engines.kernel import MAX_TERMS, Kernel
 from tileconv.errors import KernelError
-from tileconv.kernels import kernel as module
-from tileconv.kernels.kernel import MAX_TERMS, Kernel
 
 
 def outer(term):

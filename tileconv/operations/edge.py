@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from tileconv.engines.kernel import Kernel
 from tileconv.errors import KernelError
-from tileconv.kernels.blur import bells
-from tileconv.kernels.kernel import Kernel
-from tileconv.kernels.operations import Magnitude
-from tileconv.kernels.parameters import Component, Lengths, Positive, per_axis
+from tileconv.operations.blur import bells
+from tileconv.operations.magnitude import Magnitude
+from tileconv.operations.parameters import Component, Lengths, Positive, per_axis
 
 
 def edge(component: Component = "x", *, axes: str = "yx") -> Kernel | Magnitude:

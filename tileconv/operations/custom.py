@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tileconv.engines.kernel import Kernel, Weights, check_size, checked_weights
 from tileconv.errors import KernelError
-from tileconv.kernels.kernel import Kernel, Weights, check_size, checked_weights
-from tileconv.kernels.operations import Linear
-from tileconv.kernels.parameters import WeightsOrFile, number
+from tileconv.operations.linear import Linear
+from tileconv.operations.parameters import WeightsOrFile, number
 from tileconv.paths import local
 from tileconv.retry import retrying
 from tileconv.stores import steady

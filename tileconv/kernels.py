@@ -1,8 +1,11 @@
 """Numbers to weights: the operators as functions that return a Kernel or an operation."""
 
-from tileconv.kernels.blur import box, disk, gaussian
-from tileconv.kernels.custom import convolve, correlate
-from tileconv.kernels.edge import (
+from tileconv.engines.kernel import Kernel
+from tileconv.operations.absolute import absolute
+from tileconv.operations.blur import box, disk, gaussian
+from tileconv.operations.clip import clip
+from tileconv.operations.custom import convolve, correlate
+from tileconv.operations.edge import (
     difference_of_gaussians,
     edge,
     laplacian,
@@ -11,9 +14,8 @@ from tileconv.kernels.edge import (
     scharr,
     sobel,
 )
-from tileconv.kernels.kernel import Kernel
-from tileconv.kernels.pointwise import absolute, clip, rescale
-from tileconv.kernels.sharpen import sharpen, unsharp
+from tileconv.operations.rescale import rescale
+from tileconv.operations.sharpen import sharpen, unsharp
 
 __all__ = [
     "Kernel",

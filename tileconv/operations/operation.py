@@ -1,0 +1,111 @@
+"""What one stage does to its inputs: sums under kernels, then a formula on each pixel.
+
+An operation is a record: a value that holds no pixels, and says all that anyone else must know of it. Whoever plans or
+makes a stage asks the record, never which one it is.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from numpy.typing import NDArray
+
+from tileconv.engines.kernel import Kernel
+from tileconv.engines.values import FLOAT32, Precision, Values, in_float32
+
+if TYPE_CHECKING:  # Numba, which the check of a pipeline does without
+    from tileconv.engines.choose import Choice
+
+Array = NDArray[Any]
+Choices = Sequence["Choice"]
+
+
+class Operation(ABC):
+    """One operation with its parameters as fields; *values* and *pixels* have an item per input.
+
+    Attributes
+    ----------
+    inputs
+        The least and the most inputs that it takes; None for any number.
+    copies
+        Arrays of the output's size and type that the formula holds beside its inputs and the sums, the output included.
+    reads_pixels
+        Whether the formula takes pixels as well where there are sums.
+    """
+
+    inputs: ClassVar[tuple[int, int | None]] = (1, 1)
+    copies: ClassVar[int] = 1
+    reads_pixels: ClassVar[bool] = True
+
+    @property
+    def kernels(self) -> tuple[Kernel, ...]:
+        """What the pixels are summed under; an operation with kernels has one input."""
+        return ()
+
+    @property
+    def sum_offset(self) -> float:
+        """What is added to sums that are not exact as they are made, because one may leave the range without it."""
+        return 0.0
+
+    @property
+    def keeps_whole(self) -> bool:
+        """Whether it makes whole numbers of whole numbers."""
+        return False
+
+    @property
+    def error_scale(self) -> str:
+        """What its errors grow with where nothing bounds the pixels, in words."""
+        return "max |pixel|"
+
+    @abstractmethod
+    def combine(self, pixels: tuple[Array, ...], sums: list[Array], choices: Choices, out: Values) -> Array:
+        """Return the stage's output, type ``out.dtype``, from *sums* and *pixels* of the same places.
+
+        The list of *sums* is emptied, so that each can be freed as soon as it is used.
+        """
+
+    @abstractmethod
+    def range_out(self, values: tuple[Values, ...], choices: Choices, precision: Precision) -> Values:
+        """Return type and range of the output, from those of the inputs."""
+
+    @abstractmethod
+    def error_bound(self, values: tuple[Values, ...], choices: Choices, out: Values) -> float:
+        """Return the most by which the output differs from exact arithmetic, for input pixels like *values*.
+
+        Where nothing bounds these the largest absolute pixel counts as 1. Bounds of the sums come from ``choose``; the
+        formula adds the roundings of its result. A stage that only moves numbers has bound 0. What earlier stages did
+        wrong is not part of it.
+        """
+
+    @abstractmethod
+    def expected_error(self, values: tuple[Values, ...], choices: Choices, out: Values) -> float:
+        """Return the root mean square of the errors of output pixels, for the same pixels as ``error_bound``."""
+
+    def error_unit(self, values: tuple[Values, ...]) -> str:
+        """Return what both errors are multiplied by, in words; empty where the pixels have a known largest value."""
+        return "" if all(math.isfinite(v.peak) for v in values) else self.error_scale
+
+    def outcome(self, values: tuple[Values, ...], choices: Choices, precision: Precision) -> Values:
+        """Return what the output's pixels are like, from what those of the inputs are like."""
+        made = self.range_out(values, choices, precision)
+        # where an infinity may come about, the next stage may subtract it from another
+        return replace(made, nan=any(v.nan for v in values) or math.isinf(made.peak))
+
+    def outgrows_float32(self, values: tuple[Values, ...], choices: Choices, made: Values) -> bool:
+        """Return whether float32 cannot hold the constants of a stage, its sums or what it gives, *made*, by plan.
+
+        Where nothing bounds the pixels, the constants and the weights decide.
+        """
+        if made.dtype != FLOAT32 or made.whole:
+            return False
+        peak = max(v.peak for v in values)
+        gains = [c.kernel.absolute_sum / abs(c.kernel.divide_by) for c in choices]
+        constants = [abs(v) for v in vars(self).values() if isinstance(v, float) and math.isfinite(v)]
+        known = [peak * g for g in gains] + [made.peak] if math.isfinite(peak) else []
+        if not all(map(in_float32, (*gains, *constants, *known))):
+            return True
+        return any(not c.kernel.has_grid and not c.pattern.full for c in choices)  # float32 makes some weights 0
