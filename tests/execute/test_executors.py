@@ -143,5 +143,6 @@ def test_tiles_begin_in_the_order_of_the_stream_whose_jobs_may_alternate(tmp_pat
     executor(name, workers=1)(stream, Event(), stream.hear)
     heard = [stream.pairs.index((job, outcome.tile)) for job, outcome in stream.heard]
     assert sorted(heard) == list(range(len(stream.pairs)))
+    assert [chunks(tmp_path / folder) for folder in "abc"] == [6, 6, 6]
     late = WORKERS * WINDOW[name] if name == "scheduler" else 0  # two workers, each with tasks of its own
     assert all(number <= place + late for place, number in enumerate(heard))

@@ -27,6 +27,7 @@ from tileconv.execute.ledger import Ledger
 from tileconv.execute.run import run_plan
 from tileconv.execute.trust import admit, trusting
 from tileconv.sources.open import open_source
+from tileconv.stores.local import LocalStore
 from tileconv.tiles.windows import Job
 
 
@@ -164,14 +165,19 @@ def test_who_sees_another_output_or_input_is_told(tmp_path):
     plan = tileconv.plan(write_spec(tmp_path, ONE))
     run_plan(plan, open_source(tmp_path / "a.tif"))
     file, source = tmp_path / "o.zarr" / "name", open_source(tmp_path / "a.tif")
-    job = Job(plan.passes[0], source, replace(sinks_of(plan)[0], staging=tmp_path))
+    (sink,) = sinks_of(plan)
+
+    def staged(folder):
+        store = LocalStore(tmp_path / "o.zarr", folder)
+        return Job(plan.passes[0], source, replace(sink, store=store))
+
+    job = staged(tmp_path)
     assert "o.zarr is another folder there than here (No such file" in admit(job, file)
     file.write_text("another name")
     assert admit(job, file).endswith("o.zarr is another folder there than here")
     file.write_text("name")
     assert admit(job, file) == ""
-    elsewhere = replace(job, sink=replace(job.sink, staging=tmp_path / "not here"))
-    assert admit(elsewhere, file).endswith("not here is another folder there than here")
+    assert admit(staged(tmp_path / "not here"), file).endswith("not here is another folder there than here")
     source.fingerprint["size"] += 1
     assert admit(job, file).endswith("a.tif is another file than the one that was opened")
 
@@ -195,7 +201,7 @@ def test_workers_are_asked_anew_about_every_job_and_about_those_at_work(tmp_path
     one, two = jobs
 
     def files():
-        return [len([*job.sink.path.glob(".worker.*")]) for job in jobs]
+        return [len([*(tmp_path / name / "o.zarr").glob(".worker.*")]) for name in ("one", "two")]
 
     with trusting(Here(), [], told.append) as trust:
         trust.take(one, [])
