@@ -18,7 +18,7 @@ BOX = {"op": "correlate", "kernel": [[0.5, 1, 0.25]], "engine": "direct"}
 
 def sums(stages, tile=64, dtype="float32", **words):
     job = plan_of(tiled(stages, tile, **words), np.zeros((256, 256), dtype)).passes[0]
-    return {part.what: part.count for part in job.memory if part.count}, job
+    return {part.name: part.count for part in job.memory if part.count}, job
 
 
 def test_a_copy_holds_what_it_reads_and_what_it_makes():
@@ -83,7 +83,7 @@ def test_a_paired_block_takes_no_more_than_is_counted(drowned):
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    own = {part.what: part.count for part in job.memory}["engine's own"]
+    own = {part.name: part.count for part in job.memory}["engine's own"]
     assert own / 4 < peak - out.nbytes <= own
 
 

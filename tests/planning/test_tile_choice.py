@@ -47,7 +47,7 @@ def test_sums_along_an_axis(size, tile, strip, chunk, border, chain):
     assert (found.tiles, found.length, found.read, found.decoded, found.longest_read) == (
         tiles, size, read, decoded, longest,
     )  # fmt: skip
-    assert list(found.made) == made
+    assert list(found.computed) == made
     for i in range(len(stages)):
         lengths = [[s[i].have, s[i].want, s[i].out] for s in parts]
         assert found.longest[i] == tuple(max(b - a for a, b in column) for column in zip(*lengths, strict=True))

@@ -196,7 +196,7 @@ def test_large_compressed_strips_are_planned_in_their_order(tmp_path, rows, what
     }
     made = tileconv.plan(spec)
     (job,) = made.passes
-    held = {part.what: part.count for part in job.memory}
+    held = {part.name: part.count for part in job.memory}
     assert held["chunk being decoded"] == 2 * rows * 6000 * 2
     assert (job.cache_bytes >= rows * 6000 * 2, job.read_amplification) == (True, 1)
     (note,) = [note for note in made.source.notes if what in note]

@@ -151,13 +151,13 @@ def target_of(output: Path, asked: Path | str | None, *, overwrite: bool) -> Pat
 
 
 def _spec(
-    found: Mapping[str, Any], output: Path, target: Path, input_path: Path | str | None, run: Mapping[str, Any]
+    provenance: Mapping[str, Any], output: Path, target: Path, input_path: Path | str | None, run: Mapping[str, Any]
 ) -> PipelineSpec:
     """Return the recorded pipeline with other paths and another ``run``.
 
     Outputs of before tell theirs, and the weights that lay in files under ``weights``.
     """
-    spec = copy.deepcopy(found["spec"])
+    spec = copy.deepcopy(provenance["spec"])
     try:
         spec["output"]["path"] = str(target)
         spec["run"] = {"max_chunk": MOST_CHUNK, **spec.get("run", {}), **run}
@@ -165,8 +165,8 @@ def _spec(
             spec["input"]["path"] = str(_here(input_path))
         for number, stage in enumerate(spec["stages"]):
             name = stage.get("id") or f"{number} {stage['op']}"
-            if name in found.get("weights", {}):
-                stage["kernel"] = found["weights"][name]
+            if name in provenance.get("weights", {}):
+                stage["kernel"] = provenance["weights"][name]
     except (TypeError, KeyError, AttributeError) as error:
         problem = "its record of how it was made cannot be read"
         raise SourceError(problem, where=str(output), fix="Run its pipeline file instead.") from error

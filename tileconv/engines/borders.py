@@ -179,16 +179,16 @@ def _positions(axis: int, start: int, stop: int, have: Box, domain: Box, border:
     return index_map(start - low, stop - low, domain.stop[axis] - low, border.rule) + (low - have.start[axis])
 
 
-def _runs(found: list[int]) -> Iterator[tuple[int, int, slice]]:
-    """Yield the stretches of one step in *found*: where each starts and stops, and the slice of its values."""
+def _runs(positions: list[int]) -> Iterator[tuple[int, int, slice]]:
+    """Yield the stretches of one step in *positions*: where each starts and stops, and the slice of its values."""
     start = 0
-    while start < len(found):
+    while start < len(positions):
         stop = start + 1
-        step = found[stop] - found[start] if stop < len(found) else 1
-        while stop < len(found) and found[stop] - found[stop - 1] == step:
+        step = positions[stop] - positions[start] if stop < len(positions) else 1
+        while stop < len(positions) and positions[stop] - positions[stop - 1] == step:
             stop += 1
-        past = found[stop - 1] + step
-        yield start, stop, slice(found[start], past if past >= 0 else None, step) if step else slice(past, past + 1)
+        past = positions[stop - 1] + step
+        yield start, stop, slice(positions[start], past if past >= 0 else None, step) if step else slice(past, past + 1)
         start = stop
 
 

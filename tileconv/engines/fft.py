@@ -137,20 +137,20 @@ def fft(
     fallbacks = 0
     ends = [grid.cover(axis, want.start[axis], want.stop[axis]) for axis in range(3)]
     for start in product(*(range(a, b, s) for (a, b), s in zip(ends, grid.step, strict=True))):
-        made = Box(start, tuple(a + s for a, s in zip(start, grid.step, strict=True)), want.axes)
-        fallbacks += _one_block(block, have, made, kernel, want, out)
+        cell = Box(start, tuple(a + s for a, s in zip(start, grid.step, strict=True)), want.axes)
+        fallbacks += _one_block(block, have, cell, kernel, want, out)
     return out, fallbacks
 
 
-def _one_block(block: Array, have: Box, made: Box, kernel: _Kernel, want: Box, out: Array) -> int:
-    """Write into *out* (*want*) what the block *made* of the canonical grid gives; return blocks summed directly."""
-    part = made.intersect(want)
-    grid, around = kernel.grid, made.grow(kernel.halo)
+def _one_block(block: Array, have: Box, cell: Box, kernel: _Kernel, want: Box, out: Array) -> int:
+    """Write into *out* (*want*) what the block *cell* of the canonical grid gives; return blocks summed directly."""
+    part = cell.intersect(want)
+    grid, around = kernel.grid, cell.grow(kernel.halo)
     read = around.intersect(have)
     outer = around if grid.zeros_around is None else read
     loaded = Loaded.of(block, have, read)
     if grid.narrow and not math.isfinite(loaded.total):
-        return _in_float64(block, have, made, kernel, want, out)
+        return _in_float64(block, have, cell, kernel, want, out)
     loaded, values = loaded.finite()
     whole = kernel.exact or block.dtype.kind in "iu"
     mean = 0.0 if grid.zeros_around else _mean(loaded.total / max(1, read.size), whole=whole, real=kernel.type)
@@ -160,42 +160,42 @@ def _one_block(block: Array, have: Box, made: Box, kernel: _Kernel, want: Box, o
         norm = _norm(centred)
     drowned = not kernel.exact and _imprecise(loaded.pixels, norm, kernel)
     if drowned and grid.narrow:
-        return _in_float64(block, have, made, kernel, want, out)
+        return _in_float64(block, have, cell, kernel, want, out)
     if drowned:
         out = out[part.within(want)]
-        out[...] = direct(_padded(loaded.pixels, read, around), kernel.weights)[part.within(made)]
-        _mark(out, values, read, around, part.within(made), kernel.weights)
+        out[...] = direct(_padded(loaded.pixels, read, around), kernel.weights)[part.within(cell)]
+        _mark(out, values, read, around, part.within(cell), kernel.weights)
         return 1
     if grid.paired:
-        _convolve_pair(centred, kernel, mean, made, part, want, out)
+        _convolve_pair(centred, kernel, mean, cell, part, want, out)
         return 0
     out = out[part.within(want)]
     # entry p of the circular convolution is the sum whose last pixel is p of the transform
     shift = [k - 1 - (a - b) for k, a, b in zip(kernel.weights.shape, outer.start, around.start, strict=True)]
-    back = _convolved(centred, kernel, [slice(a, a + n) for a, n in zip(shift, made.shape, strict=True)])
-    back = back[part.within(made)]
+    back = _convolved(centred, kernel, [slice(a, a + n) for a, n in zip(shift, cell.shape, strict=True)])
+    back = back[part.within(cell)]
     if kernel.exact:
         out[...] = np.rint(back + mean * kernel.sum) + 0.0  # which has no negative zero
         return 0
     np.add(back, kernel.type.type(mean * kernel.sum), out=out, casting="same_kind")
-    _mark(out, values, read, around, part.within(made), kernel.weights)
+    _mark(out, values, read, around, part.within(cell), kernel.weights)
     return 0
 
 
-def _in_float64(block: Array, have: Box, made: Box, kernel: _Kernel, want: Box, out: Array) -> int:
+def _in_float64(block: Array, have: Box, cell: Box, kernel: _Kernel, want: Box, out: Array) -> int:
     """Do what ``_one_block`` does in float64: a paired block is two blocks then."""
     wide = kernel.in_float64
-    (z, first, x), step = made.start, wide.grid.step
-    starts = ((z, y, x) for y in range(first, made.stop[1], step[1]))
-    halves = [Box(at, tuple(a + s for a, s in zip(at, step, strict=True)), made.axes) for at in starts]
+    (z, first, x), step = cell.start, wide.grid.step
+    starts = ((z, y, x) for y in range(first, cell.stop[1], step[1]))
+    halves = [Box(at, tuple(a + s for a, s in zip(at, step, strict=True)), cell.axes) for at in starts]
     return sum(_one_block(block, have, half, wide, want, out) for half in halves if half.intersect(want).size)
 
 
-def _convolve_pair(centred: Array, kernel: _Kernel, mean: float, made: Box, part: Box, want: Box, out: Array) -> None:
-    """Write the sums of *part* from *centred*, the pixels that the paired block *made* reads less their *mean*."""
+def _convolve_pair(centred: Array, kernel: _Kernel, mean: float, cell: Box, part: Box, want: Box, out: Array) -> None:
+    """Write the sums of *part* from *centred*, the pixels that the paired block *cell* reads less their *mean*."""
     grid, base = kernel.grid, kernel.type.type(mean * kernel.sum)
     sizes = grid.step[1] // 2, stages(grid.length[1]), stages(grid.length[2])
-    (z, *at), (plane, *first) = ([a - b for a, b in zip(part.start, box.start, strict=True)] for box in (want, made))
+    (z, *at), (plane, *first) = ([a - b for a, b in zip(part.start, box.start, strict=True)] for box in (want, cell))
     for n in range(part.shape[0]):
         box = (*at, *first, *part.shape[1:])
         convolve(centred[plane + n], *sizes, kernel.spectrum, kernel.scratch, base, out[z + n], box)

@@ -30,7 +30,7 @@ class Ledger:
     stop: Stop
     keep_going: bool
     number: int = 0
-    made: int = 0
+    tiles_made: int = 0
     pixels: int = 0
     left_out: set[tuple[int, int]] = field(default_factory=set)
     failures: dict[tuple[int, int], Failure] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Ledger:
         else:
             self._write(Event(DONE, key, outcome.digest, attempt, outcome.seconds, outcome.counts))
             self._heard[key[1]] = 1
-            self.made += 1
+            self.tiles_made += 1
             if self.number == len(self.plan.passes) - 1:
                 self.pixels += outcome.tile.size
             self.progress.tile(outcome.tile.size)

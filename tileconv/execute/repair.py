@@ -30,7 +30,7 @@ from tileconv.sources.source import Source
 class Mending:
     """What a repair found, and what the journal says after it."""
 
-    found: Verification
+    verification: Verification
     history: History
 
 
@@ -95,13 +95,13 @@ def _earlier(plan: Plan, recorded: dict[str, Any], history: History, stop: Stop)
                 yield (number, tile), Damage(problem)
 
 
-def _check_ours(sink: ZarrSink, found: Verification) -> None:
+def _check_ours(sink: ZarrSink, verification: Verification) -> None:
     """Refuse what does not look like a store of ours, nor holds a single tile of it; SinkError."""
     sink.custody.check_names()
     sink.custody.check_strays()
-    damaged = sum(damage.tile is not None for damage in found.damages)
+    damaged = sum(damage.tile is not None for damage in verification.damages)
     if (
-        damaged == found.tiles
+        damaged == verification.tiles
         and not sink.custody.free()
         and any(sink.store.stat(names[0]) for names in METADATA.values())
     ):

@@ -110,7 +110,7 @@ def _report(
         output=Path(begun.sinks[-1].store.where()),
         shape=plan.info.shape,
         dtype=str(plan.info.dtype),
-        tiles=ledger.made if ledger else 0,
+        tiles=ledger.tiles_made if ledger else 0,
         seconds=seconds,
         megapixels_per_second=(ledger.pixels if ledger else 0) / 1e6 / seconds,
         counts=begun.history.counts(),
@@ -121,7 +121,7 @@ def _report(
         notes=(*notes, *begun.notes, *(ledger.notes if ledger else ())),
         kept=begun.todo.kept,
         why=str(begun.todo) if begun.resumed else "",
-        damages=tuple(map(str, mended.found.damages)) if mended else (),
+        damages=tuple(map(str, mended.verification.damages)) if mended else (),
     )
 
 

@@ -123,49 +123,49 @@ def tiled(pass_: Pass, run: RunSpec, budget: Budget) -> Pass:
     options = [_option(pass_, run, budget, sides) for sides in candidates(pass_)]
     fitting = [o for o in options if o.fits]
     if run.tile is not None:
-        found = _option(pass_, run, budget, _asked(run.tile, options[0].tile.tile, pass_))
+        option = _option(pass_, run, budget, _asked(run.tile, options[0].tile.tile, pass_))
         why = "run.tile"
     elif fitting:
         least = min(o.ns for o in fitting)
-        found = min((o for o in fitting if o.ns <= NEAR * least), key=lambda o: o.peak)
-        ns = found.tile.ns_per_pixel
+        option = min((o for o in fitting if o.ns <= NEAR * least), key=lambda o: o.peak)
+        ns = option.tile.ns_per_pixel
         chosen = f"of {len(fitting)} tile sizes that fit, the smallest whose cost is near the least"
         why = f"{chosen if len(fitting) > 1 else 'the only one of the tile sizes that fits'}, {ns:.1f} ns per pixel"
     else:
-        found, why = min(options, key=lambda o: o.peak), ""
-    if not found.fits:
-        raise _too_large(found, [o.tile.tile for o in fitting], pass_)
-    return _chosen(pass_, found, why)
+        option, why = min(options, key=lambda o: o.peak), ""
+    if not option.fits:
+        raise _too_large(option, [o.tile.tile for o in fitting], pass_)
+    return _chosen(pass_, option, why)
 
 
 def retiled(pass_: Pass, spec: PipelineSpec, budget: Budget, tile: tuple[int, ...]) -> Pass:
     """Return *pass_* with tiles of *tile*, which another run chose; PlanError if they do not fit."""
-    found = _option(pass_, spec.run, budget, tile)
-    if found.fits:
-        return _chosen(pass_, found, "the tile that the run began with")
+    option = _option(pass_, spec.run, budget, tile)
+    if option.fits:
+        return _chosen(pass_, option, "the tile that the run began with")
     sides, allowed = json.dumps(dict(zip(pass_.info.axes, tile, strict=True))), budget.allowed
     raise PlanError(
-        f"this output was begun with tiles of {sides}, which take {found.peak / MIB:,.0f} MiB, and the run "
+        f"this output was begun with tiles of {sides}, which take {option.peak / MIB:,.0f} MiB, and the run "
         f"may take {allowed.count / MIB:,.0f} MiB ({allowed.why})",
         where=spec.output.path,
         fix="Let it take more, use fewer workers, or begin anew with --overwrite.",
     )
 
 
-def _chosen(pass_: Pass, found: Option, why: str) -> Pass:
-    """Return *pass_* with the tile of *found*, and what follows from it."""
+def _chosen(pass_: Pass, option: Option, why: str) -> Pass:
+    """Return *pass_* with the tile of *option*, and what follows from it."""
     return replace(
         pass_,
-        grid=TileGrid(pass_.image, found.tile.tile),
-        strip=found.tile.strip,
+        grid=TileGrid(pass_.image, option.tile.tile),
+        strip=option.tile.strip,
         why_tile=why,
-        method=found.method,
-        why_method=found.why_method,
-        memory=found.memory,
-        process_bytes=found.budget.process_bytes,
-        cache_bytes=found.budget.kept,
-        read_amplification=found.tile.read_amplification,
-        ns_per_pixel=found.tile.ns_per_pixel,
+        method=option.method,
+        why_method=option.why_method,
+        memory=option.memory,
+        process_bytes=option.budget.process_bytes,
+        cache_bytes=option.budget.kept,
+        read_amplification=option.tile.read_amplification,
+        ns_per_pixel=option.tile.ns_per_pixel,
     )
 
 
@@ -198,8 +198,8 @@ def _asked(asked: Mapping[str, int], default: tuple[int, ...], pass_: Pass) -> t
     return tile
 
 
-def _too_large(found: Option, fitting: list[tuple[int, ...]], pass_: Pass) -> PlanError:
-    budget, parts = found.budget, found.memory
+def _too_large(option: Option, fitting: list[tuple[int, ...]], pass_: Pass) -> PlanError:
+    budget, parts = option.budget, option.memory
     alone = budget.peak(())
     fix = f"{budget.allowed.more}: without any tile the run takes {alone / MIB:,.0f} MiB."
     if alone < budget.allowed.count:

@@ -25,9 +25,9 @@ FFT_COPIES = 7
 
 @dataclass(frozen=True)
 class Bytes:
-    """One line of the sum: what is held, and how many bytes of it."""
+    """One line of the sum: the name of what is held, and how many bytes of it."""
 
-    what: str
+    name: str
     count: int
 
 
@@ -35,13 +35,13 @@ class Bytes:
 class TileSizes:
     """The largest tile of a pass, in pixels; ``lead`` is how many planes or volumes (t, c) it holds.
 
-    ``read`` and ``made`` are pixels of one such volume at both ends; ``strip`` those made at once, for which ``have``,
-    ``want`` and ``out`` give the pixels per stage.
+    ``read`` and ``computed`` are pixels of one such volume at both ends; ``strip`` those made at once, for which
+    ``have``, ``want`` and ``out`` give the pixels per stage.
     """
 
     lead: int
     read: int
-    made: int
+    computed: int
     strip: int
     have: tuple[int, ...]
     want: tuple[int, ...]
@@ -63,7 +63,7 @@ def tile_bytes(
         What ``encoding_bytes`` says of the output.
     """
     read = Bytes("block read", px.lead * px.read * source.itemsize)
-    tile = Bytes("tile in the output's type", px.lead * px.made * output.itemsize)
+    tile = Bytes("tile in the output's type", px.lead * px.computed * output.itemsize)
     moments: list[tuple[Bytes, ...]] = [(read, Bytes("chunk being decoded", 2 * decoded))]
     if block != source:
         marked = px.have[0] if stages else px.read

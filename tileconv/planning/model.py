@@ -200,7 +200,7 @@ def _pass(pass_: Pass) -> dict[str, Any]:
         "why_halo_method": pass_.why_method,
         "read_amplification": pass_.read_amplification,
         "ns_per_pixel": pass_.ns_per_pixel,
-        "tile_bytes": {part.what: part.count for part in pass_.memory if part.count},
+        "tile_bytes": {part.name: part.count for part in pass_.memory if part.count},
         "process_bytes": pass_.process_bytes,
         "cache_bytes": pass_.cache_bytes,
     }

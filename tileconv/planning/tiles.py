@@ -32,7 +32,7 @@ class AxisSums:
     decoded: int
     reads: tuple[Interval, ...]
     longest: tuple[tuple[int, int, int], ...]
-    made: tuple[int, ...]
+    computed: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def axis_sums(
             )
             for i in range(len(stages))
         ),
-        made=tuple(sum(max(0, _length(r[i].want) - h) for r in rows) for i, h in enumerate(halos)),
+        computed=tuple(sum(max(0, _length(r[i].want) - h) for r in rows) for i, h in enumerate(halos)),
     )
 
 
@@ -130,7 +130,7 @@ def tiling(
     shared = shared_px(chunks, workers) * source.dtype.itemsize * source.compressed
     if shared <= cache:
         decoded = min(decoded, math.prod(_space(source)))
-    ns = sum(stage.ns_per_pixel * math.prod(s.made[i] for s in along) for i, stage in enumerate(stages)) / px
+    ns = sum(stage.ns_per_pixel * math.prod(s.computed[i] for s in along) for i, stage in enumerate(stages)) / px
     ns += READ_NS * read / px + (DECODE_NS * decoded / px if source.compressed else 0.0)
     ns += TILE_NS * math.prod(s.tiles for s in along) / (px * lead)
     sizes = TileSizes(

@@ -76,8 +76,8 @@ def facts_read(folder: RunFolder) -> dict[str, Any] | None:
     return facts if told else None
 
 
-def check_not_replaced(folder: RunFolder, found: Mapping[str, str]) -> None:
-    """Refuse an output that is done, but whose metadata files with digests *found* are not those of its run.
+def check_not_replaced(folder: RunFolder, stored: Mapping[str, str]) -> None:
+    """Refuse an output that is done, but whose metadata files, with digests as *stored*, are not those of its run.
 
     A file that is missing is let pass: a run that goes on makes it again.
 
@@ -91,7 +91,7 @@ def check_not_replaced(folder: RunFolder, found: Mapping[str, str]) -> None:
     facts = facts_read(folder)
     problem = "its run folder cannot tell what was written: the marker done cannot be read"
     if facts is not None:
-        differing = [name for name, digest in found.items() if digest and digest != facts[METADATA].get(name)]
+        differing = [name for name, digest in stored.items() if digest and digest != facts[METADATA].get(name)]
         if not differing:
             return
         problem = f"{differing[0]} is not what the run wrote, so this may be another output in its place"

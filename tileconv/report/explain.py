@@ -73,7 +73,7 @@ def _pass(plan: Plan, pass_: Pass) -> Iterator[str]:
     read = pass_.read_amplification * pass_.source.nbytes
     times = f"{pass_.read_amplification:.3f} times the input"
     yield f"reads    {size_text(read)}, {times}; writes {size_text(pass_.info.nbytes)}"
-    parts = ", ".join(f"{part.what} {size_text(part.count)}" for part in pass_.memory if part.count)
+    parts = ", ".join(f"{part.name} {size_text(part.count)}" for part in pass_.memory if part.count)
     yield f"a tile   {size_text(pass_.tile_bytes)}: {parts}"
     yield f"a run    {size_text(pass_.process_bytes)} per process + {plan.workers} x {size_text(total(pass_.memory))}"
 

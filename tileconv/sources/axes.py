@@ -90,9 +90,9 @@ def _refuse_colour(shape: Sequence[int], names: str, where: str) -> None:
 
 
 def map_axes(
-    found: Sequence[str], shape: Sequence[int], override: str | None, where: str
+    own: Sequence[str], shape: Sequence[int], override: str | None, where: str
 ) -> tuple[AxisMap, tuple[str, ...]]:
-    """Return the map from the axes *found* in a file to canonical ones, and notes on what had to be guessed.
+    """Return the map from the *own* axes of a file to canonical ones, and notes on what had to be guessed.
 
     An axis without a known name is dropped when its length is 1; else it becomes z, or t when z is taken. *override*
     names every axis of the file in the file's order and wins.
@@ -109,7 +109,7 @@ def map_axes(
     """
     shape = tuple(int(n) for n in shape)
     notes: tuple[str, ...] = ()
-    stated = [NAMES.get(name.lower(), "") for name in found]
+    stated = [NAMES.get(name.lower(), "") for name in own]
     if override is not None:
         if len(override) != len(shape) or not set(override) <= set(AXES):
             raise SourceError(
@@ -119,22 +119,22 @@ def map_axes(
                 fix="Name every axis of the file in the file's order, as in input.axes: zyx.",
             )
         letters = list(override)
-        if any(own not in ("", given) for own, given in zip(stated, letters, strict=True)):
-            notes += (f"input.axes {override} is taken instead of the file's own {', '.join(found)}",)
+        if any(name not in ("", given) for name, given in zip(stated, letters, strict=True)):
+            notes += (f"input.axes {override} is taken instead of the file's own {', '.join(own)}",)
     else:
         letters = stated.copy()
         for i, letter in enumerate(letters):
             free = [a for a in "zt" if a not in letters]
             if not letter and shape[i] != 1 and free:
                 letters[i] = free[0]
-                notes += (f"axis {i} ({found[i] or 'without a name'}, {shape[i]} long) is taken as {free[0]}",)
+                notes += (f"axis {i} ({own[i] or 'without a name'}, {shape[i]} long) is taken as {free[0]}",)
         if notes and letters[-1] == "x":
             _refuse_colour(shape, "".join(letters), where)
     named = [(AXES.index(a), i) for i, a in enumerate(letters) if a]
     axes = "".join(AXES[k] for k, _ in sorted(named))
     unnamed = any(not a and n != 1 for a, n in zip(letters, shape, strict=True))
     if unnamed or len(set(axes)) != len(axes) or not {"y", "x"} <= set(axes):
-        shown = ", ".join(name or "unnamed" for name in found)
+        shown = ", ".join(name or "unnamed" for name in own)
         raise SourceError(
             f"expected y, x and at most one each of t, c and z, found axes {shown} of shape {shape}",
             where=where,

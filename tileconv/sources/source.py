@@ -164,9 +164,9 @@ def check_unchanged(path: Path, stamp: Stamp) -> None:
         raise SourceError("the file changed after it was opened", where=str(path), fix="Start the run again.")
 
 
-def check_same(found: Fingerprint, fingerprint: Fingerprint, where: str) -> None:
-    """Raise SourceError when what was *found* is not the *fingerprint* of what was opened."""
-    if found != fingerprint:
+def check_same(now: Fingerprint, fingerprint: Fingerprint, where: str) -> None:
+    """Raise SourceError when the fingerprint *now* is not the *fingerprint* of what was opened."""
+    if now != fingerprint:
         fix = "Give the file that the run began with."
         raise SourceError("is another file than the one that was opened", where=where, fix=fix)
 
@@ -191,8 +191,8 @@ def reading(where: str, doing: str) -> Iterator[None]:
         raise SourceError(f"{doing} failed: {found}", where=where, fix=fix) from error
 
 
-def check_decoded(what: str, size: int, held: int, most: int, where: str) -> None:
-    """Refuse *what* when it decodes to *size* bytes, more than *most*; the file holds *held* bytes in all.
+def check_decoded(part: str, size: int, held: int, most: int, where: str) -> None:
+    """Refuse *part* when it decodes to *size* bytes, more than *most*; the file holds *held* bytes in all.
 
     Raises
     ------
@@ -201,7 +201,7 @@ def check_decoded(what: str, size: int, held: int, most: int, where: str) -> Non
     """
     if size <= most:
         return
-    problem = f"{what} decodes to {size:,} bytes, the limit is {most:,}"
+    problem = f"{part} decodes to {size:,} bytes, the limit is {most:,}"
     fix = f"Raise run.max_chunk to {size}, or write the image again in smaller tiles or chunks."
     if size > MOST_PER_BYTE * held:
         problem += f", and the file holds {held:,} bytes in all"

@@ -70,15 +70,15 @@ class _Told:
     inverted: bool
 
     @classmethod
-    def of(cls, file: Any, base: Any, found: Any, series: int, *, masked: bool, path: Path) -> _Told:
-        """Return what is told of the level *found* of image number *series*, whose full size is *base*."""
+    def of(cls, file: Any, base: Any, chosen: Any, series: int, *, masked: bool, path: Path) -> _Told:
+        """Return what is told of the level *chosen* of image number *series*, whose full size is *base*."""
         return cls(
-            declared(found.keyframe, found.kind, masked=masked, path=path),
+            declared(chosen.keyframe, chosen.kind, masked=masked, path=path),
             stated(file, base, series, str(path)),
-            *nodata_of(found.keyframe),
+            *nodata_of(chosen.keyframe),
             *georeference_of(base.keyframe),  # overviews do not repeat it
-            shrunk=_shrunk(base, found),
-            inverted=int(found.keyframe.photometric) == 0,
+            shrunk=_shrunk(base, chosen),
+            inverted=int(chosen.keyframe.photometric) == 0,
         )
 
 
@@ -111,9 +111,9 @@ class TiffSource:
         self._key = (self._recipe, *self._stamp, *self.fingerprint.values())
         self._missing = missing_chunks
         with reading(self.where, "opening as TIFF"), open_tiff(path) as (file, said, masked):
-            base, found, others = choose(file, series, level, self.where)
-            layout = lay_out(file, found, self.where, max_chunk)
-            told = _Told.of(file, base, found, series, masked=masked, path=path)
+            base, chosen, others = choose(file, series, level, self.where)
+            layout = lay_out(file, chosen, self.where, max_chunk)
+            told = _Told.of(file, base, chosen, series, masked=masked, path=path)
         self._map, guessed = map_axes(layout.axes, layout.shape, axes, self.where)
         self._dtype, self._palette = pixel_type(layout.dtype, self.where), told.pixels.palette
         self._absent, self._filled = (int(layout.missing.sum()), layout.missing.size), told.nodata or 0
@@ -191,8 +191,8 @@ class TiffSource:
     def _open(self) -> Segments:
         one = self._recipe
         with reading(self.where, "opening as TIFF"), open_tiff(one.path) as (file, _, _):
-            found = choose(file, one.series, one.level, self.where)[1]
-            return Segments(one.path, lay_out(file, found, self.where, one.max_chunk))
+            chosen = choose(file, one.series, one.level, self.where)[1]
+            return Segments(one.path, lay_out(file, chosen, self.where, one.max_chunk))
 
     def _read_slab(
         self, opened: Segments, plane: int, area: Window, out: Pixels, at: Window, reads: Reads | None
@@ -250,11 +250,11 @@ def _chunks(layout: Layout, axes: AxisMap) -> tuple[int, ...]:
     return tuple(min(c, n) for c, n in zip(axes.of_file((*lead, *inside)), axes.of_file(layout.shape), strict=True))
 
 
-def _shrunk(base: Any, found: Any) -> dict[str, float]:
-    """Return how many pixels of the full size one pixel of the level *found* stands for, by axis."""
-    if len(base.shape) != len(found.shape):
+def _shrunk(base: Any, chosen: Any) -> dict[str, float]:
+    """Return how many pixels of the full size one pixel of the level *chosen* stands for, by axis."""
+    if len(base.shape) != len(chosen.shape):
         return {}
-    sizes = zip(base.axes, base.shape, found.shape, strict=True)
+    sizes = zip(base.axes, base.shape, chosen.shape, strict=True)
     return {axis.lower(): full / here for axis, full, here in sizes if axis in "ZYX"}
 
 

@@ -45,30 +45,30 @@ class Stated:
 
 def stated(file: Any, series: Any, index: int, where: str) -> Stated:
     """Return what *series*, the image number *index* of *file*, states of its axes and channels."""
-    found, page = Stated(), series.keyframe
+    told, page = Stated(), series.keyframe
     if series.kind == "ome":
-        _ome(file, index, found, where)
+        _ome(file, index, told, where)
     elif series.kind == "imagej":
-        _imagej(file, page, found)
+        _imagej(file, page, told)
     else:
-        _others(file, page, found)
-    return found
+        _others(file, page, told)
+    return told
 
 
-def _ome(file: Any, index: int, found: Stated, where: str) -> None:
+def _ome(file: Any, index: int, told: Stated, where: str) -> None:
     root = parsed(file.ome_metadata, "OME-XML", where)
     images = [pixels for pixels in root.iter() if pixels.tag.endswith("}Pixels")]
     if index >= len(images):
         return
     pixels = images[index]
     for axis, key in _OME_SIZES.items():
-        found.size(axis, pixels.get(key), pixels.get(f"{key}Unit", "s" if axis == "t" else "µm"))
+        told.size(axis, pixels.get(key), pixels.get(f"{key}Unit", "s" if axis == "t" else "µm"))
     channels = [channel for channel in pixels if channel.tag.endswith("}Channel")]
-    found.channels = _unless_empty([channel.get("Name", "") for channel in channels])
-    found.colours = _unless_empty([_ome_colour(channel.get("Color", "")) for channel in channels])
+    told.channels = _unless_empty([channel.get("Name", "") for channel in channels])
+    told.colours = _unless_empty([_ome_colour(channel.get("Color", "")) for channel in channels])
     bits, stored = pixels.get("SignificantBits", ""), file.pages.first.dtype.itemsize * 8
     if bits.isdecimal() and int(bits) < stored:
-        found.notes.append(f"{bits} of the {stored} bits of a pixel are significant; values are taken as stored")
+        told.notes.append(f"{bits} of the {stored} bits of a pixel are significant; values are taken as stored")
 
 
 def _ome_colour(text: str) -> str:
@@ -78,23 +78,23 @@ def _ome_colour(text: str) -> str:
     return ""
 
 
-def _imagej(file: Any, page: Any, found: Stated) -> None:
+def _imagej(file: Any, page: Any, told: Stated) -> None:
     meta = file.imagej_metadata or {}
     unit = str(meta.get("unit", ""))
     if unit not in ("", "pixel", "pixels"):
         for axis, size in _resolution(page).items():
-            found.size(axis, size, str(meta.get(f"{axis}unit", unit)))
-        if found.scale:
-            found.size("z", meta.get("spacing"), str(meta.get("zunit", unit)))
-    found.size("t", meta.get("finterval"), str(meta.get("tunit", "s")))
+            told.size(axis, size, str(meta.get(f"{axis}unit", unit)))
+        if told.scale:
+            told.size("z", meta.get("spacing"), str(meta.get("zunit", unit)))
+    told.size("t", meta.get("finterval"), str(meta.get("tunit", "s")))
     count = meta.get("channels", 1)
     labels = meta.get("Labels") or ()
-    found.channels = tuple(map(str, labels[:count])) if count > 1 and len({*labels[:count]}) == count else ()
+    told.channels = tuple(map(str, labels[:count])) if count > 1 and len({*labels[:count]}) == count else ()
     tables = meta.get("LUTs") or ([page.colormap // 257] if page.colormap is not None else [])
     colours = [_ramp_colour(np.asarray(table)) for table in tables]
-    found.colours = _unless_empty(colours)
+    told.colours = _unless_empty(colours)
     if "" in colours:
-        found.notes.append("a look-up table that is no ramp from black to one colour is not carried")
+        told.notes.append("a look-up table that is no ramp from black to one colour is not carried")
 
 
 def _ramp_colour(table: Any) -> str:
@@ -106,44 +106,44 @@ def _ramp_colour(table: Any) -> str:
     return "".join(f"{int(n):02X}" for n in last) if last.any() and np.abs(table - even).max() <= 1 else ""
 
 
-def _others(file: Any, page: Any, found: Stated) -> None:
+def _others(file: Any, page: Any, told: Stated) -> None:
     """Read the sizes of the kinds of files that are known to mean them; else say that a resolution is none."""
     if page.is_svs:
         mpp = _after(page.description, "MPP")
-        _sizes(found, {"x": mpp, "y": mpp}, "µm")
+        _sizes(told, {"x": mpp, "y": mpp}, "µm")
     elif file.is_ndpi or page.is_qpi:
-        _sizes(found, _resolution(page), _RESOLUTION_UNITS.get(int(page.tags.valueof(296, 1)), ""))
+        _sizes(told, _resolution(page), _RESOLUTION_UNITS.get(int(page.tags.valueof(296, 1)), ""))
     elif file.is_fei:
         scan = _mapping(file.fei_metadata).get("Scan")
-        _sizes(found, {"x": _mapping(scan).get("PixelWidth"), "y": _mapping(scan).get("PixelHeight")}, "m")
+        _sizes(told, {"x": _mapping(scan).get("PixelWidth"), "y": _mapping(scan).get("PixelHeight")}, "m")
     elif file.is_sem:
         _, side, unit = [*_mapping(file.sem_metadata).get("ap_image_pixel_size", ()), "", "", ""][:3]
-        _sizes(found, {"x": side, "y": side}, str(unit))
+        _sizes(told, {"x": side, "y": side}, str(unit))
     elif file.is_metaseries:
         plane = _mapping(_mapping(file.metaseries_metadata).get("PlaneInfo"))
         if plane.get("spatial-calibration-state", True):
             sizes = {axis: plane.get(f"spatial-calibration-{axis}") for axis in "xy"}
-            _sizes(found, sizes, str(plane.get("spatial-calibration-units")))
+            _sizes(told, sizes, str(plane.get("spatial-calibration-units")))
     elif file.is_micromanager:
-        _micromanager(file, page, found)
+        _micromanager(file, page, told)
     elif kinds := [name for kind, name in _SIZED_ELSEWHERE.items() if getattr(file, f"is_{kind}", False)]:
-        found.notes.append(f"the pixel size of a {kinds[0]} file is stated in a way that is not read")
+        told.notes.append(f"the pixel size of a {kinds[0]} file is stated in a way that is not read")
     elif (unit := _RESOLUTION_UNITS.get(int(page.tags.valueof(296, 2)))) and (size := _resolution(page)):
         per = " x ".join(f"{1 / size[axis]:g}" for axis in "xy" if axis in size)
-        found.notes.append(
+        told.notes.append(
             f"the resolution of {per} pixels per {unit} is that of a print and is taken for no pixel size"
         )
 
 
-def _micromanager(file: Any, page: Any, found: Stated) -> None:
+def _micromanager(file: Any, page: Any, told: Stated) -> None:
     summary = _mapping((file.micromanager_metadata or {}).get("Summary"))
     frame = page.tags.valueof(51123)
     frame = _mapping(json.loads(frame) if isinstance(frame, str | bytes) else frame)
     size = frame.get("PixelSizeUm", summary.get("PixelSize_um"))
-    _sizes(found, {"x": size, "y": size, "z": summary.get("z-step_um")}, "µm")
+    _sizes(told, {"x": size, "y": size, "z": summary.get("z-step_um")}, "µm")
     names, colours = summary.get("ChNames") or (), summary.get("ChColors") or ()
-    found.channels = tuple(map(str, names))
-    found.colours = tuple(f"{colour & 0xFFFFFF:06X}" for colour in colours if isinstance(colour, int))
+    told.channels = tuple(map(str, names))
+    told.colours = tuple(f"{colour & 0xFFFFFF:06X}" for colour in colours if isinstance(colour, int))
 
 
 def _sizes(found: Stated, sizes: Mapping[str, Any], unit: str) -> None:

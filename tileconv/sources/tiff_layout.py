@@ -117,31 +117,31 @@ def open_tiff(path: Path) -> Iterator[tuple[Any, list[str], bool]]:
             logger.removeHandler(handler)
 
 
-def lay_out(file: Any, found: Any, where: str, max_chunk: int) -> Layout:
-    """Return where the pixels of *found*, a tifffile series, lie, in segments that decode to *max_chunk* bytes at most.
+def lay_out(file: Any, chosen: Any, where: str, max_chunk: int) -> Layout:
+    """Return where the pixels of *chosen*, a tifffile series, lie, in segments of at most *max_chunk* decoded bytes.
 
     Raises
     ------
     SourceError
         If the tags contradict each other or the file's size, or name an unsupported codec.
     """
-    key = found.keyframe
+    key = chosen.keyframe
     _check_tags(key, where)
     samples, depth, rows, columns, inner = map(int, key.shaped)
     page = (samples, depth, rows, columns, inner)
-    shape, axes, planes = _shape(found, (rows, columns, inner), where)
+    shape, axes, planes = _shape(chosen, (rows, columns, inner), where)
     regular = key.bitspersample in (8, 16, 32, 64) and key.sampleformat != 5
     plain, tiled = _plain(key, regular=regular), bool(key.is_tiled)
     tables: tuple[bytes | None, ...]
-    if found.dataoffset and plain and regular:
+    if chosen.dataoffset and plain and regular:
         plane_bytes = rows * columns * inner * key.bitspersample // 8
-        _check_file_size(planes, plane_bytes, found.dataoffset, file.filehandle.size, where)
+        _check_file_size(planes, plane_bytes, chosen.dataoffset, file.filehandle.size, where)
         page, segment, tiled = (1, 1, rows, columns, inner), (1, rows, columns, inner), False
-        offsets = found.dataoffset + plane_bytes * np.arange(planes, dtype=np.int64)[:, None]
+        offsets = chosen.dataoffset + plane_bytes * np.arange(planes, dtype=np.int64)[:, None]
         counts, tables = np.full_like(offsets, plane_bytes), (None,)
     else:
         segment = _segment(key, rows, columns, inner, where)
-        offsets, counts, tables = _segments(found, planes // (samples * depth), page, segment, where)
+        offsets, counts, tables = _segments(chosen, planes // (samples * depth), page, segment, where)
     layout = Layout(
         shape=shape,
         axes=axes,
@@ -165,13 +165,13 @@ def lay_out(file: Any, found: Any, where: str, max_chunk: int) -> Layout:
     return layout
 
 
-def _shape(found: Any, page: tuple[int, int, int], where: str) -> tuple[tuple[int, ...], str, int]:
+def _shape(chosen: Any, page: tuple[int, int, int], where: str) -> tuple[tuple[int, ...], str, int]:
     """Return shape and axes of a series of pages of rows, columns and samples, and how many planes it has."""
-    kept = [i for i, n in enumerate(found.shape) if n != 1 or found.axes[i] in "YX" or found.kind == "shaped"]
-    shape, axes = tuple(int(found.shape[i]) for i in kept), "".join(found.axes[i] for i in kept)
+    kept = [i for i, n in enumerate(chosen.shape) if n != 1 or chosen.axes[i] in "YX" or chosen.kind == "shaped"]
+    shape, axes = tuple(int(chosen.shape[i]) for i in kept), "".join(chosen.axes[i] for i in kept)
     tail = page if shape[-3:] == page and page[2] > 1 else page[:2]
     if shape[len(shape) - len(tail) :] != tail or prod(tail) != prod(page):
-        problem = f"the image's shape {shape} does not end in that of its pages, {found.keyframe.shape}"
+        problem = f"the image's shape {shape} does not end in that of its pages, {chosen.keyframe.shape}"
         raise SourceError(problem, where=where)
     return shape, axes, prod(shape[: len(shape) - len(tail)])
 
@@ -218,7 +218,7 @@ def _check_file_size(planes: int, plane_bytes: int, offset: int, size: int, wher
 
 
 def _segments(
-    found: Any, pages: int, page: tuple[int, ...], segment: tuple[int, ...], where: str
+    chosen: Any, pages: int, page: tuple[int, ...], segment: tuple[int, ...], where: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[bytes | None, ...]]:
     """Return offsets, byte counts and JPEG tables of every page, once their numbers are known to be right."""
     samples, depth, rows, columns, _ = page
@@ -226,10 +226,10 @@ def _segments(
     if pages * expected > SEGMENT_LIMIT:
         problem = f"expected at most {SEGMENT_LIMIT} segments in all, found {expected} in each of {pages} pages"
         raise SourceError(problem, where=where)
-    if len(found) != pages:
-        raise SourceError(f"the metadata speak of {pages} pages, found {len(found)} pages", where=where)
+    if len(chosen) != pages:
+        raise SourceError(f"the metadata speak of {pages} pages, found {len(chosen)} pages", where=where)
     offsets, counts, tables = [], [], []
-    for number, one in enumerate(found):
+    for number, one in enumerate(chosen):
         if one is None:
             raise SourceError(f"page {number} of {pages} is not in the file", where=where)
         if not len(one.dataoffsets) == len(one.databytecounts) == expected:

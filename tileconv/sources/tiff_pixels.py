@@ -102,7 +102,7 @@ def _ycc(page: Any) -> bool:
     return int(page.photometric) == 6 and not converted
 
 
-def _photometric(page: Any, kind: str, found: Declared, where: str) -> None:
+def _photometric(page: Any, kind: str, declared: Declared, where: str) -> None:
     photometric = int(page.photometric)
     if photometric in _SENSELESS:
         meaning, fix = _SENSELESS[photometric]
@@ -115,17 +115,17 @@ def _photometric(page: Any, kind: str, found: Declared, where: str) -> None:
             fix="Convert to RGB.",
         )
     if photometric == 3 and kind != "imagej":  # which keeps the colours of a display there
-        found.palette = _palette(page, where)
-        found.notes += [f"the palette is applied: pixels are {found.palette.words}"] if found.palette else []
+        declared.palette = _palette(page, where)
+        declared.notes += [f"the palette is applied: pixels are {declared.palette.words}"] if declared.palette else []
     elif kind != "imagej" and 320 in page.tags:
-        found.notes.append("a palette that the photometric interpretation does not ask for is not applied")
+        declared.notes.append("a palette that the photometric interpretation does not ask for is not applied")
     if photometric in _FILTERED and (photometric != 6 or _ycc(page)):
-        found.notes.append(_FILTERED[photometric])
-        found.bands = _SAMPLES.get(photometric, ())
+        declared.notes.append(_FILTERED[photometric])
+        declared.bands = _SAMPLES.get(photometric, ())
     elif photometric in (2, 6):
-        found.bands = RGB[: page.samplesperpixel]
+        declared.bands = RGB[: page.samplesperpixel]
     if photometric == 0:
-        found.notes.append("0 is white in this file; values are taken as stored")
+        declared.notes.append("0 is white in this file; values are taken as stored")
 
 
 def _palette(page: Any, where: str) -> Palette | None:
@@ -140,7 +140,7 @@ def _palette(page: Any, where: str) -> Palette | None:
     return Palette.of(colours, pixel_type(page.dtype, where))
 
 
-def _gdal(page: Any, found: Declared, where: str) -> None:
+def _gdal(page: Any, declared: Declared, where: str) -> None:
     """Take the names of bands from GDAL's metadata; scale, offset and all else there is told."""
     text = page.tags.valueof(42112)
     if not text:
@@ -155,10 +155,10 @@ def _gdal(page: Any, found: Declared, where: str) -> None:
             others.append(name)
     names = kept.get("description", {})
     if names:
-        found.bands = tuple(names.get(band, "") for band in range(max(names) + 1))
+        declared.bands = tuple(names.get(band, "") for band in range(max(names) + 1))
     gains, offsets = (kept.get(role, {}) for role in ("scale", "offset"))
     pairs = sorted({(float(gains.get(band, 1)), float(offsets.get(band, 0))) for band in {*gains, *offsets}})
     if note := scale_note(pairs):
-        found.notes.append(note)
+        declared.notes.append(note)
     if others:
-        found.notes.append(f"GDAL metadata that is not carried: {', '.join(dict.fromkeys(others))}")
+        declared.notes.append(f"GDAL metadata that is not carried: {', '.join(dict.fromkeys(others))}")

@@ -40,8 +40,8 @@ _EVEN = 1e-3
 _EPSG = "/EPSG/0/"
 
 
-def add_conventions(array: Any, metadata: Path, found: Described) -> None:
-    """Add to *found* what the attributes of *array*, and of the group around it, declare.
+def add_conventions(array: Any, metadata: Path, described: Described) -> None:
+    """Add to *described* what the attributes of *array*, and of the group around it, declare.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def add_conventions(array: Any, metadata: Path, found: Described) -> None:
     group = metadata.parent.parent
     around = attributes_of(group)
     dtype = pixel_type(array.dtype, "")
-    _validity(array, said, found, dtype, old=metadata.name == ".zarray")
+    _validity(array, said, described, dtype, old=metadata.name == ".zarray")
     unsigned = str(said.get("_Unsigned", "")).lower()
     if unsigned == {"i": "true", "u": "false"}.get(dtype.kind):
         raise SourceError(
@@ -62,18 +62,18 @@ def add_conventions(array: Any, metadata: Path, found: Described) -> None:
         )
     with suppress(TypeError, ValueError):
         gain, offset = float(said.get("scale_factor", 1)), float(said.get("add_offset", 0))
-        found.notes += [note] if (note := scale_note([(gain, offset)])) else []
+        described.notes += [note] if (note := scale_note([(gain, offset)])) else []
     if ranges := [f"{name} {said[name]}" for name in _RANGES if name in said]:
-        found.notes.append(f"values outside {' and '.join(ranges)} count as any others")
+        described.notes.append(f"values outside {' and '.join(ranges)} count as any others")
     if "flag_values" in said or "flag_masks" in said:
-        found.notes.append("the pixels are flags, and are filtered as numbers")
+        described.notes.append("the pixels are flags, and are filtered as numbers")
     inherited = {name: value for name, value in around.items() if name.startswith(("proj:", "spatial:"))}
-    _place(inherited | said, array.shape, group, found)
+    _place(inherited | said, array.shape, group, described)
     if rest := sorted(name for name in said if name not in _READ and not name.startswith(("proj:", "spatial:"))):
-        found.notes.append(f"attributes that are not carried: {', '.join(rest)}")
+        described.notes.append(f"attributes that are not carried: {', '.join(rest)}")
 
 
-def _validity(array: Any, said: Mapping[str, Any], found: Described, dtype: np.dtype[Any], *, old: bool) -> None:
+def _validity(array: Any, said: Mapping[str, Any], described: Described, dtype: np.dtype[Any], *, old: bool) -> None:
     """Take the one value that marks missing pixels; what cannot be read, or is more than one, is a mask."""
     stated = {name: said[name] for name in _MISSING if said.get(name) is not None}
     fill = array.metadata.fill_value
@@ -82,7 +82,7 @@ def _validity(array: Any, said: Mapping[str, Any], found: Described, dtype: np.d
         if old and "_ARRAY_DIMENSIONS" in said:  # xarray keeps _FillValue there in format 2
             stated["fill_value"] = fill
         else:
-            found.notes.append(
+            described.notes.append(
                 f"the fill value {as_text(fill)} counts as any other; input.nodata would make it missing"
             )
     values: dict[float, str] = {}
@@ -90,16 +90,16 @@ def _validity(array: Any, said: Mapping[str, Any], found: Described, dtype: np.d
         for item in value if isinstance(value, list) else [value]:
             number = number_of(item, dtype)
             if number is None:
-                found.masks.append(f"the attribute {name} of {str(item)[:40]!r}")
+                described.masks.append(f"the attribute {name} of {str(item)[:40]!r}")
             elif holds(dtype, number):
                 values.setdefault(number, name)
             elif not np.isnan(number):
-                found.notes.append(f"the {name} {as_text(number)} is no value of {dtype} and is ignored")
+                described.notes.append(f"the {name} {as_text(number)} is no value of {dtype} and is ignored")
     values = {number: name for number, name in values.items() if not np.isnan(number)}
     if len(values) > 1:
         texts = (f"{name} {as_text(number)}" for number, name in values.items())
-        found.masks.append(f"more than one missing value ({', '.join(texts)})")
-    found.nodata = next(iter(values)) if len(values) == 1 else None
+        described.masks.append(f"more than one missing value ({', '.join(texts)})")
+    described.nodata = next(iter(values)) if len(values) == 1 else None
 
 
 def number_of(item: Any, dtype: np.dtype[Any]) -> float | None:
@@ -129,7 +129,7 @@ def number_of(item: Any, dtype: np.dtype[Any]) -> float | None:
     return None
 
 
-def _place(said: Mapping[str, Any], shape: Sequence[int], group: Path, found: Described) -> None:
+def _place(said: Mapping[str, Any], shape: Sequence[int], group: Path, described: Described) -> None:
     """Take the reference system and the transform, from the attributes or from rows of coordinates."""
     mapping = _sibling(group, str(said.get("grid_mapping", "")).partition(":")[0])
     words = {} if mapping is None else mapping.attrs.asdict()
@@ -140,8 +140,8 @@ def _place(said: Mapping[str, Any], shape: Sequence[int], group: Path, found: De
     named = [text for text in texts if text and isinstance(text, str)]
     crs = next((text for text in named if text.startswith("EPSG:") or "[" in text), "")
     if not crs and (named or words or url or "proj:projjson" in said):
-        found.notes.append("the reference system is neither an EPSG code nor WKT and is not carried")
-    found.georeference = Georeference(crs, _transform(said, words) or _of_coordinates(shape, group, found))
+        described.notes.append("the reference system is neither an EPSG code nor WKT and is not carried")
+    described.georeference = Georeference(crs, _transform(said, words) or _of_coordinates(shape, group, described))
 
 
 def _transform(said: Mapping[str, Any], words: Mapping[str, Any]) -> tuple[float, ...]:
@@ -158,17 +158,17 @@ def _transform(said: Mapping[str, Any], words: Mapping[str, Any]) -> tuple[float
     return ()
 
 
-def _of_coordinates(shape: Sequence[int], group: Path, found: Described) -> tuple[float, ...]:
+def _of_coordinates(shape: Sequence[int], group: Path, described: Described) -> tuple[float, ...]:
     """Return the transform that rows of coordinates named like the axes make, if they are evenly spaced."""
     rows = {}
-    for name, count in zip(found.axes, shape, strict=True):
+    for name, count in zip(described.axes, shape, strict=True):
         axis, row = NAMES.get(name.lower(), name), _sibling(group, name)
         if row is None or row.ndim != 1 or row.shape != (count,):
             continue
         if axis in "yx" and (step := _even(row, group / name)):
             rows[axis] = step
         else:
-            found.notes.append(f"the coordinates of {name} are not carried" + ": uneven" * (axis in "yx"))
+            described.notes.append(f"the coordinates of {name} are not carried" + ": uneven" * (axis in "yx"))
     if set(rows) != set("yx"):
         return ()
     (e, y), (a, x) = rows["y"], rows["x"]
