@@ -29,7 +29,7 @@ from tileconv.images import ImageInfo
 from tileconv.labelled import labelled
 from tileconv.operations.linear import Linear, as_operation
 from tileconv.operations.operation import Operation
-from tileconv.operations.registry import OPERATORS
+from tileconv.operations.registry import OF_ONE
 from tileconv.planning.arrays import array_passes
 from tileconv.spec import StageSpec
 from tileconv.spec.model import Dtype, Engine, Extent, Precision
@@ -225,7 +225,7 @@ def _operator(make: Callable[..., Kernel | Operation]) -> Callable[..., Any]:
     return labelled(on_image)
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {make.__name__: _operator(make) for make in OPERATORS.values()} | {
+FUNCTIONS: dict[str, Callable[..., Any]] = {make.__name__: _operator(make) for make in OF_ONE.values()} | {
     function.__name__: function for function in (apply, convolve, correlate)
 }
 """All functions of an image by their names in Python; ``abs`` is ``absolute`` there."""

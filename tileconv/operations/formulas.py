@@ -36,10 +36,12 @@ def sum_range(choice: Choice, values: Values) -> tuple[float, float]:
     return min(ends), max(ends)
 
 
-def beyond(made: Array, inputs: tuple[Array, ...], eighth: Callable[..., Array], out: Values) -> None:
+def beyond(
+    made: Array, inputs: tuple[Array, ...], formula: Callable[..., Array], out: Values, *, parts: int = 8
+) -> None:
     """Make those of *made* again that are not finite though *inputs* are: a part of the formula left the range.
 
-    *eighth* is the formula on an eighth of the inputs, in float64.
+    *formula* takes the inputs divided by *parts*, a power of two, in float64, and gives the result divided by it.
     """
     from tileconv.engines.nonfinite import bands
 
@@ -50,7 +52,8 @@ def beyond(made: Array, inputs: tuple[Array, ...], eighth: Callable[..., Array],
         if again.any():
             for pixels in inputs:
                 again &= np.isfinite(pixels[:, rows])
-            made[:, rows][again] = 8 * eighth(*(pixels[:, rows][again].astype(np.float64) / 8 for pixels in inputs))
+            some = (pixels[:, rows][again].astype(np.float64) / parts for pixels in inputs)
+            made[:, rows][again] = parts * formula(*some)
 
 
 def largest(values: Values) -> float:

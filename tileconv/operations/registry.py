@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 from tileconv.engines.kernel import Kernel
 from tileconv.operations.absolute import absolute
+from tileconv.operations.add import add
 from tileconv.operations.blur import box, disk, gaussian
 from tileconv.operations.clip import clip
 from tileconv.operations.custom import convolve, correlate
+from tileconv.operations.divide import divide
 from tileconv.operations.edge import (
     difference_of_gaussians,
     edge,
@@ -18,11 +20,16 @@ from tileconv.operations.edge import (
     scharr,
     sobel,
 )
+from tileconv.operations.extremes import maximum, minimum
+from tileconv.operations.mean import mean
+from tileconv.operations.multiply import multiply
 from tileconv.operations.operation import Operation
 from tileconv.operations.rescale import rescale
 from tileconv.operations.sharpen import sharpen, unsharp
+from tileconv.operations.subtract import subtract
+from tileconv.operations.where import where
 
-OPERATORS: dict[str, Callable[..., Kernel | Operation]] = {
+OF_ONE: dict[str, Callable[..., Kernel | Operation]] = {
     "box": box,
     "gaussian": gaussian,
     "disk": disk,
@@ -41,12 +48,26 @@ OPERATORS: dict[str, Callable[..., Kernel | Operation]] = {
     "abs": absolute,
     "clip": clip,
 }
+"""Operators of one input, which are functions of an image in Python, too."""
+
+OF_SEVERAL: dict[str, Callable[..., Operation]] = {
+    "add": add,
+    "subtract": subtract,
+    "multiply": multiply,
+    "divide": divide,
+    "minimum": minimum,
+    "maximum": maximum,
+    "mean": mean,
+    "where": where,
+}
+
+OPERATORS = OF_ONE | OF_SEVERAL
 
 HINTS = {
     "log": "laplacian_of_gaussian (or np.log, which tileconv does not have)",
     "dog": "difference_of_gaussians",
     "blur": "gaussian or box",
-    "mean": "box",
+    "average": "box (or mean of several inputs)",
     "gauss": "gaussian",
     "laplace": "laplacian",
     "unsharp_mask": "unsharp",

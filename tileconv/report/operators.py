@@ -27,14 +27,17 @@ def operator_list(records: Sequence[Record]) -> RenderableType:
 def operator_text(record: Record) -> str:
     """Return all that is known of one operator."""
     asked_for = [p["name"] for p in record["parameters"] if p["required"]]
-    stage = ", ".join([f"op: {record['name']}", *(f"{name}: ..." for name in asked_for)])
+    least, most = record["inputs"]
+    images = ["a", "b", "c"][:least] + ["..."] * (most is None)
+    read = [f"from: [{', '.join(images)}]"] * (least > 1)
+    stage = ", ".join([f"op: {record['name']}", *(f"{name}: ..." for name in asked_for), *read])
     call = ", ".join(["image", *(f"{name}=..." for name in asked_for)])
     parameters = _parameters(record) or ["none"]
     lines = [
         plain(record["summary"]),
         "",
         f"pipeline file  {{{stage}}}",
-        f"Python         tileconv.{record['function']}({call})",
+        *([f"Python         tileconv.{record['function']}({call})"] if record["function"] else []),
         *(f"{'parameters' * (number == 0):14} {text}" for number, text in enumerate(parameters)),
         "",
         plain(record["details"]).replace("Examples\n--------", "An example in Python"),

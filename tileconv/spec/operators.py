@@ -6,14 +6,14 @@ import inspect
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 
 from tileconv.errors import KernelError
 from tileconv.operations.linear import as_operation
 from tileconv.operations.operation import Operation
-from tileconv.operations.registry import OPERATORS
+from tileconv.operations.registry import OF_ONE, OF_SEVERAL, OPERATORS
 from tileconv.spec.fields import REQUIRED, Field, arms, describe, parameters_of
 
 
@@ -54,6 +54,8 @@ def make_operation(name: str, parameters: Mapping[str, Any], axes: str) -> Opera
 def operator_table() -> list[dict[str, Any]]:
     """Return one record per operator: names, texts, and parameters with type, default and whether they must be given.
 
+    Of operators of several inputs ``function`` is None; the most ``inputs`` are None where there may be any number.
+
     Examples
     --------
     >>> operator_table()[0]["parameters"][0]["name"]
@@ -62,7 +64,8 @@ def operator_table() -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "function": OPERATORS[name].__name__,
+            "function": OF_ONE[name].__name__ if name in OF_ONE else None,
+            "inputs": _inputs(name),
             "summary": operator_summary(name),
             "details": _texts(name)[1],
             "parameters": [
@@ -77,3 +80,9 @@ def operator_table() -> list[dict[str, Any]]:
         }
         for name in OPERATORS
     ]
+
+
+def _inputs(name: str) -> tuple[int, int | None]:
+    """Return how many inputs the operator *name* takes, least and most."""
+    made: type[Operation] = get_type_hints(OF_SEVERAL[name])["return"] if name in OF_SEVERAL else Operation
+    return made.inputs
