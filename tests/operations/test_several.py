@@ -7,10 +7,12 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from properties.runs_help import pipeline
 
 from tileconv.engines.values import FLOAT32, FLOAT64, INT64, Values
-from tileconv.errors import KernelError, TileError
+from tileconv.errors import KernelError, SpecError, TileError
 from tileconv.operations.registry import OF_SEVERAL
+from tileconv.spec import spec_from_mapping
 
 BY_ZERO = -2.5
 TRUTH = {
@@ -247,3 +249,10 @@ def test_by_zero_is_a_finite_number():
     for wrong in (math.inf, math.nan, "0", None):
         with pytest.raises(KernelError, match="by_zero must be"):
             OF_SEVERAL["divide"](wrong)
+
+
+@pytest.mark.parametrize("name", OF_SEVERAL)
+def test_a_stage_of_one_input_is_refused(name):
+    words = {"by_zero": 0} if name == "divide" else {}
+    with pytest.raises(SpecError, match=f"{name} reads .*, found 1"):
+        spec_from_mapping(pipeline([{"op": name} | words]))

@@ -205,7 +205,10 @@ def _stage(reader: Reader, node: Node, key: str, border: Mapping[str, Border]) -
     values |= {"op": op, "border": {axis: own.get(axis, border[axis]) for axis in axes}}
     chosen = {name: values.pop(name) for name in operator_fields(op) if name in values}
     try:
-        return StageSpec(operation=make_operation(op, chosen, axes), parameters=chosen, **values)
+        operation = make_operation(op, chosen, axes)
+        if operation.inputs[0] > 1:
+            raise KernelError(f"{op} reads {operation.inputs[0]} images or more, found 1")
+        return StageSpec(operation=operation, parameters=chosen, **values)
     except KernelError as error:
         name = next(iter(chosen)) if len(chosen) == 1 else next((n for n, v in chosen.items() if v == error.where), "")
         text = str(KernelError(error.problem, why=error.why))
