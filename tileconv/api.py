@@ -1,22 +1,34 @@
-"""Whole pipelines, from Python: planned, run, verified and made again."""
+"""Whole pipelines, from Python: planned, run, lazy, verified and made again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from tileconv.arguments import as_pixels
 from tileconv.audit.rerun import rerun
 from tileconv.audit.verify import verify
+from tileconv.engines.cost import user_costs
+from tileconv.errors import PlanError
 from tileconv.execute.prepare import planned
 from tileconv.execute.report import Report
 from tileconv.execute.run import run_plan
-from tileconv.planning.model import Plan
+from tileconv.images import ImageInfo
+from tileconv.labelled import is_labelled, with_labels
+from tileconv.planning.build import make_plan
+from tileconv.planning.machine import this_machine
+from tileconv.planning.model import Missing, Plan
 from tileconv.progress import Progress
+from tileconv.sources.axes import assumed_axes, map_axes
 from tileconv.sources.source import Source
 from tileconv.spec import PipelineSpec, load_spec, spec_from_mapping
+from tileconv.tiles.lazy import of_array, of_source
 
-__all__ = ["plan", "rerun", "run", "verify"]
+__all__ = ["lazy", "plan", "rerun", "run", "verify"]
 
 Pipeline = str | Path | Mapping[str, Any] | PipelineSpec
 """The path of a pipeline file, or what it would hold as a mapping."""
@@ -97,8 +109,81 @@ def run(
     return run_plan(plan, source, overwrite=overwrite, keep_going=keep_going, repair=repair, progress=progress)
 
 
+def lazy(pipeline: Pipeline, image: Any = None) -> Any:
+    """Return what *pipeline* makes as a lazy Dask array: the pixels that ``run`` would store, to the last bit.
+
+    Nothing is read or computed before Dask is asked to, and then only what the chunks asked for need. The stages of a
+    pass are one ``map_overlap`` over the image's chunks; where the image is a file, each chunk reads its own halo.
+
+    Parameters
+    ----------
+    pipeline
+        The path of a pipeline file, or the same as a mapping, whose paths are relative to the current folder. Nothing
+        is written to its output.
+    image
+        A NumPy or Dask array, or an xarray.DataArray of one, in place of ``input.path``, which need not be there. The
+        axes of arrays are the last of ``tczyx`` unless ``input.axes`` names them; a DataArray names its own.
+
+    Returns
+    -------
+    dask.array.Array or xarray.DataArray
+        Axes in the order ``tczyx``, as ``run`` stores them; a DataArray where *image* is one, with its labels and its
+        order of axes. Chunks are those of a Dask array, merged where they are smaller than a halo, and else the tiles
+        of the plan: ``run.tile``.
+
+    Raises
+    ------
+    SpecError, SourceError, PlanError
+        If the pipeline is wrong, the input is no image, or the job cannot be done as asked.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> pipeline = {
+    ...     "version": 1,
+    ...     "stages": [{"op": "gaussian", "sigma": 2}, {"op": "sobel"}],
+    ...     "output": {"path": "edges.ome.zarr"},
+    ... }
+    >>> edges = lazy(pipeline, np.eye(64, dtype=np.uint8))
+    >>> edges.name.rpartition("-")[0], edges.dtype, edges[:8, :8].compute(scheduler="synchronous").shape
+    ('gaussian-sobel', dtype('float32'), (8, 8))
+    """
+    if image is not None:
+        return _of_image(_spec(pipeline, "image"), image)
+    plan, source = _planned(pipeline)
+    return of_source(source, plan.passes)
+
+
+def _of_image(spec: PipelineSpec, image: Any) -> Any:
+    """Return what the pipeline makes of *image*, lazily."""
+    labels = image if is_labelled(image) else None
+    array = as_pixels(image if labels is None else labels.data, Missing.of(spec.missing, None))
+    if not 2 <= array.ndim <= 5:
+        raise PlanError(f"expected 2 to 5 axes, found shape {array.shape}", where="image", fix="Give rows and columns.")
+    given = spec.input.axes
+    found = assumed_axes(array.shape, given, "image") if labels is None else [str(name) for name in labels.dims]
+    axes, _ = map_axes(found, array.shape, given, "image")
+    order = (*axes.order, *(i for i in range(array.ndim) if i not in axes.order))
+    dropped = array.ndim - len(axes.order)
+    array = array.transpose(order)[(..., *(0,) * dropped)]
+    info = ImageInfo(array.shape, axes.axes, np.dtype(array.dtype).newbyteorder("="), (1,) * array.ndim)
+    plan = make_plan(replace(spec, input=replace(spec.input, path="image")), info, this_machine(user_costs()))
+    made = of_array(array, plan.passes)
+    if labels is None:
+        return made
+    moved = labels.transpose(*(labels.dims[i] for i in order))
+    return with_labels(made[(..., *(None,) * dropped)], moved).transpose(*labels.dims)
+
+
 def _planned(pipeline: Pipeline) -> tuple[Plan, Source]:
     """Return the plan of a pipeline, and its source opened."""
+    return planned(_spec(pipeline))
+
+
+def _spec(pipeline: Pipeline, input_path: str | None = None) -> PipelineSpec:
+    """Return the checked pipeline, with another path of its input if one is given."""
     if isinstance(pipeline, PipelineSpec):
-        return planned(pipeline)
-    return planned(load_spec(pipeline) if isinstance(pipeline, str | Path) else spec_from_mapping(pipeline))
+        return pipeline
+    if isinstance(pipeline, str | Path):
+        return load_spec(pipeline, input_path=input_path)
+    return spec_from_mapping(pipeline, input_path=input_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from numbers import Real
@@ -36,6 +37,25 @@ def other_words(words: Mapping[str, Any], known: Collection[str]) -> str:
         ours = FOREIGN["stage"].get(f"{word}: {words[word]}", FOREIGN["stage"].get(word, "")).partition(":")[0]
         found.append(f"write {ours} for {word!r}" if ours in known else did_you_mean(word, known))
     return "".join(f"; {hint}" for hint in found if hint)
+
+
+def is_lazy(image: object) -> bool:
+    """Return whether *image* is a Dask array, without importing Dask for those that are not."""
+    arrays = sys.modules.get("dask.array")
+    return arrays is not None and isinstance(image, arrays.Array)
+
+
+def as_pixels(image: Any, missing: Missing | None) -> Any:
+    """Return *image* as an array of numbers, 0 and 1 for booleans: a Dask array as it is, others as ``as_array`` does.
+
+    Raises
+    ------
+    PlanError
+        If it is no image.
+    """
+    array = image if is_lazy(image) else as_array(image, missing)
+    check_image(array)
+    return array.astype(np.uint8) if array.dtype.kind == "b" else array
 
 
 def as_array(image: Any, missing: Missing | None) -> NDArray[Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import numpy as np
@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from tileconv.arguments import (
     as_array,
+    as_pixels,
     borders,
-    check_image,
     choice,
+    is_lazy,
     kernel_axes,
     missing_rule,
     operator_axes,
@@ -34,7 +35,7 @@ from tileconv.planning.arrays import array_passes
 from tileconv.spec import StageSpec
 from tileconv.spec.model import Dtype, Engine, Extent, Precision
 from tileconv.tiles.in_memory import in_memory
-from tileconv.tiles.overlap import overlap
+from tileconv.tiles.lazy import of_array
 
 Array = NDArray[Any]
 if TYPE_CHECKING:  # dask.array takes half a second to import, which arrays in memory do without
@@ -113,12 +114,8 @@ def apply(
     >>> tileconv.apply([[0, 0, 8, 8]], tileconv.kernels.sobel("x"), border={"x": "wrap"})
     array([[-32,  32,  32, -32]])
     """
-    lazy = _is_lazy(image)
     rule_of_missing = missing_rule(missing, nodata)
-    array: Any = image if lazy else as_array(image, rule_of_missing)
-    check_image(array)
-    if array.dtype.kind == "b":
-        array = array.astype(np.uint8)
+    array = as_pixels(image, rule_of_missing)
     made = as_operation(operation)
     count = len(made.kernels[0].shape) if made.kernels else operator_axes(array.ndim, axes, channel_axis)
     moved = kernel_axes(array.shape, count, axes, channel_axis)
@@ -134,8 +131,7 @@ def apply(
         dtype=kind,
         tile=None if tile is None else tile_sizes(tile, count),
     )
-    for pass_ in passes:
-        array = overlap(array, pass_) if lazy else in_memory(array, pass_)
+    array = of_array(array, passes) if is_lazy(image) else reduce(in_memory, passes, array)
     array = array.reshape(*lead, *array.shape[array.ndim - count :])
     return np.moveaxis(array, range(array.ndim - count, array.ndim), moved)
 
@@ -209,7 +205,7 @@ def _operator(make: Callable[..., Kernel | Operation]) -> Callable[..., Any]:
             raise TypeError(f"{make.__name__}() {error}{other_words(words, signature.parameters)}") from None
         image = given.pop("image")
         chosen = {option.name: given.pop(option.name) for option in options if option.name in given}
-        if not (_is_lazy(image) or isinstance(image, np.ndarray)):
+        if not (is_lazy(image) or isinstance(image, np.ndarray)):
             image = as_array(image, None)
         count = operator_axes(image.ndim, chosen.get("axes"), chosen.get("channel_axis"))
         over = {} if count == 2 else {"axes": SPACE[-count:]}
@@ -249,12 +245,6 @@ def _stage(operation: Operation, over: str, border: Any, cval: float, extent: An
         extent=cast("Any", choice("extent", extent, get_args(Extent))),
         engine=cast("Any", choice("engine", engine, get_args(Engine))),
     )
-
-
-def _is_lazy(image: object) -> bool:
-    """Return whether *image* is a Dask array, without importing Dask for those that are not."""
-    arrays = sys.modules.get("dask.array")
-    return arrays is not None and isinstance(image, arrays.Array)
 
 
 def _moved(array: Any, axes: Sequence[int]) -> tuple[Any, tuple[int, ...]]:

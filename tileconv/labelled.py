@@ -19,14 +19,19 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 SPACE = ("z", "y", "x")
 
 
+def is_labelled(image: object) -> bool:
+    """Return whether *image* is an xarray.DataArray."""
+    library = sys.modules.get("xarray")
+    return library is not None and isinstance(image, library.DataArray)
+
+
 def labelled(function: Function) -> Function:
     """Return *function*, whose first argument is an image, for an xarray.DataArray as well."""
 
     @wraps(function)
     def on_any(*args: Any, **words: Any) -> Any:
-        library = sys.modules.get("xarray")
         image = words.get("image", args[0] if args else None)
-        if library is None or not isinstance(image, library.DataArray):
+        if not is_labelled(image):
             return function(*args, **words)
         try:
             given = inspect.signature(function).bind(*args, **words).arguments
@@ -38,20 +43,23 @@ def labelled(function: Function) -> Function:
 
 
 def _on_labelled(function: Callable[..., Any], image: Any, given: dict[str, Any]) -> Any:
-    """Return what *function* makes of the pixels of *image*, with its labels.
+    """Return what *function* makes of the pixels of *image*, with its labels."""
+    there = [name for name in SPACE if name in image.dims] if {"y", "x"} <= set(image.dims) else []
+    moved = image.transpose(..., *there)
+    words = _in_our_words(given, image.dims, moved.dims)
+    return with_labels(function(**words | {"image": moved.data}), moved).transpose(*image.dims)
+
+
+def with_labels(made: Any, image: Any) -> Any:
+    """Return the pixels *made* of *image*, whose axes they have, with its labels.
 
     Coordinates along an axis whose length ``extent`` changes are left out; so is the encoding, which says how the
     values of before were packed in a file.
     """
-    there = [name for name in SPACE if name in image.dims] if {"y", "x"} <= set(image.dims) else []
-    moved = image.transpose(..., *there)
-    words = _in_our_words(given, image.dims, moved.dims)
-    made = function(**words | {"image": moved.data})
-    sizes = dict(zip(moved.dims, made.shape, strict=True))
-    other = [name for name, c in moved.coords.items() if any(sizes[d] != moved.sizes[d] for d in c.dims)]
-    labels = moved.drop_vars(other).coords
-    result = type(moved)(made, coords=labels, dims=moved.dims, name=moved.name, attrs=moved.attrs)
-    return result.transpose(*image.dims)
+    sizes = dict(zip(image.dims, made.shape, strict=True))
+    other = [name for name, c in image.coords.items() if any(sizes[d] != image.sizes[d] for d in c.dims)]
+    labels = image.drop_vars(other).coords
+    return type(image)(made, coords=labels, dims=image.dims, name=image.name, attrs=image.attrs)
 
 
 def _in_our_words(given: Mapping[str, Any], own: tuple[Hashable, ...], moved: tuple[Hashable, ...]) -> dict[str, Any]:

@@ -52,21 +52,26 @@ def recorded() -> dict[str, Any]:
 
 def digests(name: str, folder: Path) -> Digests:
     """Run pipeline *name* in the empty *folder*; return the digests of its files, or the words of its refusal."""
-    image, stages, words = CORPUS[name]
     with contextlib.chdir(folder), patch.dict(os.environ, XDG_CONFIG_HOME=str(folder / "none")):  # no costs of its own
-        np.save("kernel.npy", np.arange(-7, 8).reshape(3, 5) / 4)
-        file = write(image)
-        made = {"input": _digest(b"".join(_told(path) for path in _files(Path(file))))}
-        pipeline = {"version": 1, "stages": stages, **words}
-        pipeline["input"] = {"path": file, **words.get("input", {})}
-        pipeline["output"] = {"path": "out.ome.zarr", "chunks": 64, **words.get("output", {})}
-        pipeline["run"] = {"memory": "1GiB", "workers": 2, "tile": 64, **words.get("run", {})}
+        pipeline = written(name)
+        made = {"input": _digest(b"".join(_told(path) for path in _files(Path(pipeline["input"]["path"]))))}
         try:
             tileconv.run(pipeline)
         except TileconvError as error:
             return made | {"refused": f"{type(error).__name__}: {error}".replace(f"{folder}/", "")}
         out = Path("out.ome.zarr")
         return made | {path.relative_to(out).as_posix(): _digest(_bytes(path, folder)) for path in _files(out)}
+
+
+def written(name: str) -> dict[str, Any]:
+    """Write the input of pipeline *name* to the current folder, and return the pipeline."""
+    image, stages, words = CORPUS[name]
+    np.save("kernel.npy", np.arange(-7, 8).reshape(3, 5) / 4)
+    pipeline = {"version": 1, "stages": stages, **words}
+    pipeline["input"] = {"path": write(image), **words.get("input", {})}
+    pipeline["output"] = {"path": "out.ome.zarr", "chunks": 64, **words.get("output", {})}
+    pipeline["run"] = {"memory": "1GiB", "workers": 2, "tile": 64, **words.get("run", {})}
+    return pipeline
 
 
 def differences(before: Digests, now: Digests) -> list[str]:

@@ -125,15 +125,19 @@ def parse_spec(
     return check(root, name, Path(folder), [*problems, *refused])
 
 
-def spec_from_mapping(mapping: Mapping[str, Any], folder: str | Path = ".") -> PipelineSpec:
+def spec_from_mapping(
+    mapping: Mapping[str, Any], folder: str | Path = ".", *, input_path: str | Path | None = None
+) -> PipelineSpec:
     """Return the checked pipeline of a Python mapping; its values are taken literally, and problems have line 0.
+
+    *input_path* replaces ``input.path``.
 
     Raises
     ------
     SpecError
         If anything is wrong, with every problem.
     """
-    root, problems = redirect(tree_of(mapping), Path(folder), None, None)
+    root, problems = redirect(tree_of(mapping), Path(folder), input_path, None)
     return check(root, NAME, Path(folder), problems)
 
 

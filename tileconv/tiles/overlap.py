@@ -44,8 +44,7 @@ def outcomes_by_rows(job: Job, outcome_of: Callable[[Box, Callable[[], Receipt]]
     A row at a time keeps the graph and the pixels in flight small; the chunks beside a row are read again for the next.
     Where the halo is larger than a tile, tiles that lie side by side are made by one task, one after the other.
     """
-    cuts = [_cuts(job.pass_, i) for i in range(len(job.pass_.info.axes))]
-    array = as_dask(job.source, tuple(tuple(b - a for a, b in pairwise(c)) for c in cuts))
+    array = as_dask(job.source, chunks_for(job.pass_))
 
     def store(block: Array, have: Box, box: Box) -> Array:
         keep_freed_memory()
@@ -61,6 +60,17 @@ def outcomes_by_rows(job: Job, outcome_of: Callable[[Box, Callable[[], Receipt]]
     outcomes = _mapped(array, job.pass_, store, np.dtype(object))
     for index in product(*map(range, outcomes.numblocks[:-1])):
         yield outcomes.blocks[index]
+
+
+def chunks_for(pass_: Pass) -> Chunks:
+    """Return chunks of what *pass_* reads, each of which becomes a whole number of tiles."""
+    cuts = (_cuts(pass_, i) for i in range(len(pass_.info.axes)))
+    return tuple(tuple(b - a for a, b in pairwise(along)) for along in cuts)
+
+
+def keys_of(pass_: Pass) -> str:
+    """Return what the keys of *pass_* begin with: its stages, in words that Dask's dashboard keeps together."""
+    return "-".join(stage.name.split()[-1] for stage in pass_.stages).replace("_", "-") or "copy"
 
 
 def as_dask(source: Source, chunks: Chunks) -> da.Array:
@@ -100,6 +110,7 @@ def _mapped(array: da.Array, pass_: Pass, make: Callable[[Array, Box, Box], Arra
         allow_rechunk=False,
         dtype=dtype,
         meta=np.empty((0,) * array.ndim, dtype),
+        token=keys_of(pass_),
         chunks=tuple((1,) * len(t) for t in tiles) if dtype.kind == "O" else pixels,
     )
     return result
