@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
@@ -67,14 +66,6 @@ class Storage:
     def as_json(self) -> dict[str, Any]:
         """Return it under the names of a pipeline file."""
         return {f"output.{name}": value for name, value in asdict(self).items()}
-
-    @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Storage:
-        """Return what ``as_json`` wrote; what is absent is the default, as of outputs that older versions made."""
-        known = {name: told[f"output.{name}"] for name in cls.__dataclass_fields__ if f"output.{name}" in told}
-        if "codec" in known:
-            known["codec"] = Codec(**known["codec"])
-        return cls(**known | {"shards": tuple(known.get("shards", ()))})
 
 
 USUAL = Storage()

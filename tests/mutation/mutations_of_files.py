@@ -163,9 +163,9 @@ STORE = (
     ),
     broken(
         "a result is resumed with another codec",
-        "record/identity.py",
-        "        **last.storage.as_json(),\n",
-        "",
+        "planning/model.py",
+        "by_field(last.info) | by_field(last.storage) |",
+        "by_field(last.info) |",
         "execute/test_storage.py::test_another_way_to_store_it_is_refused",
     ),
     broken(

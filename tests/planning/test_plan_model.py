@@ -1,12 +1,16 @@
 """The plan as a value: its JSON, its fingerprint, types of the output, and where the output lies."""
 
 import json
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from properties.runs_help import pipeline, plan_of
 
 from tileconv.errors import PlanError, SpecError
+from tileconv.kernels import Kernel
+from tileconv.planning.identity import stage_identity
 
 IMAGE = np.zeros((300, 400), np.uint16)
 STAGE = {"op": "gaussian", "sigma": 2, "border": "reflect"}
@@ -24,6 +28,8 @@ WHAT = {
     "border": ([STAGE | {"border": "mirror"}], {}),
     "border value": ([STAGE | {"border": {"rule": "constant", "value": 1}}], {}),
     "another border value": ([STAGE | {"border": {"rule": "constant", "value": 2}}], {}),
+    "a border value of many digits": ([STAGE | {"border": {"rule": "constant", "value": 0.1234567}}], {}),
+    "another one": ([STAGE | {"border": {"rule": "constant", "value": 0.1234568}}], {}),
     "border of one axis": ([STAGE | {"border": {"x": "mirror", "y": "reflect"}}], {}),
     "extent": ([STAGE | {"extent": "valid"}], {}),
     "another extent": ([STAGE | {"extent": "full"}], {}),
@@ -66,6 +72,40 @@ def test_every_what_changes_the_fingerprint():
     found |= {"type": fingerprint(image=IMAGE.astype(np.uint8))}
     same = [(a, b) for a in found for b in found if a < b and found[a] == found[b]]
     assert not same
+
+
+def test_outputs_keep_their_fingerprints():
+    """As earlier versions made them; of weights that no processor rounds otherwise."""
+    before = {
+        **{"operator": "c713ade1dd1b", "own weights": "9b95aea94dc2", "turned": "6c936ce68b3d"},
+        **{"divided": "69bd574e34ae", "offset": "99d00897d555", "component": "efff00fa525f"},
+        "magnitude": "6f1541cf361b",
+    }
+    assert {name: fingerprint(WHAT[name][0], **WHAT[name][1])[:12] for name in before} == before
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """An operation with a field that may be of any type."""
+
+    field: object
+    kernels: ClassVar[tuple[Kernel, ...]] = ()
+
+
+def test_no_field_of_an_operation_is_left_out():
+    (stage,) = plan_of(pipeline([{"op": "abs"}]), IMAGE).passes[0].stages
+    told = [stage_identity(replace(stage, operation=Unknown(field)))["operation"] for field in (None, (1.5, 2), [True])]
+    assert told == [["Unknown", {"field": field}] for field in (None, [1.5, 2], [True])]
+    for field in (1j, {1, 2}, object(), b"1"):
+        with pytest.raises(TypeError, match=r"nothing says how \w+ is written down"):
+            stage_identity(replace(stage, operation=Unknown((field,))))
+
+
+def test_fields_that_are_kernels_are_told_by_their_digests():
+    (stage,) = plan_of(pipeline([{"op": "unsharp", "sigma": 1}]), IMAGE).passes[0].stages
+    told = stage_identity(stage)
+    assert told["operation"] == ["Unsharp", {"amount": 1.0, "threshold": 0.0}]
+    assert told["kernels"] == [stage.operation.blur.digest]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ from execute.resume_help import ONE, digest, write_spec
 from properties.runs_help import complete
 
 import tileconv
+from tileconv.audit.status import status
 from tileconv.errors import PlanError, ResumeError, SinkError
+from tileconv.record.done import PLAN, plan_digest
 from tileconv.record.folder import RunFolder
 from tileconv.report.terminal import summary
 
@@ -118,9 +120,27 @@ def test_the_time_of_change_alone_makes_no_other_input(folder):
 def test_an_output_that_a_version_of_before_began(folder):
     run = RunFolder(folder / "o.zarr")
     run.write_plan(run.plan() | {"format": 1})
-    with pytest.raises(ResumeError, match=r"begun by another version .* format 1, and not 3, because .*--overwrite"):
+    with pytest.raises(ResumeError, match=r"begun by another version .* format 1, and not 4, because .*--overwrite"):
         tileconv.run(folder / "p.yaml")
     assert tileconv.run(folder / "p.yaml", overwrite=True).tiles == 110
+
+
+def test_an_output_that_format_3_describes_is_looked_at_and_not_resumed(tmp_path):
+    """Its plan.json told what is stored under keys of their own, and the digest of it stands in ``done``."""
+    spec, run = write_spec(tmp_path, ONE, output={"shards": 32}, tile=32), RunFolder(tmp_path / "o.zarr")
+    tileconv.run(spec)
+    plan = run.plan()
+    output, grid = plan["identity"]["output"], plan["grids"][0] | {"strip": 9}
+    names = ("dtype", "overflow", "shape", "axes", "chunks", "codec", "checksum", "shards", "format")
+    told = {f"output.{name}": output[name] for name in names} | {"output.scale": [[1.0, 1.0]], "precision": "auto"}
+    run.write_plan({"format": 3, "what": told, "grids": [grid], "run": plan["run"]})
+    run.set_done(run.facts() | {PLAN: plan_digest(run)})
+    assert status(tmp_path / "o.zarr").state == "complete"
+    assert tileconv.verify(tmp_path / "o.zarr").damages == ()
+    with pytest.raises(ResumeError, match="format 3, and not 4"):
+        tileconv.run(spec)
+    (tmp_path / "o.zarr" / "0" / "c" / "1" / "1").unlink()
+    assert len(tileconv.verify(tmp_path / "o.zarr").damages) == 1
 
 
 def test_other_chunks_of_a_zarr_input_are_refused_and_read_anew(tmp_path):
@@ -143,6 +163,25 @@ def test_other_chunks_of_a_zarr_input_are_refused_and_read_anew(tmp_path):
     assert made[0, 0] == 9
 
 
+def test_other_words_for_the_same_pixels_make_no_other_run(folder):
+    """As the fingerprint says: an axis named, a default written out, the file of a kernel moved."""
+    np.save(folder / "k.npy", np.array(KERNEL))
+    changed(folder, put("stages", 0, "sigma", {"x": 1, "y": 1}))
+    changed(folder, put("stages", 0, "truncate", 4))
+    report = tileconv.run(changed(folder, put("stages", 1, "kernel", "k.npy")))
+    assert (report.tiles, report.kept) == (1, 109)
+    np.save(folder / "k.npy", np.array(KERNEL) + 1)
+    with pytest.raises(ResumeError, match=r"kernel of stage 1 correlate was \[\[0\.0, .* and is .*k\.npy"):
+        tileconv.run(folder / "p.yaml")
+
+
+def test_all_digits_of_a_border_count(folder):
+    value = {"rule": "constant", "value": 0.1234567}
+    tileconv.run(changed(folder, put("border", value)), overwrite=True)
+    with pytest.raises(ResumeError, match=r"border of stage blur, y was constant 0\.1234567 .* and is .* 0\.1234568"):
+        tileconv.run(changed(folder, put("border", value | {"value": 0.1234568})))
+
+
 PACKAGES = ["tileconv", "numpy", "numba", "imagecodecs", "tifffile"]
 
 
@@ -150,7 +189,7 @@ PACKAGES = ["tileconv", "numpy", "numba", "imagecodecs", "tifffile"]
 def test_another_version_is_refused(folder, package):
     run = RunFolder(folder / "o.zarr")
     plan = run.plan()
-    plan["what"]["versions"][package] = "0.0.1"
+    plan["identity"]["versions"][package] = "0.0.1"
     run.write_plan(plan)
     with pytest.raises(
         ResumeError, match=rf"versions\.{package} was 0\.0\.1 .* and is {version(package)}, because another version"

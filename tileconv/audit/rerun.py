@@ -6,7 +6,6 @@ import copy
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from tileconv.paths import located
 from tileconv.planning.model import Plan
 from tileconv.progress import Progress
 from tileconv.record.identity import first_difference
-from tileconv.record.provenance import libraries, read_provenance
+from tileconv.record.provenance import identity_of, read_provenance
 from tileconv.sinks.files import sink_errors
 from tileconv.sources.source import Source
 from tileconv.spec import PipelineSpec, spec_from_mapping
@@ -101,24 +100,23 @@ def plan_again(
     found = read_provenance(output)
     spec = _spec(found, output, target, input_path, run or {})
     plan, source = planned(spec)
-    stages = [stage for pass_ in plan.passes for stage in pass_.stages]
+    identity = identity_of(plan, source)
     now = {
         "input": source.fingerprint,
-        "kernels": {s.name: [c.kernel.digest for c in s.choices] for s in stages},
-        "engines": {s.name: [c.engine for c in s.choices] for s in stages},
+        "kernels": identity.of_stages("kernels"),
+        "engines": identity.of_stages("engine"),
     }
     for part, fix in _FIXES.items():
         if part in found:
-            before, after = found[part], json.loads(json.dumps(now[part]))
+            before, after = found[part], now[part]
             if part == "input" and "mtime_ns" in before:  # an output of before tells less, and the time of change
                 before, after = ({key: one.get(key) for key in ("size", "digest")} for one in (before, after))
             _check(before, after, part, output, fix.format(input=source.where))
-    here = {"tileconv": version("tileconv"), **libraries(plan, source)}
     then = {"tileconv": found.get("version"), **found.get("libraries", {})}
     notes = [
-        f"{name} was {then.get(name)} then and is {here.get(name)} now; bytes may differ"
-        for name in here
-        if then.get(name) != here[name]
+        f"{name} was {then.get(name)} then and is {here} now; bytes may differ"
+        for name, here in identity.versions.items()
+        if then.get(name) != here
     ]
     return Again(plan, source, tuple(notes))
 

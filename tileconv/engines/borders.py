@@ -59,7 +59,10 @@ class Border:
     value: float = 0.0
 
     def __str__(self) -> str:
-        return f"{self.rule} {self.value:g}" if self.rule == "constant" else self.rule
+        if self.rule != "constant":
+            return self.rule
+        short = f"{self.value:g}"
+        return f"{self.rule} {short if float(short) == self.value else self.value}"
 
 
 def index_map(start: int, stop: int, size: int, rule: Rule) -> NDArray[np.intp]:

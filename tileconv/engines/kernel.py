@@ -55,6 +55,12 @@ class Kernel:
     dense: Weights | None = None
     given_terms: tuple[Term, ...] = ()
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Kernel) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
     @classmethod
     def of(cls, weights: ArrayLike, *, flip: bool = False, divide_by: float = 1.0) -> Kernel:
         """Return a kernel of *weights*, centred as scipy.ndimage does.
@@ -219,22 +225,18 @@ def checked_weights(weights: ArrayLike) -> Weights:
 def check_size(sizes: Sequence[float]) -> None:
     """Refuse a grid of more than ``MAX_WEIGHTS`` weights before any is made; KernelError."""
     if not math.prod(sizes) <= MAX_WEIGHTS:
-        raise KernelError(
-            f"a kernel has at most {MAX_WEIGHTS:,} weights, found {_shape(sizes)}", fix="Make the kernel smaller."
-        )
+        raise _too_large(f"{MAX_WEIGHTS:,} weights", sizes)
 
 
 def check_lengths(sizes: Sequence[float]) -> None:
     """Refuse an outer product of more than ``MAX_LENGTH`` weights along an axis before any is made; KernelError."""
     if not max(sizes) <= MAX_LENGTH:
-        raise KernelError(
-            f"a kernel has at most {MAX_LENGTH:,} weights along an axis, found {_shape(sizes)}",
-            fix="Make the kernel smaller.",
-        )
+        raise _too_large(f"{MAX_LENGTH:,} weights along an axis", sizes)
 
 
-def _shape(sizes: Sequence[float]) -> str:
-    return " x ".join(f"{n:,.0f}" for n in sizes)
+def _too_large(most: str, sizes: Sequence[float]) -> KernelError:
+    found = " x ".join(f"{n:,.0f}" for n in sizes)
+    return KernelError(f"a kernel has at most {most}, found {found}", fix="Make the kernel smaller.")
 
 
 def _checked(kernel: Kernel) -> Kernel:

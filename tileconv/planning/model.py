@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tileconv.boxes import SPACE, Box, TileGrid
 from tileconv.engines.values import Values
+from tileconv.errors import GeometryError, PlanError
 from tileconv.images import ImageInfo
+from tileconv.planning.encoding import by_field, decoded, encoded, kernel_table, kernels_of
+from tileconv.planning.identity import Identity, stage_identity
 from tileconv.planning.memory import Bytes, peak_bytes, total
 from tileconv.planning.stages import Stage
 from tileconv.shown import Shown, duration_text, size_text, tiles_text
@@ -142,24 +144,33 @@ class Plan(Shown):
         counts = f"{stages} stage{'s' * (stages != 1)}, {tiles_text(tiles)}"
         return f"<Plan: {self.info}, {counts}, {size_text(self.peak_bytes)}>"
 
+    @property
+    def identity(self) -> Identity:
+        """All that determines the result, but for what the input holds, and for versions."""
+        asked, source, last = self.spec.input, self.source, self.passes[-1]
+        told = {"series": asked.series, "level": asked.level, "axes": source.axes}
+        told |= {"missing_chunks": asked.missing_chunks, "shape": source.shape, "dtype": source.dtype}
+        return Identity(
+            input=encoded(told),
+            precision=self.spec.precision,
+            missing=self.passes[0].missing,
+            stages=tuple(stage_identity(stage) for pass_ in self.passes for stage in pass_.stages),
+            passes=tuple(tuple(stage.name for stage in pass_.stages) for pass_ in self.passes),
+            output=by_field(last.info) | by_field(last.storage) | {"overflow": last.overflow},
+            content={},
+            versions={},
+        )
+
     def fingerprint(self) -> str:
         """Return a digest of all that determines the pixels but the input's own: stages, weights, types and engines.
 
         Tiles, workers, memory and executor are no part of it.
         """
-        what = [
-            (s.name, _operation(s), [str(b) for b in s.borders], s.extent, [c.engine for c in s.choices])
-            for p in self.passes
-            for s in p.stages
-        ]
-        last = self.passes[-1]
-        extra = (str(self.passes[0].missing), str(last.info.dtype), last.overflow, self.spec.precision)
-        asked = self.spec.input
-        source = (self.source.shape, self.source.axes, str(self.source.dtype), asked.series, asked.level)
-        return hashlib.sha256(json.dumps([what, extra, source], default=str).encode()).hexdigest()
+        return self.identity.fingerprint
 
     def as_json(self) -> dict[str, Any]:
-        """Return the plan as plain JSON values, bytes and pixels as numbers."""
+        """Return the plan as plain JSON values, bytes and pixels as numbers; under ``plan`` is all that it holds."""
+        kernels = (kernel for stage in self.spec.stages for kernel in stage.operation.kernels)
         return {
             "fingerprint": self.fingerprint(),
             "input": _image(self.source) | {"path": self.spec.input.path, "notes": self.source.notes},
@@ -170,12 +181,25 @@ class Plan(Shown):
             "memory_limit_bytes": self.memory_limit,
             "seconds": self.seconds,
             "passes": [_pass(p) for p in self.passes],
+            "plan": {"kernels": kernel_table(kernels), **by_field(self)},
         }
 
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Plan:
+        """Return the plan of which ``as_json`` made *found*; nothing is planned again, and no file is read.
 
-def _operation(stage: Stage) -> list[Any]:
-    fields = {k: v for k, v in vars(stage.operation).items() if isinstance(v, int | float | str)}
-    return [type(stage.operation).__name__, fields, [c.kernel.digest for c in stage.choices]]
+        Raises
+        ------
+        PlanError
+            If it is no such thing, or is of another version.
+        """
+        try:
+            told = found["plan"]
+            plan: Plan = decoded(cls, told, kernels_of(told["kernels"]))
+        except (AttributeError, GeometryError, KeyError, TypeError, ValueError) as error:
+            problem, fix = "expected the JSON of a plan of this version", "Plan the pipeline again."
+            raise PlanError(problem, fix=fix) from error
+        return plan
 
 
 def _image(info: ImageInfo) -> dict[str, Any]:

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tileconv.boxes import TileGrid
 from tileconv.errors import ResumeError, SourceError
 from tileconv.images import ImageInfo
+from tileconv.planning.encoding import decoded
 from tileconv.record.folder import RunFolder
 from tileconv.sinks.files import sink_errors
 from tileconv.sinks.layout import Layout
@@ -110,15 +109,20 @@ def tiles_of(folder: RunFolder, plan: dict[str, Any]) -> list[int]:
 def recorded_store(folder: RunFolder, plan: dict[str, Any]) -> tuple[ZarrSink, TileGrid]:
     """Return the store and its tiles in the store's own coordinates; SourceError if *plan* does not tell them."""
     try:
-        what = plan["what"]
-        shape, chunks = tuple(what["output.shape"]), tuple(what["output.chunks"])
-        info = ImageInfo(shape, what["output.axes"], np.dtype(what["output.dtype"]), chunks)
+        told = plan["identity"]["output"] if "identity" in plan else _before_format_4(plan)
+        info, storage = decoded(ImageInfo, told), decoded(Storage, told)
         grid = TileGrid(info.box, tuple(plan["grids"][-1]["tile"]))
         if len(grid) != plan["grids"][-1]["tiles"]:
             raise ValueError
-        return ZarrSink(LocalStore(folder.output), Layout(info, storage=Storage.of(what))), grid
+        return ZarrSink(LocalStore(folder.output), Layout(info, storage=storage)), grid
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise _untold(folder) from error
+
+
+def _before_format_4(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return what plans of earlier formats tell of the output."""
+    names = ("shape", "axes", "dtype", "chunks", *Storage.__dataclass_fields__)
+    return {name: plan["what"][f"output.{name}"] for name in names if f"output.{name}" in plan["what"]}
 
 
 def _untold(folder: RunFolder) -> SourceError:

@@ -3,68 +3,40 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from datetime import datetime
-from importlib.metadata import version
 from typing import Any
 
-from tileconv.boxes import SPACE
 from tileconv.errors import ResumeError
 from tileconv.planning.build import with_tiles
 from tileconv.planning.model import Plan
-from tileconv.planning.stages import Stage
-from tileconv.record.provenance import libraries
+from tileconv.record.provenance import identity_of
 from tileconv.sources.source import Source
 from tileconv.spec.model import as_mapping
-from tileconv.storage import Storage
 
-FORMAT = 3
+FORMAT = 4
 LONGEST = 200
 CHANGED = "input_changed"
 CONTENT = ("input.size", "input.digest", "input.blocks", "input.stored", "input.sample")
-LAYOUT = ("output.axes", "output.chunks", "output.scale", *(f"output.{name}" for name in Storage.__dataclass_fields__))
+PIXELS = ("output.dtype", "output.overflow")
+TOLD = ("border", "extent", "engine")
+"""Words of a stage that stand in its identity as they are."""
 ANEW = "Use what it was, choose another output path, or begin anew with --overwrite."
 
 
 def what(plan: Plan, source: Source) -> dict[str, Any]:
-    """Return ``plan.json`` of a run: all that decides pixels under ``what``, the tiles under ``grids``, the rest.
+    """Return ``plan.json`` of a run: under ``identity`` all that determines its output, the tiles under ``grids``.
 
-    What changes no pixel is noted under ``run``: where the output was to lie, how the run was to go, and when the input
-    was changed last.
+    ``words`` are those of the stages, by which a difference is named. Under ``run`` is noted what changes no pixel:
+    where the output was to lie, how the run was to go, and when the input was changed last.
     """
-    asked, written = plan.spec.input, as_mapping(plan.spec)["stages"]
-    stages = [stage for pass_ in plan.passes for stage in pass_.stages]
-    missing, last = plan.passes[0].missing, plan.passes[-1]
-    parts = {
-        "input": {
-            "path": source.where,
-            "series": asked.series,
-            "level": asked.level,
-            "axes": plan.source.axes,
-            "missing_chunks": asked.missing_chunks,
-            "shape": plan.source.shape,
-            "dtype": str(plan.source.dtype),
-            **source.fingerprint,
-        },
-        "precision": plan.spec.precision,
-        "missing": None if missing is None else asdict(missing),
-        "output.dtype": str(plan.info.dtype),
-        "output.overflow": last.overflow,
-        "stages": [_stage(stage, words) for stage, words in zip(stages, written, strict=True)],
-        "passes": [[stage.name for stage in pass_.stages] for pass_ in plan.passes],
-        "output.shape": plan.info.shape,
-        "output.axes": plan.info.axes,
-        "output.chunks": plan.info.chunks,
-        **last.storage.as_json(),
-        "output.scale": [plan.info.scale, plan.info.units, plan.info.origin, plan.info.channels, plan.info.colours],
-        "versions": {"tileconv": version("tileconv"), **libraries(plan, source)},
-    }
-    grids = [{"tile": pass_.grid.tile, "tiles": len(pass_.grid)} for pass_ in plan.passes]
     spec = as_mapping(plan.spec)
-    run = spec["run"] | {"output": spec["output"]["path"], CHANGED: _date(source.changed)}
-    whole = {"format": FORMAT, "what": parts, "grids": grids, "run": run}
-    made: dict[str, Any] = json.loads(json.dumps(whole, default=str))
-    return made
+    return {
+        "format": FORMAT,
+        "identity": identity_of(plan, source).as_json(),
+        "words": [{key: value for key, value in words.items() if key not in TOLD} for words in spec["stages"]],
+        "grids": [{"tile": [*pass_.grid.tile], "tiles": len(pass_.grid)} for pass_ in plan.passes],
+        "run": spec["run"] | {"output": spec["output"]["path"], CHANGED: _date(source.changed)},
+    }
 
 
 def touched(recorded: dict[str, Any], source: Source) -> tuple[str, ...]:
@@ -78,19 +50,6 @@ def touched(recorded: dict[str, Any], source: Source) -> tuple[str, ...]:
 
 def _date(ns: int) -> str:
     return datetime.fromtimestamp(ns / 1e9).astimezone().isoformat(" ", "seconds") if ns else "an unknown time"
-
-
-def _stage(stage: Stage, words: dict[str, Any]) -> dict[str, Any]:
-    fields = {k: v for k, v in vars(stage.operation).items() if isinstance(v, int | float | str)}
-    return {
-        **{key: value for key, value in words.items() if key not in {"border", "extent", "engine"}},
-        "name": stage.name,
-        "border": {axis: str(border) for axis, border in zip(SPACE, stage.borders, strict=True)},
-        "extent": stage.extent,
-        "operation": [type(stage.operation).__name__, fields],
-        "kernels": [choice.kernel.digest for choice in stage.choices],
-        "engine": [choice.engine for choice in stage.choices],
-    }
 
 
 def check_same(recorded: dict[str, Any], now: dict[str, Any], output: str) -> None:
@@ -107,14 +66,15 @@ def check_same(recorded: dict[str, Any], now: dict[str, Any], output: str) -> No
         raise ResumeError(
             problem, where=output, why=why, fix="Begin anew with --overwrite, or resume it with that version."
         )
-    found = first_difference(recorded["what"], now["what"])
+    found = first_difference(recorded["identity"], now["identity"])
     if found is None:
         return
     path, before, after = found
-    stages = now["what"]["stages"]
     name, fix = ".".join(map(str, path)), ANEW
     if path[0] == "stages" and len(path) > 2:
-        stage = stages[path[1]]["name"]
+        number, stage = path[1], now["identity"]["stages"][path[1]]["name"]
+        if worded := first_difference(recorded["words"][number], now["words"][number], path[:2]):
+            path, before, after = worded
         name = f"{path[2]} of stage {stage}" + "".join(f", {part}" for part in path[3:])
         if path[2] == "engine":
             fix = f"State engine: {before} in stage {stage}, or begin anew with --overwrite."
@@ -130,7 +90,8 @@ def _why(name: str) -> str:
         return "another version may make other bytes"
     if name == "input.path":
         return "an output is resumed from the file that it was begun from"
-    return "one image cannot hold both" if name.startswith(LAYOUT) else "one image cannot hold the pixels of both"
+    stored = name.startswith("output.") and name not in PIXELS
+    return "one image cannot hold both" if stored else "one image cannot hold the pixels of both"
 
 
 def first_difference(before: Any, after: Any, path: tuple[Any, ...] = ()) -> tuple[tuple[Any, ...], Any, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 
 from tileconv.errors import SourceError
 from tileconv.paths import stem
+from tileconv.planning.identity import Identity
 from tileconv.planning.model import Plan
 from tileconv.sinks.custody import read_attributes
 from tileconv.sinks.layout import MARKER
@@ -26,25 +27,30 @@ MOST_WEIGHTS = 4096
 """The most weights of a kernel file that are written down; of a larger one only the digest is."""
 
 
+def identity_of(plan: Plan, source: Source) -> Identity:
+    """Return all that determines the result of *plan* on *source*."""
+    versions = {"tileconv": version("tileconv"), **libraries(plan, source)}
+    return replace(plan.identity, content={"path": source.where, **source.fingerprint}, versions=versions)
+
+
 def provenance(plan: Plan, source: Source, counts: Counts) -> dict[str, Any]:
     """Return what determines the output: the spec, digests, engines and versions; nothing that may differ beside.
 
     The spec is without ``run`` and the output's path, and holds the weights of kernel files, if these are not many. The
     input's path is there because whoever makes the result again needs the input.
     """
-    stages = [stage for pass_ in plan.passes for stage in pass_.stages]
-    spec = as_mapping(plan.spec)
+    identity, spec = identity_of(plan, source), as_mapping(plan.spec)
     del spec["run"], spec["output"]["path"]
     for words, stage in zip(spec["stages"], plan.spec.stages, strict=True):
         if (weights := _weights(stage)) is not None:
             words["kernel"] = weights
     return {
         "version": version("tileconv"),
-        "fingerprint": plan.fingerprint(),
+        "fingerprint": identity.fingerprint,
         "spec": spec,
         "input": source.fingerprint,
-        "kernels": {s.name: [c.kernel.digest for c in s.choices] for s in stages},
-        "engines": {s.name: [c.engine for c in s.choices] for s in stages},
+        "kernels": identity.of_stages("kernels"),
+        "engines": identity.of_stages("engine"),
         "counts": asdict(counts),
         "libraries": libraries(plan, source),
         "channels": plan.info.channels,
