@@ -7,20 +7,21 @@ from threading import Event
 import numpy as np
 import pytest
 import strategies
-from execute.cluster_help import Wrapped
+from execute.cluster_help import Wrapped, seldom
 from execute.resume_help import ONE, poisoned, write_spec
 from properties.runs_help import stored, tiled, windows
 
 import tileconv
 from tileconv.boxes import TileGrid
 from tileconv.execute import batches
-from tileconv.execute.executor import Setting, executor_of
+from tileconv.execute.executor import EXECUTORS, Setting, executor_of
 from tileconv.execute.local import AHEAD
 from tileconv.execute.outcome import Failure
 from tileconv.progress import Progress
 from tileconv.record.todo import sinks_of
 from tileconv.sources.open import open_source
 from tileconv.sources.tiff import TiffSource
+from tileconv.spec.words import EXECUTORS as KNOWN
 from tileconv.tiles.windows import Job
 
 TILES = ("threads", "processes", "scheduler")
@@ -29,6 +30,10 @@ WINDOW = {"threads": AHEAD, "processes": AHEAD, "scheduler": batches.WINDOW}
 """Tiles in flight per worker."""
 WORKERS = 2
 RULE = {"missing": {"rule": "error"}}
+
+
+def test_the_spec_knows_those_there_are():
+    assert tuple(EXECUTORS) == KNOWN
 
 
 @pytest.fixture
@@ -107,7 +112,7 @@ def test_every_tile_of_two_jobs_is_heard_once_and_a_failure_is_an_outcome(tmp_pa
         assert rows == sorted(rows)
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", [*ALL[:4], pytest.param(ALL[4], marks=seldom), ALL[5]])
 def test_a_stop_lets_what_is_in_flight_finish_and_begins_none(tmp_path, executor, name):
     job, stop = job_of(tmp_path / "a", np.ones((64, 96), "uint8")), Event()
     stream = Stream(pairs(job), stop.set)
