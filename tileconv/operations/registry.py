@@ -21,6 +21,7 @@ from tileconv.operations.edge import (
     sobel,
 )
 from tileconv.operations.extremes import maximum, minimum
+from tileconv.operations.hypot import hypot
 from tileconv.operations.mean import mean
 from tileconv.operations.multiply import multiply
 from tileconv.operations.operation import Operation
@@ -57,6 +58,7 @@ OF_SEVERAL: dict[str, Callable[..., Operation]] = {
     "divide": divide,
     "minimum": minimum,
     "maximum": maximum,
+    "hypot": hypot,
     "mean": mean,
     "where": where,
 }
