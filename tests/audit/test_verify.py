@@ -16,7 +16,7 @@ from tileconv.audit import recompute
 from tileconv.boxes import Box
 from tileconv.errors import PlanError, ResumeError, SinkError, SourceError
 from tileconv.record.folder import RunFolder
-from tileconv.record.journal import DONE, Event, Journal
+from tileconv.record.journal import DONE, Event, Journal, TileKey
 from tileconv.sinks.layout import Layout
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.stores.local import LocalStore
@@ -135,8 +135,8 @@ def test_pixels_that_are_wrong_though_whole(tmp_path):
     wrong = np.zeros((16, 16), np.float32)
     digest = sink.writer.write(Box((32, 48), (48, 64), "yx"), wrong)
     folder = RunFolder(tmp_path / "o.zarr")
-    with Journal(folder.journal) as journal:
-        journal.append(Event(DONE, (1, 25), digest))
+    with Journal(folder.store) as journal:
+        journal.append(Event(DONE, TileKey(1, 0, 25), digest))
     assert tileconv.verify(tmp_path / "o.zarr").damages == ()
     found = tileconv.verify(tmp_path / "o.zarr", recompute="100%").damages
     assert [one.box for one in found] == [f"y={y}:{y + 16} x={x}:{x + 16}" for y in (24, 40) for x in (40, 56)]

@@ -13,6 +13,7 @@ import yaml
 from properties.runs_help import pipeline, write_tiff
 
 from tileconv.record.journal import History
+from tileconv.stores.local import LocalStore
 
 ONE = [{"op": "gaussian", "sigma": 1}, {"op": "sobel"}]
 TWO = [{"op": "sobel", "component": "x"}, {"op": "gaussian", "sigma": 1, "border": "wrap"}]
@@ -49,7 +50,7 @@ def history(folder, output="o.zarr"):
     """Return what the journal says, of no tiles before there is a plan."""
     run = folder / f"{output}.tileconv"
     plan = json.loads((run / "plan.json").read_text()) if (run / "plan.json").exists() else {"grids": []}
-    return History.of(run / "journal", [grid["tiles"] for grid in plan["grids"]])
+    return History.of(LocalStore(run), [grid["tiles"] for grid in plan["grids"]])
 
 
 def done(folder, output="o.zarr"):
@@ -61,7 +62,7 @@ def attempts(folder, output="o.zarr"):
     """Return how often the journal has each tile as made or failed, by (pass, tile), from its text alone."""
     journal = (folder / f"{output}.tileconv" / "journal").read_text()
     events = [json.loads(line.split(" ", 1)[1]) for line in journal.splitlines() if line.endswith("}")]
-    return Counter((e["pass"], e["tile"]) for e in events if e["event"] in {"done", "failed"})
+    return Counter((e["array"], e["tile"]) for e in events if e["event"] in {"done", "failed"})
 
 
 def reached(folder, process, lines):

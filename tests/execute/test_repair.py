@@ -114,7 +114,7 @@ def test_counts_survive_a_damaged_journal(tmp_path):
     expected = digest(tmp_path / "o.zarr")
     journal = tmp_path / "o.zarr.tileconv" / "journal"
     lines = journal.read_bytes().splitlines(keepends=True)
-    lost = next(n for n, line in enumerate(lines) if b'"pass":0,"tile":25,' in line)
+    lost = next(n for n, line in enumerate(lines) if b'"array":0,"level":0,"tile":25,' in line)
     lines[lost] = lines[lost].replace(b"digest", b"digesT")
     journal.write_bytes(b"".join(lines))
     (tmp_path / "o.zarr" / "zarr.json").unlink()

@@ -270,7 +270,7 @@ JOURNALS = (
     broken(
         "a run that goes on ignores lost chunks",
         "record/todo.py",
-        'return "" if there and not sink.custody.lacks(stored_box(pass_, key[1])) else GONE',
+        'return "" if there and not sink.custody.lacks(stored_box(pass_, key.tile)) else GONE',
         'return ""',
         f"{RESUME}::test_a_lost_chunk_is_made_again_and_nothing_else",
     ),

@@ -8,30 +8,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tileconv.errors import SinkError
-from tileconv.record.journal import BEGIN, DAMAGED, DONE, FAILED, Event, History, Journal
+from tileconv.errors import SinkError, SourceError
+from tileconv.record.journal import BEGIN, DAMAGED, DONE, FAILED, Event, History, Journal, TileKey
+from tileconv.stores.local import LocalStore
+from tileconv.stores.memory import MemoryStore
 from tileconv.tiles.compute import Counts
 
 EVENTS = [
     Event(BEGIN),
-    Event(DONE, (0, 0), "000000aa-1", 1, 0.5, Counts(1, 2, 3)),
-    Event(DONE, (0, 1), "000000bb-1"),
-    Event(FAILED, (1, 0), error="tile y=0:1\nfailed \u2028 \N{SNOWMAN}"),
-    Event(DONE, (1, 0), "fc0000cc-1f", 2, 0.25, Counts(4, 0, 0)),
-    Event(DAMAGED, (0, 1)),
+    Event(DONE, TileKey(0, 0, 0), "000000aa-1", 1, 0.5, Counts(1, 2, 3)),
+    Event(DONE, TileKey(0, 0, 1), "000000bb-1"),
+    Event(FAILED, TileKey(1, 0, 0), error="tile y=0:1\nfailed \u2028 \N{SNOWMAN}"),
+    Event(DONE, TileKey(1, 0, 0), "fc0000cc-1f", 2, 0.25, Counts(4, 0, 0)),
+    Event(DAMAGED, TileKey(0, 0, 1)),
 ]
-TILES, KEYS = (3, 1), [(0, 0), (0, 1), (1, 0)]
+TILES, KEYS = (3, 1), [TileKey(0, 0, 0), TileKey(0, 0, 1), TileKey(1, 0, 0)]
 
 
-def write(path, events=EVENTS):
-    with Journal(path) as journal:
+def write(folder, events=EVENTS):
+    """Write *events* to the journal in *folder*; return what it holds."""
+    with Journal(LocalStore(folder)) as journal:
         for event in events:
             journal.append(event)
-    return path.read_bytes()
+    return (folder / "journal").read_bytes()
+
+
+def read(folder, tiles=TILES):
+    """Return what the journal in *folder* says."""
+    return History.of(LocalStore(folder), tiles)
 
 
 def test_what_is_written_is_read(tmp_path):
-    text = write(tmp_path / "j")
+    text = write(tmp_path)
     assert text.count(b"\n") == len(EVENTS)
     read = [Event.of_line(line) for line in text.splitlines(keepends=True)]
     for found, event in zip(read, EVENTS, strict=True):
@@ -42,8 +50,8 @@ def test_what_is_written_is_read(tmp_path):
 
 
 def test_the_last_word_on_a_tile_counts(tmp_path):
-    write(tmp_path / "j")
-    history = History.of(tmp_path / "j", TILES)
+    write(tmp_path)
+    history = read(tmp_path)
     assert list(history.done(0)) == [0]
     assert list(history.done(1)) == [0]
     assert history.failed() == {}
@@ -53,21 +61,21 @@ def test_the_last_word_on_a_tile_counts(tmp_path):
     assert history.seconds() == 0.75
     assert (history.total_done(), list(history.unknown(0)), list(history.unknown(1))) == (2, [2], [])
     assert (len(history.begun), history.since_begin, history.unreadable) == (1, 3, 0)
-    assert History.of(tmp_path / "absent", TILES).total_done() == 0
+    assert read(tmp_path / "absent").total_done() == 0
 
 
 def test_every_torn_end_loses_the_last_line_alone(tmp_path):
     """Cut anywhere, then appended to: what was whole stays, what comes after is not swallowed."""
-    whole = write(tmp_path / "whole")
+    (tmp_path / "whole").mkdir()
+    whole, path = write(tmp_path / "whole"), tmp_path / "journal"
     starts = [0, *(i + 1 for i, b in enumerate(whole) if b == ord("\n"))]
     for length in range(len(whole)):
-        path = tmp_path / "j"
         path.write_bytes(whole[:length])
         before = sum(start <= length for start in starts[1:])
-        with Journal(path) as journal:
-            journal.append(Event(DONE, (1, 1), "000000dd-1"))
-        history = History.of(path, (3, 2))
-        assert history.digest((1, 1)) == "000000dd-1"
+        with Journal(LocalStore(tmp_path)) as journal:
+            journal.append(Event(DONE, TileKey(1, 0, 1), "000000dd-1"))
+        history = read(tmp_path, (3, 2))
+        assert history.digest(TileKey(1, 0, 1)) == "000000dd-1"
         # a line that lacks its newline alone is whole: the newline that goes before the next one ends it
         kept = before + (length + 1 in starts)
         expected = {event.key: event.what for event in EVENTS[:kept] if event.what != BEGIN}
@@ -77,12 +85,12 @@ def test_every_torn_end_loses_the_last_line_alone(tmp_path):
 
 @given(st.data())
 def test_a_flipped_bit_loses_its_line_and_invents_nothing(tmp_path_factory, data):
-    path = tmp_path_factory.mktemp("flip") / "j"
-    whole = bytearray(write(path))
+    folder = tmp_path_factory.mktemp("flip")
+    whole = bytearray(write(folder))
     bit = data.draw(st.integers(0, 8 * len(whole) - 1))
     whole[bit // 8] ^= 1 << bit % 8
-    path.write_bytes(whole)
-    history = History.of(path, TILES)
+    (folder / "journal").write_bytes(whole)
+    history = read(folder)
     assert 1 <= history.unreadable <= 2
     for key, known in zip(KEYS, ("000000aa-1", "000000bb-1", "fc0000cc-1f"), strict=True):
         assert history.digest(key) in {"", known}
@@ -90,9 +98,40 @@ def test_a_flipped_bit_loses_its_line_and_invents_nothing(tmp_path_factory, data
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_without_an_error(tmp_path_factory, noise):
-    path = tmp_path_factory.mktemp("noise") / "j"
-    path.write_bytes(noise)
-    assert [History.of(path, TILES).what(key) for key in KEYS] == [None] * 3
+    folder = tmp_path_factory.mktemp("noise")
+    (folder / "journal").write_bytes(noise)
+    assert [read(folder).what(key) for key in KEYS] == [None] * 3
+
+
+def test_segments_are_read_in_the_order_of_their_numbers(tmp_path):
+    """As of a store that cannot append; the last line of each may be torn, and the next segment is not swallowed."""
+    store, events = MemoryStore(), [Event(DONE, KEYS[0], f"{n:08x}-1", n) for n in range(12)]
+    for number, event in enumerate(events):
+        torn = Event(BEGIN).line()[:-9]
+        store.write("journal" if not number else f"journal.{number}", [[event.line(), torn]])
+    store.write("journal.partial", [[b"no segment"]])
+    history = History.of(store, TILES)
+    assert history.digest(KEYS[0]) == events[-1].digest
+    assert (history.attempts(KEYS[0]), history.unreadable, history.begun) == (12, 12, [])
+    for key in store.list():
+        (tmp_path / key).write_bytes(store.read_all(key))
+    with Journal(LocalStore(tmp_path)) as journal:
+        journal.append(Event(DAMAGED, KEYS[0]))
+    assert read(tmp_path).what(KEYS[0]) == DAMAGED
+
+
+def test_a_journal_of_before_and_one_of_a_later_version(tmp_path):
+    old = (
+        b'{"event":"begin","time":1.5}',
+        b'{"event":"done","time":2.5,"pass":1,"tile":0,"attempt":1,"digest":"000000aa-1"}',
+    )
+    (tmp_path / "journal").write_bytes(b"".join(b"%08x %s\n" % (zlib.crc32(text), text) for text in old))
+    history = read(tmp_path)
+    assert (history.digest(KEYS[2]), history.begun, history.ended, history.unreadable) == ("000000aa-1", [1.5], 2.5, 0)
+    later = Event(BEGIN).line().split(b" ", 1)[1].strip().replace(b'"version":2', b'"version":3')
+    (tmp_path / "journal").write_bytes(b"%08x %s\n" % (zlib.crc32(later), later))
+    with pytest.raises(SourceError, match=r"journal of version 2 or before, found 3. Use the version"):
+        read(tmp_path)
 
 
 def test_lines_with_a_good_checksum_and_other_contents(tmp_path):
@@ -103,20 +142,20 @@ def test_lines_with_a_good_checksum_and_other_contents(tmp_path):
 @pytest.mark.parametrize(
     "event",
     [
-        Event(DONE, (0, 3), "000000aa-1"),
-        Event(DONE, (2, 0), "000000aa-1"),
-        Event(DONE, (0, 2), "no digest"),
-        Event(DONE, (0, 2), "100000000-1"),
-        Event(DONE, (0, 2), "000000aa-1", counts=Counts(-1)),
-        Event(DONE, (0, 2), "000000aa-1", counts=Counts(2**64)),
-        Event(FAILED, (0, -1)),
-        Event("other", (0, 2)),
+        Event(DONE, TileKey(0, 0, 3), "000000aa-1"),
+        Event(DONE, TileKey(2, 0, 0), "000000aa-1"),
+        Event(DONE, TileKey(0, 0, 2), "no digest"),
+        Event(DONE, TileKey(0, 0, 2), "100000000-1"),
+        Event(DONE, TileKey(0, 0, 2), "000000aa-1", counts=Counts(-1)),
+        Event(DONE, TileKey(0, 0, 2), "000000aa-1", counts=Counts(2**64)),
+        Event(FAILED, TileKey(0, 0, -1)),
+        Event("other", TileKey(0, 0, 2)),
     ],
 )
 def test_a_line_that_fits_no_tile_counts_as_unreadable(tmp_path, event):
-    write(tmp_path / "j", [*EVENTS, event])
-    history = History.of(tmp_path / "j", TILES)
-    assert (history.unreadable, history.what((0, 2)), history.total_done()) == (1, None, 2)
+    write(tmp_path, [*EVENTS, event])
+    history = read(tmp_path)
+    assert (history.unreadable, history.what(TileKey(0, 0, 2)), history.total_done()) == (1, None, 2)
 
 
 def test_a_history_is_small():
@@ -125,7 +164,7 @@ def test_a_history_is_small():
     try:
         history = History((1_000_000,))
         for tile in range(0, 1_000_000, 100):
-            history.add(Event(DONE, (0, tile), f"{tile:08x}-1", 1, 0.5, Counts(tile, 1, 2), time=0))
+            history.add(Event(DONE, TileKey(0, 0, tile), f"{tile:08x}-1", 1, 0.5, Counts(tile, 1, 2), time=0))
         assert tracemalloc.get_traced_memory()[0] < 64_000_000
     finally:
         tracemalloc.stop()
@@ -140,15 +179,15 @@ def test_a_short_write_of_the_system_is_made_good(tmp_path, monkeypatch):
         return real(descriptor, data[:9] if len(calls) == 2 else data)
 
     monkeypatch.setattr(os, "write", short)
-    write(tmp_path / "j")
-    history = History.of(tmp_path / "j", TILES)
+    write(tmp_path)
+    history = read(tmp_path)
     assert history.unreadable == 1
-    assert history.digest((0, 0)) == "000000aa-1"
+    assert history.digest(TileKey(0, 0, 0)) == "000000aa-1"
     assert len(calls) == len(EVENTS) + 1
 
 
 def test_a_disk_that_is_full_is_named(tmp_path):
-    with Journal(tmp_path / "j") as journal:
+    with Journal(LocalStore(tmp_path)) as journal:
         os.dup2(os.open("/dev/full", os.O_WRONLY), journal._descriptor)
         with pytest.raises(SinkError, match=r"No space left.*Free some disk space"):
             journal.append(Event(BEGIN))

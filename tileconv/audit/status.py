@@ -82,7 +82,7 @@ def status(output: Path | str) -> Status:
         raise SourceError(f"expected the run folder of {output}, found {found}", where=where, fix=fix)
     sink, _ = recorded_store(folder, plan)
     grids = tiles_of(folder, plan)
-    history = History.of(folder.journal, grids)
+    history = History.of(folder.store, grids)
     with sink_errors(folder.output, "read"):
         finished = folder.done() and steady.exists(folder.output)
     if finished:
@@ -92,7 +92,7 @@ def status(output: Path | str) -> Status:
     rate = _rate(history, live=live)
     left, holder = sum(grids) - done, (folder.holder() or {}) if live else {}
     counts = history.counts()
-    failures = [{"pass": key[0], "tile": key[1], "error": error} for key, error in history.failed().items()]
+    failures = [{"pass": key.array, "tile": key.tile, "error": error} for key, error in history.failed().items()]
     return Status(
         output=str(folder.output),
         state="complete" if finished else "running" if live else "unfinished",

@@ -71,6 +71,6 @@ def verify_stored(output: Path | str, *, progress: Progress | None = None) -> Ve
         who = f"process {holder.get('pid')} on {holder.get('host')}"
         raise SinkError(f"is being written now, by {who}", where=str(folder.output), fix="Wait for its end.")
     plan = recorded_plan(folder)
-    history, begun = History.of(folder.journal, tiles_of(folder, plan)), folder.repairing()
+    history, begun = History.of(folder.store, tiles_of(folder, plan)), folder.repairing()
     with sink_errors(folder.output, "read"):
         return examine(folder, plan, watching(progress), history, repairing=begun)

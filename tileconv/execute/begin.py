@@ -72,7 +72,7 @@ def begin(plan: Plan, source: Source, folder: RunFolder, *, overwrite: bool, his
         raise ResumeError(problem, where=plan.spec.output.path, fix=fix)
     plan = adopt(plan, source, recorded)
     folder.tidy()
-    history = history or History.of(folder.journal, [len(pass_.grid) for pass_ in plan.passes])
+    history = history or History.of(folder.store, [len(pass_.grid) for pass_ in plan.passes])
     todo = left_to_do(plan, sinks, history)
     return Begun(plan, sinks, history, todo, resumed=True, notes=touched(recorded, source))
 

@@ -11,13 +11,13 @@ from tileconv.execute.outcome import Failure, Outcome
 from tileconv.execute.stop import Stop
 from tileconv.planning.model import Plan
 from tileconv.progress import Progress
-from tileconv.record.journal import BEGIN, DONE, FAILED, Event, History, Journal
+from tileconv.record.journal import BEGIN, DONE, FAILED, Event, History, Journal, TileKey
 from tileconv.retry import HOPELESS, TRANSIENT, system_error
 
 
 @dataclass
 class Ledger:
-    """Hears outcomes of pass ``number`` after pass; ``failures`` are those of this run by (pass, tile).
+    """Hears outcomes of pass ``number`` after pass; ``failures`` are those of this run by tile.
 
     ``left_out`` are tiles that need one that failed; ``pixels`` counts those of the output that this run made;
     ``notes`` are what a reader of the report should know of the run.
@@ -32,8 +32,8 @@ class Ledger:
     number: int = 0
     tiles_made: int = 0
     pixels: int = 0
-    left_out: set[tuple[int, int]] = field(default_factory=set)
-    failures: dict[tuple[int, int], Failure] = field(default_factory=dict)
+    left_out: set[TileKey] = field(default_factory=set)
+    failures: dict[TileKey, Failure] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     _heard: bytearray = field(default_factory=bytearray)
     """A byte for each tile of pass ``number``, 1 once it was heard of."""
@@ -52,17 +52,17 @@ class Ledger:
 
     def hear(self, outcome: Outcome) -> None:
         """Take what became of a tile: first into the journal, then to whoever watches."""
-        key = self.number, number_of(self.plan.passes[self.number].grid, outcome.tile)
+        key = TileKey(self.number, 0, number_of(self.plan.passes[self.number].grid, outcome.tile))
         attempt = self.history.attempts(key) + 1
         if isinstance(outcome, Failure):
             self.failures[key] = outcome
             if not self.keep_going or outcome.system in HOPELESS:
                 self.stop.set()
             self._write(Event(FAILED, key, attempt=attempt, error=str(outcome.error)))
-            self._heard[key[1]] = 1
+            self._heard[key.tile] = 1
         else:
             self._write(Event(DONE, key, outcome.digest, attempt, outcome.seconds, outcome.counts))
-            self._heard[key[1]] = 1
+            self._heard[key.tile] = 1
             self.tiles_made += 1
             if self.number == len(self.plan.passes) - 1:
                 self.pixels += outcome.tile.size

@@ -55,7 +55,7 @@ def mark_damaged(plan: Plan, source: Source, folder: RunFolder, progress: Progre
     """
     recorded, sink = recorded_plan(folder), sinks_of(plan)[-1]
     check_same(recorded, what(plan, source), plan.spec.output.path)
-    history = History.of(folder.journal, tiles_of(folder, recorded))
+    history = History.of(folder.store, tiles_of(folder, recorded))
     begun = folder.repairing() and not folder.announced()
     again = begun and folder.facts() is None  # of a repair that had found something
     folder.set_repairing()
@@ -67,8 +67,9 @@ def mark_damaged(plan: Plan, source: Source, folder: RunFolder, progress: Progre
     _check_ours(sink, found)
     folder.unset_done()
     last = len(plan.passes) - 1
-    of_last = {(last, d.tile): d for d in found.damages if d.tile is not None and history.digest((last, d.tile))}
-    with Journal(folder.journal) as journal:
+    keyed = {TileKey(last, 0, d.tile): d for d in found.damages if d.tile is not None}
+    of_last = {key: damage for key, damage in keyed.items() if history.digest(key)}
+    with Journal(folder.store) as journal:
         for key, damage in (of_last | earlier).items():
             event = Event(DAMAGED, key, error=damage.problem)
             journal.append(event)
@@ -88,11 +89,11 @@ def _earlier(plan: Plan, recorded: dict[str, Any], history: History, stop: Stop)
         grid = TileGrid(pass_.image, tuple(recorded["grids"][number]["tile"]))
         for tile in map(int, history.done(number)):
             check_going(stop)
-            box = tile_at(grid, tile)
+            box, key = tile_at(grid, tile), TileKey(number, 0, tile)
             stored = box.shift([-a for a in pass_.image.start])
-            if not sink.custody.lacks(stored) and sink.writer.stored_digest(stored) != history.digest((number, tile)):
+            if not sink.custody.lacks(stored) and sink.writer.stored_digest(stored) != history.digest(key):
                 problem = f"tile {tile}, {box} of pass {number}: is not what was written to {sink.name}"
-                yield (number, tile), Damage(problem)
+                yield key, Damage(problem)
 
 
 def _check_ours(sink: ZarrSink, verification: Verification) -> None:

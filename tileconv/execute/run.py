@@ -24,7 +24,7 @@ from tileconv.planning.model import Plan
 from tileconv.progress import Progress, watching
 from tileconv.record.done import facts_of
 from tileconv.record.folder import RunFolder
-from tileconv.record.journal import Journal
+from tileconv.record.journal import Journal, TileKey
 from tileconv.record.provenance import image_name, libraries, provenance
 from tileconv.record.todo import reads
 from tileconv.retry import HOPELESS, TRANSIENT
@@ -84,7 +84,7 @@ def run_plan(
         ledger = None
         if any(begun.todo.left) or not begun.sinks[-1].custody.complete():  # else nothing is written
             folder.unset_done()
-            with Journal(folder.journal) as journal:
+            with Journal(folder.store) as journal:
                 ledger = Ledger(begun.plan, journal, begun.history, progress, stop, keep_going)
                 with nullcontext() if plan.spec.run.executor == "threads" else writing(folder) as staging:
                     _make(begun, source, ledger, staging, overwrite=overwrite)
@@ -178,13 +178,13 @@ def _prepare(begun: Begun) -> None:
 def _possible(begun: Begun, ledger: Ledger, number: int) -> Sequence[int]:
     """Return the tiles of pass *number* that are left and need no tile that failed or was left out itself."""
     left, plan = begun.todo.left[number], begun.plan
-    failed = {tile for at, tile in (*ledger.failures, *ledger.left_out) if at == number - 1}
+    failed = {key.tile for key in (*ledger.failures, *ledger.left_out) if key.array == number - 1}
     if not failed:
         return left
     pass_, before = plan.passes[number], plan.passes[number - 1].grid
     possible = [tile for tile in left if failed.isdisjoint(reads(pass_, tile_at(pass_.grid, tile), before))]
     lost = set(left) - set(possible)
-    ledger.left_out |= {(number, tile) for tile in lost}
+    ledger.left_out |= {TileKey(number, 0, tile) for tile in lost}
     return possible
 
 

@@ -20,7 +20,7 @@ from tileconv.planning.machine import usable_processors
 from tileconv.progress import Progress
 from tileconv.record.done import METADATA, facts_read, recorded_store
 from tileconv.record.folder import RunFolder
-from tileconv.record.journal import History
+from tileconv.record.journal import History, TileKey
 from tileconv.sinks.zarr import ZarrSink
 
 EXIT_DIFFERENT = 4
@@ -88,7 +88,9 @@ def examine(
     progress.begin(len(tiles), grid.image.size)
 
     def compared(number: int) -> Damage | None:
-        return None if stop is not None and stop.is_set() else _tile(sink, grid, history.digest((last, number)), number)
+        if stop is not None and stop.is_set():
+            return None
+        return _tile(sink, grid, history.digest(TileKey(last, 0, number)), number)
 
     with ThreadPoolExecutor(usable_processors()) as pool:  # each holds the file of a chunk
         for first in range(0, len(tiles), BATCH):

@@ -19,6 +19,7 @@ from tileconv.spec.model import RunSpec
 from tileconv.storage import Storage
 from tileconv.stores import steady
 from tileconv.stores.local import LocalStore
+from tileconv.stores.store import content
 
 PLAN, METADATA = "plan", "metadata"
 """What ``done`` holds digests of: ``plan.json``, and the metadata files of the store."""
@@ -59,7 +60,7 @@ def recorded_run(output: Path) -> dict[str, Any]:
 def plan_digest(folder: RunFolder) -> str:
     """Return a digest of ``plan.json``; empty if it is absent."""
     with sink_errors(folder.path, "read"):
-        stored = steady.content(folder.path / "plan.json")
+        stored = content(folder.store, "plan.json")
     return "" if stored is None else hashlib.sha256(stored).hexdigest()
 
 

@@ -13,7 +13,7 @@ import re
 import socket
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,8 +25,11 @@ from tileconv.retry import retrying
 from tileconv.sinks.files import sink_errors
 from tileconv.stores import steady
 from tileconv.stores.local import LocalStore
+from tileconv.stores.store import Store, content
 
 _OURS = ("plan.json", "journal", "done", "repair")
+JOURNAL, _SEGMENT = "journal", re.compile(r"journal(?:\.(\d+))?")
+"""The key of the first segment of the journal, and of any."""
 _PASSING = re.compile(r".*\.partial|(writing|revoked)-[0-9a-f]{32}")
 """Names of what a killed process was writing, and of ``execute.staging``."""
 ANNOUNCED = {"announced": True}
@@ -69,18 +72,13 @@ class RunFolder:
         return LocalStore(self.path)
 
     @property
-    def journal(self) -> Path:
-        """The file with a line per finished tile."""
-        return self.path / "journal"
-
-    @property
     def lock(self) -> Path:
         """The file that a run holds locked while it lives; names its process and host."""
         return self.path / "lock"
 
     def plan(self) -> dict[str, Any] | None:
         """Return what ``plan.json`` says, or None when it is absent or damaged."""
-        return _checked(self.path / "plan.json")
+        return _checked(self.store, "plan.json")
 
     def done(self) -> bool:
         """Return whether the marker is there that is written last, and no repair was begun since."""
@@ -88,70 +86,71 @@ class RunFolder:
 
     def facts(self) -> dict[str, Any] | None:
         """Return what ``done`` says, or None when it is absent or damaged."""
-        return _checked(self.path / "done")
+        return _checked(self.store, "done")
 
     def repairing(self) -> bool:
         """Return whether a repair was begun and is not done: what the journal holds as done may be damaged."""
         return self.holds("repair")
 
     def there(self) -> bool:
-        """Return whether there is such a folder; SinkError if the file system refuses to tell."""
+        """Return whether anything lies in it; SinkError if the file system refuses to tell."""
         with sink_errors(self.path, "read"):
-            return steady.is_folder(self.path)
+            return bool(self.store.names())
 
     def holds(self, name: str) -> bool:
         """Return whether a file of that name lies in the folder; SinkError if the file system refuses to tell."""
         with sink_errors(self.path, "read"):
-            return steady.is_file(self.path / name)
+            return self.store.stat(name) is not None
 
     def announced(self) -> bool:
         """Return whether a repair was announced, and did not get as far as to begin."""
-        return _checked(self.path / "repair") == ANNOUNCED
+        return _checked(self.store, "repair") == ANNOUNCED
 
     def set_repairing(self) -> None:
         """Say that a repair begins; SinkError if the file system refuses."""
-        _write(self.path / "repair", {})
+        _write(self.store, "repair", {})
 
     def unset_repairing(self) -> None:
         """Say that nothing damaged is left that the journal holds as done; SinkError if the file system refuses."""
-        _unlink(self.path / "repair")
+        _delete(self.store, "repair")
 
     def write_plan(self, plan: Mapping[str, Any]) -> None:
         """Put *plan* in its place in one step; SinkError if the file system refuses."""
-        _write(self.path / "plan.json", plan)
+        _write(self.store, "plan.json", plan)
 
     def set_done(self, facts: Mapping[str, Any]) -> None:
         """Write the marker that says that the output is whole; SinkError if the file system refuses."""
-        _write(self.path / "done", facts)
+        _write(self.store, "done", facts)
 
     def unset_done(self) -> None:
         """Take the marker back before anything of the output changes; SinkError if the file system refuses."""
-        _unlink(self.path / "done")
+        _delete(self.store, "done")
 
     def check(self) -> None:
         """Refuse a folder that holds what tileconv did not write, or that is a link or holds one; SinkError."""
         with sink_errors(self.path):
             self.store.check("plan.json")
-            names = [entry.name for entry in steady.entries(self.path)] if steady.exists(self.path) else []
+            names = [name.removesuffix("/") for name in self.store.names()]
             for name in names:
                 self.store.check(f"{name}/")
-        foreign = [name for name in names if name not in (*_OURS, "lock") and not _PASSING.fullmatch(name)]
+        ours = {*_OURS, *segments(self.store), "lock"}
+        foreign = [name for name in names if name not in ours and not _PASSING.fullmatch(name)]
         if foreign:
             fix = "Choose another output path."
             raise SinkError(f"holds {foreign[0]!r}, which tileconv did not write", where=str(self.path), fix=fix)
 
     def clear(self) -> None:
         """Forget the run, but for the lock: first that it was done, then what it was."""
-        for name in ("done", "plan.json", "journal", "repair"):
-            _unlink(self.path / name)
+        for key in ("done", "plan.json", *segments(self.store), "repair"):
+            _delete(self.store, key)
         self.tidy()
 
     def tidy(self) -> None:
         """Remove files that a killed process was writing; SinkError if the file system refuses."""
         with sink_errors(self.path):
-            for entry in steady.entries(self.path):
-                if entry.name.startswith(".") and entry.name.endswith(".partial"):
-                    steady.unlink(Path(entry.path))
+            for name in self.store.names():
+                if name.startswith(".") and name.endswith(".partial"):
+                    self.store.delete(name)
 
     @contextmanager
     def locked(self, *, hold: bool = True) -> Iterator[None]:
@@ -183,8 +182,9 @@ class RunFolder:
             yield
         finally:
             if not any(self.holds(name) for name in _OURS):
-                _unlink(self.lock)
-                _remove_if_empty(self.path)
+                _delete(self.store, "lock")
+                with suppress(OSError):
+                    self.store.delete("")
             os.close(descriptor)
 
     def _taken(self) -> SinkError:
@@ -200,7 +200,7 @@ class RunFolder:
 
     def holder(self) -> dict[str, Any] | None:
         """Return process and host of the run that holds the lock, or held it last."""
-        return _json(self.lock)
+        return _json(self.store, "lock")
 
 
 @contextmanager
@@ -220,7 +220,7 @@ def announced(output: Path, *, hold: bool) -> Iterator[None]:
         yield
         return
     with folder.locked(hold=hold):
-        _write(folder.path / "repair", ANNOUNCED)
+        _write(folder.store, "repair", ANNOUNCED)
     try:
         yield
     finally:
@@ -229,38 +229,37 @@ def announced(output: Path, *, hold: bool) -> Iterator[None]:
                 folder.unset_repairing()
 
 
-def _write(file: Path, content: Mapping[str, Any]) -> None:
-    with sink_errors(file):
-        steady.replace(file, [[json.dumps({**content, CHECKSUM: _checksum(content)}, indent=1).encode()]])
+def segments(store: Store) -> list[str]:
+    """Return the keys of the segments of the journal in *store*, in their order."""
+    found = filter(None, map(_SEGMENT.fullmatch, store.names()))
+    return [segment[0] for segment in sorted(found, key=lambda segment: int(segment[1] or 0))]
 
 
-def _unlink(file: Path) -> None:
-    with sink_errors(file):
-        steady.unlink(file)
+def _write(store: Store, key: str, said: Mapping[str, Any]) -> None:
+    with sink_errors(store.where(key)):
+        store.write(key, [[json.dumps({**said, CHECKSUM: _checksum(said)}, indent=1).encode()]])
 
 
-def _checksum(content: Mapping[str, Any]) -> str:
-    return f"{zlib.crc32(json.dumps(content, sort_keys=True).encode()):08x}"
+def _delete(store: Store, key: str) -> None:
+    with sink_errors(store.where(key)):
+        store.delete(key)
 
 
-def _checked(file: Path) -> dict[str, Any] | None:
-    """Return what a file of ``_write`` says, without its checksum; None if it is absent or damaged."""
-    found = _json(file)
+def _checksum(said: Mapping[str, Any]) -> str:
+    return f"{zlib.crc32(json.dumps(said, sort_keys=True).encode()):08x}"
+
+
+def _checked(store: Store, key: str) -> dict[str, Any] | None:
+    """Return what ``_write`` put under *key*, without its checksum; None if it is absent or damaged."""
+    found = _json(store, key)
     return found if found is not None and found.pop(CHECKSUM, "") == _checksum(found) else None
 
 
-def _json(file: Path) -> dict[str, Any] | None:
-    with sink_errors(file, "read"):
-        stored = steady.content(file) or b""
+def _json(store: Store, key: str) -> dict[str, Any] | None:
+    with sink_errors(store.where(key), "read"):
+        stored = content(store, key) or b""
     try:
         found = json.loads(stored)
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
-
-
-def _remove_if_empty(folder: Path) -> None:
-    try:
-        folder.rmdir()
-    except OSError:
-        return

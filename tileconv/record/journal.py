@@ -1,7 +1,8 @@
 """The journal of a run: one checksummed line per event, only ever appended to, by the client alone.
 
 A line is the CRC-32 of its text in hexadecimal, a space, the text as JSON. A line that a crash tore, or that something
-damaged, is passed over and counted: its tile is made again.
+damaged, is passed over and counted: its tile is made again. The lines lie in one segment or in several, which are read
+in the order of their numbers: a disk appends to the last; where nothing can be appended to, each is an object.
 """
 
 from __future__ import annotations
@@ -13,22 +14,38 @@ import zlib
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tileconv.errors import SourceError
+from tileconv.record.folder import JOURNAL, segments
 from tileconv.retry import retrying
 from tileconv.sinks.files import sink_errors
 from tileconv.stores import steady
+from tileconv.stores.local import LocalStore
+from tileconv.stores.store import Store
 from tileconv.tiles.compute import Counts
 
 BEGIN, DONE, FAILED, DAMAGED = "begin", "done", "failed", "damaged"
 """A run began; a tile is stored, could not be made, or was found damaged later, which takes its DONE back."""
 
-TileKey = tuple[int, int]
-"""Number of a pass and number of a tile in its grid, last axis fastest; both count from 0."""
+VERSION = 2
+"""Of the lines, told by every ``begin``; in those before it a tile had the key ``pass`` and ``tile``."""
+PIECE = 2**20
+"""Bytes of a segment that are read at once."""
+
+
+class TileKey(NamedTuple):
+    """A tile: which of the arrays of ``grids`` it lies in, the array's level, and its number, last axis fastest."""
+
+    array: int
+    level: int
+    tile: int
+
+
+_FIRST = TileKey(0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +53,7 @@ class Event:
     """One line of the journal; ``time`` is seconds since 1970 and never reaches the output."""
 
     what: str
-    key: TileKey = (0, 0)
+    key: TileKey = _FIRST
     digest: str = ""
     attempt: int = 1
     seconds: float = 0.0
@@ -47,8 +64,11 @@ class Event:
     def line(self) -> bytes:
         """Return the event as a line with its checksum."""
         fields: dict[str, Any] = {"event": self.what, "time": round(self.time, 3)}
-        if self.what != BEGIN:
-            fields |= {"pass": self.key[0], "tile": self.key[1], "attempt": self.attempt}
+        if self.what == BEGIN:
+            fields["version"] = VERSION
+        else:
+            array, level, tile = self.key
+            fields |= {"array": array, "level": level, "tile": tile, "attempt": self.attempt}
         if self.what == DONE:
             fields |= {"digest": self.digest, "seconds": round(self.seconds, 4), **asdict(self.counts)}
         if self.error:
@@ -58,16 +78,25 @@ class Event:
 
     @classmethod
     def of_line(cls, line: bytes) -> Event | None:
-        """Return the event of a line, or None when the line is torn or damaged."""
+        """Return the event of a line, or None when the line is torn or damaged.
+
+        Raises
+        ------
+        SourceError
+            If a later version of tileconv wrote it.
+        """
         checksum, _, text = line.rstrip(b"\n").partition(b" ")
         if checksum != b"%08x" % zlib.crc32(text):
             return None
         try:
             found = json.loads(text)
             counts = Counts(*(int(found.get(name, 0)) for name in ("clipped", "missing", "fallbacks")))
-            key = int(found.get("pass", 0)), int(found.get("tile", 0))
+            array = int(found.get("array", found.get("pass", 0)))
+            key = TileKey(array, int(found.get("level", 0)), int(found.get("tile", 0)))
             if min(key) < 0:
                 return None
+            if "version" in found and found["version"] > VERSION:
+                raise _later(found["version"])
             words = {"digest": found.get("digest", ""), "error": found.get("error", "")}
             numbers = {"attempt": found.get("attempt", 1), "seconds": found.get("seconds", 0.0)}
             return cls(found["event"], key, counts=counts, time=float(found["time"]), **words, **numbers)
@@ -75,11 +104,16 @@ class Event:
             return None
 
 
+def _later(version: int) -> SourceError:
+    problem = f"expected a journal of version {VERSION} or before, found {version}"
+    return SourceError(problem, fix="Use the version of tileconv that began this output.")
+
+
 class History:
     """What a journal says: the last event of every tile, when runs began, and how many lines could not be read.
 
-    It holds 41 bytes per tile, and the text of errors. *tiles* is how many tiles each pass has; a line about any other
-    counts as one that cannot be read.
+    It holds 41 bytes per tile, and the text of errors. *tiles* is how many tiles each array has at level 0; a
+    line about any other counts as one that cannot be read.
     """
 
     def __init__(self, tiles: Sequence[int]) -> None:
@@ -89,14 +123,22 @@ class History:
         self.since_begin = 0
         """Tiles done since the last begin."""
         self.unreadable = 0
-        self._passes = [_Tiles(count) for count in tiles]
+        self._arrays = {(array, 0): _Tiles(count) for array, count in enumerate(tiles)}
         self._errors: dict[TileKey, str] = {}
 
     @classmethod
-    def of(cls, path: Path, tiles: Sequence[int]) -> History:
-        """Read the journal at *path*; none is an empty one. SinkError if the file system refuses."""
+    def of(cls, store: Store, tiles: Sequence[int]) -> History:
+        """Read the journal in *store*; none is an empty one.
+
+        Raises
+        ------
+        SinkError
+            If the file system refuses.
+        SourceError
+            If a later version of tileconv wrote it.
+        """
         history = cls(tiles)
-        for line in _lines(path):
+        for line in _lines(store):
             event = Event.of_line(line) if line.endswith(b"\n") else None
             try:
                 if event:
@@ -113,8 +155,7 @@ class History:
             self.begun.append(event.time)
             self.since_begin = 0
             return
-        (number, tile), made = event.key, event.what == DONE
-        tiles = self._passes[number]
+        made, tile, tiles = event.what == DONE, event.key.tile, self._tiles(event.key)
         if made:
             checksum, _, size = event.digest.partition("-")
             tiles.checksum[tile], tiles.bytes[tile] = int(checksum, 16), int(size, 16)
@@ -129,43 +170,46 @@ class History:
         else:
             self._errors.pop(event.key, None)
 
+    def _tiles(self, key: TileKey) -> _Tiles:
+        return self._arrays[key[:2]]
+
     def what(self, key: TileKey) -> str | None:
         """Return the last event of a tile: ``DONE``, ``FAILED`` or ``DAMAGED``; None if there is none."""
-        return _EVENTS[self._passes[key[0]].what[key[1]]]
+        return _EVENTS[self._tiles(key).what[key.tile]]
 
     def attempts(self, key: TileKey) -> int:
         """Return how often a tile was made, or failed."""
-        return self._passes[key[0]].attempts[key[1]]
+        return self._tiles(key).attempts[key.tile]
 
     def digest(self, key: TileKey) -> str:
         """Return the digest of a tile that is stored; empty of any other."""
-        tiles, tile = self._passes[key[0]], key[1]
+        tiles, tile = self._tiles(key), key.tile
         made = tiles.what[tile] == _WHAT[DONE]
         return f"{tiles.checksum[tile]:08x}-{tiles.bytes[tile]:x}" if made else ""
 
-    def unknown(self, number: int) -> NDArray[np.intp]:
-        """Return the tiles of pass *number* of which nothing is known, in order."""
-        return np.flatnonzero(self._passes[number].is_(None))
+    def unknown(self, array: int, level: int = 0) -> NDArray[np.intp]:
+        """Return the tiles of an array of which nothing is known, in order."""
+        return np.flatnonzero(self._arrays[array, level].is_(None))
 
-    def done(self, number: int) -> NDArray[np.intp]:
-        """Return the tiles of pass *number* that are stored, in order."""
-        return np.flatnonzero(self._passes[number].is_(DONE))
+    def done(self, array: int, level: int = 0) -> NDArray[np.intp]:
+        """Return the tiles of an array that are stored, in order."""
+        return np.flatnonzero(self._arrays[array, level].is_(DONE))
 
     def failed(self) -> dict[TileKey, str]:
         """Return the tiles that could not be made, and were not made since, with their errors."""
         return dict(self._errors)
 
     def total_done(self) -> int:
-        """Return how many tiles of all passes are stored."""
-        return sum(int(tiles.is_(DONE).sum()) for tiles in self._passes)
+        """Return how many tiles of all arrays are stored."""
+        return sum(int(tiles.is_(DONE).sum()) for tiles in self._arrays.values())
 
     def counts(self) -> Counts:
         """Return what was noticed in all tiles that are stored, each counted once."""
-        return sum((tiles.counts() for tiles in self._passes), Counts())
+        return sum((tiles.counts() for tiles in self._arrays.values()), Counts())
 
     def seconds(self) -> float:
         """Return how long all tiles took that are stored, each counted once."""
-        return float(sum(np.frombuffer(t.seconds, "f4")[t.is_(DONE)].sum(dtype="f8") for t in self._passes))
+        return float(sum(np.frombuffer(t.seconds, "f4")[t.is_(DONE)].sum(dtype="f8") for t in self._arrays.values()))
 
 
 _EVENTS = (None, DONE, FAILED, DAMAGED)
@@ -173,7 +217,7 @@ _WHAT = {event: number for number, event in enumerate(_EVENTS)}
 
 
 class _Tiles:
-    """The last event of every tile of a pass, a column per field, and how often each was made or failed."""
+    """The last event of every tile of an array, a column per field, and how often each was made or failed."""
 
     def __init__(self, count: int) -> None:
         self.what = bytearray(count)
@@ -194,20 +238,29 @@ class _Tiles:
         return Counts(*(int(np.frombuffer(column, kind)[made].sum(dtype="u8")) for column, kind in columns))
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    with sink_errors(path, "read"):
-        if steady.exists(path):
-            with steady.opened(path) as file:
-                yield from file
+def _lines(store: Store) -> Iterator[bytes]:
+    """Yield the lines of all segments; the last of each lacks its end where it was torn."""
+    with sink_errors(store.where(JOURNAL), "read"):
+        for segment in segments(store):
+            rest, at, length = b"", 0, PIECE
+            while length == PIECE:
+                piece = store.read(segment, at, at + PIECE)
+                length = len(piece)
+                at += length
+                *lines, rest = (rest + piece).split(b"\n")
+                yield from (line + b"\n" for line in lines)
+            if rest:
+                yield rest
 
 
 class Journal:
-    """Appends events to the file at *path*, each by one write of the system; a context manager."""
+    """Appends events to the last segment in *store*, each by one write of the system; a context manager."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        with sink_errors(path):
-            self._descriptor = steady.open_descriptor(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW)
+    def __init__(self, store: LocalStore) -> None:
+        with sink_errors(store.where()):
+            self.path = store.path([JOURNAL, *segments(store)][-1])
+        with sink_errors(self.path):
+            self._descriptor = steady.open_descriptor(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW)
             size = retrying(lambda: os.fstat(self._descriptor).st_size)
             self._torn = size > 0 and retrying(lambda: os.pread(self._descriptor, 1, size - 1)) != b"\n"
 

@@ -18,7 +18,7 @@ import numpy as np
 from tileconv.boxes import Box, TileGrid, numbered, tile_at
 from tileconv.planning.model import Pass, Plan
 from tileconv.record.folder import RunFolder
-from tileconv.record.journal import DAMAGED, DONE, FAILED, History
+from tileconv.record.journal import DAMAGED, DONE, FAILED, History, TileKey
 from tileconv.sinks.layout import Layout
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.stores.local import LocalStore
@@ -54,7 +54,7 @@ def left_to_do(plan: Plan, sinks: Sequence[ZarrSink], history: History) -> Todo:
             wanted = np.union1d(np.asarray(wanted, np.intp), history.unknown(number)).tolist()
         found = array("q")
         for tile in wanted:
-            reason = _reason(pass_, sink, history, (number, tile), there=there)
+            reason = _reason(pass_, sink, history, TileKey(number, 0, tile), there=there)
             if reason:
                 found.append(tile)
                 reasons[reason] += 1
@@ -66,14 +66,14 @@ def left_to_do(plan: Plan, sinks: Sequence[ZarrSink], history: History) -> Todo:
     return Todo(tuple(left), kept, dict(reasons))
 
 
-def _reason(pass_: Pass, sink: ZarrSink, history: History, key: tuple[int, int], *, there: bool) -> str:
+def _reason(pass_: Pass, sink: ZarrSink, history: History, key: TileKey, *, there: bool) -> str:
     """Return why a tile has to be made; empty when it is done and still there."""
     found = history.what(key)
     if found != DONE:
         return _REASONS[found]
     if not there and sink.layout.plain:
         return AGAIN
-    return "" if there and not sink.custody.lacks(stored_box(pass_, key[1])) else GONE
+    return "" if there and not sink.custody.lacks(stored_box(pass_, key.tile)) else GONE
 
 
 def read_by(pass_: Pass, tiles: Sequence[int], before: TileGrid) -> Sequence[int]:
