@@ -100,7 +100,7 @@ def test_one_that_comes_late_is_looked_at_first(tmp_path, right, monkeypatch, me
 
         def late(self, outcome):
             hear(self, outcome)
-            if self.made == 5:
+            if self.tiles_made == 5:
                 cluster.add_worker(env=another(tmp_path))
                 cluster.wait_for(2)
 
