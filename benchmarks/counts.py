@@ -26,7 +26,7 @@ from tileconv.engines.cost import shipped_costs
 from tileconv.execute.run import run_plan
 from tileconv.planning.build import make_plan
 from tileconv.planning.machine import this_machine
-from tileconv.planning.model import Pass
+from tileconv.planning.parts import Pass
 from tileconv.sources.source import Pixels, Reads
 from tileconv.sources.tiff import TiffSource
 from tileconv.spec import spec_from_mapping

@@ -64,7 +64,7 @@ ANSWERS = {
 }
 """Per example: photograph, border, stages for the oracle, and the largest difference. The others have tests of their
 own below."""
-OTHERS = {"nodata", "z_stack"}
+OTHERS = {"branches", "nodata", "z_stack"}
 
 
 def crop(name, folder, size=(90, 110)):
@@ -146,6 +146,19 @@ def test_holes_grow_by_the_halo_and_the_rest_is_untouched(tmp_path, monkeypatch)
     assert np.array_equal(np.isnan(result), reached)
     stages = [("gaussian", {"sigma": 1}), ("sobel", {}), ("rescale", {"gain": 0.125})]
     np.testing.assert_allclose(result[~reached], answer(pixels, "nearest", stages)[~reached], rtol=0, atol=1e-3)
+
+
+def test_two_results_of_one_read_are_those_of_another_library(tmp_path):
+    source, pixels = crop("hubble", tmp_path)
+    places = [f"outputs.{name}.path={tmp_path / name}.ome.zarr" for name in ("smooth", "lines")]
+    report = tileconv.run(load_spec(FOLDER / "branches.yaml", places, input_path=str(source)))
+    assert [one.output.name for one in (report, *report.others)] == ["smooth.ome.zarr", "lines.ome.zarr"]
+    smooth, lines = (zarr.open_group(one.output, mode="r")["0"][...] for one in (report, *report.others))
+    blur = ("gaussian", {"sigma": 2})
+    expected = answer(pixels, "reflect", [blur, ("unsharp", {"sigma": 4, "amount": 0.5})])
+    np.testing.assert_allclose(smooth, np.clip(expected, 0, 255), rtol=0, atol=HALF_A_STEP)
+    expected = answer(pixels, "reflect", [blur, ("sobel", {}), ("rescale", {"gain": 4})])
+    np.testing.assert_allclose(lines, expected, rtol=0, atol=1e-2)
 
 
 def test_a_stack_is_smoothed_across_its_planes(tmp_path):

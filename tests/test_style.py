@@ -11,9 +11,7 @@ PACKAGE = [path for path in OURS if path.is_relative_to(ROOT / "tileconv")]
 LONGEST = 400
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 45
 """Lines of a module of the package, and of a function without its docstring."""
-LONGER = {
-    "tileconv/planning/layout.py:lay_out": "stages become passes in one loop, which the graph of stages takes apart",
-}
+LONGER = {}
 """What is longer, and why."""
 FORBIDDEN_MODULES = {"pickle", "marshal", "shelve", "dill"}
 BETWEEN_OUR_PROCESSES = {f"tileconv/execute/{name}.py" for name in ("look", "processes", "trust")}

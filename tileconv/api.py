@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from tileconv.images import ImageInfo
 from tileconv.labelled import is_labelled, with_labels
 from tileconv.planning.build import make_plan
 from tileconv.planning.machine import this_machine
-from tileconv.planning.model import Missing, Plan
+from tileconv.planning.model import Plan
+from tileconv.planning.parts import Missing
 from tileconv.progress import Progress
 from tileconv.sources.axes import assumed_axes, map_axes
 from tileconv.sources.source import Source
@@ -128,8 +129,8 @@ def lazy(pipeline: Pipeline, image: Any = None) -> Any:
     -------
     dask.array.Array or xarray.DataArray
         Axes in the order ``tczyx``, as ``run`` stores them; a DataArray where *image* is one, with its labels and its
-        order of axes. Chunks are those of a Dask array, merged where they are smaller than a halo, and else the tiles
-        of the plan: ``run.tile``.
+        order of axes. Of ``outputs`` a dict of them, by name. Chunks are those of a Dask array, merged where they are
+        smaller than a halo, and else the tiles of the plan: ``run.tile``.
 
     Raises
     ------
@@ -151,7 +152,7 @@ def lazy(pipeline: Pipeline, image: Any = None) -> Any:
     if image is not None:
         return _of_image(_spec(pipeline, "image"), image)
     plan, source = _planned(pipeline)
-    return of_source(source, plan.passes)
+    return _by_label(plan, of_source(source, plan.passes), lambda made: made)
 
 
 def _of_image(spec: PipelineSpec, image: Any) -> Any:
@@ -168,11 +169,20 @@ def _of_image(spec: PipelineSpec, image: Any) -> Any:
     array = array.transpose(order)[(..., *(0,) * dropped)]
     info = ImageInfo(array.shape, axes.axes, np.dtype(array.dtype).newbyteorder("="), (1,) * array.ndim)
     plan = make_plan(replace(spec, input=replace(spec.input, path="image")), info, this_machine(user_costs()))
-    made = of_array(array, plan.passes)
-    if labels is None:
-        return made
-    moved = labels.transpose(*(labels.dims[i] for i in order))
-    return with_labels(made[(..., *(None,) * dropped)], moved).transpose(*labels.dims)
+
+    def relabelled(made: Any) -> Any:
+        if labels is None:
+            return made
+        moved = labels.transpose(*(labels.dims[i] for i in order))
+        return with_labels(made[(..., *(None,) * dropped)], moved).transpose(*labels.dims)
+
+    return _by_label(plan, of_array(array, plan.passes), relabelled)
+
+
+def _by_label(plan: Plan, arrays: Mapping[int, Any], shown: Callable[[Any], Any]) -> Any:
+    """Return the outputs among *arrays*, each as *shown*: the one of ``output``, or those of ``outputs`` by name."""
+    outputs = {one.label: shown(arrays[plan.between + number]) for number, one in enumerate(plan.spec.outputs)}
+    return outputs.get("", outputs)
 
 
 def _planned(pipeline: Pipeline) -> tuple[Plan, Source]:

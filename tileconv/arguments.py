@@ -19,7 +19,7 @@ from tileconv.engines.cast import exactly
 from tileconv.engines.values import Values, working_dtype
 from tileconv.errors import PlanError, TileError
 from tileconv.images import exact_number
-from tileconv.planning.model import Missing
+from tileconv.planning.parts import Missing
 from tileconv.spec.check import FOREIGN
 from tileconv.spec.reader import did_you_mean
 

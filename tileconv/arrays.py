@@ -131,7 +131,7 @@ def apply(
         dtype=kind,
         tile=None if tile is None else tile_sizes(tile, count),
     )
-    array = of_array(array, passes) if is_lazy(image) else reduce(in_memory, passes, array)
+    array = of_array(array, passes)[len(passes) - 1] if is_lazy(image) else reduce(in_memory, passes, array)
     array = array.reshape(*lead, *array.shape[array.ndim - count :])
     return np.moveaxis(array, range(array.ndim - count, array.ndim), moved)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -30,8 +30,7 @@ from tileconv.streams import lost
 from tileconv.tools import calibrate, ops, picture, sample, schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator
 
     from tileconv.execute.report import Report
     from tileconv.spec import PipelineSpec
@@ -115,10 +114,14 @@ def rerun(
     _report(partial(api.rerun, made, output, input_path=input_, overwrite=overwrite, note=note), as_json=as_json)
 
 
-def _announced(loaded: PipelineSpec) -> AbstractContextManager[None]:
+@contextmanager
+def _announced(loaded: PipelineSpec) -> Iterator[None]:
     from tileconv.record.folder import announced
 
-    return announced(Path(loaded.output.path), hold=loaded.run.lock == "auto")
+    with ExitStack() as stack:
+        for output in loaded.outputs:
+            stack.enter_context(announced(Path(output.path), hold=loaded.run.lock == "auto"))
+        yield
 
 
 def _report(call: Callable[..., Report], *, as_json: bool, repair: bool = False) -> None:

@@ -107,7 +107,7 @@ def test_the_range_of_values_is_known_without_a_grid():
     assert kernel.signed_sums == (9, -9)
     stage = plan_of(pipeline([{"op": "prewitt", "component": "x"}]), np.zeros((9, 9), np.uint8)).passes[0].stages[0]
     assert (stage.values_out.low, stage.values_out.high) == (-765, 765)
-    assert stage.values_in == Values.of(np.dtype(np.uint8))
+    assert stage.values_in == (Values.of(np.dtype(np.uint8)),)
 
 
 @pytest.mark.parametrize(

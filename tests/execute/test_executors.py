@@ -55,7 +55,7 @@ def job_of(folder, image, **words):
     plan = tileconv.plan(write_spec(folder, ONE, image=image, **words))
     (sink,) = sinks_of(plan)
     sink.create(overwrite=False)
-    return Job(plan.passes[0], open_source(str(folder / "a.tif")), sink)
+    return Job(plan.passes[0], (open_source(str(folder / "a.tif")),), (sink,))
 
 
 def pairs(job):

@@ -169,17 +169,17 @@ def test_who_sees_another_output_or_input_is_told(tmp_path):
 
     def staged(folder):
         store = LocalStore(tmp_path / "o.zarr", folder)
-        return Job(plan.passes[0], source, replace(sink, store=store))
+        return Job(plan.passes[0], (source,), (replace(sink, store=store),))
 
     job = staged(tmp_path)
-    assert "o.zarr is another folder there than here (No such file" in admit(job, file)
+    assert "o.zarr is another folder there than here (No such file" in admit(job, [file])
     file.write_text("another name")
-    assert admit(job, file).endswith("o.zarr is another folder there than here")
+    assert admit(job, [file]).endswith("o.zarr is another folder there than here")
     file.write_text("name")
-    assert admit(job, file) == ""
-    assert admit(staged(tmp_path / "not here"), file).endswith("not here is another folder there than here")
+    assert admit(job, [file]) == ""
+    assert admit(staged(tmp_path / "not here"), [file]).endswith("not here is another folder there than here")
     source.fingerprint["size"] += 1
-    assert admit(job, file).endswith("a.tif is another file than the one that was opened")
+    assert admit(job, [file]).endswith("a.tif is another file than the one that was opened")
 
 
 class Here:

@@ -48,9 +48,9 @@ GEOMETRY = (
     broken(
         "a tile reads one pixel less than it needs, and extends what it has",
         "tiles/compute.py",
-        "    return with_space(tile, steps[0].have) if steps else tile",
-        "    box = with_space(tile, steps[0].have) if steps else tile\n"
-        "    return Box(box.start, (*box.stop[:-1], max(tile.stop[-1], box.stop[-1] - 1)), box.axes)",
+        "    return tuple(with_space(tile, steps[-1 - number].out) for number in range(len(pass_.reads)))",
+        "    boxes = [with_space(tile, steps[-1 - number].out) for number in range(len(pass_.reads))]\n"
+        "    return tuple(Box(b.start, (*b.stop[:-1], max(tile.stop[-1], b.stop[-1] - 1)), b.axes) for b in boxes)",
         f"{TILING}::test_tile_sizes_and_halo_methods",
         "planning/test_regions.py",
     ),
@@ -66,8 +66,8 @@ GEOMETRY = (
         (
             (
                 "planning/regions.py",
-                "        if last - first > size:\n            first, last = 0, size\n",
-                "        if stage is not stages[0]:\n            first, last = want[0] - low, want[1] - low\n",
+                "    if last - first > size:\n        first, last = 0, size\n",
+                "    if stage.inputs != (-1,):\n        first, last = want[0] - low, want[1] - low\n",
             ),
             (
                 "engines/borders.py",
@@ -115,8 +115,8 @@ GEOMETRY = (
     broken(
         "missing pixels that valid reads and no tile has are not seen",
         "tiles/compute.py",
-        "inside = have.intersect(_owned(pass_, tile))",
-        "inside = have.intersect(tile)",
+        "_mark(read, pixels, box, _owned(read, space(pass_.image), out))",
+        "_mark(read, pixels, box, out)",
         f"{SILENT}::test_the_rule_error_sees_what_lies_in_a_halo_alone",
     ),
     broken(
@@ -257,7 +257,7 @@ NUMBERS = (
     broken(
         "float32 sums under weights outside its range",
         "planning/stages.py",
-        "if spec.operation.outgrows_float32((padded,), choices, values_out):",
+        "if spec.operation.outgrows_float32(padded, choices, values_out):",
         "if False:",
         f"{RANGE}::test_weights_outside_float32_are_summed_in_float64",
     ),

@@ -48,7 +48,7 @@ INPUT = (
     broken(
         "an image is named by the place of the output",
         "execute/run.py",
-        "name=image_name(plan), ",
+        "name=image_name(plan, output), ",
         "",
         f"{PROVENANCE}::test_equal_runs_make_equal_stores",
     ),
@@ -263,8 +263,8 @@ JOURNALS = (
     broken(
         "the marker done comes before the metadata",
         "execute/run.py",
-        "            folder.unset_done()\n",
-        '            folder.set_done({"fingerprint": plan.fingerprint()})\n',
+        "        folders[output].unset_done()\n",
+        '        folders[output].set_done({"fingerprint": plan.fingerprint()})\n',
         f"{ORDER}::test_done_is_said_when_all_is_done",
     ),
     broken(
@@ -284,7 +284,7 @@ JOURNALS = (
     broken(
         "a run goes on with what another began",
         "execute/begin.py",
-        "    check_same(recorded, what(plan, source), plan.spec.output.path)\n",
+        "    check_same(recorded, what(plan, source, output), path)\n",
         "",
         f"{CHANGES}::test_another_input_is_refused",
     ),

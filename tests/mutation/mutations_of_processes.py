@@ -75,9 +75,9 @@ PROCESSES = (
     broken(
         "a Python function changes the caller's allocator",
         "tiles/in_memory.py",
-        "    out = np.empty(pass_.info.shape, pass_.info.dtype)\n",
+        "    out = np.empty(pass_.image.shape, pass_.writes[0].info.dtype)\n",
         "    from tileconv.allocator import keep_freed_memory\n\n    keep_freed_memory()\n"
-        "    out = np.empty(pass_.info.shape, pass_.info.dtype)\n",
+        "    out = np.empty(pass_.image.shape, pass_.writes[0].info.dtype)\n",
         f"{SETTINGS}::test_the_process_of_a_caller_is_left_as_it_is",
     ),
 )

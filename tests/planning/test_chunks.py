@@ -106,7 +106,7 @@ def test_shards_are_whole_chunks_and_neither_tiny_nor_large(shape, chunks):
 def test_every_tile_offered_is_a_whole_number_of_shards(shards):
     output = {"chunks": 256, "shards": shards}
     (job,) = plan_of(pipeline([{"op": "sobel"}], output=output), np.zeros((3000, 5000), np.uint8)).passes
-    assert job.storage.shards == tuple(shards.values() if isinstance(shards, dict) else (shards, shards))
+    assert job.writes[0].storage.shards == tuple(shards.values() if isinstance(shards, dict) else (shards, shards))
     offered = candidates(job)
     assert len(offered) > 3
     for tile in (*offered, job.grid.tile):

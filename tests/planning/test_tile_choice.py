@@ -1,5 +1,7 @@
 """Tiles: the sums along axes against counting pixel by pixel, sizes that are offered, and the one that is taken."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,8 +16,14 @@ from tileconv.planning.tiles import axis_sums, candidates, strip_rows
 CHAIN = [{"op": "gaussian", "sigma": 2}, {"op": "sobel"}, {"op": "unsharp", "sigma": 1}]
 
 
-def stages_of(stages, size, border="reflect"):
-    return plan_of(pipeline(stages, border=border), np.zeros((size, size), np.uint8)).passes[0].stages
+def pass_of(stages, size, border="reflect", chunk=1):
+    (work,) = plan_of(pipeline(stages, border=border), np.zeros((size, size), np.uint8)).passes
+    (read,) = work.reads
+    return replace(work, reads=(replace(read, source=replace(read.source, chunks=(chunk, chunk))),))
+
+
+def stages_of(stages, size):
+    return pass_of(stages, size).stages
 
 
 @given(
@@ -27,24 +35,25 @@ def stages_of(stages, size, border="reflect"):
     st.sampled_from((CHAIN, CHAIN[:1], [{"op": "abs"}], [])),
 )
 def test_sums_along_an_axis(size, tile, strip, chunk, border, chain):
-    stages = stages_of(chain, size, border)
-    found = axis_sums(stages, 2, (0, size), tile, strip, size, chunk)
+    work = pass_of(chain, size, border, chunk)
+    stages, found = work.stages, axis_sums(work, 2, tile, strip)
     read = decoded = tiles = longest = 0
     made, parts = [0] * len(stages), []
     for start in range(0, size, tile):
         pixels = range(start, min(start + tile, size))
         tiles += 1
-        have = range(*spans(stages, 2, pixels[0], pixels[-1] + 1)[0].have) if stages else pixels
+        have = range(*spans(stages, work.stored, 2, pixels[0], pixels[-1] + 1)[-1].out)
         read, longest = read + len(have), max(longest, len(have))
         touched = {p // chunk for p in have}
         decoded += sum(1 for p in range(size) if p // chunk in touched)
         for first in range(pixels[0], pixels[-1] + 1, strip):
-            parts.append(spans(stages, 2, first, min(first + strip, pixels[-1] + 1)))
+            parts.append(spans(stages, work.stored, 2, first, min(first + strip, pixels[-1] + 1)))
             for i, stage in enumerate(stages):
                 # what a stage makes is what the next one has: without the halo's own pixels, which it only reads
                 want = range(*parts[-1][i].want)
                 made[i] += len(want) - stage.halo.before[2] - stage.halo.after[2]
-    assert (found.tiles, found.length, found.read, found.decoded, found.longest_read) == (
+    (of,) = found.reads
+    assert (found.tiles, found.length, of.read, of.decoded, of.longest) == (
         tiles, size, read, decoded, longest,
     )  # fmt: skip
     assert list(found.computed) == made
@@ -73,7 +82,7 @@ def test_every_tile_offered_is_a_whole_number_of_chunks(chunk):
     offered = candidates(job)
     assert len(offered) > 3
     assert all(side % chunk == 0 for tile in offered for side in tile)
-    assert all(side % n == 0 for side, n in zip(job.grid.tile, job.info.chunks, strict=True))
+    assert all(side % n == 0 for side, n in zip(job.grid.tile, job.writes[0].info.chunks, strict=True))
 
 
 def test_less_memory_means_smaller_tiles_with_a_reason():

@@ -14,7 +14,7 @@ from tileconv.planning.machine import Allowance, Machine, Memory
 from tileconv.planning.model import Plan
 from tileconv.sources.memory import MemorySource
 from tileconv.spec import spec_from_mapping
-from tileconv.tiles.compute import Counts, compute_tile, needed
+from tileconv.tiles.compute import Block, Counts, compute_tile, needed
 from tileconv.tiles.overlap import overlap
 from tileconv.tiles.windows import read
 
@@ -53,17 +53,25 @@ def windows(mapping, array, axes=None) -> tuple[np.ndarray, Counts]:
 
 
 def by_plan(plan: Plan, array, axes=None) -> tuple[np.ndarray, Counts]:
-    """Return what *plan* makes of *array*, as ``windows`` does."""
-    source, counts = MemorySource(array, axes), Counts()
+    """Return what *plan* makes of *array*, as ``windows`` does; of several outputs the first."""
+    arrays, counts = every_array(plan, array, axes)
+    return arrays[plan.between], counts
+
+
+def every_array(plan: Plan, array, axes=None) -> tuple[dict[int, np.ndarray], Counts]:
+    """Return every array of *plan* by its number, and what was noticed in all of them."""
+    sources, arrays, counts = {-1: MemorySource(array, axes)}, {}, Counts()
     for job in plan.passes:
-        made = np.empty(job.info.shape, job.info.dtype)
+        made = [np.empty(write.info.shape, write.info.dtype) for write in job.writes]
         for box in job.grid:
-            have = needed(job, box)
-            pixels, noticed = compute_tile(job, read(source, job, have), have, box)
-            made[box.within(job.image)] = pixels
-            counts += noticed
-        source = MemorySource(made, job.info.axes)
-    return made, counts
+            have = zip(job.reads, needed(job, box), strict=True)
+            blocks = [Block(read(sources[of.array], of.domain, part), part) for of, part in have]
+            for whole, pixels, noticed in zip(made, *compute_tile(job, blocks, box), strict=True):
+                whole[box.within(job.image)] = pixels
+                counts += noticed
+        for write, whole in zip(job.writes, made, strict=True):
+            arrays[write.array], sources[write.array] = whole, MemorySource(whole, job.image.axes)
+    return arrays, counts
 
 
 def overlapped(mapping, array, chunks, axes=None) -> np.ndarray:

@@ -14,9 +14,10 @@ from oracles.nan import touched
 from properties.runs_help import complete, pipeline, plan_of, run, stored, tiled, windows, write_tiff, write_zarr
 
 import tileconv
+from tileconv.boxes import Box
 from tileconv.errors import PlanError, ResumeError, SinkError, SourceError, TileError
 from tileconv.sources.open import open_source
-from tileconv.tiles.compute import compute_tile
+from tileconv.tiles.compute import Block, compute_tile
 
 BOX = {"op": "box", "size": 3}
 BAD = {"op": "correlate", "kernel": [[1, -3, 1]]}
@@ -254,6 +255,6 @@ def test_the_rule_error_sees_what_lies_in_a_halo_alone(tile, dtype):
             windows(tiled(stages, tile, **rule), image)
         job = plan_of(tiled(stages, 3, **rule), image).passes[0]
         last = list(job.grid)[-1]
-        assert compute_tile(job, image, job.source.box, last)[1].missing == 0
+        assert compute_tile(job, [Block(image, Box.of_shape(image.shape))], last)[1][0].missing == 0
         _, counts = windows(tiled(stages, tile, missing={"rule": "fill", "value": 1}, input_={"nodata": 7}), image)
         assert counts.missing == 1

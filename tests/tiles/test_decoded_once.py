@@ -107,10 +107,10 @@ def job_of(folder, what, how, **words):
     mapping |= more | {"run": mapping["run"] | {"tile": tile, "workers": 1, "halo_method": "windows"} | words}
     source = open_source(folder / "image", axes=axes)
     (job,) = make_plan(spec_from_mapping(mapping), source.info, MACHINE, cache_bytes=source.cache_bytes).passes
-    sink = ZarrSink(LocalStore(folder / "out.zarr"), Layout(job.info))
+    sink = ZarrSink(LocalStore(folder / "out.zarr"), Layout(job.writes[0].info))
     sink.create()
     chunks = prod(-(-n // c) for n, c in zip(shape, chunk, strict=True))
-    return Job(job, source, sink), chunks, (mapping, image, axes)
+    return Job(job, (source,), (sink,)), chunks, (mapping, image, axes)
 
 
 @pytest.mark.parametrize("how", RUNS)
@@ -155,9 +155,9 @@ def test_a_small_cache_changes_no_byte(tmp_path, decoded, most, what):
 def test_boxes_that_touch_a_window_are_counted_without_reading_them(tmp_path, how):
     """Against the boxes that are read, pixel by pixel."""
     job, _, _ = job_of(tmp_path, "tiles", how)
-    source = CountingSource(job.source)
+    source = CountingSource(job.sources[0])
     for box in job.pass_.grid:
-        Job(job.pass_, source, job.sink).run(box)
+        Job(job.pass_, (source,), job.sinks).run(box)
     touched = np.zeros(source.info.shape, int)
     for box in source.boxes:
         touched[box.within(source.info.box)] += 1

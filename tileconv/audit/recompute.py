@@ -19,11 +19,12 @@ from tileconv.audit.rerun import Again
 from tileconv.boxes import SPACE, Box, TileGrid, tile_at
 from tileconv.errors import PlanError, SourceError, TileconvError
 from tileconv.planning.machine import available_bytes
-from tileconv.planning.model import Pass
+from tileconv.planning.parts import Pass, only
 from tileconv.progress import Progress
 from tileconv.record.compare import Damage
 from tileconv.sources.open import open_source
 from tileconv.sources.source import Source
+from tileconv.spec.model import INPUT
 from tileconv.tiles.compute import needed
 from tileconv.tiles.lazy import Computed, pixels
 
@@ -59,9 +60,12 @@ def sample(pass_: Pass, asked: str, seed: int) -> list[Box]:
 
 def differences(again: Again, output: Path, boxes: Sequence[Box], progress: Progress) -> list[Damage]:
     """Return how *boxes* of *output* differ from those that are made now; PlanError if one does not fit in memory."""
-    passes, source = again.plan.passes, again.source
+    passes, made = again.plan.passes, {INPUT: again.source}
     for pass_ in passes[:-1]:
-        source = cast("Source", Computed(pass_, source))
+        for write in pass_.writes:
+            part = only(pass_, [write.array])
+            sources = tuple(made[read.array] for read in part.reads)
+            made[write.array] = cast("Source", Computed(part, sources))
     free, each = available_bytes() - max(pass_.process_bytes for pass_ in passes), _bytes(passes, boxes)
     if each > free:
         raise PlanError(
@@ -70,7 +74,7 @@ def differences(again: Again, output: Path, boxes: Sequence[Box], progress: Prog
             fix="Free some memory, or verify without it.",
         )
     stored = open_source(str(output), missing_chunks="error")
-    one = partial(_one, passes[-1], source, stored)
+    one = partial(_one, passes[-1], [made[read.array] for read in passes[-1].reads], stored)
     progress.begin(len(boxes), sum(box.size for box in boxes))
     damages = []
     with ThreadPoolExecutor(max(1, min(again.plan.workers, free // each))) as pool:
@@ -85,15 +89,17 @@ def _bytes(passes: Sequence[Pass], boxes: Sequence[Box]) -> int:
     count = 0
     for pass_ in passes:
         parts = boxes if pass_ is passes[-1] else [tile_at(pass_.grid, n) for n in {0, len(pass_.grid) // 2}]
-        read_px = max(needed(pass_, part).size for part in parts)
-        count += pass_.tile_bytes + read_px * pass_.source.dtype.itemsize
+        boxes_read = zip(*(needed(pass_, part) for part in parts), strict=True)
+        for read, of in zip(pass_.reads, boxes_read, strict=True):
+            count += max(box.size for box in of) * read.source.dtype.itemsize
+        count += pass_.tile_bytes
     return count
 
 
-def _one(pass_: Pass, before: Source, stored: Source, box: Box) -> Damage | None:
+def _one(pass_: Pass, sources: Sequence[Source], stored: Source, box: Box) -> Damage | None:
     """Return how the stored pixels of *box* differ from those that are made now."""
     at = box.shift([-a for a in pass_.image.start])
-    made = np.ascontiguousarray(pixels(pass_, before, box))
+    made = np.ascontiguousarray(pixels(pass_, sources, box))
     try:
         found = np.ascontiguousarray(stored.read(at))
     except SourceError as error:

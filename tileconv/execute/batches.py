@@ -148,7 +148,7 @@ class Tiles(Flight):
             if not self.alone:
                 self.suspects += [(batch.job, tile) for tile in batch.tiles]
                 return []
-            error.where = f"{batch.job.source.where}, tile {batch.tiles[0]}"
+            error.where = f"{batch.job.where}, tile {batch.tiles[0]}"
             return [(batch.job, Failure(batch.tiles[0], error))]
         except ClusterError:
             shared = self.shared.get(id(batch.job))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tileconv.errors import ResumeError, SinkError
 from tileconv.planning.model import Plan
+from tileconv.planning.parts import Pass, only
 from tileconv.record.done import check_not_replaced
 from tileconv.record.folder import RunFolder
 from tileconv.record.identity import adopt, check_same, touched, what
@@ -23,65 +25,119 @@ from tileconv.stores.local import LocalStore
 
 @dataclass(frozen=True)
 class Begun:
-    """A run about to make tiles: its plan with the tiles that are in force, what is left of it, and what to say."""
+    """A run about to make tiles: its plan with the tiles that are in force, what is left of it, and what to say.
+
+    ``passes`` are those of the plan, without what writes outputs that are complete; ``sinks`` are those of all arrays,
+    and ``histories`` those of all outputs.
+    """
 
     plan: Plan
+    passes: tuple[Pass, ...]
     sinks: Sequence[ZarrSink]
-    history: History
+    histories: Sequence[History]
     todo: Todo
     resumed: bool
     notes: tuple[str, ...] = ()
 
+    @property
+    def outputs(self) -> list[int]:
+        """The outputs that are not complete."""
+        first = self.plan.between
+        return sorted(w.array - first for pass_ in self.passes for w in pass_.writes if w.array >= first)
+
 
 def refuse_outputs(plan: Plan, source: Source) -> None:
-    """Refuse to write anything over the input, or through a link; SinkError."""
-    output, sinks = Path(plan.spec.output.path), sinks_of(plan)
-    for place in (*(sink.store.where() for sink in sinks), str(RunFolder(output).path)):
+    """Refuse to write anything over the input, through a link, or twice to one place; SinkError."""
+    sinks = sinks_of(plan)
+    folders = [RunFolder(Path(output.path)) for output in plan.spec.outputs]
+    for place in (*(sink.store.where() for sink in sinks), *(str(folder.path) for folder in folders)):
         refuse_same(place, source.where)
     for sink in sinks:
         with sink_errors(sink.store.where()):
             sink.store.check(f"{sink.layout.chunks_key()}0")
+    for number, folder in enumerate(folders):
+        if folder.output in [other.output for other in folders[:number]]:
+            fix = "Give each output a path of its own."
+            raise SinkError("is the place of two outputs, by different names", where=str(folder.output), fix=fix)
 
 
-def begin(plan: Plan, source: Source, folder: RunFolder, *, overwrite: bool, history: History | None = None) -> Begun:
-    """Make ready what the run writes to, under the folder's lock.
+def begin(
+    plan: Plan, source: Source, folders: Sequence[RunFolder], *, overwrite: bool, known: Mapping[int, History]
+) -> Begun:
+    """Make ready what the run writes to, under the locks of the outputs' *folders*.
 
-    *history* is what the journal says, if it was read before.
+    *known* is what journals say that were read before, by output.
 
     Raises
     ------
     SinkError
-        If the output exists and is not of this run, unless tileconv made all of it and *overwrite* is set.
+        If an output exists and is not of this run, unless tileconv made all of it and *overwrite* is set.
     ResumeError
-        If the run that began the output differs from this one, or another output lies in its place.
+        If the run that began an output differs from this one, or another output lies in its place.
     PlanError
         If its tiles do not fit in the memory that this one may take.
     """
     sinks = sinks_of(plan)
-    recorded, custody = folder.plan(), sinks[-1].custody
-    if overwrite or recorded is None or custody.free():
-        _anew(plan, source, folder, overwrite=overwrite)
-        history = History([len(pass_.grid) for pass_ in plan.passes])
-        return Begun(plan, sinks, history, left_to_do(plan, sinks, history), resumed=False)
+    recorded = {}
+    for output, folder in enumerate(folders):
+        found, sink = folder.plan(), sinks[plan.between + output]
+        if not (overwrite or found is None or sink.custody.free()):
+            _check_goes_on(plan, source, output, folder, sink, found)
+            recorded[output] = found
+    plan = adopt(plan, source, recorded)
+    histories = []
+    for output, folder in enumerate(folders):
+        tiles = [len(plan.passes[plan.made_by(array)[0]].grid) for array in plan.arrays_of(output)]
+        if output in recorded:
+            folder.tidy()
+            histories.append(known.get(output) or History.of(folder.store, tiles))
+        else:
+            _anew(plan, source, output, folder, sinks, overwrite=overwrite)
+            histories.append(History(tiles))
+    notes = tuple(dict.fromkeys(note for found in recorded.values() for note in touched(found, source)))
+    todo = left_to_do(plan, plan.passes, sinks, histories)
+    passes = _unfinished(plan, sinks, todo)
+    if passes != plan.passes:
+        todo = left_to_do(plan, passes, sinks, histories)
+    return Begun(plan, passes, sinks, histories, todo, bool(recorded), notes)
+
+
+def _unfinished(plan: Plan, sinks: Sequence[ZarrSink], todo: Todo) -> tuple[Pass, ...]:
+    """Return what of the passes outputs need that are not complete."""
+    wanted, passes = set[int](), list[Pass]()
+    for output in range(len(plan.spec.outputs)):
+        array = plan.between + output
+        if not (sinks[array].custody.complete() and todo.lacking.isdisjoint(plan.arrays_of(output))):
+            wanted.add(array)
+    for pass_ in reversed(plan.passes):
+        if any(write.array in wanted for write in pass_.writes):
+            passes.insert(0, only(pass_, wanted))
+            wanted |= {read.array for read in passes[0].reads}
+    return tuple(passes)
+
+
+def _check_goes_on(
+    plan: Plan, source: Source, output: int, folder: RunFolder, sink: ZarrSink, recorded: dict[str, Any]
+) -> None:
+    """Refuse to go on with an output that another run began; errors as of ``begin``."""
+    custody = sink.custody
     custody.check_free(overwrite=True)
-    check_same(recorded, what(plan, source), plan.spec.output.path)
+    path = plan.spec.outputs[output].path
+    check_same(recorded, what(plan, source, output), path)
     check_not_replaced(folder, custody.metadata_digests())
-    if custody.complete() and custody.marker().get("fingerprint") != plan.fingerprint():
+    if custody.complete() and custody.marker().get("fingerprint") != plan.fingerprint(output):
         problem = "its metadata names another run than the one that began this output"
         fix = "Compare and mend every tile with --repair, or begin anew with --overwrite."
-        raise ResumeError(problem, where=plan.spec.output.path, fix=fix)
-    plan = adopt(plan, source, recorded)
-    folder.tidy()
-    history = history or History.of(folder.store, [len(pass_.grid) for pass_ in plan.passes])
-    todo = left_to_do(plan, sinks, history)
-    return Begun(plan, sinks, history, todo, resumed=True, notes=touched(recorded, source))
+        raise ResumeError(problem, where=path, fix=fix)
 
 
-def _anew(plan: Plan, source: Source, folder: RunFolder, *, overwrite: bool) -> None:
+def _anew(
+    plan: Plan, source: Source, output: int, folder: RunFolder, sinks: Sequence[ZarrSink], *, overwrite: bool
+) -> None:
     """Forget what was there; the plan comes before the store, so that a run that is killed here can go on."""
-    *between, last = sinks_of(plan)
+    *between, last = (sinks[array] for array in plan.arrays_of(output))
     last.custody.check_free(overwrite=overwrite)
-    between += _litter(folder.output, plan, {sink.store.where() for sink in between})
+    between += _litter(folder.output, last, {sink.store.where() for sink in between})
     for sink in between:
         sink.custody.check_free(overwrite=True)
         if not (sink.custody.free() or sink.custody.replaceable()):
@@ -90,16 +146,16 @@ def _anew(plan: Plan, source: Source, folder: RunFolder, *, overwrite: bool) -> 
     folder.clear()
     for sink in between:
         sink.custody.remove()
-    folder.write_plan(what(plan, source))
+    folder.write_plan(what(plan, source, output))
     last.create(overwrite=overwrite)
 
 
-def _litter(output: Path, plan: Plan, known: Collection[str]) -> list[ZarrSink]:
+def _litter(output: Path, last: ZarrSink, known: Collection[str]) -> list[ZarrSink]:
     """Return intermediate results beside *output* that a run of more passes left; *known* are those of this one."""
     prefix = f"{output.name}.pass"
     with sink_errors(output):
         entries = steady.entries(output.parent) if steady.is_folder(output.parent) else []
     numbered = [e for e in entries if e.name.startswith(prefix) and e.name.removeprefix(prefix).isdecimal()]
     places = sorted({e.path for e in numbered} - set(known))
-    sinks = [ZarrSink(LocalStore(Path(place)), Layout(plan.info, plain=True)) for place in places]
+    sinks = [ZarrSink(LocalStore(Path(place)), Layout(last.layout.info, plain=True)) for place in places]
     return [sink for sink in sinks if sink.custody.replaceable()]

@@ -47,12 +47,12 @@ def looked(spec: PipelineSpec) -> Iterator[str]:
     shape = " ".join(f"{a}={n}" for a, n in zip(source.info.axes, source.info.shape, strict=True))
     yield f"input    {source.where}: {shape}, {source.info.dtype}"
     yield from (f"         {note}" for note in source.info.notes)
-    output = Path(spec.output.path)
-    refuse_same(output, source.where)
-    with sink_errors(output):
-        there = steady.exists(output)
-        folder = next(place for place in (output, *output.parents) if steady.exists(place))
-        if not steady.is_folder(folder) or not os.access(folder, os.W_OK | os.X_OK):
-            raise SinkError(f"{folder} is no folder that can be written to", where=str(output))
-    state = "exists: it is resumed if it is of this pipeline, else only --overwrite replaces it" if there else "free"
-    yield f"output   {output}: {state}"
+    for output in (Path(one.path) for one in spec.outputs):
+        refuse_same(output, source.where)
+        with sink_errors(output):
+            there = steady.exists(output)
+            folder = next(place for place in (output, *output.parents) if steady.exists(place))
+            if not steady.is_folder(folder) or not os.access(folder, os.W_OK | os.X_OK):
+                raise SinkError(f"{folder} is no folder that can be written to", where=str(output))
+        state = "exists: it is resumed if it is of this pipeline, else only --overwrite replaces it"
+        yield f"output   {output}: {state if there else 'free'}"

@@ -66,7 +66,7 @@ def processes(workers: int, pairs: Iterable[Pair], stop: Event, heard: Heard) ->
         try:
             return children.attempt(job, tile)
         except DiedError as error:
-            error.problem, error.where = "ended 2 processes", f"{job.source.where}, tile {tile}"
+            error.problem, error.where = "ended 2 processes", f"{job.where}, tile {tile}"
             return Failure(tile, error)
 
     with _children() as children:

@@ -34,8 +34,8 @@ class Mending:
     history: History
 
 
-def mark_damaged(plan: Plan, source: Source, folder: RunFolder, progress: Progress, stop: Stop) -> Mending:
-    """Verify the output, which counts as unfinished from here on, and take back what is damaged; return what was found.
+def mark_damaged(plan: Plan, source: Source, output: int, folder: RunFolder, progress: Progress, stop: Stop) -> Mending:
+    """Verify an output, which counts as unfinished from here on, and take back what is damaged; return what was found.
 
     The caller holds the folder's lock.
 
@@ -53,20 +53,20 @@ def mark_damaged(plan: Plan, source: Source, folder: RunFolder, progress: Progre
     SinkError
         If what lies at the output's place is not what tileconv wrote there, or the file system refuses.
     """
-    recorded, sink = recorded_plan(folder), sinks_of(plan)[-1]
-    check_same(recorded, what(plan, source), plan.spec.output.path)
+    recorded, sink = recorded_plan(folder), sinks_of(plan)[plan.between + output]
+    check_same(recorded, what(plan, source, output), plan.spec.outputs[output].path)
     history = History.of(folder.store, tiles_of(folder, recorded))
     begun = folder.repairing() and not folder.announced()
     again = begun and folder.facts() is None  # of a repair that had found something
     folder.set_repairing()
     found = examine(folder, recorded, progress, history, repairing=again, stop=stop)
-    earlier = dict(_earlier(plan, recorded, history, stop))
+    earlier = dict(_earlier(plan, recorded, history, stop)) if output == 0 else {}
     found = replace(found, damages=(*found.damages, *earlier.values()))
     if not found.damages:
         return Mending(found, history)
     _check_ours(sink, found)
     folder.unset_done()
-    last = len(plan.passes) - 1
+    last = len(recorded["grids"]) - 1
     keyed = {TileKey(last, 0, d.tile): d for d in found.damages if d.tile is not None}
     of_last = {key: damage for key, damage in keyed.items() if history.digest(key)}
     with Journal(folder.store) as journal:
@@ -82,10 +82,12 @@ def mark_damaged(plan: Plan, source: Source, folder: RunFolder, progress: Progre
 
 
 def _earlier(plan: Plan, recorded: dict[str, Any], history: History, stop: Stop) -> Iterator[tuple[TileKey, Damage]]:
-    """Yield the tiles of earlier passes that are done, and whose chunks are there and not those that were written."""
-    for number, (pass_, sink) in enumerate(zip(plan.passes[:-1], sinks_of(plan)[:-1], strict=True)):
+    """Yield the tiles between passes that are done, and whose chunks are there and not those that were written."""
+    sinks = sinks_of(plan)
+    for number, sink in enumerate(sinks[: plan.between]):
         if not sink.custody.holds_array():
             continue
+        pass_ = plan.passes[plan.made_by(number)[0]]
         grid = TileGrid(pass_.image, tuple(recorded["grids"][number]["tile"]))
         for tile in map(int, history.done(number)):
             check_going(stop)

@@ -12,6 +12,17 @@ from tileconv.shown import Shown, rate_text, size_text, tiles_text
 from tileconv.tiles.compute import Counts
 
 
+@dataclass(frozen=True)
+class Stored:
+    """One of several outputs: its store, and pixels that were clipped to its type or missing."""
+
+    output: Path
+    shape: tuple[int, ...]
+    dtype: str
+    counts: Counts
+    fingerprint: str
+
+
 @dataclass(frozen=True, repr=False)
 class Report(Shown):
     """What a run did.
@@ -19,7 +30,7 @@ class Report(Shown):
     Attributes
     ----------
     output
-        The store that was made.
+        The store that was made; of several the first.
     tiles, kept
         Tiles that this run made, and tiles that earlier runs of the same command had made.
     why
@@ -34,6 +45,8 @@ class Report(Shown):
         Peak memory of this process as the system counts it, and what the plan predicted for the whole run.
     notes
         What a reader of the numbers should know of the input.
+    others
+        The other stores that were made.
     """
 
     output: Path
@@ -51,11 +64,13 @@ class Report(Shown):
     kept: int = 0
     why: str = ""
     damages: tuple[str, ...] = ()
+    others: tuple[Stored, ...] = ()
 
     def rows(self) -> dict[str, str]:
         """Return what is worth knowing, by name."""
+        stores = [(self.output, self.shape, self.dtype), *((o.output, o.shape, o.dtype) for o in self.others)]
         return {
-            "output": f"{self.output}: {' x '.join(map(str, self.shape))}, {self.dtype}",
+            "output": "; ".join(f"{path}: {' x '.join(map(str, shape))}, {dtype}" for path, shape, dtype in stores),
             "tiles": f"{self.tiles:,} made, {self.kept:,} kept",
             "time": f"{self.seconds:.1f} s, {rate_text(self.megapixels_per_second)}",
             "memory": f"{size_text(self.peak_bytes)} at most here, {size_text(self.predicted_bytes)} predicted",
@@ -69,7 +84,8 @@ class Report(Shown):
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""
-        return asdict(self) | {"output": str(self.output)}
+        others = [asdict(one) | {"output": str(one.output)} for one in self.others]
+        return asdict(self) | {"output": str(self.output), "others": others}
 
 
 def peak_bytes() -> int:

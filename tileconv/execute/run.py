@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,9 +17,9 @@ from tileconv.execute.begin import Begun, begin, refuse_outputs
 from tileconv.execute.executor import EXECUTORS, Setting, executor_of
 from tileconv.execute.ledger import Ledger
 from tileconv.execute.repair import Mending, mark_damaged
-from tileconv.execute.report import Report, peak_bytes
+from tileconv.execute.report import Report, Stored, peak_bytes
 from tileconv.execute.staging import revoke, writing
-from tileconv.execute.stop import on_signals
+from tileconv.execute.stop import Stop, on_signals
 from tileconv.planning.model import Plan
 from tileconv.progress import Progress, watching
 from tileconv.record.done import facts_of
@@ -33,6 +33,7 @@ from tileconv.sinks.files import sink_errors
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.open import open_source
 from tileconv.sources.source import Source
+from tileconv.spec.model import INPUT
 from tileconv.stores.local import LocalStore
 from tileconv.tiles.windows import Job
 
@@ -73,76 +74,120 @@ def run_plan(
     began = time.perf_counter()
     progress = watching(progress)
     refuse_outputs(plan, source)
-    folder = RunFolder(Path(plan.spec.output.path))
+    folders = [RunFolder(Path(output.path)) for output in plan.spec.outputs]
     missing_chunks, _ = source.missing_chunks_total()
-    hold = plan.spec.run.lock == "auto"
-    with sink_errors(folder.output), folder.locked(hold=hold), on_signals(progress.stopping) as stop:
-        revoke(folder)
-        mending = repair or (folder.repairing() and not overwrite)
-        mended = mark_damaged(plan, source, folder, progress, stop) if mending else None
-        begun = begin(plan, source, folder, overwrite=overwrite, history=mended.history if mended else None)
-        ledger = None
-        if any(begun.todo.left) or not begun.sinks[-1].custody.complete():  # else nothing is written
-            folder.unset_done()
-            with Journal(folder.store) as journal:
-                ledger = Ledger(begun.plan, journal, begun.history, progress, stop, keep_going)
-                with nullcontext() if plan.spec.run.executor == "threads" else writing(folder) as staging:
-                    _make(begun, source, ledger, staging, overwrite=overwrite)
-        for sink in begun.sinks[:-1]:
+    with sink_errors(folders[0].output), ExitStack() as stack:
+        for folder in folders:
+            stack.enter_context(folder.locked(hold=plan.spec.run.lock == "auto"))
+        stop = stack.enter_context(on_signals(progress.stopping))
+        for folder in folders:
+            revoke(folder)
+        mended = {
+            output: mark_damaged(plan, source, output, folder, progress, stop)
+            for output, folder in enumerate(folders)
+            if (repair and _mendable(folder, folders)) or (folder.repairing() and not overwrite)
+        }
+        known = {output: one.history for output, one in mended.items()}
+        begun = begin(plan, source, folders, overwrite=overwrite, known=known)
+        ledger, failed = None, None
+        try:
+            if begun.outputs:  # else nothing is written
+                ledger = _written(begun, source, folders, progress, stop, keep_going=keep_going, overwrite=overwrite)
+        except UnfinishedError as error:  # of some outputs all tiles may be there
+            failed = error
+        for sink in begun.sinks[: begun.plan.between] if failed is None else ():
             sink.custody.remove()
-        if not folder.done():
-            folder.unset_repairing()
-            folder.set_done(facts_of(folder, begun.sinks[-1], plan.fingerprint()))
+        for output, (folder, sink) in enumerate(zip(folders, begun.sinks[begun.plan.between :], strict=True)):
+            if sink.custody.complete() and not folder.done():
+                folder.unset_repairing()
+                folder.set_done(facts_of(folder, sink, plan.fingerprint(output)))
+        if failed:
+            raise failed
     return _report(begun, source.info.notes, ledger, mended, missing_chunks, time.perf_counter() - began)
+
+
+def _mendable(folder: RunFolder, folders: Sequence[RunFolder]) -> bool:
+    """Return whether *folder* is repaired where that is asked for: of several outputs those that were begun."""
+    return len(folders) == 1 or folder.plan() is not None
 
 
 def _report(
     begun: Begun,
     notes: tuple[str, ...],
     ledger: Ledger | None,
-    mended: Mending | None,
+    mended: Mapping[int, Mending],
     missing_chunks: int,
     seconds: float,
 ) -> Report:
     """Return what was done in *seconds*, by a *ledger* if tiles were made; *notes* are those of the input."""
-    plan = begun.plan
+    plan, sinks = begun.plan, begun.sinks[begun.plan.between :]
+    stored = []
+    for output, (sink, history) in enumerate(zip(sinks, begun.histories, strict=True)):
+        info, place = sink.layout.info, Path(sink.store.where())
+        stored.append(Stored(place, info.shape, str(info.dtype), history.counts(), plan.fingerprint(output)))
     return Report(
-        output=Path(begun.sinks[-1].store.where()),
-        shape=plan.info.shape,
-        dtype=str(plan.info.dtype),
+        **vars(stored[0]),
         tiles=ledger.tiles_made if ledger else 0,
         seconds=seconds,
         megapixels_per_second=(ledger.pixels if ledger else 0) / 1e6 / seconds,
-        counts=begun.history.counts(),
         missing_chunks=missing_chunks,
         peak_bytes=peak_bytes(),
         predicted_bytes=plan.peak_bytes,
-        fingerprint=plan.fingerprint(),
         notes=(*notes, *begun.notes, *(ledger.notes if ledger else ())),
         kept=begun.todo.kept,
         why=str(begun.todo) if begun.resumed else "",
-        damages=tuple(map(str, mended.verification.damages)) if mended else (),
+        damages=tuple(str(damage) for one in mended.values() for damage in one.verification.damages),
+        others=tuple(stored[1:]),
     )
 
 
-def _make(begun: Begun, source: Source, ledger: Ledger, staging: Path | None, *, overwrite: bool) -> None:
-    """Make the tiles that are left, pass by pass, and finish the output; workers write by way of *staging*."""
+def _written(
+    begun: Begun,
+    source: Source,
+    folders: Sequence[RunFolder],
+    progress: Progress,
+    stop: Stop,
+    *,
+    keep_going: bool,
+    overwrite: bool,
+) -> Ledger:
+    """Make what is left and finish the outputs, and return the book of it; errors as of ``run_plan``."""
+    plan = begun.plan
+    used = sorted({plan.recorded(write.array)[0] for pass_ in begun.passes for write in pass_.writes})
+    for output in begun.outputs:
+        folders[output].unset_done()
+    with ExitStack() as stack:
+        journals = {output: stack.enter_context(Journal(folders[output].store)) for output in used}
+        ledger = Ledger(plan, begun.passes, journals, begun.histories, progress, stop, keep_going)
+        staging = (
+            {}
+            if plan.spec.run.executor == "threads"
+            else {output: stack.enter_context(writing(folders[output])) for output in used}
+        )
+        _make(begun, source, ledger, staging, overwrite=overwrite)
+    return ledger
+
+
+def _make(begun: Begun, source: Source, ledger: Ledger, staging: Mapping[int, Path], *, overwrite: bool) -> None:
+    """Make the tiles that are left, pass by pass, and finish the outputs; workers write by way of *staging*."""
     plan, sinks, left = begun.plan, begun.sinks, begun.todo.left
     ledger.begin()
-    boxes = (tile_at(pass_.grid, n) for pass_, numbers in zip(plan.passes, left, strict=True) for n in numbers)
+    boxes = (tile_at(pass_.grid, n) for pass_, numbers in zip(begun.passes, left, strict=True) for n in numbers)
     ledger.progress.begin(sum(map(len, left)), sum(box.size for box in boxes), begun.todo.kept)
     if begun.resumed:
         ledger.progress.resumed(str(begun.todo))
     _prepare(begun)
-    for number, (pass_, sink) in enumerate(zip(plan.passes, sinks, strict=True)):
+    for number, pass_ in enumerate(begun.passes):
         if left[number]:
-            before = source if number == 0 else _between(sinks[number - 1], pass_.source.axes)
+            axes = pass_.image.axes
+            sources = tuple(source if r.array == INPUT else _between(sinks[r.array], axes) for r in pass_.reads)
+            targets = [(sinks[write.array], staging.get(plan.recorded(write.array)[0])) for write in pass_.writes]
             ledger.begin_pass(number)
             possible = _possible(begun, ledger, number)
             try:
-                job = Job(pass_, before, _staged(sink, staging))
+                job = Job(pass_, sources, tuple(_staged(sink, place) for sink, place in targets))
                 with telling(partial(ledger.progress.waiting, "compiling loops, on the first run only")):
-                    _tiles(plan, job, possible, ledger, whole=not begun.resumed)
+                    _tiles(plan, source, job, possible, ledger, whole=not begun.resumed)
                 give_back()
                 if ledger.stop.signalled:
                     raise Interrupted(f"interrupted: {ledger.how_far(None, overwrite=overwrite)}")
@@ -150,12 +195,20 @@ def _make(begun: Begun, source: Source, ledger: Ledger, staging: Path | None, *,
             except TileconvError as error:
                 error.add_note(ledger.how_far(error, overwrite=overwrite))
                 raise
-        if sink.layout.plain and left[number + 1]:  # also where a run ended after the last tile and before this
+        for sink in (sinks[write.array] for write in pass_.writes if _wanted(begun, write.array)):
             sink.finish({}) if sink.custody.whole() else sink.finish_part()
+    for output in begun.outputs:
+        if begun.histories[output].is_done(plan.recorded(plan.between + output)[1]).all():
+            made = provenance(plan, source, begun.histories[output].counts(), output)
+            sinks[plan.between + output].finish(made, name=image_name(plan, output), workers=plan.workers)
     if ledger.failures:
         raise _unfinished(ledger, overwrite=overwrite)
-    made = provenance(plan, source, begun.history.counts())
-    sinks[-1].finish(made, name=image_name(plan), workers=plan.workers)
+
+
+def _wanted(begun: Begun, array: int) -> bool:
+    """Return whether a tile that is left reads *array*, also where a run ended after the last tile of that."""
+    passes = zip(begun.passes, begun.todo.left, strict=True)
+    return any(left and array in [read.array for read in pass_.reads] for pass_, left in passes)
 
 
 def _staged(sink: ZarrSink, staging: Path | None) -> ZarrSink:
@@ -165,7 +218,10 @@ def _staged(sink: ZarrSink, staging: Path | None) -> ZarrSink:
 
 def _prepare(begun: Begun) -> None:
     """Make the stores that tiles are written to, or mark those that are there as not whole."""
-    for sink, left in zip(begun.sinks, begun.todo.left, strict=True):
+    writes = [
+        (write, left) for pass_, left in zip(begun.passes, begun.todo.left, strict=True) for write in pass_.writes
+    ]
+    for sink, left in ((begun.sinks[write.array], left) for write, left in writes):
         if not sink.custody.holds_array():
             if left:
                 sink.create(overwrite=True)
@@ -177,28 +233,28 @@ def _prepare(begun: Begun) -> None:
 
 def _possible(begun: Begun, ledger: Ledger, number: int) -> Sequence[int]:
     """Return the tiles of pass *number* that are left and need no tile that failed or was left out itself."""
-    left, plan = begun.todo.left[number], begun.plan
-    failed = {key.tile for key in (*ledger.failures, *ledger.left_out) if key.array == number - 1}
-    if not failed:
-        return left
-    pass_, before = plan.passes[number], plan.passes[number - 1].grid
-    possible = [tile for tile in left if failed.isdisjoint(reads(pass_, tile_at(pass_.grid, tile), before))]
-    lost = set(left) - set(possible)
+    left, pass_ = begun.todo.left[number], begun.passes[number]
+    lost: set[int] = set()
+    for at, made in enumerate(begun.passes[:number]):
+        failed = {key.tile for key in (*ledger.failures, *ledger.left_out) if key.array == at}
+        arrays = [write.array for write in made.writes]
+        for n in [n for n, read in enumerate(pass_.reads) if failed and read.array in arrays]:
+            lost |= {t for t in left if not failed.isdisjoint(reads(pass_, tile_at(pass_.grid, t), made.grid, n))}
     ledger.left_out |= {TileKey(number, 0, tile) for tile in lost}
-    return possible
+    return [tile for tile in left if tile not in lost] if lost else left
 
 
 def _between(sink: ZarrSink, axes: str) -> Source:
-    """Open what a pass wrote for the next; a chunk that is not there must never read as zeros."""
+    """Open what a pass wrote for a later one; a chunk that is not there must never read as zeros."""
     return open_source(sink.store.where(), axes=axes, missing_chunks="error")
 
 
-def _tiles(plan: Plan, job: Job, numbers: Sequence[int], ledger: Ledger, *, whole: bool) -> None:
+def _tiles(plan: Plan, source: Source, job: Job, numbers: Sequence[int], ledger: Ledger, *, whole: bool) -> None:
     """Make tiles of one pass where the plan says; halos are exchanged only where all tiles are made at once."""
     rows, executor = job.pass_.method == "overlap" and whole and not ledger.keep_going, plan.spec.run.executor
     flying = tiles_text(min(plan.workers, len(numbers))) if executor in EXECUTORS else "the tiles in flight"
     ledger.stop.words = f"stopping after {'this row of tiles' if rows else flying}; Ctrl-C again ends at once"
-    needed = partial(libraries, plan, job.source)
+    needed = partial(libraries, plan, source)
     make = executor_of(Setting(executor, plan.workers, rows, needed, ledger.progress, ledger.note))
     pairs = ((job, tile_at(job.pass_.grid, number)) for number in numbers)
     make(pairs, ledger.stop, lambda _, outcome: ledger.hear(outcome))
@@ -211,7 +267,7 @@ def _check(ledger: Ledger, possible: Sequence[int]) -> None:
         hopeless = (failure for failure in failures if ledger.keep_going and failure.system in HOPELESS)
         raise next(hopeless, failures[0]).error  # the one that stopped it
     if unheard := ledger.unheard(possible):
-        pass_ = ledger.plan.passes[ledger.number]
+        pass_ = ledger.passes[ledger.number]
         problem = f"nothing was heard of {len(unheard):,} tiles, the first is {tile_at(pass_.grid, unheard[0])}"
         fix = "This is a mistake in tileconv: please report it. The same command makes them."
         raise TileError(problem, where=ledger.plan.spec.output.path, fix=fix)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Set
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from pickle import dumps
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from tileconv.execute import look as looking
 from tileconv.execute.connect import result_of
 from tileconv.retry import retrying
 from tileconv.sinks.files import sink_errors
+from tileconv.sinks.zarr import ZarrSink
 from tileconv.stores.steady import is_folder, remove
 from tileconv.tiles.windows import Job
 
@@ -41,7 +43,7 @@ class Trust:
         self.client, self.note = client, note
         text = Path(looking.__file__).read_text("utf-8")
         self._words: dict[str, Any] = {"text": text, "expected": looking.look(libraries)}
-        self._jobs: dict[int, tuple[Job, Path]] = {}
+        self._jobs: dict[int, tuple[Job, list[Path]]] = {}
         self.trusted: set[str] = set()
         self.refused: dict[str, str] = {}
         self.asked: dict[str, Any] = {}
@@ -57,10 +59,11 @@ class Trust:
         A worker knows an output by a file in it, which is there for so long.
         """
         self.forget(at_work)
-        file = Path(job.sink.store.where()) / f".worker.{uuid4().hex}.partial"
-        self._jobs[id(job)] = job, file
-        with sink_errors(file):
-            retrying(lambda: file.write_text(file.name))
+        files = [Path(sink.store.where()) / f".worker.{uuid4().hex}.partial" for sink in job.sinks]
+        self._jobs[id(job)] = job, files
+        for file in files:
+            with sink_errors(file):
+                retrying(partial(file.write_text, file.name))
         self._words = {**self._words, "call": dumps((_admit_all, ([*self._jobs.values()],)))}
         for answers in (self.trusted, self.refused, self.asked):
             answers.clear()
@@ -68,9 +71,10 @@ class Trust:
     def forget(self, but: Collection[Job] = ()) -> None:
         """Forget all jobs, *but* these."""
         for number in self._jobs.keys() - set(map(id, but)):
-            _, file = self._jobs.pop(number)
-            with sink_errors(file):
-                remove(file)
+            _, files = self._jobs.pop(number)
+            for file in files:
+                with sink_errors(file):
+                    remove(file)
 
     def look(self, there: Set[str]) -> None:
         """Ask those of the workers *there* that are new, hear those that were asked, and forget those that went."""
@@ -130,21 +134,29 @@ def trusting(client: Client, libraries: Iterable[str], note: Callable[[str], Non
         trust.forget()
 
 
-def _admit_all(jobs: Iterable[tuple[Job, Path]]) -> str:
-    return next((why for job, file in jobs if (why := admit(job, file))), "")
+def _admit_all(jobs: Iterable[tuple[Job, list[Path]]]) -> str:
+    return next((why for job, files in jobs if (why := admit(job, files))), "")
 
 
-def admit(job: Job, file: Path) -> str:
-    """On a worker, return why it must not make tiles of *job*, as that *file* is not there; ``""`` if it may."""
+def admit(job: Job, files: Iterable[Path]) -> str:
+    """On a worker, return why it must not make tiles of *job*, as a store lacks its one of *files*; or ``""``."""
     try:
-        job.source.check_stored()
-        found = retrying(file.read_text)
+        for source in job.sources:
+            source.check_stored()
+        reasons = [_strange(sink, file) for sink, file in zip(job.sinks, files, strict=True)]
     except TileconvError as error:
         return f"{error.where} {error.problem}"
+    return next(filter(None, reasons), "")
+
+
+def _strange(sink: ZarrSink, file: Path) -> str:
+    """Return why this machine has another folder than the client where *sink* writes; ``""`` if it has the same."""
+    try:
+        found = retrying(file.read_text)
     except OSError as error:
         return f"{file.parent} is another folder there than here ({error.strerror})"
-    store = job.sink.store
-    staging, array = getattr(store, "staging", None), store.where(job.sink.layout.array_key().rstrip("/"))
+    store = sink.store
+    staging, array = getattr(store, "staging", None), store.where(sink.layout.array_key().rstrip("/"))
     if found != file.name or (staging and not is_folder(staging)):
         return f"{file.parent if found != file.name else staging} is another folder there than here"
     return "" if os.access(array, os.W_OK) else f"it must not write to {array}"

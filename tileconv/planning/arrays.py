@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, cast
 
 from tileconv.boxes import TileGrid
 from tileconv.engines.cost import shipped_costs
 from tileconv.engines.values import Precision
 from tileconv.images import ImageInfo
 from tileconv.planning.layout import lay_out
-from tileconv.planning.model import Missing, Pass
+from tileconv.planning.parts import Missing, Pass
 from tileconv.planning.tiles import strip_rows
-from tileconv.spec.model import StageSpec
+from tileconv.spec.model import OutputSpec, StageSpec
 
 BAND_PX = 2**21
 """Pixels of a tile of an array in memory: enough to keep overheads small, few enough to share among processors."""
@@ -40,7 +41,8 @@ def array_passes(
     PlanError
         As ``make_stages`` says.
     """
-    passes = lay_out(specs, source, shipped_costs(), missing=missing, precision=precision, dtype=dtype)
+    output = OutputSpec("", cast("Any", dtype), stage=len(specs) - 1)
+    passes = lay_out(specs, [output], source, shipped_costs(), missing=missing, precision=precision)[1]
     return [_tiled(pass_, tile) for pass_ in passes]
 
 

@@ -22,9 +22,9 @@ from tileconv.planning.memory import (
     tile_bytes,
     total,
 )
-from tileconv.planning.model import Pass
+from tileconv.planning.parts import Pass
 from tileconv.planning.tiles import DECODE_NS, READ_NS, Tiling, candidates, tiling
-from tileconv.spec.model import PipelineSpec, RunSpec
+from tileconv.spec.model import INPUT, PipelineSpec, RunSpec
 
 OVERLAP_TASKS, TASK_NS = 11.5, 4e5
 """Dask tasks per tile of ``map_overlap`` (measured at tile 2048), and what a task costs the scheduler."""
@@ -61,8 +61,8 @@ class Budget:
         return self.held + self.whole + self.kept
 
     def keeping(self, pass_: Pass, tile: Tiling, method: str, parts: tuple[Bytes, ...]) -> Budget:
-        """Return the budget with what is kept of the source between tiles that take *parts*: no more than fits."""
-        if self.whole or not pass_.source.compressed:
+        """Return the budget with what is kept of sources between tiles that take *parts*: no more than fits."""
+        if self.whole or not any(read.source.compressed for read in pass_.reads):
             return self
         if method == "overlap":
             return replace(self, kept=DECODED_CACHE_BYTES)
@@ -102,14 +102,15 @@ class Option:
 
 
 def budget_of(pass_: Pass, limit: Allowance, workers: int, run: RunSpec, whole: int) -> Budget:
-    """Return what *limit* leaves *pass_*, whose source keeps *whole* bytes decoded in any case."""
+    """Return what *limit* leaves *pass_*; if it reads the input, that keeps *whole* bytes decoded in any case."""
+    whole *= any(read.array == INPUT for read in pass_.reads)
     return Budget(limit, workers, run.executor, BASE_BYTES + kernel_bytes(pass_.stages), whole)
 
 
 def _option(pass_: Pass, run: RunSpec, budget: Budget, sides: tuple[int, ...]) -> Option:
     """Return what follows from a tile of *sides*; decoding once counts where one cache can hold what tiles share."""
     for cache in (budget.room if run.executor == "threads" else 0, 0):
-        tile = tiling(pass_.stages, pass_.source, pass_.image, sides, budget.workers, cache)
+        tile = tiling(pass_, sides, budget.workers, cache)
         method, why = _method(pass_, tile, run)
         memory = _memory(pass_, tile, method, budget.workers)
         beside = budget.keeping(pass_, tile, method, memory)
@@ -143,7 +144,7 @@ def retiled(pass_: Pass, spec: PipelineSpec, budget: Budget, tile: tuple[int, ..
     option = _option(pass_, spec.run, budget, tile)
     if option.fits:
         return _chosen(pass_, option, "the tile that the run began with")
-    sides, allowed = json.dumps(dict(zip(pass_.info.axes, tile, strict=True))), budget.allowed
+    sides, allowed = json.dumps(dict(zip(pass_.image.axes, tile, strict=True))), budget.allowed
     raise PlanError(
         f"this output was begun with tiles of {sides}, which take {option.peak / MIB:,.0f} MiB, and the run "
         f"may take {allowed.count / MIB:,.0f} MiB ({allowed.why})",
@@ -170,13 +171,14 @@ def _chosen(pass_: Pass, option: Option, why: str) -> Pass:
 
 
 def _memory(pass_: Pass, tile: Tiling, method: str, workers: int) -> tuple[Bytes, ...]:
-    decoded = _bytes(pass_.source, pass_.source.dtype) if pass_.source.compressed else 0
-    encoding = encoding_bytes(pass_.storage, _bytes(pass_.info, pass_.info.dtype))
-    types = pass_.source.dtype, pass_.block.dtype, pass_.info.dtype
-    parts = tile_bytes(pass_.stages, tile.sizes, *types, decoded, encoding)
+    decoded = max(_bytes(r.source, r.source.dtype) if r.source.compressed else 0 for r in pass_.reads)
+    encoding = max(encoding_bytes(w.storage, _bytes(w.info, w.info.dtype)) for w in pass_.writes)
+    reads = [(read.source.dtype, read.block.dtype) for read in pass_.reads]
+    writes = [(write.stage, write.info.dtype) for write in pass_.writes]
+    parts = tile_bytes(pass_.stages, reads, writes, tile.sizes, decoded, encoding)
     if method != "overlap":
         return parts
-    row = 3 * pass_.image.shape[-1] * tile.tile[-2] * tile.sizes.lead * pass_.source.dtype.itemsize
+    row = 3 * pass_.image.shape[-1] * tile.tile[-2] * tile.sizes.lead * pass_.reads[0].source.dtype.itemsize
     return (*parts, Bytes("three rows of tiles that overlap", row // workers))
 
 
@@ -186,9 +188,9 @@ def _bytes(info: ImageInfo, dtype: Dtype) -> int:
 
 
 def _asked(asked: Mapping[str, int], default: tuple[int, ...], pass_: Pass) -> tuple[int, ...]:
-    info, what = pass_.info, "shard" if pass_.storage.shards else "chunk"
-    tile = tuple(min(asked.get(a, d), n) for a, d, n in zip(info.axes, default, info.shape, strict=True))
-    for axis, size, unit, whole in zip(info.axes, tile, pass_.unit, info.shape, strict=True):
+    image, what = pass_.image, "shard" if any(write.storage.shards for write in pass_.writes) else "chunk"
+    tile = tuple(min(asked.get(a, d), n) for a, d, n in zip(image.axes, default, image.shape, strict=True))
+    for axis, size, unit, whole in zip(image.axes, tile, pass_.unit, image.shape, strict=True):
         if size % unit and size < whole:
             raise PlanError(
                 f"run.tile of {size} pixels along {axis} is not a whole number of {what}s of {unit}",
@@ -203,10 +205,14 @@ def _too_large(option: Option, fitting: list[tuple[int, ...]], pass_: Pass) -> P
     alone = budget.peak(())
     fix = f"{budget.allowed.more}: without any tile the run takes {alone / MIB:,.0f} MiB."
     if alone < budget.allowed.count:
-        smaller = "say output.shards: none" if pass_.storage.shards else "make output.chunks smaller"
+        smaller = (
+            "say output.shards: none"
+            if any(write.storage.shards for write in pass_.writes)
+            else "make output.chunks smaller"
+        )
         fix = f"{budget.allowed.more}, use fewer workers, or {smaller}."
     if fitting:
-        sides = ", ".join(f"{a}: {n}" for a, n in zip(pass_.info.axes, max(fitting, key=math.prod), strict=True))
+        sides = ", ".join(f"{a}: {n}" for a, n in zip(pass_.image.axes, max(fitting, key=math.prod), strict=True))
         fix = f"The largest tile that fits is {sides}."
     asked, allowed = budget.peak(parts) / MIB, budget.allowed.count / MIB
     tile, process = total(parts) / MIB, budget.process_bytes / MIB
@@ -222,9 +228,11 @@ def _method(pass_: Pass, tile: Tiling, run: RunSpec) -> tuple[str, str]:
 
     The exchange goes row by row of tiles, so that a chunk is read for its own row and for both beside it.
     """
+    if len(pass_.reads) > 1:
+        return "windows", f"the pass reads {len(pass_.reads)} arrays, and halos of one alone can be exchanged"
     if run.halo_method != "auto":
         return run.halo_method, "run.halo_method"
-    read = READ_NS + (DECODE_NS if pass_.source.compressed else 0.0)
+    read = READ_NS + (DECODE_NS if pass_.reads[0].source.compressed else 0.0)
     rows = -(-pass_.image.shape[-2] // tile.tile[-2])
     windows = read * tile.read_amplification
     overlap = read * min(rows, 3) + OVERLAP_TASKS * TASK_NS / math.prod(tile.tile)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 from tileconv.errors import PlanError
 from tileconv.images import ImageInfo, as_text, holds
 from tileconv.planning.budget import budget_of, retiled, tiled
-from tileconv.planning.chunks import storage_of
 from tileconv.planning.layout import lay_out
 from tileconv.planning.machine import Allowance, Machine
-from tileconv.planning.model import Missing, Plan
+from tileconv.planning.model import Plan
+from tileconv.planning.parts import Missing, Pass
 from tileconv.spec.model import PipelineSpec, RunSpec
 
 
@@ -26,7 +23,7 @@ def make_plan(spec: PipelineSpec, source: ImageInfo, machine: Machine, *, cache_
     Raises
     ------
     PlanError
-        If what is asked for cannot be done: axes that are not there, missing pixels without a rule, a tile or a memory
+        If the job cannot be done as asked: axes that are not there, missing pixels without a rule, a tile or a memory
         limit that does not fit, an engine that may not be used.
     """
     needed = dict.fromkeys("".join(["yx", *(stage.over for stage in spec.stages)]))
@@ -36,40 +33,24 @@ def make_plan(spec: PipelineSpec, source: ImageInfo, machine: Machine, *, cache_
             where=spec.input.path,
             fix="Set input.axes to the names of the file's axes, or the stage's over to axes that are there.",
         )
-    passes = lay_out(
-        spec.stages,
-        source,
-        machine.costs,
-        missing=_missing(spec, source),
-        precision=spec.precision,
-        dtype=spec.output.dtype,
-        chunks=spec.output.chunks,
-        shards=spec.output.shards,
-        overflow=spec.output.overflow,
-    )
-    passes[-1] = replace(passes[-1], storage=storage_of(passes[-1].info, spec.output))
+    missing = _missing(spec, source)
+    graph, passes = lay_out(spec.stages, spec.outputs, source, machine.costs, missing=missing, precision=spec.precision)
     workers, why_workers = _workers(spec.run, machine)
     limit = _limit(spec.run, workers, machine)
-    whole = (cache_bytes, *(0 for _ in passes[1:]))
-    budgets = [budget_of(pass_, limit, workers, spec.run, held) for pass_, held in zip(passes, whole, strict=True)]
-    tiles = tuple(tiled(pass_, spec.run, budget) for pass_, budget in zip(passes, budgets, strict=True))
-    return Plan(spec, source, tiles, workers, why_workers, limit.count, limit.why)
+    tiles = tuple(tiled(pass_, spec.run, budget_of(pass_, limit, workers, spec.run, cache_bytes)) for pass_ in passes)
+    return Plan(spec, source, graph, tiles, workers, why_workers, limit.count, limit.why)
 
 
-def with_tiles(plan: Plan, tiles: Sequence[tuple[int, ...]], *, cache_bytes: int) -> Plan:
-    """Return *plan* with other *tiles*, one for each pass, as a run that was begun with them is resumed.
+def with_tile(plan: Plan, pass_: Pass, tile: tuple[int, ...], *, cache_bytes: int) -> Pass:
+    """Return *pass_*, a part of *plan*, with another *tile*, as a run that was begun with it is resumed.
 
     Raises
     ------
     PlanError
-        If they do not fit in the memory of the plan.
+        If it does not fit in the memory of the plan.
     """
-    limit, passes = Allowance(plan.memory_limit, plan.memory_why), list(plan.passes)
-    for number, (pass_, tile) in enumerate(zip(plan.passes, tiles, strict=True)):
-        if tile != pass_.grid.tile:
-            budget = budget_of(pass_, limit, plan.workers, plan.spec.run, 0 if number else cache_bytes)
-            passes[number] = retiled(pass_, plan.spec, budget, tile)
-    return replace(plan, passes=tuple(passes))
+    limit = Allowance(plan.memory_limit, plan.memory_why)
+    return retiled(pass_, plan.spec, budget_of(pass_, limit, plan.workers, plan.spec.run, cache_bytes), tile)
 
 
 def _missing(spec: PipelineSpec, source: ImageInfo) -> Missing | None:

@@ -72,7 +72,7 @@ def storage_of(info: ImageInfo, output: OutputSpec) -> Storage:
     PlanError
         If shards are no whole number of chunks, or what one file holds is larger than 1 GiB.
     """
-    shards = _shards(info, output.shards) if output.format == "0.5" else ()
+    shards = _shards(info, output) if output.format == "0.5" else ()
     checksum = output.checksum or ("crc32c" if output.format == "0.5" else "none")
     made = Storage(output.codec, checksum, shards, output.format)
     unit = made.unit(info.chunks)
@@ -80,13 +80,14 @@ def storage_of(info: ImageInfo, output: OutputSpec) -> Storage:
         what = "shards" if shards else "chunks"
         raise PlanError(
             f"a file of {' x '.join(map(str, unit))} pixels of {info.dtype} holds more than 1 GiB",
-            where=f"output.{what}",
+            where=f"{output.key}.{what}",
             fix="Use smaller ones.",
         )
     return made
 
 
-def _shards(info: ImageInfo, asked: Asked) -> tuple[int, ...]:
+def _shards(info: ImageInfo, output: OutputSpec) -> tuple[int, ...]:
+    asked = output.shards
     sides = dict(zip(info.axes, info.chunks, strict=True))
     whole = {a: -(-n // c) * c for a, n, c in zip(info.axes, info.shape, info.chunks, strict=True)}
     if asked == "none":
@@ -97,8 +98,8 @@ def _shards(info: ImageInfo, asked: Asked) -> tuple[int, ...]:
             if size % chunk and size < whole[axis]:
                 raise PlanError(
                     f"shards of {size} pixels along {axis} are no whole number of chunks of {chunk}",
-                    where="output.shards",
-                    fix=f"Use {-(-size // chunk) * chunk}, or set output.chunks.",
+                    where=f"{output.key}.shards",
+                    fix=f"Use {-(-size // chunk) * chunk}, or set {output.key}.chunks.",
                 )
             sides[axis] = min(size, whole[axis])
         return tuple(sides.values())

@@ -13,7 +13,7 @@ from tileconv.boxes import SPACE
 from tileconv.planning.encoding import by_field, encoded
 
 if TYPE_CHECKING:
-    from tileconv.planning.model import Missing
+    from tileconv.planning.parts import Missing
     from tileconv.planning.stages import Stage
 
 FOLLOW = ("domain_in", "domain_out", "values_in", "padded", "values_out")

@@ -2,52 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tileconv.boxes import SPACE, Box, TileGrid
+from tileconv.boxes import SPACE, Box, TileGrid, with_space
 from tileconv.engines.cost import Costs
 from tileconv.engines.values import FLOAT32, FLOAT64, Dtype, Precision, Values, beside, block_dtype
 from tileconv.errors import PlanError
 from tileconv.images import ImageInfo
-from tileconv.planning.chunks import Asked, chunks_of
-from tileconv.planning.model import Missing, Pass
-from tileconv.planning.passes import split
+from tileconv.planning.chunks import chunks_of, storage_of
+from tileconv.planning.parts import Missing, Pass, Read, Write
+from tileconv.planning.passes import renumbered, split, within
 from tileconv.planning.stages import Stage, make_stages
-from tileconv.spec.model import StageSpec
+from tileconv.spec.graph import in_order
+from tileconv.spec.model import INPUT, OutputSpec, StageSpec
 
 
 def lay_out(
     specs: Sequence[StageSpec],
+    outputs: Sequence[OutputSpec],
     source: ImageInfo,
     costs: Costs,
     *,
     missing: Missing | None,
     precision: Precision,
-    dtype: str,
-    chunks: Mapping[str, int] | None = None,
-    shards: Asked = None,
-    overflow: str = "clip",
-) -> list[Pass]:
-    """Return the passes of *specs* on an image like *source*, each as one tile.
+) -> tuple[tuple[Stage, ...], list[Pass]]:
+    """Return the stages as in *specs*, and the passes that make *outputs* of an image like *source*, each as one tile.
 
-    Parameters
-    ----------
-    costs
-        What engines are chosen by.
-    dtype
-        As ``output.dtype`` in a spec.
-    chunks
-        Pixels per chunk of what is written, along some axes; the others are left to ``chunks_of``.
-    shards
-        As ``output.shards`` in a spec; chunks are parts of them.
+    Engines are chosen by *costs*.
 
     Raises
     ------
     PlanError
-        As ``make_stages`` says, and if the output's type cannot hold what the pipeline makes.
+        As ``make_stages`` says, and if an output's type cannot hold what the pipeline makes.
     """
     domain = Box.of_shape([source.shape[source.axes.index(a)] if a in source.axes else 1 for a in SPACE])
     exact = precision == "auto" and all(spec.operation.keeps_whole for spec in specs)
@@ -57,38 +46,118 @@ def lay_out(
     if filled and block.dtype == FLOAT32 and any(stage.values_out.dtype == FLOAT64 for stage in stages):
         block = block_values(source.dtype, missing, "float64", exact=exact)  # not as float32 rounds the fill value
         stages = make_stages(specs, domain, block, precision, costs)
-    groups = split(stages)
-    passes: list[Pass] = []
-    for number, (stages, why) in enumerate(groups):
-        values = stages[-1].values_out if stages else block
-        kind = values.dtype
-        if number == len(groups) - 1:
-            kind = output_dtype(dtype, source.dtype, values, computed=bool(specs))
-            _refuse_what_cannot_fit(kind, values, source.dtype, missing, overflow)
-        before = passes[-1].info if passes else source
-        info = _written(before, stages, kind)
-        info = replace(info, chunks=chunks_of(info, chunks or {}, shards))
-        image = _image_box(info, stages)
+    image = Read(source, domain, block, missing=missing, exact=exact)
+    places = {number: at for at, number in enumerate(in_order([spec.inputs for spec in specs])[0])}
+    graph = tuple(replace(stages[places[number]], inputs=spec.inputs) for number, spec in enumerate(specs))
+    ends = [places.get(output.stage, INPUT) for output in outputs]
+    return graph, _Layout(stages, image, outputs, ends).passes()
+
+
+@dataclass(frozen=True)
+class _Written:
+    """An array to be written: what the plan calls it, what of, and where it lies."""
+
+    name: str
+    image: Box
+    write: Write
+
+
+class _Layout:
+    """Puts the groups of *stages* into passes; *ends* are what the *outputs* store, by the numbers of stages."""
+
+    def __init__(
+        self, stages: Sequence[Stage], image: Read, outputs: Sequence[OutputSpec], ends: Sequence[int]
+    ) -> None:
+        self.stages, self.image, self.outputs, self.ends = stages, image, outputs, ends
+        self.groups = split(stages)
+        self.group_of = {INPUT: 0} | {n: at for at, group in enumerate(self.groups) for n in group.stages}
+        apart = {i for n, s in enumerate(stages) for i in s.inputs if i >= 0 and self.group_of[i] != self.group_of[n]}
+        self.between = {
+            number: array for array, number in enumerate(sorted(apart, key=lambda n: (self.group_of[n], n)))
+        }
+        self.reads = {INPUT: image}
+
+    def passes(self) -> list[Pass]:
+        """Return the passes, each after those whose arrays it reads."""
+        made = []
+        for at, group in enumerate(self.groups):
+            together: list[list[_Written]] = []
+            for written in self._written(at):
+                fitting = next(
+                    (others for others in together if all(_why_apart(o, written) == "" for o in others)), None
+                )
+                if fitting is None:
+                    together.append([written])
+                else:
+                    fitting.append(written)
+            for others in together:
+                why = group.why if others is together[0] else _why_apart(together[0][0], others[0])
+                made.append(self._pass(group.stages, others, why))
+        return made
+
+    def _written(self, at: int) -> list[_Written]:
+        """Return what is written of group *at*: arrays between passes, then outputs."""
+        here = [n for n, end in enumerate(self.ends) if self.group_of[end] == at]
+        asked = self.outputs[here[0] if here else 0]
+        written = []
+        for number, array in self.between.items():
+            if self.group_of[number] == at:
+                values = self.stages[number].values_out
+                info, image = self._info(number, values.dtype, asked)
+                written.append(_Written(f"the result of {self.stages[number].name}", image, Write(number, array, info)))
+                self.reads[number] = Read(info, self.stages[number].domain_out, values, array)
+        for n in here:
+            output, number, source = self.outputs[n], self.ends[n], self.image.source
+            values = self.image.block if number == INPUT else self.stages[number].values_out
+            kind = output_dtype(output.dtype, source.dtype, values, computed=number != INPUT)
+            _refuse_what_cannot_fit(kind, values, source.dtype, self.image.missing, output)
+            info, image = self._info(number, kind, output)
+            write = Write(number, len(self.between) + n, info, output.overflow, storage_of(info, output))
+            written.append(_Written(output.key, image, write))
+        return written
+
+    def _info(self, number: int, kind: Dtype, asked: OutputSpec) -> tuple[ImageInfo, Box]:
+        """Return what is written of a stage, and its box in the coordinates of the run."""
+        source = self.image.source
+        image = with_space(source.box, self.image.domain if number == INPUT else self.stages[number].domain_out)
         moved = zip(source.origin, image.start, source.scale, strict=True)
-        origin = tuple(at + pixels * size for at, pixels, size in moved)
-        info = replace(info, origin=origin, georeference=source.georeference.moved(*(0, *image.start)[-2:]))
-        passes.append(
-            Pass(
-                stages=stages,
-                why=why,
-                source=before,
-                domain=stages[0].domain_in if stages else domain,
-                info=info,
-                image=image,
-                block=stages[0].values_in if passes else block,
-                grid=TileGrid(image, image.shape),
-                strip=image.shape[-2] if len(image.shape) > 1 else 1,
-                missing=None if passes else missing,
-                overflow=overflow,
-                exact=exact and not passes,
-            )
+        info = replace(
+            source,
+            shape=image.shape,
+            dtype=kind,
+            compressed=True,
+            nodata=None,
+            masks=(),
+            notes=(),
+            inverted=False,
+            origin=tuple(at + pixels * size for at, pixels, size in moved),
+            georeference=source.georeference.moved(*(0, *image.start)[-2:]),
         )
-    return passes
+        return replace(info, chunks=chunks_of(info, asked.chunks or {}, asked.shards)), image
+
+    def _pass(self, group: Sequence[int], written: Sequence[_Written], why: str) -> Pass:
+        numbers = [w.write.stage for w in written]
+        stages, read, ends = renumbered(self.stages, within(self.stages, numbers, group), numbers)
+        image = written[0].image
+        return Pass(
+            stages=stages,
+            why=why,
+            reads=tuple(self.reads[number] for number in read),
+            writes=tuple(replace(w.write, stage=end) for w, end in zip(written, ends, strict=True)),
+            image=image,
+            grid=TileGrid(image, image.shape),
+            strip=image.shape[-2] if len(image.shape) > 1 else 1,
+        )
+
+
+def _why_apart(one: _Written, other: _Written) -> str:
+    """Return why *other* is not written by the same tiles as *one*; empty where it is."""
+    if one.image != other.image:
+        return f"{other.name} has the pixels {other.image}, and {one.name} has {one.image}"
+    for axis, size, a, b in zip(one.image.axes, one.image.shape, one.write.unit, other.write.unit, strict=True):
+        if max(a, b) % min(a, b) and max(a, b) < size:
+            return f"files of {b} pixels along {axis} for {other.name} do not line up with {a} for {one.name}"
+    return ""
 
 
 def block_values(dtype: Dtype, missing: Missing | None, precision: Precision, *, exact: bool = False) -> Values:
@@ -122,7 +191,7 @@ def output_dtype(asked: str, source: Dtype, values: Values, *, computed: bool) -
 
 
 def _refuse_what_cannot_fit(
-    dtype: Dtype, values: Values, source: Dtype, missing: Missing | None, overflow: str
+    dtype: Dtype, values: Values, source: Dtype, missing: Missing | None, output: OutputSpec
 ) -> None:
     """Refuse an integer type for NaN, and one that no pixel fits under overflow: error, as a tile would later."""
     if dtype.kind == "f":
@@ -130,32 +199,14 @@ def _refuse_what_cannot_fit(
     if missing and missing.rule == "propagate" and (missing.nodata is not None or source.kind == "f"):
         raise PlanError(
             f"missing pixels become NaN under rule propagate, and {dtype} has no NaN",
-            where="output.dtype",
-            fix="Choose output.dtype: float32, or missing: {rule: fill, value: 0}.",
+            where=f"{output.key}.dtype",
+            fix=f"Choose {output.key}.dtype: float32, or missing: {{rule: fill, value: 0}}.",
         )
     limits = np.iinfo(dtype)
-    if overflow == "error" and (values.low > limits.max + 1 or values.high < limits.min - 1):
+    if output.overflow == "error" and (values.low > limits.max + 1 or values.high < limits.min - 1):
         raise PlanError(
             f"pixels lie between {values.low:g} and {values.high:g}, outside {dtype} from {limits.min} to {limits.max}",
-            where="output.dtype",
-            fix="Choose a wider output.dtype, or a rescale stage, or output.overflow: clip, which counts them.",
+            where=f"{output.key}.dtype",
+            fix=f"Choose a wider {output.key}.dtype, or a rescale stage, "
+            f"or {output.key}.overflow: clip, which counts them.",
         )
-
-
-def _written(source: ImageInfo, stages: Sequence[Stage], dtype: Dtype) -> ImageInfo:
-    """Return what a pass of *stages* writes: the source's axes and pixel size with its own shape and type."""
-    shape = list(source.shape)
-    for axis, name in enumerate(SPACE):
-        if stages and name in source.axes:
-            shape[source.axes.index(name)] = stages[-1].domain_out.shape[axis]
-    written = replace(source, shape=tuple(shape), dtype=dtype, compressed=True)
-    return replace(written, nodata=None, masks=(), notes=(), inverted=False)
-
-
-def _image_box(info: ImageInfo, stages: Sequence[Stage]) -> Box:
-    """Return the output's box in the coordinates of the run: the last stage's along z, y and x."""
-    start = [0] * len(info.shape)
-    for axis, name in enumerate(SPACE):
-        if stages and name in info.axes:
-            start[info.axes.index(name)] = stages[-1].domain_out.start[axis]
-    return Box(tuple(start), tuple(a + n for a, n in zip(start, info.shape, strict=True)), info.axes)

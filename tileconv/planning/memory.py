@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tileconv.engines.choose import Choice
@@ -35,47 +35,76 @@ class Bytes:
 class TileSizes:
     """The largest tile of a pass, in pixels; ``lead`` is how many planes or volumes (t, c) it holds.
 
-    ``read`` and ``computed`` are pixels of one such volume at both ends; ``strip`` those made at once, for which
-    ``have``, ``want`` and ``out`` give the pixels per stage.
+    ``read``, of each array, and ``computed`` are pixels of one such volume at both ends; ``strip`` those made at once,
+    for which ``want`` gives the pixels per stage, and ``out`` those of stages and reads by their numbers.
     """
 
     lead: int
-    read: int
+    read: tuple[int, ...]
     computed: int
     strip: int
-    have: tuple[int, ...]
     want: tuple[int, ...]
-    out: tuple[int, ...]
+    out: Mapping[int, int]
 
 
 def tile_bytes(
-    stages: Sequence[Stage], px: TileSizes, source: Dtype, block: Dtype, output: Dtype, decoded: int, encoding: int
+    stages: Sequence[Stage],
+    reads: Sequence[tuple[Dtype, Dtype]],
+    writes: Sequence[tuple[int, Dtype]],
+    px: TileSizes,
+    decoded: int,
+    encoding: int,
 ) -> tuple[Bytes, ...]:
     """Return what is held at the worst moment of the largest tile.
 
     Parameters
     ----------
-    source, block, output
-        Pixel types of the file, of the block once missing pixels are marked, and of the output.
+    reads
+        Pixel types of each array that is read: as stored, and once missing pixels are marked.
+    writes
+        Of each array that is written the number of its stage, or read, and its pixel type.
     decoded
-        Bytes of one stored chunk of the input.
+        Bytes of one stored chunk of what is read.
     encoding
-        What ``encoding_bytes`` says of the output.
+        What ``encoding_bytes`` says of what is written.
     """
-    read = Bytes("block read", px.lead * px.read * source.itemsize)
-    tile = Bytes("tile in the output's type", px.lead * px.computed * output.itemsize)
+    read = Bytes(
+        "block read", px.lead * sum(n * stored.itemsize for n, (stored, _) in zip(px.read, reads, strict=True))
+    )
+    tile = Bytes("tile in the output's type", px.lead * px.computed * sum(dtype.itemsize for _, dtype in writes))
+    types = {-1 - n: block for n, (_, block) in enumerate(reads)} | {
+        n: s.values_out.dtype for n, s in enumerate(stages)
+    }
+    size = {number: px.out[number] * dtype.itemsize for number, dtype in types.items()}
+    own = size | {
+        -1 - n: 0 for n, (stored, block) in enumerate(reads) if stored == block
+    }  # they are views of the block
+    last = last_reader(stages)
+
+    def kept(number: int) -> tuple[Bytes, ...]:
+        """Return the results that wait while stage *number* is made, or cast, for one after it."""
+        others = [n for n in own if n < number and last.get(n, -1) > number and n not in stages[number].inputs]
+        return (Bytes("results that later stages read", sum(own[n] for n in others)),) if others else ()
+
     moments: list[tuple[Bytes, ...]] = [(read, Bytes("chunk being decoded", 2 * decoded))]
-    if block != source:
-        marked = px.have[0] if stages else px.read
-        moments.append((read, tile, Bytes("missing pixels marked", marked * (block.itemsize + 1))))
-    for number, (stage, have, want, out) in enumerate(zip(stages, px.have, px.want, px.out, strict=True)):
-        first = number == 0 and block == source
-        moments.append((read, tile, *_stage_bytes(stage, 0 if first else have, want, out)))
-    last = stages[-1].values_out.dtype if stages else block
-    cast = px.strip * (last.itemsize + output.itemsize) if last != output else px.strip * last.itemsize
-    moments.append((read, tile, Bytes("last stage's output", cast)))
+    for n, (stored, block) in enumerate(reads):
+        if block != stored:
+            moments.append((read, tile, Bytes("missing pixels marked", px.out[-1 - n] * (block.itemsize + 1))))
+    for number, (stage, want) in enumerate(zip(stages, px.want, strict=True)):
+        given = sum(own[i] for i in set(stage.inputs))
+        moments.append((read, tile, *_stage_bytes(stage, given, want, px.out[number]), *kept(number)))
+    for number, dtype in writes:
+        cast = px.strip * dtype.itemsize if dtype != types[number] else 0
+        moments.append(
+            (read, tile, Bytes("last stage's output", size[number] + cast), *(kept(number) if number >= 0 else ()))
+        )
     moments.append((tile, Bytes("chunks being encoded", encoding)))
     return max(moments, key=total)
+
+
+def last_reader(stages: Sequence[Stage]) -> dict[int, int]:
+    """Return the last stage that reads each stage and read, by their numbers; what none reads is left out."""
+    return {i: number for number, stage in enumerate(stages) for i in stage.inputs}
 
 
 def encoding_bytes(storage: Storage, chunk: int) -> int:
@@ -104,15 +133,15 @@ def peak_bytes(process: int, tile: int, workers: int, executor: str) -> int:
     return processes_of(workers, executor) * process + workers * tile
 
 
-def _stage_bytes(stage: Stage, have: int, want: int, out: int) -> tuple[Bytes, ...]:
+def _stage_bytes(stage: Stage, given: int, want: int, out: int) -> tuple[Bytes, ...]:
     made = stage.values_out.dtype
     sums = sum(c.sums.accumulate.itemsize for c in stage.choices)
     cast = sum(made.itemsize for c in stage.choices if c.sums.accumulate != made)
     return (
-        Bytes(f"input of {stage.name}", have * stage.values_in.dtype.itemsize),
-        Bytes("extended by the border", want * stage.padded.dtype.itemsize if stage.choices else 0),
+        Bytes(f"input of {stage.name}", given),
+        Bytes("extended by the border", want * stage.padded[0].dtype.itemsize if stage.choices else 0),
         Bytes("sums", out * (sums + cast)),
-        Bytes("engine's own", max((_scratch(c, stage.padded, want) for c in stage.choices), default=0)),
+        Bytes("engine's own", max((_scratch(c, stage.padded[0], want) for c in stage.choices), default=0)),
         Bytes(f"output of {stage.name}", stage.operation.copies * out * made.itemsize),
     )
 

@@ -1,26 +1,28 @@
-"""Which pixels each stage of a pass needs for a tile, worked out backward, one axis at a time.
+"""Which pixels each stage of a pass needs for a tile, worked out backward over the graph, one axis at a time.
 
     want    |--------------------------|     the outputs grown by what the engines reach, maybe beyond the image
-    have         |---------------------|     the pixels of the stage's input that these are made from
-    out        |----------------|            what the next stage has, or the tile
+    have         |---------------------|     the pixels of the stage's inputs that these are made from
+    out        |----------------|            what the stages that read it have, and the tile where it is stored
 
 Axes are independent, so the largest region and all sums over tiles come from a few numbers per axis.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tileconv.boxes import Box, Interval
+from tileconv.boxes import Box
 from tileconv.engines.borders import source_interval
 from tileconv.engines.sums import reach
 from tileconv.planning.stages import Stage
 
+Interval = tuple[int, int]
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What one stage has, wants and makes along one axis."""
+    """What one stage has, wants and makes along one axis; what is read has and wants no more than is made of it."""
 
     have: Interval
     want: Interval
@@ -36,36 +38,47 @@ class Region:
     out: Box
 
 
-def spans(stages: Sequence[Stage], axis: int, start: int, stop: int) -> tuple[Span, ...]:
-    """Return the spans of every stage, first stage first, for outputs *start* to *stop* along *axis*.
+def spans(stages: Sequence[Stage], stored: Sequence[int], axis: int, start: int, stop: int) -> dict[int, Span]:
+    """Return the spans of stages and reads by their numbers, where *stored* ones give *start* to *stop* of *axis*.
 
-    A ``wrap`` stage may have pixels beyond its image: their positions are those of the image's repetition, as long
-    as fewer are needed than the image has.
+    Reads have the numbers -1, -2 and so on. A ``wrap`` stage may have pixels beyond its image: their positions are
+    those of the image's repetition, as long as fewer are needed than the image has.
     """
-    found: list[Span] = []
-    out = (start, stop)
-    for stage in reversed(stages):
-        if not stage.choices:
-            found.append(Span(out, out, out))
-            continue
-        low, size = stage.domain_in.start[axis], stage.domain_in.shape[axis]
-        ends = [reach(c, axis, *out, stage.domain_out) for c in stage.choices]
-        want = min(a for a, _ in ends), max(b for _, b in ends)
-        first, last = source_interval(want[0] - low, want[1] - low, size, stage.borders[axis].rule)
-        if last - first > size:
-            first, last = 0, size
-        found.append(Span((first + low, last + low), want, out))
-        out = found[-1].have
-    return tuple(reversed(found))
+    wanted = dict.fromkeys(stored, (start, stop))
+    found: dict[int, Span] = {}
+    for number in reversed(range(len(stages))):
+        stage, out = stages[number], wanted.pop(number)
+        found[number] = _span(stage, axis, out)
+        low, high = stage.domain_in.start[axis], stage.domain_in.stop[axis]
+        for place in set(stage.inputs):
+            first, last = _hull(wanted.get(place), found[number].have)
+            wanted[place] = (low, high) if last - first > high - low else (first, last)
+    return found | {number: Span(out, out, out) for number, out in wanted.items()}
 
 
-def regions(stages: Sequence[Stage], out: Box) -> tuple[Region, ...]:
-    """Return the regions of every stage for a tile *out* (axes z, y, x)."""
-    along = [spans(stages, axis, out.start[axis], out.stop[axis]) for axis in range(3)]
-    return tuple(
-        Region(*(_box([getattr(s[number], name) for s in along]) for name in ("have", "want", "out")))
-        for number in range(len(stages))
-    )
+def _span(stage: Stage, axis: int, out: Interval) -> Span:
+    if not stage.choices:
+        return Span(out, out, out)
+    low, size = stage.domain_in.start[axis], stage.domain_in.shape[axis]
+    ends = [reach(c, axis, *out, stage.domain_out) for c in stage.choices]
+    want = min(a for a, _ in ends), max(b for _, b in ends)
+    first, last = source_interval(want[0] - low, want[1] - low, size, stage.borders[axis].rule)
+    if last - first > size:
+        first, last = 0, size
+    return Span((first + low, last + low), want, out)
+
+
+def _hull(one: Interval | None, other: Interval) -> Interval:
+    return other if one is None else (min(one[0], other[0]), max(one[1], other[1]))
+
+
+def regions(stages: Sequence[Stage], stored: Sequence[int], out: Box) -> Mapping[int, Region]:
+    """Return the regions of stages and reads by their numbers for a tile *out* (axes z, y, x) of *stored* ones."""
+    along = [spans(stages, stored, axis, out.start[axis], out.stop[axis]) for axis in range(3)]
+    return {
+        number: Region(*(_box([getattr(s[number], name) for s in along]) for name in ("have", "want", "out")))
+        for number in along[0]
+    }
 
 
 def _box(intervals: Sequence[Interval]) -> Box:

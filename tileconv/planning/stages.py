@@ -15,7 +15,8 @@ from tileconv.engines.cost import Costs
 from tileconv.engines.values import Precision, Values, beside, block_dtype
 from tileconv.errors import PlanError
 from tileconv.operations.operation import Operation
-from tileconv.spec.model import StageSpec
+from tileconv.spec.graph import in_order
+from tileconv.spec.model import INPUT, StageSpec
 
 NO_HALO = Halo.same(0, axes=3)
 WHOLE_PX = 2**22
@@ -31,24 +32,28 @@ class Stage:
 
     Attributes
     ----------
+    inputs
+        What the stage reads: stages by their positions, and -1, -2, ... for the first, second, ... array that is read.
     borders
         One rule per axis (z, y, x) for the pixels outside ``domain_in``.
     domain_in, domain_out
-        The image before and after, in the coordinates of the pass's first image: ``full`` starts below zero and
+        The images before, which are one box, and after, in the coordinates of the run: ``full`` starts below zero and
         ``valid`` above.
-    padded
-        The input's values with those of a constant border among them; the block is held in its type.
+    values_in, padded
+        What the pixels of each input are like, and with those of a constant border among them, in whose type the block
+        is held.
     """
 
     name: str
     operation: Operation
+    inputs: tuple[int, ...]
     borders: tuple[Border, ...]
     extent: str
     domain_in: Box
     domain_out: Box
     choices: tuple[Choice, ...]
-    values_in: Values
-    padded: Values
+    values_in: tuple[Values, ...]
+    padded: tuple[Values, ...]
     values_out: Values
 
     @property
@@ -68,12 +73,12 @@ class Stage:
         Where nothing bounds the input (floating-point images) it is given for a largest absolute pixel of 1, and
         grows as ``error_unit`` says.
         """
-        return self.operation.error_bound((self.padded,), self.choices, self.values_out)
+        return self.operation.error_bound(self.padded, self.choices, self.values_out)
 
     @property
     def error_unit(self) -> str:
         """What both errors are multiplied by, in words; empty where the pixels have a known largest value."""
-        return self.operation.error_unit((self.padded,))
+        return self.operation.error_unit(self.padded)
 
     @property
     def expected_error(self) -> float:
@@ -83,7 +88,7 @@ class Stage:
         """
         try:
             with np.errstate(over="ignore", invalid="ignore"):
-                expected = self.operation.expected_error((self.padded,), self.choices, self.values_out)
+                expected = self.operation.expected_error(self.padded, self.choices, self.values_out)
         except OverflowError:
             expected = math.inf
         return expected if 0 < expected < math.inf else self.error_bound
@@ -92,26 +97,49 @@ class Stage:
 def make_stages(
     specs: Sequence[StageSpec], domain: Box, values: Values, precision: Precision, costs: Costs
 ) -> tuple[Stage, ...]:
-    """Return the stages of a chain on image *domain* (axes z, y, x) with pixels *values*, engines chosen by *costs*.
+    """Return the stages of a graph on image *domain* (axes z, y, x) with pixels *values*: each after what it reads.
+
+    Engines are chosen by *costs*.
 
     Raises
     ------
     PlanError
-        If ``valid`` leaves no pixel, an axis is missing, or an engine asked for cannot be used.
+        If ``valid`` leaves no pixel, an axis is missing, an engine asked for cannot be used, or the inputs of a stage
+        are not one box.
     """
-    stages: list[Stage] = []
-    for number, spec in enumerate(specs):
-        name = spec.id or f"{number} {spec.op}"
+    made: dict[int, Stage] = {}
+    places = {INPUT: INPUT}
+    for number in in_order([spec.inputs for spec in specs])[0]:
+        spec = specs[number]
+        name = spec.name_at(number)
+        sources = [made.get(i) for i in spec.inputs]
         try:
-            stage = _stage(spec, name, domain, values, precision, costs)
+            before = _one_box([("the input", domain) if s is None else (s.name, s.domain_out) for s in sources])
+            pixels = tuple(values if s is None else s.values_out for s in sources)
+            stage = _stage(spec, name, before, pixels, precision, costs)
         except PlanError as error:
             raise PlanError(error.problem, where=f"stage {name}", why=error.why, fix=error.fix) from error
-        stages.append(stage)
-        domain, values = stage.domain_out, stage.values_out
-    return tuple(stages)
+        made[number] = replace(stage, inputs=tuple(places[i] for i in spec.inputs))
+        places[number] = len(places) - 1
+    return tuple(made.values())
 
 
-def _stage(spec: StageSpec, name: str, domain: Box, values: Values, precision: Precision, costs: Costs) -> Stage:
+def _one_box(boxes: Sequence[tuple[str, Box]]) -> Box:
+    """Return the box of all *boxes*, each with whose it is; PlanError where two differ."""
+    (name, first), *others = boxes
+    for other, box in others:
+        if box != first:
+            raise PlanError(
+                f"{name} has the pixels {first}, and {other} has {box}, of the input",
+                why="pixels of one place are put together",
+                fix="Give the stages before it the same extent, and kernels of odd sizes to those of extent valid.",
+            )
+    return first
+
+
+def _stage(
+    spec: StageSpec, name: str, domain: Box, values: tuple[Values, ...], precision: Precision, costs: Costs
+) -> Stage:
     kernels = spec.operation.kernels
     halo = _halo([in_space(k.halo) for k in kernels])
     borders = tuple(
@@ -124,18 +152,19 @@ def _stage(spec: StageSpec, name: str, domain: Box, values: Values, precision: P
     whole = zeros and image.size <= WHOLE_PX and not spec.operation.reads_pixels
     zeros_around = domain if whole else None
 
-    def decided(precision: Precision) -> tuple[Values, tuple[Choice, ...], Values]:
-        padded = _padded(values, borders, precision, exact=exact)
-        choices = tuple(choose(k, padded, precision, spec.engine, image, costs, zeros_around) for k in kernels)
-        return padded, choices, spec.operation.outcome((padded,), choices, precision)
+    def decided(precision: Precision) -> tuple[tuple[Values, ...], tuple[Choice, ...], Values]:
+        padded = tuple(_padded(v, borders, precision, exact=exact) for v in values)
+        choices = tuple(choose(k, padded[0], precision, spec.engine, image, costs, zeros_around) for k in kernels)
+        return padded, choices, spec.operation.outcome(padded, choices, precision)
 
     padded, choices, values_out = decided(precision)
-    if spec.operation.outgrows_float32((padded,), choices, values_out):
+    if spec.operation.outgrows_float32(padded, choices, values_out):
         padded, choices, values_out = decided("float64")
         choices = tuple(replace(c, sums=replace(c.sums, why=OUTGROWN)) for c in choices)
     return Stage(
         name,
         spec.operation,
+        spec.inputs,
         borders,
         spec.extent,
         domain,

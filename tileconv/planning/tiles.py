@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from tileconv.boxes import SPACE, Box, Interval, pieces
+from tileconv.boxes import SPACE, Interval, pieces
 from tileconv.images import ImageInfo
 from tileconv.planning.memory import TileSizes
-from tileconv.planning.model import Pass
+from tileconv.planning.parts import Pass, Read
 from tileconv.planning.regions import spans
 from tileconv.planning.shared import chunk_sums, shared_px
 from tileconv.planning.stages import Stage
@@ -22,16 +22,26 @@ STRIP_PX = 2**19
 
 
 @dataclass(frozen=True)
-class AxisSums:
-    """Along one axis: the longest span of any tile, and the sum over all tiles, per stage and at the read."""
+class ReadSums:
+    """Along one axis, of one array that is read: the longest read of any tile, all together, and what is decoded."""
 
-    tiles: int
-    length: int
-    longest_read: int
+    longest: int
     read: int
     decoded: int
     reads: tuple[Interval, ...]
-    longest: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class AxisSums:
+    """Along one axis: the longest spans of any tile by the numbers of stages and reads, and sums over all tiles.
+
+    ``computed`` are the pixels of each stage, ``reads`` the sums of each array that is read.
+    """
+
+    tiles: int
+    length: int
+    reads: tuple[ReadSums, ...]
+    longest: Mapping[int, tuple[int, int, int]]
     computed: tuple[int, ...]
 
 
@@ -48,35 +58,42 @@ class Tiling:
     ns_per_pixel: float
 
 
-def axis_sums(
-    stages: Sequence[Stage], axis: int, extent: Interval, tile: int, strip: int, image: int, chunk: int
-) -> AxisSums:
-    """Return the sums along spatial *axis*: outputs *extent* cut every *tile*, read from *image* pixels in *chunk*.
+def axis_sums(pass_: Pass, axis: int, tile: int, strip: int) -> AxisSums:
+    """Return the sums along spatial *axis* of *pass_* cut every *tile*: one is read at once, made *strip* by *strip*.
 
-    A tile is read at once and made in pieces of *strip*.
+    An axis that the image does not have is one pixel long.
     """
+    at = pass_.image.axes.find(SPACE[axis])
+    extent = (pass_.image.start[at], pass_.image.stop[at]) if at >= 0 else (0, 1)
     tiles = pieces(*extent, tile)
-    low = stages[0].domain_in.start[axis] if stages else 0
-    wanted = [spans(stages, axis, *t)[0].have for t in tiles] if stages else tiles
-    reads = [(a - low, b - low) for a, b in wanted]
-    rows = [spans(stages, axis, *part) for t in tiles for part in pieces(*t, strip)]
-    halos = [s.halo.before[axis] + s.halo.after[axis] for s in stages]
+    whole = [spans(pass_.stages, pass_.stored, axis, *t) for t in tiles]
+    rows = [spans(pass_.stages, pass_.stored, axis, *part) for t in tiles for part in pieces(*t, strip)]
+    halos = [s.halo.before[axis] + s.halo.after[axis] for s in pass_.stages]
     return AxisSums(
         tiles=len(tiles),
         length=extent[1] - extent[0],
-        longest_read=max(_length(r) for r in reads),
-        read=sum(_length(r) for r in reads),
+        reads=tuple(_read_sums(read, axis, at, [w[-1 - n].out for w in whole]) for n, read in enumerate(pass_.reads)),
+        longest={
+            n: (
+                max(_length(r[n].have) for r in rows),
+                max(_length(r[n].want) for r in rows),
+                max(_length(r[n].out) for r in rows),
+            )
+            for n in rows[0]
+        },
+        computed=tuple(sum(max(0, _length(r[i].want) - h) for r in rows) for i, h in enumerate(halos)),
+    )
+
+
+def _read_sums(read: Read, axis: int, at: int, wanted: Sequence[Interval]) -> ReadSums:
+    """Return the sums of *read* along spatial *axis*, which is axis *at* of the image, or of no image."""
+    image, chunk = (read.source.shape[at], read.source.chunks[at]) if at >= 0 else (1, 1)
+    reads = [(a - read.domain.start[axis], b - read.domain.start[axis]) for a, b in wanted]
+    return ReadSums(
+        longest=max(map(_length, reads)),
+        read=sum(map(_length, reads)),
         decoded=sum(min(-(-b // chunk) * chunk, image) - max(a // chunk * chunk, 0) for a, b in reads),
         reads=tuple(reads),
-        longest=tuple(
-            (
-                max(_length(r[i].have) for r in rows),
-                max(_length(r[i].want) for r in rows),
-                max(_length(r[i].out) for r in rows),
-            )
-            for i in range(len(stages))
-        ),
-        computed=tuple(sum(max(0, _length(r[i].want) - h) for r in rows) for i, h in enumerate(halos)),
     )
 
 
@@ -96,53 +113,60 @@ def strip_rows(stages: Sequence[Stage], rows: int, row_px: int) -> int:
     return min(rows, max(STRIP_PX // row_px, 8 * halo, 16))
 
 
-def tiling(
-    stages: Sequence[Stage], source: ImageInfo, image: Box, tile: Sequence[int], workers: int = 1, cache: int = 0
-) -> Tiling:
-    """Return what *tile* (one size per axis of *image*) costs in memory, reads and time.
+def tiling(pass_: Pass, tile: Sequence[int], workers: int = 1, cache: int = 0) -> Tiling:
+    """Return what *tile* (one size per axis of the image) costs *pass_* in memory, reads and time.
 
     *workers* threads share a cache of *cache* bytes for decoded chunks; nothing is decoded twice where that is enough.
     """
-    along, lead = [], 1
+    stages, image, lead = pass_.stages, pass_.image, 1
     sides = [min(tile[image.axes.index(a)], image.shape[image.axes.index(a)]) if a in image.axes else 1 for a in SPACE]
     strip = strip_rows(stages, sides[1], sides[0] * sides[2])
+    along = []
     for axis, name in enumerate(SPACE):
-        if name not in image.axes:
-            along.append(axis_sums(stages, axis, (0, 1), 1, 1, 1, 1))
-            continue
-        at = image.axes.index(name)
-        extent = image.start[at], image.stop[at]
-        part = strip if name == "y" else tile[at]
-        along.append(axis_sums(stages, axis, extent, tile[at], part, source.shape[at], source.chunks[at]))
-    leads, decoded_leads, chunks = 1, 1.0, []
-    for at, name in enumerate(image.axes):
-        reads: Sequence[Interval] = pieces(0, image.shape[at], tile[at])
-        if name in SPACE:
-            reads = along[SPACE.index(name)].reads
-        else:
-            lead *= tile[at]
-            leads *= image.shape[at]
-            decoded_leads *= max(1.0, source.chunks[at] / tile[at])
-        chunks.append(chunk_sums(reads, source.shape[at], source.chunks[at], workers))
+        side = tile[image.axes.index(name)] if name in image.axes else 1
+        along.append(axis_sums(pass_, axis, side, strip if name == "y" and name in image.axes else side))
+    for name, side in zip(image.axes, tile, strict=True):
+        lead *= 1 if name in SPACE else side
     px = math.prod(s.length for s in along)
-    read = math.prod(s.read for s in along)
-    decoded = math.prod(s.decoded for s in along) * decoded_leads
-    shared = shared_px(chunks, workers) * source.dtype.itemsize * source.compressed
-    if shared <= cache:
-        decoded = min(decoded, math.prod(_space(source)))
+    shares = [_shared_bytes(read, n, along, tile, workers) for n, read in enumerate(pass_.reads)]
     ns = sum(stage.ns_per_pixel * math.prod(s.computed[i] for s in along) for i, stage in enumerate(stages)) / px
-    ns += READ_NS * read / px + (DECODE_NS * decoded / px if source.compressed else 0.0)
+    fetched = 0.0
+    for n, read in enumerate(pass_.reads):
+        copied = math.prod(s.reads[n].read for s in along)
+        decoded = math.prod(s.reads[n].decoded for s in along) * _decoded_leads(read.source, tile)
+        if sum(shares) <= cache:
+            decoded = min(decoded, math.prod(_space(read.source)))
+        ns += READ_NS * copied / px + (DECODE_NS * decoded / px if read.source.compressed else 0.0)
+        fetched += decoded if read.source.compressed else copied
     ns += TILE_NS * math.prod(s.tiles for s in along) / (px * lead)
     sizes = TileSizes(
         lead,
-        math.prod(s.longest_read for s in along),
+        tuple(math.prod(s.reads[n].longest for s in along) for n in range(len(pass_.reads))),
         math.prod(sides),
         sides[0] * strip * sides[2],
-        *(tuple(math.prod(s.longest[i][k] for s in along) for i in range(len(stages))) for k in range(3)),
+        tuple(math.prod(s.longest[n][1] for s in along) for n in range(len(stages))),
+        {n: math.prod(s.longest[n][2] for s in along) for n in along[0].longest},
     )
     count = math.prod(-(-n // t) for n, t in zip(image.shape, tile, strict=True))
-    amplification = (decoded if source.compressed else read) / max(1, math.prod(_space(source)))
-    return Tiling(tuple(tile), strip, sizes, count, shared, amplification, ns)
+    amplification = fetched / max(1, sum(math.prod(_space(read.source)) for read in pass_.reads))
+    return Tiling(tuple(tile), strip, sizes, count, sum(shares), amplification, ns)
+
+
+def _decoded_leads(source: ImageInfo, tile: Sequence[int]) -> float:
+    """Return how often a chunk is decoded because it holds more planes or volumes than a tile."""
+    sides = zip(source.axes, source.chunks, tile, strict=True)
+    return math.prod(max(1.0, chunk / side) for axis, chunk, side in sides if axis not in SPACE)
+
+
+def _shared_bytes(read: Read, number: int, along: Sequence[AxisSums], tile: Sequence[int], workers: int) -> int:
+    """Return the most bytes of decoded chunks of *read*, the array of that *number*, that wait for another tile."""
+    source, chunks = read.source, []
+    for at, name in enumerate(source.axes):
+        reads: Sequence[Interval] = pieces(0, source.shape[at], tile[at])
+        if name in SPACE:
+            reads = along[SPACE.index(name)].reads[number].reads
+        chunks.append(chunk_sums(reads, source.shape[at], source.chunks[at], workers))
+    return shared_px(chunks, workers) * source.dtype.itemsize * source.compressed
 
 
 def _space(source: ImageInfo) -> list[int]:
@@ -151,13 +175,14 @@ def _space(source: ImageInfo) -> list[int]:
 
 def candidates(pass_: Pass) -> list[tuple[int, ...]]:
     """Return tile sizes worth weighing, whole numbers of files: near squares, and bands as wide as the image."""
-    stages, source, image, units = pass_.stages, pass_.source, pass_.image, pass_.unit
+    stages, image, units = pass_.stages, pass_.image, pass_.unit
     deep = any(s.halo.before[0] + s.halo.after[0] for s in stages)
     whole = [-(-n // c) for n, c in zip(image.shape, units, strict=True)]
     options: list[list[int]] = []
     for at, name in enumerate(image.axes):
         if name == "c":
-            options.append([min(whole[at], -(-source.chunks[at] // units[at]))])
+            stored = max(read.source.chunks[at] for read in pass_.reads)
+            options.append([min(whole[at], -(-stored // units[at]))])
         elif name == "t" or (name == "z" and not deep):
             options.append([1])
         else:

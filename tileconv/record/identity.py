@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from tileconv.errors import ResumeError
-from tileconv.planning.build import with_tiles
+from tileconv.planning.build import with_tile
 from tileconv.planning.model import Plan
+from tileconv.planning.parts import Pass, only
 from tileconv.record.provenance import identity_of
 from tileconv.sources.source import Source
 from tileconv.spec.model import as_mapping
@@ -23,18 +26,19 @@ TOLD = ("border", "extent", "engine")
 ANEW = "Use what it was, choose another output path, or begin anew with --overwrite."
 
 
-def what(plan: Plan, source: Source) -> dict[str, Any]:
-    """Return ``plan.json`` of a run: under ``identity`` all that determines its output, the tiles under ``grids``.
+def what(plan: Plan, source: Source, output: int = 0) -> dict[str, Any]:
+    """Return ``plan.json`` of an output: under ``identity`` all that determines it, the tiles under ``grids``.
 
-    ``words`` are those of the stages, by which a difference is named. Under ``run`` is noted what changes no pixel:
+    ``words`` are those of its stages, by which a difference is named. Under ``run`` is noted what changes no pixel:
     where the output was to lie, how the run was to go, and when the input was changed last.
     """
-    spec = as_mapping(plan.spec)
+    spec = as_mapping(plan.spec.only(output))
+    passes = [plan.passes[plan.made_by(array)[0]] for array in plan.arrays_of(output)]
     return {
         "format": FORMAT,
-        "identity": identity_of(plan, source).as_json(),
+        "identity": identity_of(plan, source, output).as_json(),
         "words": [{key: value for key, value in words.items() if key not in TOLD} for words in spec["stages"]],
-        "grids": [{"tile": [*pass_.grid.tile], "tiles": len(pass_.grid)} for pass_ in plan.passes],
+        "grids": [{"tile": [*pass_.grid.tile], "tiles": len(pass_.grid)} for pass_ in passes],
         "run": spec["run"] | {"output": spec["output"]["path"], CHANGED: _date(source.changed)},
     }
 
@@ -121,8 +125,8 @@ def _short(value: Any) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
-def adopt(plan: Plan, source: Source, recorded: dict[str, Any]) -> Plan:
-    """Return *plan* with the tiles of the run that began the output.
+def adopt(plan: Plan, source: Source, recorded: Mapping[int, dict[str, Any]]) -> Plan:
+    """Return *plan* with the tiles of the runs that began its outputs, by output; a pass of several is cut in parts.
 
     Raises
     ------
@@ -131,10 +135,25 @@ def adopt(plan: Plan, source: Source, recorded: dict[str, Any]) -> Plan:
     PlanError
         If they do not fit in the memory that this run may take.
     """
-    tiles = [tuple(grid["tile"]) for grid in recorded["grids"]]
-    for pass_, tile in zip(plan.passes, tiles, strict=True):
-        if plan.spec.run.tile is not None and tile != pass_.grid.tile:
-            before, now = (_short(dict(zip(pass_.info.axes, sides, strict=True))) for sides in (tile, pass_.grid.tile))
-            problem = f"run.tile was {before} when this output was begun, and is {now}"
-            raise ResumeError(problem, where=plan.spec.output.path, fix=ANEW)
-    return with_tiles(plan, tiles, cache_bytes=source.cache_bytes)
+    passes: list[Pass] = []
+    for pass_ in plan.passes:
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for write in sorted(pass_.writes, key=lambda write: plan.recorded(write.array)[0] not in recorded):
+            output, number = plan.recorded(write.array)
+            if output in recorded:
+                tile = tuple(recorded[output]["grids"][number]["tile"])
+            else:  # it joins one that was begun, if it can
+                tile = next((tile for tile in groups if write.suits(tile)), pass_.grid.tile)
+            groups.setdefault(tile, []).append(write.array)
+        for tile, arrays in groups.items():
+            part = only(pass_, arrays)
+            passes.append(part if tile == pass_.grid.tile else _with_tile(plan, source, part, tile))
+    return replace(plan, passes=tuple(passes))
+
+
+def _with_tile(plan: Plan, source: Source, pass_: Pass, tile: tuple[int, ...]) -> Pass:
+    if plan.spec.run.tile is not None:
+        before, now = (_short(dict(zip(pass_.image.axes, sides, strict=True))) for sides in (tile, pass_.grid.tile))
+        problem = f"run.tile was {before} when this output was begun, and is {now}"
+        raise ResumeError(problem, where=plan.spec.output.path, fix=ANEW)
+    return with_tile(plan, pass_, tile, cache_bytes=source.cache_bytes)

@@ -13,7 +13,7 @@ import time
 import zlib
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -195,6 +195,10 @@ class History:
         """Return the tiles of an array that are stored, in order."""
         return np.flatnonzero(self._arrays[array, level].is_(DONE))
 
+    def is_done(self, array: int, level: int = 0) -> NDArray[np.bool_]:
+        """Return a mask of the tiles of an array that are stored."""
+        return self._arrays[array, level].is_(DONE)
+
     def failed(self) -> dict[TileKey, str]:
         """Return the tiles that could not be made, and were not made since, with their errors."""
         return dict(self._errors)
@@ -204,8 +208,12 @@ class History:
         return sum(int(tiles.is_(DONE).sum()) for tiles in self._arrays.values())
 
     def counts(self) -> Counts:
-        """Return what was noticed in all tiles that are stored, each counted once."""
-        return sum((tiles.counts() for tiles in self._arrays.values()), Counts())
+        """Return what was noticed in all tiles that are stored, each counted once.
+
+        Every pass that reads the input counts all its missing pixels.
+        """
+        made = [tiles.counts() for tiles in self._arrays.values()]
+        return replace(sum(made, Counts()), missing=max((counts.missing for counts in made), default=0))
 
     def seconds(self) -> float:
         """Return how long all tiles took that are stored, each counted once."""

@@ -27,21 +27,22 @@ MOST_WEIGHTS = 4096
 """The most weights of a kernel file that are written down; of a larger one only the digest is."""
 
 
-def identity_of(plan: Plan, source: Source) -> Identity:
-    """Return all that determines the result of *plan* on *source*."""
-    versions = {"tileconv": version("tileconv"), **libraries(plan, source)}
-    return replace(plan.identity, content={"path": source.where, **source.fingerprint}, versions=versions)
+def identity_of(plan: Plan, source: Source, output: int = 0) -> Identity:
+    """Return all that determines an output of *plan* on *source*."""
+    versions = {"tileconv": version("tileconv"), **libraries(plan, source, output)}
+    return replace(plan.identity_of(output), content={"path": source.where, **source.fingerprint}, versions=versions)
 
 
-def provenance(plan: Plan, source: Source, counts: Counts) -> dict[str, Any]:
-    """Return what determines the output: the spec, digests, engines and versions; nothing that may differ beside.
+def provenance(plan: Plan, source: Source, counts: Counts, output: int = 0) -> dict[str, Any]:
+    """Return what determines an output: the spec, digests, engines and versions; nothing that may differ beside.
 
-    The spec is without ``run`` and the output's path, and holds the weights of kernel files, if these are not many. The
-    input's path is there because whoever makes the result again needs the input.
+    The spec is that of this output alone, without ``run`` and the output's path, and holds the weights of kernel files,
+    if these are not many. The input's path is there because whoever makes the result again needs the input.
     """
-    identity, spec = identity_of(plan, source), as_mapping(plan.spec)
+    identity, asked = identity_of(plan, source, output), plan.spec.only(output)
+    spec = as_mapping(asked)
     del spec["run"], spec["output"]["path"]
-    for words, stage in zip(spec["stages"], plan.spec.stages, strict=True):
+    for words, stage in zip(spec["stages"], asked.stages, strict=True):
         if (weights := _weights(stage)) is not None:
             words["kernel"] = weights
     return {
@@ -52,28 +53,29 @@ def provenance(plan: Plan, source: Source, counts: Counts) -> dict[str, Any]:
         "kernels": identity.of_stages("kernels"),
         "engines": identity.of_stages("engine"),
         "counts": asdict(counts),
-        "libraries": libraries(plan, source),
-        "channels": plan.info.channels,
+        "libraries": libraries(plan, source, output),
+        "channels": plan.write_of(output).info.channels,
         "python": sys.version.split()[0],
     }
 
 
-def libraries(plan: Plan, source: Source) -> dict[str, str]:
-    """Return the versions of the libraries that take part in decoding, making and storing the pixels of *plan*."""
-    stages = [stage for pass_ in plan.passes for stage in pass_.stages]
+def libraries(plan: Plan, source: Source, *outputs: int) -> dict[str, str]:
+    """Return the versions of the libraries that take part in decoding, making and storing *outputs*, or all of them."""
+    outputs = outputs or tuple(range(len(plan.spec.outputs)))
+    stages = [stage for output in outputs for stage in plan.stages_of(output)]
     names = {"imagecodecs", "numpy", *source.libraries}
-    if stages or plan.source.dtype != plan.info.dtype:
+    if stages or any(plan.source.dtype != plan.write_of(output).info.dtype for output in outputs):
         names.add("numba")
     if any(choice.engine == "fft" for stage in stages for choice in stage.choices):
         names.add("scipy")
-    if len(plan.passes) > 1:  # which read what those before them stored
+    if any(len(plan.leading_to(output)) > 1 for output in outputs):  # which read what those before them stored
         names |= {"numcodecs", "zarr"}
     return {name: version(name) for name in sorted(names)}
 
 
-def image_name(plan: Plan) -> str:
+def image_name(plan: Plan, output: int) -> str:
     """Return a name for viewers that holds wherever the output lies: ``hubble gaussian sobel``, of input and stages."""
-    return " ".join([stem(plan.spec.input.path), *(stage.id or stage.op for stage in plan.spec.stages)])
+    return " ".join([stem(plan.spec.input.path), *(stage.id or stage.op for stage in plan.spec.only(output).stages)])
 
 
 def _weights(stage: StageSpec) -> Any:

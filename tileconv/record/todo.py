@@ -1,7 +1,8 @@
 """What of a run is left to do: one rule for a new run, for one that goes on, and for a repair.
 
-Of the last pass every tile that the journal does not hold as done, or of which a chunk is gone. Of an earlier pass
-those tiles that the tiles left of the next pass read, unless they are done and still there.
+Of a pass that writes outputs every tile that the journal of any of them does not hold as done, or of which a chunk is
+gone. Of arrays between passes those tiles that the tiles left of later passes read, unless they are done and still
+there.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from tileconv.boxes import Box, TileGrid, numbered, tile_at
-from tileconv.planning.model import Pass, Plan
+from tileconv.planning.model import Plan
+from tileconv.planning.parts import Pass, Write
 from tileconv.record.folder import RunFolder
 from tileconv.record.journal import DAMAGED, DONE, FAILED, History, TileKey
 from tileconv.sinks.layout import Layout
 from tileconv.sinks.zarr import ZarrSink
+from tileconv.spec.model import INPUT
 from tileconv.stores.local import LocalStore
 from tileconv.tiles.compute import needed
 
@@ -30,11 +33,15 @@ GONE, AGAIN = "lost chunks", "of an earlier pass needed again"
 
 @dataclass(frozen=True)
 class Todo:
-    """Numbers of the tiles to make, pass by pass; how many of all tiles are kept; and why the others are made."""
+    """Numbers of the tiles to make, pass by pass; how many of all tiles are kept; and why the others are made.
+
+    ``lacking`` are the arrays of which a tile is left.
+    """
 
     left: tuple[Sequence[int], ...]
     kept: int
     reasons: dict[str, int]
+    lacking: frozenset[int]
 
     def __str__(self) -> str:
         tiles = sum(map(len, self.left))
@@ -42,28 +49,44 @@ class Todo:
         return f"kept {self.kept:,} tile{'s' * (self.kept != 1)}, {tiles:,} to make" + f": {why}" * bool(why)
 
 
-def left_to_do(plan: Plan, sinks: Sequence[ZarrSink], history: History) -> Todo:
-    """Return what is left of *plan*, whose passes write to *sinks*, after what *history* says."""
+def left_to_do(plan: Plan, passes: Sequence[Pass], sinks: Sequence[ZarrSink], histories: Sequence[History]) -> Todo:
+    """Return what is left of *passes*, parts of those of *plan*, after what *histories* say, one for each output.
+
+    *sinks* are those of all arrays.
+    """
     left: list[Sequence[int]] = []
-    wanted: Sequence[int] = range(len(plan.passes[-1].grid))
-    reasons = Counter[str]()
-    for number in reversed(range(len(plan.passes))):
-        pass_, sink = plan.passes[number], sinks[number]
-        there = sink.custody.holds_array()
-        if history.unreadable:  # what a lost line counted belongs to the result, whether or not its tile is read
-            wanted = np.union1d(np.asarray(wanted, np.intp), history.unknown(number)).tolist()
-        found = array("q")
-        for tile in wanted:
-            reason = _reason(pass_, sink, history, TileKey(number, 0, tile), there=there)
-            if reason:
-                found.append(tile)
-                reasons[reason] += 1
-        left.insert(0, found)
-        if number:
-            before = plan.passes[number - 1]
-            wanted = read_by(pass_, found, before.grid)
+    wanted: dict[int, Sequence[int]] = {}
+    reasons, lacking = Counter[str](), set[int]()
+    for pass_ in reversed(passes):
+        why: dict[int, str] = {}
+        for write in pass_.writes:
+            tiles = wanted.get(write.array, ()) if sinks[write.array].layout.plain else range(len(pass_.grid))
+            found = _lacking(plan, pass_, write, sinks[write.array], histories, tiles)
+            lacking |= {write.array} if found else set()
+            why = found | why
+        made = array("q", sorted(why))
+        reasons.update(why[tile] for tile in made)
+        left.insert(0, made)
+        for number, read in enumerate(pass_.reads):
+            if read.array != INPUT:
+                before = next(p.grid for p in passes if any(write.array == read.array for write in p.writes))
+                more = read_by(pass_, made, before, number)
+                known = wanted.get(read.array)
+                wanted[read.array] = more if known is None else np.union1d(known, more).astype(int).tolist()
     kept = sum(len(p.grid) for p in plan.passes) - sum(map(len, left))
-    return Todo(tuple(left), kept, dict(reasons))
+    return Todo(tuple(left), kept, dict(reasons), frozenset(lacking))
+
+
+def _lacking(
+    plan: Plan, pass_: Pass, write: Write, sink: ZarrSink, histories: Sequence[History], wanted: Sequence[int]
+) -> dict[int, str]:
+    """Return which of the tiles *wanted* of an array have to be made, in order, each with the reason."""
+    output, number = plan.recorded(write.array)
+    history, there = histories[output], sink.custody.holds_array()
+    if history.unreadable:  # what a lost line counted belongs to the result, whether or not its tile is read
+        wanted = np.union1d(np.asarray(wanted, np.intp), history.unknown(number)).tolist()
+    found = ((tile, _reason(pass_, sink, history, TileKey(number, 0, tile), there=there)) for tile in wanted)
+    return {tile: reason for tile, reason in found if reason}
 
 
 def _reason(pass_: Pass, sink: ZarrSink, history: History, key: TileKey, *, there: bool) -> str:
@@ -76,19 +99,31 @@ def _reason(pass_: Pass, sink: ZarrSink, history: History, key: TileKey, *, ther
     return "" if there and not sink.custody.lacks(stored_box(pass_, key.tile)) else GONE
 
 
-def read_by(pass_: Pass, tiles: Sequence[int], before: TileGrid) -> Sequence[int]:
-    """Return the tiles of the pass *before* that *tiles* of *pass_* read, in order."""
+def tiles_done(plan: Plan, histories: Sequence[History]) -> int:
+    """Return how many tiles of all passes are done: every record that they write to says so."""
+    count = 0
+    for pass_ in plan.passes:
+        done = np.ones(len(pass_.grid), bool)
+        for write in pass_.writes:
+            output, number = plan.recorded(write.array)
+            done &= histories[output].is_done(number)
+        count += int(done.sum())
+    return count
+
+
+def read_by(pass_: Pass, tiles: Sequence[int], before: TileGrid, number: int) -> Sequence[int]:
+    """Return the tiles of the array *before*, which *pass_* reads under *number*, that its *tiles* read, in order."""
     if len(tiles) == len(pass_.grid):
         return range(len(before))
     read = np.zeros(len(before), bool)
     for tile in tiles:
-        read[list(reads(pass_, tile_at(pass_.grid, tile), before))] = True
+        read[list(reads(pass_, tile_at(pass_.grid, tile), before, number))] = True
     return array("q", np.flatnonzero(read).astype("i8").tobytes())
 
 
-def reads(pass_: Pass, tile: Box, before: TileGrid) -> Iterator[int]:
-    """Yield the numbers of the tiles of *before* that *tile* of *pass_* is made from."""
-    box = needed(pass_, tile)
+def reads(pass_: Pass, tile: Box, before: TileGrid, number: int) -> Iterator[int]:
+    """Yield the numbers of the tiles of *before*, which *pass_* reads under *number*, that *tile* is made from."""
+    box = needed(pass_, tile)[number]
     for index in product(*(_along(before, box, axis) for axis in range(len(box.axes)))):
         yield numbered(before, index)
 
@@ -107,19 +142,21 @@ def _along(grid: TileGrid, box: Box, axis: int) -> list[int]:
 
 
 def stored_box(pass_: Pass, number: int) -> Box:
-    """Return where tile *number* lies in the array that *pass_* writes."""
+    """Return where tile *number* lies in the arrays that *pass_* writes."""
     return tile_at(pass_.grid, number).shift([-a for a in pass_.image.start])
 
 
-def intermediate_path(output: Path, number: int) -> Path:
-    """Return the folder beside *output* in which pass *number* leaves its result for the next."""
-    return output.with_name(f"{output.name}.pass{number}")
+def intermediate_path(output: Path, array: int) -> Path:
+    """Return the folder beside the first *output* that holds *array* between two passes."""
+    return output.with_name(f"{output.name}.pass{array}")
 
 
 def sinks_of(plan: Plan) -> list[ZarrSink]:
-    """Return where each pass of *plan* writes: the last to the output, the others to bare arrays beside it."""
-    output = RunFolder(Path(plan.spec.output.path)).output
-    stores = (LocalStore(intermediate_path(output, number)) for number in range(len(plan.passes) - 1))
-    layouts = (Layout(pass_.info, plain=True) for pass_ in plan.passes[:-1])
-    last = ZarrSink(LocalStore(output), Layout(plan.info, storage=plan.passes[-1].storage))
-    return [*map(ZarrSink, stores, layouts), last]
+    """Return where each array of *plan* is written, by number: bare arrays beside the first output, and the outputs."""
+    outputs = [RunFolder(Path(output.path)).output for output in plan.spec.outputs]
+    between = [intermediate_path(outputs[0], array) for array in range(plan.between)]
+    writes = [plan.made_by(array)[1] for array in range(len(between) + len(outputs))]
+    return [
+        ZarrSink(LocalStore(path), Layout(write.info, plain=write.array < len(between), storage=write.storage))
+        for path, write in zip([*between, *outputs], writes, strict=True)
+    ]

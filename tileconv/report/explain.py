@@ -14,12 +14,14 @@ from rich.text import Text
 from tileconv.boxes import SPACE, TileGrid
 from tileconv.images import ImageInfo
 from tileconv.planning.memory import total
-from tileconv.planning.model import Pass, Plan
+from tileconv.planning.model import Plan
+from tileconv.planning.parts import Pass, Write
 from tileconv.planning.stages import Stage
 from tileconv.record.todo import intermediate_path
 from tileconv.report.readers import shut_out
 from tileconv.shown import duration_text, size_text, tiles_text
 from tileconv.sinks.files import free_bytes
+from tileconv.spec.model import IMAGE, INPUT
 from tileconv.spec.words import EXECUTORS
 
 
@@ -33,19 +35,22 @@ def _lines(plan: Plan) -> Iterator[RenderableType]:
     yield Text(f"         {image_text(plan.source)}")
     for note in plan.source.notes:
         yield Text(f"         {note}")
-    yield Text(f"output   {plan.spec.output.path}")
-    yield Text(f"         {image_text(plan.info)}")
-    yield Text(f"files    {files_text(plan.passes[-1])}")
-    for readers in shut_out(plan.passes[-1].storage):
-        yield Text(f"         not for {readers}")
-    output = Path(plan.spec.output.path)
-    free = free_bytes(output)
-    between = sum(p.info.nbytes for p in plan.passes[:-1])
-    needed = f"{size_text(plan.info.nbytes)} before compression"
+    for number, output in enumerate(plan.spec.outputs):
+        write = plan.write_of(number)
+        yield Text(f"output   {output.path}" + f", {output.label}" * bool(output.label))
+        yield Text(f"         {image_text(write.info)}")
+        yield Text(f"files    {files_text(write)}")
+        for readers in shut_out(write.storage):
+            yield Text(f"         not for {readers}")
+    yield from map(Text, _graph(plan))
+    free = free_bytes(Path(plan.spec.output.path))
+    between = sum(plan.made_by(array)[1].info.nbytes for array in range(plan.between))
+    made = sum(plan.write_of(number).info.nbytes for number in range(len(plan.spec.outputs)))
+    needed = f"{size_text(made)} before compression"
     if between:
-        names = ", ".join(intermediate_path(output, number).name for number in range(len(plan.passes) - 1))
+        names = ", ".join(intermediate_path(Path(plan.spec.output.path), array).name for array in range(plan.between))
         needed += f" and {size_text(between)} beside it while it runs ({names})"
-    short = " - not enough if nothing compresses" if free < plan.info.nbytes + between else ""
+    short = " - not enough if nothing compresses" if free < made + between else ""
     yield Text(f"disk     {needed}, {size_text(free)} free{short}")
     yield Text(f"time     {_time(plan)}")
     yield Text(f"workers  {plan.workers} {plan.spec.run.executor} ({plan.why_workers})")
@@ -59,6 +64,18 @@ def _lines(plan: Plan) -> Iterator[RenderableType]:
         yield from map(Text, _pass(plan, pass_))
 
 
+def _graph(plan: Plan) -> Iterator[str]:
+    """Yield who reads whom, a line for each stage and output; nothing of a chain."""
+    names = {INPUT: IMAGE} | {number: stage.name for number, stage in enumerate(plan.graph)}
+    lines = [(stage.name, [names[i] for i in stage.inputs]) for stage in plan.graph]
+    lines += [(output.label or "output", [names[output.stage]]) for output in plan.spec.outputs]
+    if len(plan.spec.outputs) == 1 and all(stage.inputs == (n - 1,) for n, stage in enumerate(plan.graph)):
+        return
+    width = max(len(name) for name, _ in lines)
+    for number, (name, read) in enumerate(lines):
+        yield f"{'' if number else 'graph':8} {name:{width}}  from {', '.join(read)}"
+
+
 def _time(plan: Plan) -> str:
     """Return the estimate; nobody knows here how many threads a cluster has."""
     if plan.spec.run.executor in EXECUTORS:
@@ -67,12 +84,15 @@ def _time(plan: Plan) -> str:
 
 
 def _pass(plan: Plan, pass_: Pass) -> Iterator[str]:
-    tile = " ".join(f"{a}={n}" for a, n in zip(pass_.info.axes, pass_.grid.tile, strict=True))
+    tile = " ".join(f"{a}={n}" for a, n in zip(pass_.image.axes, pass_.grid.tile, strict=True))
     yield f"tile     {tile}, {tiles_text(len(pass_.grid))}: {pass_.why_tile}"
     yield f"halos    by {pass_.method}: {pass_.why_method}"
-    read = pass_.read_amplification * pass_.source.nbytes
+    read = pass_.read_amplification * sum(read.source.nbytes for read in pass_.reads)
     times = f"{pass_.read_amplification:.3f} times the input"
-    yield f"reads    {size_text(read)}, {times}; writes {size_text(pass_.info.nbytes)}"
+    written = size_text(sum(write.info.nbytes for write in pass_.writes))
+    yield f"reads    {size_text(read)}, {times}; writes {written}" + f" in {len(pass_.writes)} arrays" * (
+        len(pass_.writes) > 1
+    )
     parts = ", ".join(f"{part.name} {size_text(part.count)}" for part in pass_.memory if part.count)
     yield f"a tile   {size_text(pass_.tile_bytes)}: {parts}"
     yield f"a run    {size_text(pass_.process_bytes)} per process + {plan.workers} x {size_text(total(pass_.memory))}"
@@ -127,11 +147,11 @@ def image_text(info: ImageInfo) -> str:
     return f"{info}, {size_text(info.nbytes)}, chunks {chunks}{', compressed' * info.compressed}"
 
 
-def files_text(pass_: Pass) -> str:
-    """Return how what *pass_* writes is stored: how many files of which size, codec, checksum and format."""
-    storage, unit = pass_.storage, " x ".join(map(str, pass_.unit))
-    count = len(TileGrid(pass_.image, pass_.unit))
-    held = size_text(math.prod(pass_.unit) * pass_.info.dtype.itemsize)
+def files_text(write: Write) -> str:
+    """Return how an array is stored: how many files of which size, codec, checksum and format."""
+    storage, unit = write.storage, " x ".join(map(str, write.unit))
+    count = len(TileGrid(write.info.box, write.unit))
+    held = size_text(math.prod(write.unit) * write.info.dtype.itemsize)
     what = f"shards of {unit}" if storage.shards else "one chunk each"
     checksum = "no checksum" if storage.checksum == "none" else storage.checksum
     return f"{count:,} of {held} before compression, {what}; {storage.codec}, {checksum}, OME-Zarr {storage.format}"

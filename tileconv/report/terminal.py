@@ -89,6 +89,9 @@ def summary(report: Report, *, repair: bool = False) -> str:
     ]
     if report.counts.clipped:
         lines.append(f"{report.counts.clipped:,} pixels were clipped to the range of {report.dtype}")
+    for one in report.others:
+        clipped = f", {one.counts.clipped:,} pixels clipped to its range" * bool(one.counts.clipped)
+        lines.append(f"{one.output}: {' x '.join(map(str, one.shape))} {one.dtype}{clipped}")
     if report.counts.missing:
         lines.append(f"{report.counts.missing:,} pixels of the input are missing")
     if report.missing_chunks:

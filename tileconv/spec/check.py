@@ -11,11 +11,21 @@ from tileconv.engines.borders import ALIASES, RULES, Border
 from tileconv.errors import KernelError, Problem, SpecError
 from tileconv.operations.registry import HINTS, OPERATORS
 from tileconv.spec.fields import Field, fields_of
-from tileconv.spec.model import InputSpec, MissingSpec, OutputSpec, Over, PipelineSpec, RunSpec, StageSpec
+from tileconv.spec.graph import check_ids, ids_of, inputs_of
+from tileconv.spec.model import (
+    RESOLVED,
+    InputSpec,
+    MissingSpec,
+    OutputSpec,
+    Over,
+    PipelineSpec,
+    RunSpec,
+    StageSpec,
+)
 from tileconv.spec.operators import make_operation, operator_fields
+from tileconv.spec.outputs import check_output, outputs_of, stored_stages
 from tileconv.spec.reader import BAD, Reader, did_you_mean, join, per_axis_hint
 from tileconv.spec.text import ListNode, MapNode, Node, ScalarNode, kind_of
-from tileconv.storage import CODECS, LEVELS, Codec
 
 MOST_PROBLEMS = 100
 """Mistakes of one file that are listed."""
@@ -23,25 +33,28 @@ MOST_PROBLEMS = 100
 OPTIONAL_NODE = Field(None, None)
 """A key whose value this module reads itself."""
 
-PIPELINE = fields_of(PipelineSpec) | {
-    "version": Field(fields_of(PipelineSpec)["version"].form),
-    "input": Field(None, summary="{path: ...}"),
-    "stages": Field(None, summary="[{op: gaussian, sigma: 2}]"),
-    "output": Field(None, summary="{path: ...}"),
-    **dict.fromkeys(("border", "missing", "run"), OPTIONAL_NODE),
-}
-STAGE = {name: field for name, field in fields_of(StageSpec).items() if name not in {"operation", "parameters"}} | {
+PIPELINE = (
+    {"input": OPTIONAL_NODE, "output": OPTIONAL_NODE}
+    | fields_of(PipelineSpec)
+    | {
+        "version": Field(fields_of(PipelineSpec)["version"].form),
+        "input": Field(None, summary="{path: ...}"),
+        "stages": Field(None, summary="[{op: gaussian, sigma: 2}]"),
+        "output": Field(None, summary="{path: ...}"),
+        "outputs": OPTIONAL_NODE,
+        **dict.fromkeys(("border", "missing", "run"), OPTIONAL_NODE),
+    }
+)
+STAGE = {name: field for name, field in fields_of(StageSpec).items() if name not in RESOLVED} | {
     "op": Field(None),
-    "border": OPTIONAL_NODE,
+    **dict.fromkeys(("border", "from"), OPTIONAL_NODE),
+}
+OUTPUT = {name: field for name, field in fields_of(OutputSpec).items() if name not in RESOLVED} | {
+    **dict.fromkeys(("codec", "from"), OPTIONAL_NODE),
 }
 BORDER = {"rule": Field(fields_of(Border)["rule"].form), "value": fields_of(Border)["value"]}
 
-RESERVED_STAGE_KEYS = ("from", "channels", "mask", "dtype", "missing", "input")
-OTHER_FORMATS = frozenset(
-    (".bmp", ".btf", ".csv", ".gif", ".h5", ".hdf5", ".jp2", ".jpeg", ".jpg", ".nc", ".npy", ".npz", ".png", ".tf8",
-     ".tif", ".tiff", ".webp", ".yaml", ".yml", ".zip")
-)  # fmt: skip
-"""Suffixes that an output must not have: what is written is a folder."""
+RESERVED_STAGE_KEYS = ("channels", "mask", "dtype", "missing", "input")
 FOREIGN: dict[str, dict[str, str]] = {
     "": {"nan": "missing: {rule: ...}", "nodata": "input: {nodata: ...}", "steps": "stages", "mode": "border",
          "boundary": "border", "memory": "run: {memory: ...}", "workers": "run: {workers: ...}"},
@@ -53,7 +66,6 @@ FOREIGN: dict[str, dict[str, str]] = {
     "output": {"file": "path", "type": "dtype", "chunk": "chunks", "chunksize": "chunks", "compression": "codec",
                "compressor": "codec", "compressors": "codec", "shard": "shards", "ngff_version": "format",
                "zarr_format": "format: 0.5 (Zarr v3) or 0.4 (Zarr v2)"},
-    "codec": {"id": "name", "clevel": "level", "compressor": "cname"},
     "run": {"cluster": "executor", "scheduler": "executor", "halo": "halo_method", "threads": "workers",
             "tiles": "tile"},
     "border": {"mode": "rule", "cval": "value", "constant": "rule: constant, value: ..."},
@@ -86,73 +98,42 @@ def check(root: MapNode, name: str, folder: Path, problems: Sequence[Problem]) -
 
 def _pipeline(reader: Reader, root: MapNode) -> PipelineSpec | None:
     items = {key: item for key, item in root.items.items() if not key.startswith("x-")}
-    values = reader.section(MapNode(items, root.keys, root.place), PIPELINE, "", foreign=FOREIGN[""])
+    shape = PIPELINE | ({"output": OPTIONAL_NODE} if "outputs" in items else {})
+    values = reader.section(MapNode(items, root.keys, root.place), shape, "", foreign=FOREIGN[""])
     border = dict.fromkeys("zyx", Border()) | (
         borders(reader, values["border"], "border", "zyx") if "border" in values else {}
     )
-    stages = _stages(reader, values["stages"], border) if "stages" in values else ()
+    stages = _stages(reader, values["stages"], border) if "stages" in values else []
     sections: dict[str, Any] = {
         name: _section(reader, values[name], cls, name)
-        for name, cls in (("input", InputSpec), ("output", OutputSpec), ("run", RunSpec), ("missing", MissingSpec))
+        for name, cls in (("input", InputSpec), ("run", RunSpec), ("missing", MissingSpec))
         if name in values
     }
+    outputs = outputs_of(reader, root, values, lambda node, key: _section(reader, node, OutputSpec, key))
+    read = stored_stages(reader, values.get("stages"), stages, outputs)
+    whole = [output for _, _, output in outputs if output is not None]
     if reader.problems:
         return None
-    return PipelineSpec(**values | sections | {"border": border, "stages": stages})
+    made = tuple(replace(output, stage=stage) for output, stage in zip(whole, read, strict=True))
+    values.pop("output", None)
+    return PipelineSpec(**values | sections | {"border": border, "stages": tuple(stages), "outputs": made})
 
 
 def _section(reader: Reader, node: Node, cls: type, name: str) -> Any:
     before = len(reader.problems)
     reserved = ("min_coverage",) if cls is MissingSpec else ()
-    shape = fields_of(cls) | ({"codec": OPTIONAL_NODE} if cls is OutputSpec else {})
-    values = reader.section(node, shape, name, foreign=FOREIGN.get(name), reserved=reserved)
+    shape = OUTPUT if cls is OutputSpec else fields_of(cls)
+    values = reader.section(node, shape, name, foreign=FOREIGN.get(name.partition("s.")[0]), reserved=reserved)
     if cls is MissingSpec and "rule" in values:
         _value_belongs(reader, node, name, values, "fill", needed=True)
     if cls is OutputSpec:
-        _output(reader, node, values)
+        check_output(reader, node, name, values)
     for sizes in {"chunks", "shards", "tile"} & set(values):
         if isinstance(values[sizes], int):
             values[sizes] = dict.fromkeys("yx", values[sizes])
         elif values[sizes] == "auto":
             values[sizes] = None
     return cls(**values) if len(reader.problems) == before else None
-
-
-def _output(reader: Reader, node: Node, values: dict[str, Any]) -> None:
-    """Check what of an output belongs together, and read its codec."""
-    if Path(values.get("path", "")).suffix.lower() in OTHER_FORMATS:
-        _other_format(reader, cast("MapNode", node).items["path"], Path(values["path"]))
-    if "codec" in values:
-        values["codec"] = _codec(reader, values["codec"])
-    if values.get("format") == "0.4":
-        for name in ("checksum", "shards"):
-            if values.get(name, "none") not in ("none", "auto"):
-                place, hint = cast("MapNode", node).keys[name], "write format: 0.5, or leave the key out"
-                reader.problem(place, f"output.{name}", "OME-Zarr 0.4, which is Zarr v2, has none", hint)
-
-
-def _codec(reader: Reader, node: Node) -> Codec | None:
-    """Return a codec with its own options where none are given; one that it does not have is a problem."""
-    before = len(reader.problems)
-    values = reader.section(node, fields_of(Codec), "output.codec", foreign=FOREIGN["codec"])
-    if len(reader.problems) > before:
-        return None
-    usual = CODECS[values.get("name", Codec.name)]
-    low, high = LEVELS.get(usual.name, (0, 0))
-    for key in set(values) - {"name"}:
-        place = cast("MapNode", node).items[key].place
-        if getattr(usual, key) is None:
-            reader.problem(place, f"output.codec.{key}", f"{usual.name} has none", "leave the key out")
-        elif key == "level" and not low <= values[key] <= high:
-            problem = f"expected a whole number from {low} to {high} for {usual.name}, found {values[key]}"
-            reader.problem(place, "output.codec.level", problem)
-    return replace(usual, **values)
-
-
-def _other_format(reader: Reader, node: Node, path: Path) -> None:
-    stem = path.stem.removesuffix(".ome")
-    message = f"expected the name of an OME-Zarr store, found the suffix {path.suffix}"
-    reader.problem(node.place, "output.path", message, f"write {stem}.ome.zarr")
 
 
 def _value_belongs(reader: Reader, node: Node, key: str, values: Mapping[str, Any], rule: str, *, needed: bool) -> None:
@@ -165,7 +146,8 @@ def _value_belongs(reader: Reader, node: Node, key: str, values: Mapping[str, An
         reader.problem(node.place, join(key, "value"), f"missing: rule: {rule} needs a value")
 
 
-def _stages(reader: Reader, node: Node, border: Mapping[str, Border]) -> tuple[StageSpec, ...]:
+def _stages(reader: Reader, node: Node, border: Mapping[str, Border]) -> list[StageSpec | None]:
+    """Return the stages in the order of the text, None for one that is wrong."""
     if not isinstance(node, ListNode):
         reader.problem(
             node.place,
@@ -173,22 +155,16 @@ def _stages(reader: Reader, node: Node, border: Mapping[str, Border]) -> tuple[S
             f"expected a list of stages, found {kind_of(node)}",
             "write - {op: gaussian, sigma: 2}",
         )
-        return ()
-    stages, seen = [], set()
-    for i, item in enumerate(node.items):
-        stage = _stage(reader, item, f"stages[{i}]", border)
-        if stage is None:
-            continue
-        if stage.id in seen:
-            place = cast("MapNode", item).items["id"].place
-            reader.problem(place, f"stages[{i}].id", f"expected a name of its own, found '{stage.id}' again")
-        seen.update({stage.id} - {None})
-        stages.append(stage)
-    return tuple(stages)
+        return []
+    check_ids(reader, node.items)
+    ids = ids_of(node.items)
+    return [_stage(reader, item, i, border, ids) for i, item in enumerate(node.items)]
 
 
-def _stage(reader: Reader, node: Node, key: str, border: Mapping[str, Border]) -> StageSpec | None:
-    before = len(reader.problems)
+def _stage(
+    reader: Reader, node: Node, number: int, border: Mapping[str, Border], ids: Mapping[str, int]
+) -> StageSpec | None:
+    before, key = len(reader.problems), f"stages[{number}]"
     if not isinstance(node, MapNode) or "op" not in node.items:
         _no_operator(reader, node, key)
         return None
@@ -200,15 +176,13 @@ def _stage(reader: Reader, node: Node, key: str, border: Mapping[str, Border]) -
     words = FOREIGN["stage"]
     values = reader.section(node, shape, key, foreign=words, reserved=RESERVED_STAGE_KEYS, axes=axes)
     own = borders(reader, values["border"], join(key, "border"), axes) if "border" in values else {}
+    inputs = inputs_of(reader, values.pop("from"), join(key, "from"), ids) if "from" in values else (number - 1,)
     if len(reader.problems) > before:
         return None
-    values |= {"op": op, "border": {axis: own.get(axis, border[axis]) for axis in axes}}
+    values |= {"op": op, "border": {axis: own.get(axis, border[axis]) for axis in axes}, "inputs": inputs}
     chosen = {name: values.pop(name) for name in operator_fields(op) if name in values}
     try:
-        operation = make_operation(op, chosen, axes)
-        if operation.inputs[0] > 1:
-            raise KernelError(f"{op} reads {operation.inputs[0]} images or more, found 1")
-        return StageSpec(operation=operation, parameters=chosen, **values)
+        return StageSpec(operation=make_operation(op, chosen, axes), parameters=chosen, **values)
     except KernelError as error:
         name = next(iter(chosen)) if len(chosen) == 1 else next((n for n, v in chosen.items() if v == error.where), "")
         text = str(KernelError(error.problem, why=error.why))

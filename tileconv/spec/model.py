@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Annotated, Any, Literal
 
 from tileconv.engines.borders import Border
@@ -22,6 +22,10 @@ Dtype = Literal[
 ]
 PixelsPerAxis = Count | Mapping[Axis, Count]
 SizePerAxis = Literal["auto"] | PixelsPerAxis
+INPUT, IMAGE = -1, "input"
+"""The image that a pipeline reads: among positions of stages, and among their names."""
+RESOLVED = frozenset(("operation", "parameters", "inputs", "stage", "label"))
+"""Fields that are no keys of a file: they follow from others, and from where these stand."""
 ShardsPerAxis = Literal["auto", "none"] | PixelsPerAxis
 
 
@@ -53,7 +57,8 @@ class MissingSpec:
 class StageSpec:
     """One stage: an operation over the axes ``over``, with the border of each of them, in the order of ``over``.
 
-    Two stages are equal when their words are; ``operation`` follows from these and takes no part.
+    ``inputs`` are the positions of the stages that it reads. Two stages are equal when their words are; ``operation``
+    follows from these and takes no part.
     """
 
     op: str
@@ -64,11 +69,19 @@ class StageSpec:
     border: Mapping[str, Border] = field(default_factory=dict)
     extent: Annotated[Extent, "Output size, as scipy.signal names it."] = "same"
     engine: Annotated[Engine, "How sums are computed; auto takes the cheapest."] = "auto"
+    inputs: tuple[int, ...] = (INPUT,)
+
+    def name_at(self, number: int) -> str:
+        """Return what plans and messages call the stage, which is that of position *number*."""
+        return self.id or f"{number} {self.op}"
 
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """The OME-Zarr store to write; ``path`` is absolute. Chunks and shards of None are left to the plan."""
+    """An OME-Zarr store to write; ``path`` is absolute. Chunks and shards of None are left to the plan.
+
+    ``stage`` is the position of the stage whose result it holds; ``label`` is empty where the file says ``output``.
+    """
 
     path: Annotated[str, "OME-Zarr store to write, relative to the pipeline file."]
     dtype: Annotated[Dtype, "Pixel type; auto keeps every value, input keeps the input's type."] = "auto"
@@ -86,6 +99,13 @@ class OutputSpec:
         "Pixels per file along each axis, whole numbers of chunks; none is a file for each chunk.",
     ] = None
     format: Annotated[Format, Written(FormatText), "Version of OME-Zarr: 0.5 is Zarr v3, 0.4 is Zarr v2."] = "0.5"
+    stage: int = INPUT
+    label: str = ""
+
+    @property
+    def key(self) -> str:
+        """Where it stands in a pipeline file."""
+        return f"outputs.{self.label}" if self.label else "output"
 
 
 @dataclass(frozen=True)
@@ -112,7 +132,7 @@ class PipelineSpec:
     """A whole pipeline. ``border`` is the global rule for z, y and x; stages hold the rules that apply to them."""
 
     input: InputSpec
-    output: OutputSpec
+    outputs: tuple[OutputSpec, ...]
     version: Annotated[Literal[1], "Version of this format."] = 1
     stages: tuple[StageSpec, ...] = ()
     border: Mapping[str, Border] = field(default_factory=lambda: dict.fromkeys("zyx", Border()))
@@ -120,23 +140,56 @@ class PipelineSpec:
     precision: Annotated[Precision, "Type of the sums."] = "auto"
     run: RunSpec = field(default_factory=RunSpec)
 
+    @property
+    def output(self) -> OutputSpec:
+        """The first output, in most pipelines the only one."""
+        return self.outputs[0]
+
+    def leading_to(self, output: int) -> list[int]:
+        """Return the positions of the stages that output *output* needs, in order."""
+        found, more = set[int](), {self.outputs[output].stage}
+        while more := more - {INPUT}:
+            found |= more
+            more = {i for number in more for i in self.stages[number].inputs} - found
+        return sorted(found)
+
+    def only(self, output: int) -> PipelineSpec:
+        """Return the pipeline of output *output* alone, with the stages that it needs in the same order."""
+        kept, one = self.leading_to(output), self.outputs[output]
+        at = {INPUT: INPUT} | {old: new for new, old in enumerate(kept)}
+        stages = (replace(self.stages[i], inputs=tuple(at[j] for j in self.stages[i].inputs)) for i in kept)
+        return replace(self, stages=tuple(stages), outputs=(replace(one, stage=at[one.stage], label=""),))
+
 
 def as_mapping(spec: PipelineSpec) -> dict[str, Any]:
     """Return *spec* as plain JSON values with every default written out, for provenance.
 
     ``spec_from_mapping(as_mapping(spec)) == spec``. What the plan chooses (None) is left out; paths are absolute.
     """
-    return {"version": spec.version, **_plain(spec)}
+    words = {"version": spec.version, **_plain(spec)}
+    for output, told in zip(spec.outputs, words["outputs"], strict=True):
+        if output.stage != len(spec.stages) - 1:
+            told["from"] = _name(spec, output.stage)
+    for number, (stage, told) in enumerate(zip(spec.stages, words["stages"], strict=True)):
+        if stage.inputs != (number - 1,):
+            told["from"] = [_name(spec, i) for i in stage.inputs]
+    several = {output.label: told for output, told in zip(spec.outputs, words["outputs"], strict=True)}
+    stored = ("outputs", several) if spec.output.label else ("output", several[""])
+    return dict(stored if key == "outputs" else (key, value) for key, value in words.items())
+
+
+def _name(spec: PipelineSpec, stage: int) -> str | None:
+    return IMAGE if stage == INPUT else spec.stages[stage].id
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Border):
         return {"rule": value.rule} | ({"value": value.value} if value.rule == "constant" else {})
     if isinstance(value, StageSpec):
-        written = {f.name: getattr(value, f.name) for f in fields(value) if f.name not in {"operation", "parameters"}}
+        written = {f.name: getattr(value, f.name) for f in fields(value) if f.name not in RESOLVED}
         return _plain(written | dict(value.parameters))
     if is_dataclass(value):
-        return _plain({f.name: getattr(value, f.name) for f in fields(value)})
+        return _plain({f.name: getattr(value, f.name) for f in fields(value) if f.name not in RESOLVED})
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items() if item is not None}
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value

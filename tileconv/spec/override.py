@@ -111,34 +111,47 @@ def redirect(
     Paths of the command line are taken from the current folder, those of the file from *folder*. ``{stem}`` is
     the name of the input up to its suffix (``.ome.tif`` is one suffix), ``{parent}`` its folder.
     """
-    for section, path in (("input", input_path), ("output", output_path)):
+    outputs = _outputs(root)
+    if output_path is not None and len(outputs) > 1:
+        hint = f"write --set outputs.{outputs[0][1]}.path={output_path}, or change the file"
+        return root, [problem_at(Place(), "", f"--output {output_path} names one output of {len(outputs)}", hint)]
+    for keys, path in ((("input",), input_path), (outputs[0], output_path)):
         if path is not None:
-            origin = f"--{section} {path}"
-            text = _whole(str(path), Path()) if section == "input" else str(path)
+            origin = f"--{'input' if keys == ('input',) else 'output'} {path}"
+            text = _whole(str(path), Path()) if keys == ("input",) else str(path)
             try:
-                root = set_in(root, (section, "path"), ScalarNode(text, False, Place(origin=origin)), origin)
+                root = set_in(root, (*keys, "path"), ScalarNode(text, False, Place(origin=origin)), origin)
             except LookupError as error:
                 return root, [problem_at(Place(), "", str(error.args[0]), "from the command line")]
-    target, source = _path_of(root, "output"), _path_of(root, "input")
-    problems: list[Problem] = []
-    if target and source:
-        target, problems = _filled(target, _whole(source.text, folder))
-    if target and output_path is not None:
-        target = replace(target, text=_whole(target.text, Path()))
-    return set_in(root, ("output", "path"), target, "") if target else root, problems
+    source, problems = _path_of(root, ("input",)), []
+    for keys in outputs:
+        if target := _path_of(root, keys):
+            if source:
+                target, refused = _filled(target, _whole(source.text, folder), ".".join((*keys, "path")))
+                problems += refused
+            if output_path is not None:
+                target = replace(target, text=_whole(target.text, Path()))
+            root = set_in(root, (*keys, "path"), target, "")
+    return root, problems
 
 
-def _filled(target: ScalarNode, source: str) -> tuple[ScalarNode, list[Problem]]:
+def _outputs(root: MapNode) -> list[tuple[str, ...]]:
+    """Return the keys that lead to each output."""
+    node = root.items.get("outputs")
+    return [("outputs", name) for name in node.items] if isinstance(node, MapNode) and node.items else [("output",)]
+
+
+def _filled(target: ScalarNode, source: str, key: str) -> tuple[ScalarNode, list[Problem]]:
     """Return the path of the output with ``{stem}`` and ``{parent}`` of the path *source* filled in."""
     words = {"{stem}": stem(source), "{parent}": source.rpartition("/")[0]}
     found = set(re.findall(r"\{\w*\}", target.text))
     problems = [
-        problem_at(target.place, "output.path", f"expected {{stem}} or {{parent}}, found {word}")
+        problem_at(target.place, key, f"expected {{stem}} or {{parent}}, found {word}")
         for word in sorted(found - set(words))
     ]
     if "{stem}" in found and words["{stem}"] in {"", ".", ".."}:
         message = f"{{stem}} of {source} is '{words['{stem}']}', which names no output"
-        problems.append(problem_at(target.place, "output.path", message, "write a name instead of {stem}"))
+        problems.append(problem_at(target.place, key, message, "write a name instead of {stem}"))
     return replace(target, text=re.sub(r"\{(stem|parent)\}", lambda word: words[word[0]], target.text)), problems
 
 
@@ -150,7 +163,8 @@ def _whole(text: str, folder: Path) -> str:
         return text
 
 
-def _path_of(root: MapNode, section: str) -> ScalarNode | None:
-    node = root.items.get(section)
-    child = node.items.get("path") if isinstance(node, MapNode) else None
+def _path_of(root: MapNode, keys: Sequence[str]) -> ScalarNode | None:
+    child: Node | None = root
+    for key in (*keys, "path"):
+        child = child.items.get(key) if isinstance(child, MapNode) else None
     return child if isinstance(child, ScalarNode) and child.text else None

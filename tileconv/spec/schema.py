@@ -7,15 +7,17 @@ from functools import reduce
 from operator import or_
 from typing import Annotated, Any, Literal
 
+from annotated_types import MinLen
 from pydantic import BaseModel, ConfigDict, WithJsonSchema, create_model
 from pydantic import Field as PydanticField
 
 from tileconv.engines.borders import RULES
 from tileconv.operations.registry import OPERATORS
-from tileconv.spec.check import PIPELINE, STAGE
+from tileconv.spec.check import OUTPUT, PIPELINE, STAGE
 from tileconv.spec.fields import REQUIRED, Field, fields_of
 from tileconv.spec.model import InputSpec, MissingSpec, OutputSpec, RunSpec
 from tileconv.spec.operators import operator_fields, operator_summary
+from tileconv.spec.words import ID
 from tileconv.storage import Codec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -39,30 +41,40 @@ _BORDER = {
     ]
 }
 BORDER = Field(Annotated[Any, WithJsonSchema(_BORDER)], None, "What lies outside the image.")
+_NAME = WithJsonSchema({"type": "string", "pattern": f"^{ID}$"})
+_NAMES = WithJsonSchema({"anyOf": [_NAME.json_schema, {"type": "array", "items": _NAME.json_schema, "minItems": 1}]})
+FROM = Field(
+    Annotated[Any, _NAMES], None, "What the stage reads: ids of stages, or input; the stage before by default."
+)
+STORED = Field(Annotated[Any, _NAME], None, "The id of the stage that is stored, or input; the last stage by default.")
 
 
 def json_schema() -> dict[str, Any]:
     """Return the schema that editors complete and check pipeline files with; ``${VAR}`` is beyond it."""
     codec = Field(_model("Codec", fields_of(Codec), Codec.__doc__ or ""), None, "How chunks are compressed.")
-    own = {"output": {"codec": codec}}
     sections = {
-        name: Field(_model(cls.__name__, fields_of(cls) | own.get(name, {}), cls.__doc__ or ""), default)
+        name: Field(_model(cls.__name__, fields_of(cls), cls.__doc__ or ""), default)
         for name, cls, default in (
             ("input", InputSpec, REQUIRED),
-            ("output", OutputSpec, REQUIRED),
             ("run", RunSpec, None),
             ("missing", MissingSpec, None),
         )
+    }
+    output = _model("OutputSpec", OUTPUT | {"codec": codec, "from": STORED}, OutputSpec.__doc__ or "")
+    sections |= {
+        "output": Field(output, None),
+        "outputs": Field(Annotated[dict[Annotated[str, _NAME], output], MinLen(1)], None, "Several outputs, by name."),  # type: ignore[valid-type]
     }
     stage: Any = Annotated[reduce(or_, map(_stage, OPERATORS)), PydanticField(discriminator="op")]
     shape = PIPELINE | sections | {"border": BORDER, "stages": Field(list[stage])}
     pipeline = _model("Pipeline", shape, "A tileconv pipeline.")
     schema = pipeline.model_json_schema()
-    return {"$schema": DIALECT, **_without_null(schema), "patternProperties": {"^x-": {}}}
+    either = [{"required": ["output"]}, {"required": ["outputs"]}]
+    return {"$schema": DIALECT, **_without_null(schema), "oneOf": either, "patternProperties": {"^x-": {}}}
 
 
 def _stage(name: str) -> type[BaseModel]:
-    shape = STAGE | {"border": BORDER, "op": Field(Literal[name])} | operator_fields(name)
+    shape = STAGE | {"border": BORDER, "from": FROM, "op": Field(Literal[name])} | operator_fields(name)
     return _model(f"Stage_{name}", shape, operator_summary(name))
 
 

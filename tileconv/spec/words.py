@@ -19,7 +19,7 @@ UNITS = {"": 1, "B": 1} | {
 EXECUTORS = ("threads", "processes")
 FORMATS = get_args(Format)
 
-_ID = r"[A-Za-z_][A-Za-z0-9_-]*"
+ID = r"[A-Za-z_][A-Za-z0-9_-]*"
 _ADDRESS = r"(tcp|tls)://[^\s/]+:\d{1,5}"
 _SIZE = r"(\d{1,15}(?:\.\d{1,6})?) ?([KMGT]?i?B|)"
 
@@ -73,9 +73,14 @@ def parse_format(text: str) -> str:
 
 def parse_id(text: str) -> str:
     """Return the name of a stage; it begins with a letter, so that it is no position."""
-    if not re.fullmatch(_ID, text, re.ASCII):
+    if not is_id(text):
         raise ValueError(text)
     return text
+
+
+def is_id(text: str) -> bool:
+    """Return whether *text* can name a stage or an output."""
+    return bool(re.fullmatch(ID, text, re.ASCII))
 
 
 Axis = Literal["t", "c", "z", "y", "x"]
@@ -125,6 +130,6 @@ StageId = Annotated[
     Word(
         "a name that begins with a letter and holds letters, digits, - and _",
         parse_id,
-        {"type": "string", "pattern": f"^{_ID}$"},
+        {"type": "string", "pattern": f"^{ID}$"},
     ),
 ]

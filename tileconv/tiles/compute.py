@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -16,8 +16,9 @@ from tileconv.engines.cast import cast, exactly, unify_nan
 from tileconv.engines.sums import kernel_sums
 from tileconv.errors import TileError
 from tileconv.images import equal
-from tileconv.planning.model import Pass
-from tileconv.planning.regions import regions
+from tileconv.planning.memory import last_reader
+from tileconv.planning.parts import Pass, Read
+from tileconv.planning.regions import Region, regions
 from tileconv.planning.stages import Stage
 
 Array = NDArray[Any]
@@ -38,108 +39,149 @@ class Counts:
         return Counts(self.clipped + other.clipped, self.missing + other.missing, self.fallbacks + other.fallbacks)
 
 
-def compute_tile(pass_: Pass, block: Array, have: Box, tile: Box, made: Array | None = None) -> tuple[Array, Counts]:
-    """Run every stage of *pass_* on *block*, which holds the pixels of *have*, and return the pixels of *tile*.
+@dataclass(frozen=True)
+class Block:
+    """The *pixels* of *box*, all axes of the image: what a tile is made from, of one array."""
+
+    pixels: Array
+    box: Box
+
+
+def compute_tile(
+    pass_: Pass, blocks: Sequence[Block], tile: Box, made: Sequence[Array] = ()
+) -> tuple[Sequence[Array], tuple[Counts, ...]]:
+    """Run every stage of *pass_* on *blocks*, and return *tile* of all that it writes.
 
     Parameters
     ----------
-    block
-        All axes of the image; at least ``needed(pass_, tile)``, whose ``wrap`` positions count on beyond the image.
-    have, tile
-        Boxes in the coordinates of the run, all axes of the image.
+    blocks
+        Of each array that is read at least ``needed(pass_, tile)``; ``wrap`` positions count on beyond the image.
+    tile
+        In the coordinates of the run, all axes of the image.
     made
-        A contiguous array of the output's type to write the tile into; a new one by default.
+        Contiguous arrays of the outputs' types to write the tile into; new ones by default.
 
     Returns
     -------
-    tuple[Array, Counts]
-        The tile in the output's type, and what was noticed.
+    tuple[Sequence[Array], tuple[Counts, ...]]
+        The tile in the type of every write, and what was noticed for each.
 
     Raises
     ------
     TileError
         If a pixel is missing and the rule is ``error``, or does not fit the output's type and overflow is ``error``.
     """
-    made = np.empty(tile.shape, pass_.info.dtype) if made is None else made
+    made = made or [np.empty(tile.shape, write.info.dtype) for write in pass_.writes]
+    counts = [Counts() for _ in pass_.writes]
     if tile.size == 0:
-        return made, Counts()
+        return made, tuple(counts)
     out = space(tile)
-    volumes = made.reshape(-1, *out.shape)
-    counts = Counts()
+    volumes = [array.reshape(-1, *out.shape) for array in made]
+    read = zip(*(_volumes(block, tile) for block in blocks), strict=True)
+    boxes = [space(block.box) for block in blocks]
     with np.errstate(all="ignore"):  # NaN and infinity are values here, and pass
-        for volume, pixels in zip(volumes, _volumes(block, have, tile), strict=True):
+        for number, pixels in enumerate(read):
             for first, last in pieces(out.start[1], out.stop[1], pass_.strip):
                 strip = Box((out.start[0], first, out.start[2]), (out.stop[0], last, out.stop[2]))
+                into = [volume[number][strip.within(out)] for volume in volumes]
                 try:
-                    counts += _strip(pass_, pixels, space(have), strip, volume[strip.within(out)])
+                    noticed = _strip(pass_, list(map(Block, pixels, boxes)), strip, into)
                 except TileError as error:
                     raise TileError(error.problem, where=f"tile {tile}", why=error.why, fix=error.fix) from error
-    return made, counts
+                counts = [one + more for one, more in zip(counts, noticed, strict=True)]
+    return made, tuple(counts)
 
 
-def _strip(pass_: Pass, block: Array, have: Box, out: Box, made: Array) -> Counts:
-    """Write the pixels of *out*, some rows of a tile, into *made*."""
-    steps = regions(pass_.stages, out)
-    first = steps[0].have if steps else out
-    pixels, missing = _mark(pass_, extend(block, have, first, pass_.domain, REPEATED), first, out)
-    fallbacks = 0
-    for stage, step in zip(pass_.stages, steps, strict=True):
-        pixels, fell = _run(stage, pixels, step.have, step.want, step.out)
+def _strip(pass_: Pass, blocks: Sequence[Block], out: Box, made: Sequence[Array]) -> list[Counts]:
+    """Write the pixels of *out*, some rows of a tile, into *made*; each result is freed after its last reader."""
+    steps = regions(pass_.stages, pass_.stored, out)
+    results: dict[int, Array] = {}
+    missing = fallbacks = 0
+    for number, (read, block) in enumerate(zip(pass_.reads, blocks, strict=True)):
+        box = steps[-1 - number].out
+        pixels = extend(block.pixels, block.box, box, read.domain, REPEATED)
+        results[-1 - number], absent = _mark(read, pixels, box, _owned(read, space(pass_.image), out))
+        missing += absent
+    clipped = _store(pass_, [-1 - n for n in range(len(blocks))], results, steps, out, made)
+    last = last_reader(pass_.stages)
+    for number, stage in enumerate(pass_.stages):
+        step = steps[number]
+        inputs = [extend(results[i], steps[i].out, step.have, stage.domain_in, REPEATED) for i in stage.inputs]
+        results = {i: pixels for i, pixels in results.items() if last.get(i, -1) > number}
+        results[number], fell = _run(stage, inputs, step.have, step.want, step.out)
         fallbacks += fell
-    made[...], clipped = cast(pixels, pass_.info.dtype, overflow=pass_.overflow)
-    if made.dtype.kind == "f" and (pass_.stages[-1].values_out if pass_.stages else pass_.block).nan:
-        unify_nan(made)
-    return Counts(clipped, missing, fallbacks)
+        clipped |= _store(pass_, [number], results, steps, out, made)
+    return [Counts(clipped[n], missing, fallbacks) for n in range(len(made))]
 
 
-def needed(pass_: Pass, tile: Box) -> Box:
-    """Return the box that *tile* is made from, all axes; along a ``wrap`` axis it may leave the image."""
-    steps = regions(pass_.stages, space(tile))
-    return with_space(tile, steps[0].have) if steps else tile
+def _store(
+    pass_: Pass, numbers: Collection[int], results: Mapping[int, Array], steps: Mapping[int, Region], out: Box,
+    made: Sequence[Array],
+) -> dict[int, int]:  # fmt: skip
+    """Write the pixels of *out* of the results *numbers* into their arrays of *made*, and return what was clipped."""
+    clipped = {}
+    for at, (write, into) in enumerate(zip(pass_.writes, made, strict=True)):
+        if write.stage in numbers:
+            pixels = results[write.stage][out.within(steps[write.stage].out)]
+            into[...], clipped[at] = cast(pixels, into.dtype, overflow=write.overflow)
+            if into.dtype.kind == "f" and pass_.values(write.stage).nan:
+                unify_nan(into)
+    return clipped
 
 
-def _volumes(block: Array, have: Box, tile: Box) -> Iterator[Array]:
+def needed(pass_: Pass, tile: Box) -> tuple[Box, ...]:
+    """Return the box that *tile* is made from of every read, all axes; along a ``wrap`` axis it may leave the image."""
+    steps = regions(pass_.stages, pass_.stored, space(tile))
+    return tuple(with_space(tile, steps[-1 - number].out) for number in range(len(pass_.reads)))
+
+
+def _volumes(block: Block, tile: Box) -> Iterator[Array]:
     """Yield the block's volumes (z, y, x), one for every index along the lead axes of *tile*."""
+    have = block.box
     lead = [i for i, a in enumerate(tile.axes) if a not in SPACE]
     for index in product(*(range(tile.start[i] - have.start[i], tile.stop[i] - have.start[i]) for i in lead)):
-        yield block[index].reshape(space(have).shape)
+        yield block.pixels[index].reshape(space(have).shape)
 
 
-def _mark(pass_: Pass, pixels: Array, have: Box, tile: Box) -> tuple[Array, int]:
-    """Return *pixels* in the block's type with missing ones as the rule says, and how many of them *tile* holds."""
-    missing, dtype = pass_.missing, pass_.block.dtype
+def _mark(read: Read, pixels: Array, have: Box, owned: Box) -> tuple[Array, int]:
+    """Return *pixels* in the block's type with missing ones as the rule says, and how many of them *owned* holds."""
+    missing, dtype = read.missing, read.block.dtype
     if missing is None:
         return pixels, 0
     absent = np.isnan(pixels) if pixels.dtype.kind == "f" else np.zeros(pixels.shape, bool)
     if missing.nodata is not None:
         absent |= equal(pixels, missing.nodata)
-    inside = have.intersect(_owned(pass_, tile))  # may be empty: a tile may lie wholly beyond the image
+    inside = have.intersect(owned)  # may be empty: a tile may lie wholly beyond the image
     count = int(absent[inside.within(have)].sum()) if inside.size else 0
     if count and missing.rule == "error":
         raise TileError(
             f"{count:,} missing pixels under missing: {{rule: error}}",
             fix="Choose rule propagate or fill, or repair the input.",
         )
-    made = exactly(pixels, dtype, besides=absent) if pass_.exact else pixels.astype(dtype)
+    made = exactly(pixels, dtype, besides=absent) if read.exact else pixels.astype(dtype)
     if absent.any() and missing.rule != "error":  # in the halo, where another tile refuses it
         made[absent] = np.nan if missing.rule == "propagate" else missing.value
     return made, count
 
 
-def _owned(pass_: Pass, tile: Box) -> Box:
+def _owned(read: Read, image: Box, tile: Box) -> Box:
     """Return *tile* grown to the image's ends where it is an outer one: ``valid`` reads pixels that no tile has."""
-    image, domain = space(pass_.image), pass_.domain
+    domain = read.domain
     ends = zip(tile.start, tile.stop, image.start, image.stop, domain.start, domain.stop, strict=True)
     bounds = [(min(a, d) if a == i else a, max(b, e) if b == j else b) for a, b, i, j, d, e in ends]
     grown = Box(tuple(a for a, _ in bounds), tuple(b for _, b in bounds), tile.axes)
     return grown.intersect(domain)  # beyond it ``wrap`` repeats pixels of other tiles
 
 
-def _run(stage: Stage, pixels: Array, have: Box, want: Box, out: Box) -> tuple[Array, int]:
-    """Return the stage's pixels of *out*, from *pixels* of *have*, extended to *want* at the borders of its image."""
+def _run(stage: Stage, inputs: list[Array], have: Box, want: Box, out: Box) -> tuple[Array, int]:
+    """Return the stage's pixels of *out*, from *inputs* of *have*, extended to *want* at the borders of their image.
+
+    The list of *inputs* is emptied.
+    """
     if not stage.choices:
-        return stage.operation.combine((pixels,), [], (), stage.values_out), 0
-    held = exactly(pixels, stage.padded.dtype) if stage.padded.whole else pixels.astype(stage.padded.dtype, copy=False)
+        return stage.operation.combine(tuple(inputs), [], (), stage.values_out), 0
+    pixels, values = inputs.pop(), stage.padded[0]
+    held = exactly(pixels, values.dtype) if values.whole else pixels.astype(values.dtype, copy=False)
     block = extend(held, have, want, stage.domain_in, stage.borders)
     del pixels, held
     offset = stage.operation.sum_offset

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from tileconv.boxes import Box
 from tileconv.errors import PlanError
 from tileconv.planning.machine import available_bytes, usable_processors
-from tileconv.planning.model import Pass
+from tileconv.planning.parts import Pass
 from tileconv.sources.memory import MemorySource
-from tileconv.tiles.compute import compute_tile, needed
+from tileconv.tiles.compute import Block, compute_tile, needed
 from tileconv.tiles.windows import read
 
 Array = NDArray[Any]
@@ -27,13 +27,13 @@ SMALL = 2**28
 def in_memory(array: Array, pass_: Pass) -> Array:
     """Return what *pass_* makes of a NumPy array, tile by tile on all processors; PlanError if a halo does not fit."""
     _check_memory(pass_)
-    source = MemorySource(array, pass_.info.axes, copies=not array.flags.behaved)  # others would be compiled for apart
-    out = np.empty(pass_.info.shape, pass_.info.dtype)
+    source = MemorySource(array, pass_.image.axes, copies=not array.flags.behaved)  # others would be compiled for apart
+    out = np.empty(pass_.image.shape, pass_.writes[0].info.dtype)
 
     def tile(box: Box) -> None:
-        have, part = needed(pass_, box), out[box.within(pass_.image)]
+        (have,), part = needed(pass_, box), out[box.within(pass_.image)]
         made = part if part.flags.c_contiguous else np.empty(part.shape, part.dtype)
-        compute_tile(pass_, read(source, pass_, have), have, box, made)
+        compute_tile(pass_, [Block(read(source, pass_.reads[0].domain, have), have)], box, [made])
         if made is not part:
             part[...] = made
 
@@ -50,9 +50,9 @@ def _check_memory(pass_: Pass) -> None:
     for stage in pass_.stages:
         halo = stage.halo
         tile = (1,) * (3 - len(pass_.grid.tile)) + pass_.grid.tile[-3:]
-        part = (tile[0] if "z" in pass_.info.axes else 1, pass_.strip if "y" in pass_.info.axes else 1, tile[2])
+        part = (tile[0] if "z" in pass_.image.axes else 1, pass_.strip if "y" in pass_.image.axes else 1, tile[2])
         pixels = math.prod(a + n + b for a, n, b in zip(halo.before, part, halo.after, strict=True))
-        if (needed_bytes := pixels * stage.padded.dtype.itemsize) > SMALL and needed_bytes > available_bytes():
+        if (needed_bytes := pixels * stage.padded[0].dtype.itemsize) > SMALL and needed_bytes > available_bytes():
             size = " x ".join(f"{a + b + 1:,}" for a, b in zip(halo.before, halo.after, strict=True) if a + b)
             raise PlanError(
                 f"pixels with the halo of a kernel of {size} take {needed_bytes / 2**20:,.0f} MiB, more than is free",

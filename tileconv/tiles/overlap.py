@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from tileconv.allocator import keep_freed_memory
 from tileconv.boxes import SPACE, Box, TileGrid
-from tileconv.planning.model import Pass
+from tileconv.planning.parts import Pass
 from tileconv.planning.regions import spans
 from tileconv.retry import retrying
 from tileconv.sources.source import Source
-from tileconv.tiles.compute import compute_tile
+from tileconv.tiles.compute import Block, compute_tile
 from tileconv.tiles.windows import Job, Receipt
 
 if TYPE_CHECKING:  # imported where it is used: a run by windows does without
@@ -28,12 +28,16 @@ Chunks = tuple[tuple[int, ...], ...]
 
 
 def overlap(array: da.Array, pass_: Pass) -> da.Array:
-    """Return *pass_* applied to *array*, lazily: axes and coordinates of ``pass_.domain``, type ``pass_.info.dtype``.
+    """Return what *pass_*, which reads one array and writes one, makes of *array*, lazily.
 
     Chunks that are smaller than the halo are merged first, by an explicit rechunk. The result's chunks are the
     input's; with ``full`` and ``valid`` the outer ones grow or shrink.
     """
-    return _mapped(array, pass_, lambda block, have, box: compute_tile(pass_, block, have, box)[0], pass_.info.dtype)
+
+    def make(block: Array, have: Box, box: Box) -> Array:
+        return compute_tile(pass_, [Block(block, have)], box)[0][0]
+
+    return _mapped(array, pass_, make, pass_.writes[0].info.dtype)
 
 
 def outcomes_by_rows(job: Job, outcome_of: Callable[[Box, Callable[[], Receipt]], Any]) -> Iterator[da.Array]:
@@ -44,14 +48,14 @@ def outcomes_by_rows(job: Job, outcome_of: Callable[[Box, Callable[[], Receipt]]
     A row at a time keeps the graph and the pixels in flight small; the chunks beside a row are read again for the next.
     Where the halo is larger than a tile, tiles that lie side by side are made by one task, one after the other.
     """
-    array = as_dask(job.source, chunks_for(job.pass_))
+    array = as_dask(job.sources[0], chunks_for(job.pass_))
 
     def store(block: Array, have: Box, box: Box) -> Array:
         keep_freed_memory()
 
         def receipt(tile: Box) -> Receipt:
             began = time.perf_counter()
-            return job.store(tile, *compute_tile(job.pass_, block, have, tile), began)
+            return job.store(tile, *compute_tile(job.pass_, [Block(block, have)], tile), began)
 
         outcomes = np.empty((1,) * block.ndim, object)
         outcomes.flat[0] = [outcome_of(tile, partial(receipt, tile)) for tile in TileGrid(box, job.pass_.grid.tile)]
@@ -64,7 +68,7 @@ def outcomes_by_rows(job: Job, outcome_of: Callable[[Box, Callable[[], Receipt]]
 
 def chunks_for(pass_: Pass) -> Chunks:
     """Return chunks of what *pass_* reads, each of which becomes a whole number of tiles."""
-    cuts = (_cuts(pass_, i) for i in range(len(pass_.info.axes)))
+    cuts = (_cuts(pass_, i) for i in range(len(pass_.image.axes)))
     return tuple(tuple(b - a for a, b in pairwise(along)) for along in cuts)
 
 
@@ -83,7 +87,7 @@ def as_dask(source: Source, chunks: Chunks) -> da.Array:
 
 def _mapped(array: da.Array, pass_: Pass, make: Callable[[Array, Box, Box], Array], dtype: np.dtype[Any]) -> da.Array:
     """Return ``make(block, have, box)`` for every chunk of *array*: *block* holds *have*, *box* with its halo."""
-    axes = pass_.info.axes
+    axes = pass_.image.axes
     array = array.rechunk(tuple(_merged(c, pass_, i) for i, c in enumerate(array.chunks)))
     tiles = tuple(_tiles(c, pass_, i) for i, c in enumerate(array.chunks))
     depth = {i: _depth(c, t, pass_, i) for i, (c, t) in enumerate(zip(array.chunks, tiles, strict=True))}
@@ -131,17 +135,17 @@ class _Readable:
 
 def _space_axis(pass_: Pass, i: int) -> int:
     """Return which of (z, y, x) axis *i* of the image is, or -1."""
-    return SPACE.find(pass_.info.axes[i])
+    return SPACE.find(pass_.image.axes[i])
 
 
 def _starts(chunks: Sequence[int], pass_: Pass, i: int) -> list[int]:
     axis = _space_axis(pass_, i)
-    return list(accumulate(chunks, initial=pass_.domain.start[axis] if axis >= 0 else 0))
+    return list(accumulate(chunks, initial=pass_.reads[0].domain.start[axis] if axis >= 0 else 0))
 
 
 def _cuts(pass_: Pass, i: int) -> list[int]:
     """Return where to cut the input along axis *i* so that every chunk becomes a whole number of tiles."""
-    size = pass_.source.shape[i]
+    size = pass_.reads[0].source.shape[i]
     first = _starts((size,), pass_, i)[0]
     grid = range(pass_.image.start[i], pass_.image.stop[i], pass_.grid.tile[i])
     return [first, *(cut for cut in grid[1:] if first < cut < first + size), first + size]
@@ -163,7 +167,7 @@ def _depth(chunks: Sequence[int], tiles: Sequence[tuple[int, int]], pass_: Pass,
     before = after = 0
     for number, tile in enumerate(tiles):
         if tile[0] < tile[1]:
-            first, last = spans(pass_.stages, axis, *tile)[0].have
+            first, last = spans(pass_.stages, pass_.stored, axis, *tile)[-1].out
             before, after = max(before, starts[number] - first), max(after, last - starts[number + 1])
     return before, after
 

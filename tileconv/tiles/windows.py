@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import product
@@ -14,37 +15,46 @@ from numpy.typing import NDArray
 from tileconv.allocator import keep_freed_memory
 from tileconv.boxes import Box, space, with_space
 from tileconv.errors import TileError
-from tileconv.planning.model import Pass
+from tileconv.planning.parts import Pass
 from tileconv.retry import retrying
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.source import Reads, Source
-from tileconv.tiles.compute import Counts, compute_tile, needed
+from tileconv.tiles.compute import Block, Counts, compute_tile, needed
 
 Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """What a worker sends back for a finished tile: no pixels, under 1 KiB; ``digest`` is of what the sink stored."""
+    """What a worker sends back for a finished tile: no pixels, under 1 KiB.
+
+    Of every array that was written: what was noticed, and the digest of what its sink stored.
+    """
 
     tile: Box
     seconds: float
-    counts: Counts
-    digest: str = ""
+    counts: tuple[Counts, ...]
+    digests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Job:
-    """One pass with the recipes of its source and sink: all that a worker needs, and no open file."""
+    """One pass with the recipes of its sources and sinks: all that a worker needs, and no open file."""
 
     pass_: Pass
-    source: Source
-    sink: ZarrSink
+    sources: tuple[Source, ...]
+    sinks: tuple[ZarrSink, ...]
+
+    @property
+    def where(self) -> str:
+        """What the pass reads, in words."""
+        return " and ".join(source.where for source in self.sources)
 
     @cached_property
-    def reads(self) -> Reads | None:
-        """What all tiles read of a compressed source, so that it keeps what another tile reads too."""
-        return reads_of(self.pass_) if self.source.info.compressed else None
+    def reads(self) -> tuple[Reads | None, ...]:
+        """What all tiles read of each compressed source, so that it keeps what another tile reads too."""
+        sources = enumerate(self.sources)
+        return tuple(reads_of(self.pass_, n) if source.info.compressed else None for n, source in sources)
 
     def run(self, tile: Box) -> Receipt:
         """Read, make and write one tile.
@@ -56,36 +66,42 @@ class Job:
         """
         keep_freed_memory()
         began = time.perf_counter()
-        box = needed(self.pass_, tile)
+        boxes = needed(self.pass_, tile)
         try:
-            made, counts = compute_tile(self.pass_, read(self.source, self.pass_, box, self.reads), box, tile)
+            made, counts = compute_tile(self.pass_, list(map(self._block, range(len(boxes)), boxes)), tile)
         except TileError as error:
-            where = f"{self.source.where}, {error.where}"
+            where = f"{self.where}, {error.where}"
             raise TileError(error.problem, where=where, why=error.why, fix=error.fix) from error
         return self.store(tile, made, counts, began)
 
-    def store(self, tile: Box, made: Array, counts: Counts, began: float) -> Receipt:
+    def _block(self, number: int, box: Box) -> Block:
+        return Block(read(self.sources[number], self.pass_.reads[number].domain, box, self.reads[number]), box)
+
+    def store(self, tile: Box, made: Sequence[Array], counts: tuple[Counts, ...], began: float) -> Receipt:
         """Write a finished tile and return its receipt."""
-        digest = self.sink.writer.write(tile.shift([-a for a in self.pass_.image.start]), made)
-        return Receipt(tile, time.perf_counter() - began, counts, digest)
+        place = tile.shift([-a for a in self.pass_.image.start])
+        digests = tuple(sink.writer.write(place, pixels) for sink, pixels in zip(self.sinks, made, strict=True))
+        return Receipt(tile, time.perf_counter() - began, counts, digests)
 
 
-def reads_of(pass_: Pass) -> Reads:
-    """Return all the boxes that the tiles of *pass_* read of its source, in the source's coordinates."""
-    grid, along = pass_.grid, []
-    lows = with_space(Box((0,) * len(grid.tile), (0,) * len(grid.tile), pass_.image.axes), pass_.domain).start
+def reads_of(pass_: Pass, number: int = 0) -> Reads:
+    """Return all the boxes that the tiles of *pass_* read of source *number*, in the source's coordinates."""
+    grid, along, of = pass_.grid, [], pass_.reads[number]
+    lows = with_space(Box((0,) * len(grid.tile), (0,) * len(grid.tile), pass_.image.axes), of.domain).start
     for i, low in enumerate(lows):
-        boxes = (needed(pass_, grid.box([k * (i == j) for j in range(len(lows))])) for k in range(grid.counts[i]))
-        bounds = [_pieces(box.start[i], box.stop[i], low, pass_.source.shape[i]) for box in boxes]
+        boxes = (
+            needed(pass_, grid.box([k * (i == j) for j in range(len(lows))]))[number] for k in range(grid.counts[i])
+        )
+        bounds = [_pieces(box.start[i], box.stop[i], low, of.source.shape[i]) for box in boxes]
         along.append([(a + shift - low, b + shift - low) for pieces in bounds for a, b, shift in pieces])
     starts, stops = (tuple(tuple(sorted(ends[n] for ends in axis)) for axis in along) for n in (0, 1))
     return Reads(starts, stops, pass_.cache_bytes)
 
 
-def read(source: Source, pass_: Pass, box: Box, reads: Reads | None = None) -> Array:
-    """Return the pixels of *box*, positions beyond the image taken from its repetition (for ``wrap``), all axes."""
+def read(source: Source, domain: Box, box: Box, reads: Reads | None = None) -> Array:
+    """Return the pixels of *box*, all axes, of *source*, which holds *domain*; beyond it those of its repetition."""
     ask = source.read if reads is None else partial(source.read, reads=reads)
-    inner, domain = space(box), pass_.domain
+    inner = space(box)
     inside = domain.contains(inner)
     shift = with_space(Box((0,) * len(box.axes), (0,) * len(box.axes), box.axes), Box(domain.start, domain.start)).start
     if inside:

@@ -1,0 +1,121 @@
+"""The outputs of a pipeline: their keys, their places, and the stages that they store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from tileconv.spec.fields import arms, describe, fields_of
+from tileconv.spec.graph import check_graph, ids_of, inputs_of
+from tileconv.spec.model import OutputSpec, StageSpec
+from tileconv.spec.reader import BAD, Reader, join
+from tileconv.spec.text import ListNode, MapNode, Node, kind_of
+from tileconv.spec.words import StageId, is_id
+from tileconv.storage import CODECS, LEVELS, Codec
+
+Output = tuple[str, Node, OutputSpec | None]
+"""The key of an output, its node, and its values if they are right."""
+Section = Callable[[Node, str], OutputSpec | None]
+FOREIGN_OF_CODEC = {"id": "name", "clevel": "level", "compressor": "cname"}
+OTHER_FORMATS = frozenset(
+    (".bmp", ".btf", ".csv", ".gif", ".h5", ".hdf5", ".jp2", ".jpeg", ".jpg", ".nc", ".npy", ".npz", ".png", ".tf8",
+     ".tif", ".tiff", ".webp", ".yaml", ".yml", ".zip")
+)  # fmt: skip
+"""Suffixes that an output must not have: what is written is a folder."""
+
+
+def outputs_of(reader: Reader, root: MapNode, values: Mapping[str, Any], section: Section) -> list[Output]:
+    """Return the outputs: that of ``output``, or those of ``outputs`` by name; *section* reads one at a key."""
+    if "outputs" not in values:
+        node = values.get("output")
+        return [("output", node, section(node, "output"))] if node else []
+    node, place = values["outputs"], root.keys["outputs"]
+    if "output" in values:
+        reader.problem(place, "outputs", "expected either output or outputs, found both", "move output into outputs")
+    if not isinstance(node, MapNode) or not node.items:
+        problem = f"expected a mapping of names to outputs, found {kind_of(node) if node.items else 'an empty one'}"
+        reader.problem(place, "outputs", problem, "write {NAME: {path: ...}}")
+        return []
+    found = []
+    for name, item in node.items.items():
+        key, output = join("outputs", name), None
+        if not is_id(name):
+            reader.problem(node.keys[name], key, f"expected {describe(arms(StageId))}, found '{name}'")
+        else:
+            output = section(item, key)
+        found.append((key, item, output and replace(output, label=name)))
+    _places(reader, found)
+    return found
+
+
+def _places(reader: Reader, outputs: Sequence[Output]) -> None:
+    """Record a problem where one output lies at the path of another, or inside it."""
+    taken: dict[Path, str] = {}
+    for key, node, output in outputs:
+        if output is None:
+            continue
+        path = Path(output.path)
+        for other, before in taken.items():
+            if path == other or other in path.parents or path in other.parents:
+                place = cast("MapNode", node).items["path"].place
+                where = "is written to the path" if path == other else "lies inside or around the path"
+                reader.problem(place, join(key, "path"), f"{where} of {before}", "give each output a path of its own")
+        taken[path] = key
+
+
+def stored_stages(
+    reader: Reader, node: Node | None, stages: Sequence[StageSpec | None], outputs: Sequence[Output]
+) -> list[int]:
+    """Return the stage that each output stores, and check what the stages read, if all of them are right."""
+    nodes = node.items if isinstance(node, ListNode) else ()
+    ids, read = ids_of(nodes), list[int]()
+    for key, item, _ in outputs:
+        asked = item.items.get("from") if isinstance(item, MapNode) else None
+        found: tuple[int, ...] | None = (len(nodes) - 1,)
+        if asked is not None:
+            found = inputs_of(reader, asked, join(key, "from"), ids, most=1)
+        read += found or [BAD]
+    whole = [stage for stage in stages if stage is not None]
+    if read and BAD not in read and len(whole) == len(nodes):
+        check_graph(reader, nodes, whole, set(read))
+    return read
+
+
+def check_output(reader: Reader, node: Node, key: str, values: dict[str, Any]) -> None:
+    """Check what of an output belongs together, and read its codec; what it is from is read with the stages."""
+    values.pop("from", None)
+    if Path(values.get("path", "")).suffix.lower() in OTHER_FORMATS:
+        _other_format(reader, cast("MapNode", node).items["path"], join(key, "path"), Path(values["path"]))
+    if "codec" in values:
+        values["codec"] = _codec(reader, values["codec"], join(key, "codec"))
+    if values.get("format") == "0.4":
+        for name in ("checksum", "shards"):
+            if values.get(name, "none") not in ("none", "auto"):
+                place, hint = cast("MapNode", node).keys[name], "write format: 0.5, or leave the key out"
+                reader.problem(place, join(key, name), "OME-Zarr 0.4, which is Zarr v2, has none", hint)
+
+
+def _codec(reader: Reader, node: Node, label: str) -> Codec | None:
+    """Return a codec with its own options where none are given; one that it does not have is a problem."""
+    before = len(reader.problems)
+    values = reader.section(node, fields_of(Codec), label, foreign=FOREIGN_OF_CODEC)
+    if len(reader.problems) > before:
+        return None
+    usual = CODECS[values.get("name", Codec.name)]
+    low, high = LEVELS.get(usual.name, (0, 0))
+    for key in set(values) - {"name"}:
+        place = cast("MapNode", node).items[key].place
+        if getattr(usual, key) is None:
+            reader.problem(place, join(label, key), f"{usual.name} has none", "leave the key out")
+        elif key == "level" and not low <= values[key] <= high:
+            problem = f"expected a whole number from {low} to {high} for {usual.name}, found {values[key]}"
+            reader.problem(place, join(label, "level"), problem)
+    return replace(usual, **values)
+
+
+def _other_format(reader: Reader, node: Node, key: str, path: Path) -> None:
+    stem = path.stem.removesuffix(".ome")
+    message = f"expected the name of an OME-Zarr store, found the suffix {path.suffix}"
+    reader.problem(node.place, key, message, f"write {stem}.ome.zarr")
