@@ -7,8 +7,9 @@ notices; the whole suite would take an hour. Here are geometry and numbers, in f
 from __future__ import annotations
 
 from tests.mutation.mutation import Mutation, broken
-from tests.mutation.mutations_of_files import INPUT, JOURNALS, STORE
+from tests.mutation.mutations_of_files import INPUT, JOURNALS
 from tests.mutation.mutations_of_processes import PROCESSES
+from tests.mutation.mutations_of_stores import STORE
 
 MAPS, CAST = "engines/test_index_maps.py", "engines/test_cast.py"
 SINK, KERNEL = "sinks/test_zarr_sink.py", "engines/test_kernel.py"

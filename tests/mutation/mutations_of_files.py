@@ -1,11 +1,11 @@
-"""Promises about inputs, the output store and the journal, broken one at a time."""
+"""Promises about inputs and the journal, broken one at a time."""
 
 from __future__ import annotations
 
-from tests.mutation.mutation import Mutation, broken
+from tests.mutation.mutation import broken
 
 PROVENANCE = "record/test_provenance.py"
-SINK, REWRITTEN = "sinks/test_zarr_sink.py", "sources/test_tiff_rewritten.py"
+REWRITTEN = "sources/test_tiff_rewritten.py"
 ORDER, DECLARED = "execute/test_order_of_a_run.py", "sources/test_declared.py"
 JOURNAL, RESUME, CHANGES = "record/test_journal.py", "execute/test_kill_and_resume.py", "record/test_changes.py"
 
@@ -128,89 +128,6 @@ INPUT = (
         "source.georeference.moved(*(0, *image.start)[-2:])",
         "source.georeference",
         DECLARED,
-    ),
-)
-
-STORE = (
-    broken(
-        "chunks carry a wrong checksum",
-        "sinks/encoding.py",
-        "value: int = google_crc32c.value(data)",
-        "value: int = google_crc32c.value(data[1:])",
-        "sinks/test_encoding.py::test_chunks_are_those_that_zarr_writes",
-    ),
-    broken(
-        "a store says that it is complete from the start",
-        "sinks/zarr.py",
-        'self.layout.metadata({MARKER: {"complete": False}}).items():',
-        'self.layout.metadata({MARKER: {"complete": True}}).items():',
-        f"{SINK}::test_the_store_looks_complete_only_after_finish",
-        "execute/test_results_as_inputs.py::test_the_result_of_a_broken_off_run_is_no_input",
-    ),
-    broken(
-        "the ome attribute comes before the pixels",
-        "sinks/zarr.py",
-        'self.layout.metadata({MARKER: {"complete": False}}).items():',
-        'self.layout.metadata({MARKER: {"complete": False}, **ome_attributes(self.layout.info, name="")}).items():',
-        f"{SINK}::test_the_store_looks_complete_only_after_finish",
-    ),
-    broken(
-        "a shard says of a chunk that it lies a byte further",
-        "sinks/writer.py",
-        "index[self._inner(chunk)] = at, length",
-        "index[self._inner(chunk)] = at + 1, length",
-        f"{SINK}::test_any_tiling_by_whole_files_stores_the_image",
-    ),
-    broken(
-        "a result is resumed with another codec",
-        "planning/model.py",
-        "by_field(last.info) | by_field(last.storage) |",
-        "by_field(last.info) |",
-        "execute/test_storage.py::test_another_way_to_store_it_is_refused",
-    ),
-    broken(
-        "a hot pixel decides what is shown",
-        "sinks/contrast.py",
-        "OUTSIDE = 0.001",
-        "OUTSIDE = 0.0",
-        "sinks/test_contrast.py::test_percentiles_of_the_image_but_not_one_hot_pixel",
-    ),
-    broken(
-        "finish takes a store that lacks chunks",
-        "sinks/zarr.py",
-        "if found < expected:",
-        "if False:",
-        f"{SINK}::test_finish_refuses_a_store_that_lacks_chunks",
-    ),
-    Mutation(
-        "files are written in place",
-        (
-            (
-                "sinks/files.py",
-                "temporary = steady.temporary_name(path)",
-                "temporary = path",
-            ),
-            (
-                "sinks/files.py",
-                "            steady.rename(temporary, path)\n        except BaseException:\n            steady.",
-                "        except BaseException:\n            steady.exists(temporary)  # ",
-            ),
-        ),
-        ("sinks/test_output_files.py::test_a_failed_replacement_leaves_the_old_file_and_nothing_else",),
-    ),
-    broken(
-        "the input may be the output",
-        "sinks/files.py",
-        "if any(_same(written, part) for part in (read, *read.parents)):",
-        "if False:",
-        "sinks/test_output_files.py::test_an_output_that_is_the_input_is_refused_through_links",
-    ),
-    broken(
-        "stores of others are replaced",
-        "sinks/custody.py",
-        "if MARKER not in read_attributes(self.store):",
-        "if False:",
-        f"{SINK}::test_what_is_not_ours_is_never_touched",
     ),
 )
 

@@ -20,6 +20,7 @@ from tileconv.execute.connect import result_of
 from tileconv.retry import retrying
 from tileconv.sinks.files import sink_errors
 from tileconv.sinks.zarr import ZarrSink
+from tileconv.stores.local import LocalStore
 from tileconv.stores.steady import is_folder, remove
 from tileconv.tiles.windows import Job
 
@@ -156,7 +157,8 @@ def _strange(sink: ZarrSink, file: Path) -> str:
     except OSError as error:
         return f"{file.parent} is another folder there than here ({error.strerror})"
     store = sink.store
-    staging, array = getattr(store, "staging", None), store.where(sink.layout.array_key().rstrip("/"))
+    staging = store.staging if isinstance(store, LocalStore) else None
+    array = store.where(sink.layout.array_key().rstrip("/"))
     if found != file.name or (staging and not is_folder(staging)):
         return f"{file.parent if found != file.name else staging} is another folder there than here"
     return "" if os.access(array, os.W_OK) else f"it must not write to {array}"
