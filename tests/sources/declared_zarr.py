@@ -49,10 +49,6 @@ def takes_all(seen):
     np.testing.assert_array_equal(seen.result(nodata="none")[...], seen.pixels)
 
 
-def takes_floats(seen):
-    np.testing.assert_array_equal(seen.result()[...], FLOATS)
-
-
 def rescaled(seen):
     words = seen.info.notes[0].split("{op: rescale, ")[1].split("}")[0]
     stage = {"op": "rescale"} | {k: float(v) for k, _, v in (w.partition(": ") for w in words.split(", "))}
