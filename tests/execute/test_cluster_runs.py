@@ -127,7 +127,7 @@ def test_a_tile_that_ends_its_workers_is_named_and_the_others_are_made(tmp_path)
         with pytest.raises(UnfinishedError, match=r"1 tile failed: .*a\.tif, tile y=0:16 x=0:16: ended 2 workers"):
             run_plan(plan, Deadly(source, (0, 0), deaths), keep_going=True)
         assert done(tmp_path) == 109
-        assert list(history(tmp_path).failed()) == [(0, 0)]
+        assert list(history(tmp_path).failed()) == [(0, 0, 0)]
         assert len(deaths.read_bytes()) <= 4  # two workers, and two again when it is tried alone
         assert run_plan(plan, source).kept == 109
 

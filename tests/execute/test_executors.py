@@ -134,7 +134,7 @@ class Stopping(Wrapped):
 
 def test_what_waits_in_the_pool_does_not_begin_after_a_stop(tmp_path, executor):
     job, stop = job_of(tmp_path / "a", np.ones((64, 96), "uint8")), Event()
-    stream = Stream(pairs(replace(job, source=Stopping(job.source, stop))))
+    stream = Stream(pairs(replace(job, sources=(Stopping(job.sources[0], stop),))))
     executor("threads", workers=1)(stream, stop, stream.hear)
     assert [outcome.tile for _, outcome in stream.heard] == [next(iter(job.pass_.grid))]
     assert stream.drawn == AHEAD

@@ -105,7 +105,7 @@ def test_a_tile_that_ends_its_processes_is_named_and_the_others_are_made(tmp_pat
     with pytest.raises(UnfinishedError, match=message):
         run_plan(plan, Deadly(source, (0, 0), deaths), keep_going=True)
     assert done(tmp_path) == 109
-    assert list(history(tmp_path).failed()) == [(0, 0)]
+    assert list(history(tmp_path).failed()) == [(0, 0, 0)]
     assert deaths.read_text() == "xx"
     assert run_plan(plan, source).kept == 109
 

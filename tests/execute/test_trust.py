@@ -197,7 +197,7 @@ def test_workers_are_asked_anew_about_every_job_and_about_those_at_work(tmp_path
         plan = tileconv.plan(write_spec(folder, ONE))
         (sink,) = sinks_of(plan)
         sink.create(overwrite=False)
-        jobs.append(Job(plan.passes[0], open_source(folder / "a.tif"), sink))
+        jobs.append(Job(plan.passes[0], (open_source(folder / "a.tif"),), (sink,)))
     one, two = jobs
 
     def files():
