@@ -30,7 +30,7 @@ def test_the_first_failure_ends_the_run(tmp_path):
     assert "tile y=32:48 x=48:64: 1 missing pixels" in first
     assert note == f"{done(tmp_path)} of 110 tiles are done"  # the input has to change
     ((key, error),) = history(tmp_path).failed().items()
-    assert key == (0, 2 * 11 + 3)
+    assert key == (0, 0, 2 * 11 + 3)
     assert "1 missing pixels" in error
     assert not complete(tmp_path / "o.zarr")
     assert finish(tmp_path)[0] == 1
@@ -87,7 +87,7 @@ def test_a_tile_that_fails_in_a_pass_of_three(tmp_path, monkeypatch, number):
     real = Job.run
 
     def run(job, tile):
-        if job.sink.store.root == store and tile.start == (48, 64):
+        if job.sinks[0].store.root == store and tile.start == (48, 64):
             raise TileError("fell over", where=f"tile {tile}")
         return real(job, tile)
 
