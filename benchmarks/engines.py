@@ -20,7 +20,7 @@ import numpy as np
 
 from tileconv.allocator import keep_freed_memory
 from tileconv.boxes import Box
-from tileconv.engines.choose import ENGINES, EngineName, choose
+from tileconv.engines.choose import ENGINES, choose
 from tileconv.engines.cost import Costs, read_costs, user_costs
 from tileconv.engines.kernel import Kernel
 from tileconv.engines.sums import kernel_sums, reach_box
@@ -45,7 +45,7 @@ class Row:
     kernel: str
     dtype: str
     side: int
-    engine: EngineName
+    engine: str
     auto: bool
     measured_ns: float
     modelled_ns: float

@@ -1,6 +1,7 @@
 """House rules that no linter checks."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,20 @@ def test_files_are_short_and_say_what_they_are(path):
     text = path.read_text("utf-8")
     assert len(text.splitlines()) <= LONGEST
     assert ast.get_docstring(ast.parse(text)), "the module has no docstring"
+
+
+def asks(text):
+    """Return whether *text* looks at which engine or operation it has, instead of asking its record."""
+    names = "Linear|Magnitude|Unsharp|Rescale|Absolute|Clip|Several"
+    return bool(re.search(rf'engine [!=]= "|isinstance\([^\n]*\b({names})\b', text))
+
+
+@pytest.mark.parametrize("path", PACKAGE, ids=name)
+def test_nobody_asks_which_engine_or_operation_it_is(path):
+    assert not asks(path.read_text("utf-8"))
+
+
+def test_who_asks_would_be_seen():
+    assert asks('if choice.engine == "fft":')
+    assert asks("if isinstance(stage.operation, Linear | Rescale):")
+    assert not asks("isinstance(made, Operation)")

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,12 +15,13 @@ from properties.runs_help import pipeline, plan_of, printed_bound, windows
 import tileconv
 from tileconv.boxes import Box
 from tileconv.engines import calibrate as calibration
-from tileconv.engines.choose import choose
+from tileconv.engines.choose import ENGINES, choose
 from tileconv.engines.cost import Costs, read_costs, shipped_costs
 from tileconv.engines.grid import blocks
 from tileconv.engines.values import Values
 from tileconv.errors import PlanError
 from tileconv.kernels import Kernel
+from tileconv.spec.model import Engine
 
 IMAGE = Box.of_shape((1, 3000, 3000))
 
@@ -151,3 +153,7 @@ def test_steps_divide_common_tiles():
     for narrow in (False, True):
         for side in (9, 25, 63, 129):
             assert {2048 % s for s in blocks((1, side, side), (1, 16384, 16384), narrow=narrow).step} == {0}
+
+
+def test_a_spec_has_a_word_for_every_engine():
+    assert get_args(Engine) == ("auto", *ENGINES)

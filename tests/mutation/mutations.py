@@ -87,8 +87,8 @@ GEOMETRY = (
     ),
     broken(
         "the bound leaves out what outer products leave of the weights",
-        "engines/choose.py",
-        "return kernel.remainder / abs(kernel.divide_by)",
+        "engines/engine.py",
+        "return self.kernel.remainder / abs(self.kernel.divide_by)",
         "return 0.0",
         "engines/test_expected.py::test_what_the_outer_products_leave_is_part_of_the_bound",
     ),

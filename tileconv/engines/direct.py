@@ -7,12 +7,21 @@ bytes do not depend on tiles (docs/decisions/005-no-contraction.md).
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tileconv.boxes import Box
+from tileconv.engines.engine import Candidate, Engine, Wanted
+from tileconv.engines.expected import Spread, running_error
+from tileconv.engines.kernel import MAX_WEIGHTS
 from tileconv.engines.loops import njit
+from tileconv.engines.values import Values
+
+if TYPE_CHECKING:
+    from tileconv.engines.choose import Choice
 
 Array = NDArray[Any]
 
@@ -139,3 +148,32 @@ def loadable(block: Array, accumulate: np.dtype[Any]) -> Array:
 def fitting(block: tuple[int, ...], weights: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape of the places where a grid of *weights* fits inside *block*."""
     return tuple(n - k + 1 for n, k in zip(block, weights, strict=True))
+
+
+def copied(choice: Choice, values: Values, want: int) -> int:
+    """Return the bytes of *want* pixels like *values* in a type that the loops read, if they are in another."""
+    accumulate = choice.sums.accumulate
+    return want * accumulate.itemsize if values.dtype.name not in LOADABLE[accumulate] else 0
+
+
+class Direct(Engine):
+    """Every weight times every pixel."""
+
+    name: ClassVar[str] = "direct"
+
+    def weigh(self, wanted: Wanted) -> Candidate:
+        count = math.prod(wanted.shape)
+        if count > MAX_WEIGHTS:
+            return self.no_grid(wanted.kernel)
+        bound = wanted.rounding * (count + 2) * wanted.gain + wanted.remainder(given=True)
+        return Candidate(self.name, wanted.costs.direct_ns(wanted.shape, wanted.sums.accumulate), bound)
+
+    def sums(self, choice: Choice, pixels: Array, have: Box, out: Box) -> tuple[Array, int]:
+        return direct(pixels, choice.weights), 0
+
+    def scratch(self, choice: Choice, values: Values, want: int) -> int:
+        return copied(choice, values, want)
+
+    def expected_error(self, choice: Choice, pixels: Spread, made: Spread, unit: float) -> float:
+        weights = choice.kernel.weights.reshape(-1)
+        return running_error([weights], pixels, unit) / abs(choice.kernel.divide_by)

@@ -16,15 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tileconv.engines.values import FLOAT32, FLOAT64, Dtype, Values
+from tileconv.engines.values import Dtype, Values
 
 if TYPE_CHECKING:
     from tileconv.engines.choose import Choice
 
 ROUNDING = 0.42
 """Root mean square of a rounding error in half-ulps: evenly spread, over mantissas that are so by their logarithms."""
-TRANSFORM = 1.2
-"""The same of a product of transforms, for each root of log2 N (measured; tests/engines/test_expected.py holds it)."""
 
 
 @dataclass(frozen=True)
@@ -57,17 +55,11 @@ def _sums(choice: Choice, pixels: Spread) -> Spread:
     kernel, divisor = choice.kernel, abs(choice.kernel.divide_by)
     made = Spread(pixels.mean * kernel.total, pixels.deviation * kernel.norm / divisor)
     unit = 0.0 if choice.sums.exact else ROUNDING * _unit(choice.sums.accumulate)
-    if choice.engine == "fft" and unit:
-        return Spread(made.mean, made.deviation, math.hypot(_transformed(choice, pixels) / divisor, unit * made.size))
-    if choice.engine == "separable":
-        terms: Sequence[Sequence[NDArray[Any]]] = [term[::-1] for term in kernel.terms]
-    else:
-        terms = [[kernel.weights.reshape(-1)]]
-    errors = [_running(term, pixels, unit) for term in terms] if unit else [0.0]
-    return Spread(made.mean, made.deviation, math.hypot(*errors) / divisor)
+    error = choice.by.expected_error(choice, pixels, made, unit) if unit else 0.0
+    return Spread(made.mean, made.deviation, error)
 
 
-def _running(factors: Sequence[NDArray[Any]], pixels: Spread, unit: float) -> float:
+def running_error(factors: Sequence[NDArray[Any]], pixels: Spread, unit: float) -> float:
     """Return the error of sums that grow weight by weight, along one axis after the other.
 
     Of n equal steps the mean square of the sums so far is a third of the last one's for the mean, a half for the rest.
@@ -80,15 +72,6 @@ def _running(factors: Sequence[NDArray[Any]], pixels: Spread, unit: float) -> fl
         square = square * power + unit**2 * (adds + 2 * power * (mean**2 + variance))
         mean, variance = mean * total, variance * power
     return math.sqrt(square)
-
-
-def _transformed(choice: Choice, pixels: Spread) -> float:
-    """Return the error of a block's sums: of its own and the weights' transform and of the inverse."""
-    grid = choice.grid
-    held = pixels.deviation if grid.zeros_around is None else pixels.size
-    unit = _unit(FLOAT32 if grid.narrow else FLOAT64)
-    mean = ROUNDING * unit * abs(pixels.mean * choice.kernel.total * choice.kernel.divide_by) if grid.narrow else 0.0
-    return math.hypot(TRANSFORM * unit * math.sqrt(math.log2(grid.points)) * held * choice.kernel.norm, mean)
 
 
 def _unit(dtype: Dtype) -> float:

@@ -7,13 +7,21 @@ kernel alone, as in the direct engine.
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tileconv.engines.direct import add_along, fitting, loadable
+from tileconv.boxes import Box
+from tileconv.engines.direct import add_along, copied, fitting, loadable
+from tileconv.engines.engine import Candidate, Engine, Terms, Wanted
+from tileconv.engines.expected import Spread, running_error
 from tileconv.engines.loops import njit
+from tileconv.engines.values import EXACT, Values
+
+if TYPE_CHECKING:
+    from tileconv.engines.choose import Choice
 
 Array = NDArray[Any]
 
@@ -178,3 +186,42 @@ def touched(strange: Array, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Return where a rectangle of *shape* weights holds a pixel that *strange* (uint8, axes z, y, x) marks with 1."""
     ones = tuple(np.ones(k, np.float32) for k in shape)
     return separable(strange, ((ones[0], ones[1], ones[2]),)) > 0
+
+
+class Separable(Engine):
+    """One axis after the other."""
+
+    name: ClassVar[str] = "separable"
+
+    def weigh(self, wanted: Wanted) -> Candidate:
+        kernel, how, terms = wanted.kernel, wanted.sums, wanted.kernel.terms
+        if not terms:
+            return self._refused(f"the {'x'.join(map(str, kernel.shape))} weights are not a sum of few outer products")
+        gain = sum(math.prod(float(np.abs(f).sum()) for f in term) for term in terms)
+        if how.guarded and len(terms) > 1:
+            return self._refused("its terms could leave int64 where their sum does not")
+        if how.exact and not how.guarded and gain * wanted.values.peak >= 2.0 ** dict(EXACT)[how.accumulate]:
+            return self._refused(f"its terms could leave the range where {how.why}")
+        roundings = sum(wanted.shape) + len(terms) + 6
+        bound = wanted.rounding * roundings * gain / abs(kernel.divide_by) + wanted.remainder()
+        return Candidate(self.name, wanted.costs.separable_ns(wanted.shape, len(terms), how.accumulate), bound)
+
+    def _refused(self, why: str) -> Candidate:
+        return Candidate(self.name, math.inf, math.inf, why)
+
+    def sums(self, choice: Choice, pixels: Array, have: Box, out: Box) -> tuple[Array, int]:
+        return separable(pixels, choice.terms), 0
+
+    def scratch(self, choice: Choice, values: Values, want: int) -> int:
+        deep = want * choice.sums.accumulate.itemsize if choice.shape[0] > 1 else 0
+        return copied(choice, values, want) + deep
+
+    def expected_error(self, choice: Choice, pixels: Spread, made: Spread, unit: float) -> float:
+        errors = (running_error(term[::-1], pixels, unit) for term in choice.kernel.terms)
+        return math.hypot(*errors) / abs(choice.kernel.divide_by)
+
+    def parts(self, choice: Choice) -> tuple[Array | None, Terms]:
+        return None, choice.terms
+
+    def kernel_bytes(self, choice: Choice) -> int:
+        return 0 if choice.kernel.dense is None else super().kernel_bytes(choice)

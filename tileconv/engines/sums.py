@@ -9,10 +9,7 @@ from numpy.typing import NDArray
 
 from tileconv.boxes import Box
 from tileconv.engines.choose import Choice
-from tileconv.engines.direct import direct
-from tileconv.engines.fft import fft
 from tileconv.engines.nonfinite import finite, settle
-from tileconv.engines.separable import separable
 from tileconv.errors import TileError
 
 Array = NDArray[Any]
@@ -24,13 +21,7 @@ def reach(choice: Choice, axis: int, start: int, stop: int, domain: Box) -> tupl
     Direct and separable engines need the outputs grown by the halo; the FFT needs the same for every canonical block
     that it touches, as far as *domain* grown by the halo reaches.
     """
-    before, after = choice.halo.before[axis], choice.halo.after[axis]
-    if choice.engine != "fft":
-        return start - before, stop + after
-    if choice.grid.zeros_around is not None:
-        return choice.grid.zeros_around.start[axis], choice.grid.zeros_around.stop[axis]
-    first, last = choice.grid.cover(axis, start, stop)
-    return max(first, domain.start[axis]) - before, min(last, domain.stop[axis]) + after
+    return choice.by.reach(choice, axis, start, stop, domain)
 
 
 def reach_box(choice: Choice, out: Box, domain: Box) -> Box:
@@ -52,12 +43,12 @@ def kernel_sums(
     pixels = block[have_needed.within(have)]
     if choice.sums.guarded:
         _refuse_overflow(choice, pixels)
-    made, fallbacks = _engine_sums(choice, pixels, have_needed, out)
+    made, fallbacks = choice.by.sums(choice, pixels, have_needed, out)
     if offset and not choice.sums.exact:
         made += made.dtype.type(offset)
     if choice.watched and (choice.pattern.deaf or not finite(made)):
         under = _under(pixels, have_needed, out.grow(choice.halo))
-        settle(choice.pattern, under, made, offset=offset, marked=choice.engine == "fft")
+        settle(choice.pattern, under, made, offset=offset, marked=choice.by.marks)
     return made, fallbacks
 
 
@@ -69,15 +60,6 @@ def _under(pixels: Array, have: Box, under: Box) -> Array:
     made = np.zeros(under.shape, pixels.dtype)
     made[inner.within(under)] = pixels[inner.within(have)]
     return made
-
-
-def _engine_sums(choice: Choice, pixels: Array, have: Box, out: Box) -> tuple[Array, int]:
-    if choice.engine == "fft":
-        exact, dtype = choice.sums.exact, choice.sums.accumulate
-        return fft(pixels, have, out, choice.weights, choice.halo, choice.grid, exact=exact, dtype=dtype)
-    if choice.engine == "direct":
-        return direct(pixels, choice.weights), 0
-    return separable(pixels, choice.terms), 0
 
 
 def _refuse_overflow(choice: Choice, pixels: Array) -> None:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tileconv.engines.choose import Choice
-from tileconv.engines.direct import LOADABLE
-from tileconv.engines.transform import LANES, strips
-from tileconv.engines.values import Dtype, Values
+from tileconv.engines.values import Dtype
 from tileconv.planning.stages import Stage
 from tileconv.storage import Storage
 
@@ -19,8 +15,6 @@ SHARD_PART_BYTES = 2**20
 """``GATHER`` of ``sinks.zarr``: what of a shard is gathered, at least, before it is written."""
 _ZSTD_BYTES = tuple((level, size * 2**20) for level, size in ((3, 4), (6, 8), (9, 32), (12, 64), (19, 128)))
 """What zstd takes of its own up to a level, for any size of chunk (ZSTD_estimateCCtxSize of zstd 1.5.7, rounded up)."""
-FFT_COPIES = 7
-"""Arrays of a transform's size that one FFT block holds at once, in float64."""
 
 
 @dataclass(frozen=True)
@@ -141,39 +135,11 @@ def _stage_bytes(stage: Stage, given: int, want: int, out: int) -> tuple[Bytes, 
         Bytes(f"input of {stage.name}", given),
         Bytes("extended by the border", want * stage.padded[0].dtype.itemsize if stage.choices else 0),
         Bytes("sums", out * (sums + cast)),
-        Bytes("engine's own", max((_scratch(c, stage.padded[0], want) for c in stage.choices), default=0)),
+        Bytes("engine's own", max((c.by.scratch(c, stage.padded[0], want) for c in stage.choices), default=0)),
         Bytes(f"output of {stage.name}", stage.operation.copies * out * made.itemsize),
     )
 
 
-def _scratch(choice: Choice, values: Values, want: int) -> int:
-    """Return what an engine holds beside its input and its sums."""
-    if choice.engine == "fft":
-        grid = choice.grid
-        own = FFT_COPIES * 8 * math.prod(grid.length)  # of a paired block: what one of both takes in float64
-        if grid.paired:  # beside it the centred pixels, the strips of the transform, and the one under work
-            _, rows, columns = grid.length
-            own += 4 * math.prod(s + k - 1 for s, k in zip(grid.step, choice.shape, strict=True))
-            own += 8 * LANES * (strips(rows) * columns + rows)
-        return own
-    size = choice.sums.accumulate.itemsize
-    copied = want * size if values.dtype.name not in LOADABLE[choice.sums.accumulate] else 0
-    deep = want * size if choice.engine == "separable" and choice.shape[0] > 1 else 0
-    return copied + deep
-
-
 def kernel_bytes(stages: Sequence[Stage]) -> int:
     """Return what kernels take in one process: grids of weights where an engine wants them, and their transforms."""
-    count = 0
-    for choice in (c for s in stages for c in s.choices):
-        if choice.engine != "separable" or choice.kernel.dense is not None:
-            count += 3 * 8 * math.prod(choice.shape)  # as given, as checked, in the type of the sums
-        if choice.engine == "fft":
-            grid = choice.grid
-            last = grid.length[grid.transformed[-1]]
-            half = grid.points // last * (last // 2 + 1)
-            # each is kept with the weights; blocks that float32 would drown have a second transform, in float64
-            narrow = 8 * (strips(grid.length[1]) * LANES * last if grid.paired else half)
-            keys, kept = (2, narrow + 16 * half) if grid.narrow else (1, 16 * half)
-            count += kept + keys * 8 * math.prod(choice.shape)
-    return count
+    return sum(c.by.kernel_bytes(c) for s in stages for c in s.choices)

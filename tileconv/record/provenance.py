@@ -66,8 +66,7 @@ def libraries(plan: Plan, source: Source, *outputs: int) -> dict[str, str]:
     names = {"imagecodecs", "numpy", *source.libraries}
     if stages or any(plan.source.dtype != plan.write_of(output).info.dtype for output in outputs):
         names.add("numba")
-    if any(choice.engine == "fft" for stage in stages for choice in stage.choices):
-        names.add("scipy")
+    names.update(library for stage in stages for choice in stage.choices for library in choice.by.libraries)
     if any(len(plan.leading_to(output)) > 1 for output in outputs):  # which read what those before them stored
         names |= {"numcodecs", "zarr"}
     return {name: version(name) for name in sorted(names)}
