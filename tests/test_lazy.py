@@ -79,6 +79,82 @@ def test_the_bytes_are_those_of_a_run(name, tmp_path, monkeypatch):
     assert outcome(lambda: computed(given, da.from_array(pixels, chunks=7))) == expected
 
 
+ODD = {"op": "correlate", "kernel": [[1, 2, -1], [0, 3, 5], [1, 1, 1]]}
+BRANCHES = {
+    "two outputs of one read": (
+        [GAUSSIAN | {"id": "soft"}, SOBEL | {"id": "edges"}],
+        {"soft": {"from": "soft", "dtype": "uint8"}, "edges": {"from": "edges"}},
+        {},
+    ),
+    "a difference": (
+        [
+            GAUSSIAN | {"id": "a"},
+            GAUSSIAN | {"id": "b", "sigma": 4, "from": "input"},
+            {"op": "subtract", "from": ["a", "b"]},
+        ],
+        {"low": {"from": "b"}, "between": {}},
+        {"border": {"x": "wrap", "y": "mirror"}},
+    ),
+    "an array and the input": (
+        [
+            SOBEL | {"id": "a"},
+            GAUSSIAN | {"id": "b", "border": "wrap"},
+            {"op": "maximum", "from": ["b", "input"]},
+        ],
+        {"a": {"from": "a"}, "high": {}},
+        {},
+    ),
+    "reads of other extents": (
+        [
+            ODD | {"id": "a", "extent": "valid"},
+            ODD | {"id": "b", "border": "wrap", "extent": "full"},
+            {"op": "maximum", "from": ["b", "input"]},
+        ],
+        {"a": {"from": "a"}, "high": {}},
+        {},
+    ),
+    "outputs of other extents": (
+        [
+            ODD | {"id": "a", "extent": "valid"},
+            ODD | {"id": "b", "border": "wrap"},
+            ODD | {"id": "c", "from": "input", "extent": "valid"},
+            {"op": "add", "from": ["b", "c"], "id": "d"},
+            ODD | {"extent": "full", "id": "e"},
+        ],
+        {"sum": {"from": "d"}, "wide": {"from": "e"}, "first": {"from": "c"}},
+        {},
+    ),
+}
+"""Stages, outputs, and what else a pipeline says."""
+
+
+def branching(name, **words):
+    """Return the pipeline of that *name*."""
+    stages, outputs, more = BRANCHES[name]
+    outputs = {key: {"path": f"{key}.zarr", "chunks": 16, **asked} for key, asked in outputs.items()}
+    return {"version": 1, "stages": stages, "outputs": outputs, "run": {"tile": 16}, **more, **words}
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_branches_and_several_outputs(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", IMAGE)
+    words = branching(name, input={"path": "a.npy"})
+    tileconv.run(words)
+    for given in ((), (IMAGE,), (da.from_array(IMAGE, chunks=(3, 11)),)):
+        made = tileconv.lazy(words, *given)
+        for key, array in zip(made, dask.compute(*made.values(), scheduler="synchronous"), strict=True):
+            expected = zarr.open_array(f"{key}.zarr/0", mode="r")[...]
+            assert (array.dtype, array.tobytes()) == (expected.dtype, expected.tobytes())
+
+
+def test_outputs_of_one_pass_are_made_by_the_same_tasks():
+    made = tileconv.lazy(branching("two outputs of one read"), da.zeros((512, 512), chunks=128, dtype="uint16"))
+    assert list(made) == ["soft", "edges"]
+    both = {key for array in dask.optimize(*made.values()) for key in dict(array.dask)}
+    assert len(both) <= tasks(made["edges"])[1] + 2 * 16
+
+
 def tasks(array):
     """Return the tasks of *array* as Dask counts them before it optimises, and after."""
     return len(array.dask), len(dict(dask.optimize(array)[0].dask))

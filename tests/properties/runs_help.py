@@ -78,7 +78,7 @@ def overlapped(mapping, array, chunks, axes=None) -> np.ndarray:
     """Return what the plan makes of *array* cut into *chunks*, the halos exchanged by ``map_overlap``."""
     lazy = da.from_array(array, chunks=chunks)
     for job in plan_of(mapping, array, axes).passes:
-        lazy = overlap(lazy, job)
+        (lazy,) = overlap([lazy], job)
     return lazy.compute(scheduler="synchronous")
 
 

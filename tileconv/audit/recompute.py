@@ -99,7 +99,7 @@ def _bytes(passes: Sequence[Pass], boxes: Sequence[Box]) -> int:
 def _one(pass_: Pass, sources: Sequence[Source], stored: Source, box: Box) -> Damage | None:
     """Return how the stored pixels of *box* differ from those that are made now."""
     at = box.shift([-a for a in pass_.image.start])
-    made = np.ascontiguousarray(pixels(pass_, sources, box))
+    made = np.ascontiguousarray(pixels(pass_, sources, box)[0])
     try:
         found = np.ascontiguousarray(stored.read(at))
     except SourceError as error:

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.boxes import Box, TileGrid
-from tileconv.errors import PlanError
 from tileconv.images import ImageInfo
-from tileconv.planning.parts import Pass, only
+from tileconv.planning.parts import Pass
 from tileconv.sources.source import Source
 from tileconv.spec.model import INPUT
 from tileconv.tiles.compute import Block, compute_tile, needed
-from tileconv.tiles.overlap import chunks_for, keys_of, overlap
+from tileconv.tiles.overlap import as_dask, chunks_for, each_write, keys_of, overlap
 from tileconv.tiles.windows import read
 
 if TYPE_CHECKING:  # half a second to import, which those do without who read a source
@@ -39,20 +38,28 @@ class Computed:
         """Return the pixels of *box*, in the position of the store."""
         made = np.empty(box.shape, self.info.dtype)
         for part in TileGrid(box, self.pass_.grid.tile):
-            made[part.within(box)] = pixels(self.pass_, self.sources, part.shift(self.pass_.image.start))
+            made[part.within(box)] = pixels(self.pass_, self.sources, part.shift(self.pass_.image.start))[0]
         return made
 
 
-def pixels(pass_: Pass, sources: Sequence[Source], box: Box) -> NDArray[Any]:
-    """Return the pixels of *box*, in the run's position, made by *pass_*, which writes one array, from *sources*."""
+def pixels(pass_: Pass, sources: Sequence[Source], box: Box) -> Sequence[NDArray[Any]]:
+    """Return the pixels of *box*, in the run's position, of all that *pass_* writes, made from *sources*."""
     have = zip(sources, pass_.reads, needed(pass_, box), strict=True)
-    (made,), _ = compute_tile(pass_, [Block(read(source, of.domain, part), part) for source, of, part in have], box)
-    return made
+    return compute_tile(pass_, [Block(read(source, of.domain, part), part) for source, of, part in have], box)[0]
 
 
 def of_source(source: Source, passes: Sequence[Pass]) -> dict[int, da.Array]:
-    """Return the arrays that *passes* write, by number, lazily: where *source* is read, a tile is one task."""
-    return _each(passes, lambda part: _by_windows(source, part))
+    """Return the arrays that *passes* write, by number, lazily: where *source* alone is read, a tile is one task."""
+    made: dict[int, da.Array] = {}
+    for pass_ in passes:
+        if [read.array for read in pass_.reads] == [INPUT]:
+            arrays = _by_windows(source, pass_)
+        else:
+            reads = enumerate(read.array for read in pass_.reads)
+            given = [as_dask(source, chunks_for(pass_, n)) if array == INPUT else made[array] for n, array in reads]
+            arrays = overlap(given, pass_)
+        made |= _named(arrays, pass_)
+    return made
 
 
 def of_array(array: NDArray[Any] | da.Array, passes: Sequence[Pass]) -> dict[int, da.Array]:
@@ -60,29 +67,30 @@ def of_array(array: NDArray[Any] | da.Array, passes: Sequence[Pass]) -> dict[int
     import dask.array as da
 
     lazy = da.from_array(array, chunks=chunks_for(passes[0])) if isinstance(array, np.ndarray) else array
-    return _each(passes, lambda part: overlap(lazy.astype(part.reads[0].source.dtype), part))  # in native byte order
-
-
-def _each(passes: Sequence[Pass], of_input: Callable[[Pass], da.Array]) -> dict[int, da.Array]:
-    """Return every array, made by *of_input* where a pass reads the input, and from another by ``overlap``."""
-    made: dict[int, da.Array] = {}
-    for part in (only(pass_, [write.array]) for pass_ in passes for write in pass_.writes):
-        if len(part.reads) > 1:
-            problem = f"{part.stages[-1].name} is made of {len(part.reads)} arrays, and a lazy one can be of one alone"
-            raise PlanError(problem, why=part.why, fix="Run the pipeline, or leave out what cuts it.")
-        array, dtype = part.reads[0].array, part.reads[0].source.dtype
-        made[part.writes[0].array] = of_input(part) if array == INPUT else overlap(made[array].astype(dtype), part)
+    made = {INPUT: lazy.astype(passes[0].reads[0].source.dtype)}  # in native byte order
+    for pass_ in passes:
+        made |= _named(overlap([made[read.array] for read in pass_.reads], pass_), pass_)
     return made
 
 
-def _by_windows(source: Source, pass_: Pass) -> da.Array:
+def _named(arrays: Sequence[da.Array], pass_: Pass) -> dict[int, da.Array]:
+    """Return the *arrays* that *pass_* writes by their numbers."""
+    return {write.array: array for write, array in zip(pass_.writes, arrays, strict=True)}
+
+
+def _by_windows(source: Source, pass_: Pass) -> list[da.Array]:
     """Return what *pass_* makes of *source*, whose tiles each read their own grown box."""
     import dask.array as da
 
-    def tile(block_id: Sequence[int]) -> NDArray[Any]:
-        return pixels(pass_, [source], pass_.grid.box(block_id))
+    chunks = pass_.grid.chunks
 
-    dtype = pass_.writes[0].info.dtype
-    meta = np.empty((0,) * len(pass_.image.shape), dtype)
-    array: da.Array = da.map_blocks(tile, chunks=pass_.grid.chunks, dtype=dtype, meta=meta, token=keys_of(pass_))
-    return array
+    def tiles(dtype: np.dtype[Any], shown: Callable[[Sequence[NDArray[Any]]], NDArray[Any]]) -> da.Array:
+        def tile(block_id: Sequence[int]) -> NDArray[Any]:
+            return shown(pixels(pass_, [source], pass_.grid.box(block_id)))
+
+        one = tuple((1,) * len(along) for along in chunks)
+        meta, cut = np.empty((0,) * len(chunks), dtype), one if dtype.kind == "O" else chunks
+        array: da.Array = da.map_blocks(tile, chunks=cut, dtype=dtype, meta=meta, token=keys_of(pass_))
+        return array
+
+    return each_write(tiles, pass_, chunks)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, pairwise, product
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.allocator import keep_freed_memory
-from tileconv.boxes import SPACE, Box, TileGrid
+from tileconv.boxes import SPACE, Box, Interval, TileGrid
 from tileconv.planning.parts import Pass
 from tileconv.planning.regions import spans
 from tileconv.retry import retrying
@@ -27,17 +28,50 @@ Array = NDArray[Any]
 Chunks = tuple[tuple[int, ...], ...]
 
 
-def overlap(array: da.Array, pass_: Pass) -> da.Array:
-    """Return what *pass_*, which reads one array and writes one, makes of *array*, lazily.
+def overlap(arrays: Sequence[da.Array], pass_: Pass) -> list[da.Array]:
+    """Return the arrays that *pass_* writes, lazily, made of *arrays*, which are those that it reads.
 
-    Chunks that are smaller than the halo are merged first, by an explicit rechunk. The result's chunks are the
-    input's; with ``full`` and ``valid`` the outer ones grow or shrink.
+    Chunks that are smaller than the halo are merged first, by an explicit rechunk. The results' chunks are those of the
+    first array; with ``full`` and ``valid`` the outer ones grow or shrink.
     """
+    cuts = _cuts_of(arrays[0], pass_)
 
-    def make(block: Array, have: Box, box: Box) -> Array:
-        return compute_tile(pass_, [Block(block, have)], box)[0][0]
+    def tiles(dtype: np.dtype[Any], shown: Callable[[Sequence[Array]], Array]) -> da.Array:
+        return _mapped(arrays, cuts, pass_, lambda blocks, box: shown(compute_tile(pass_, blocks, box)[0]), dtype)
 
-    return _mapped(array, pass_, make, pass_.writes[0].info.dtype)
+    image = zip(pass_.image.start, cuts, pass_.image.stop, strict=True)
+    return each_write(tiles, pass_, tuple(_sizes(*along) for along in image))
+
+
+def each_write(
+    tiles: Callable[[np.dtype[Any], Callable[[Sequence[Array]], Array]], da.Array], pass_: Pass, chunks: Chunks
+) -> list[da.Array]:
+    """Return the arrays that *pass_* writes, in *chunks*.
+
+    *tiles* gets a type and a function, and returns a lazy array of that type: of every tile what the function returns
+    for the pixels of all writes. Where there are several, these wait in one object for those who take them apart.
+    """
+    if len(pass_.writes) == 1:
+        return [tiles(pass_.writes[0].info.dtype, lambda made: made[0])]
+    import dask.array as da
+
+    together, arrays = tiles(np.dtype(object), _in_one), []
+    for number, write in enumerate(pass_.writes):
+        meta, words = np.empty((0,) * len(chunks), write.info.dtype), {"chunks": chunks, "token": keys_of(pass_)}
+        arrays.append(da.map_blocks(_one_of, together, number, dtype=meta.dtype, meta=meta, **words))
+    return arrays
+
+
+def _in_one(made: Sequence[Array]) -> Array:
+    """Return an array of one element: the arrays *made*."""
+    held = np.empty((1,) * made[0].ndim, object)
+    held.flat[0] = made
+    return held
+
+
+def _one_of(held: Array, number: int) -> Array:
+    made: Array = held.item()[number]
+    return made
 
 
 def outcomes_by_rows(job: Job, outcome_of: Callable[[Box, Callable[[], Receipt]], Any]) -> Iterator[da.Array]:
@@ -50,26 +84,30 @@ def outcomes_by_rows(job: Job, outcome_of: Callable[[Box, Callable[[], Receipt]]
     """
     array = as_dask(job.sources[0], chunks_for(job.pass_))
 
-    def store(block: Array, have: Box, box: Box) -> Array:
+    def store(blocks: Sequence[Block], box: Box) -> Array:
         keep_freed_memory()
 
         def receipt(tile: Box) -> Receipt:
             began = time.perf_counter()
-            return job.store(tile, *compute_tile(job.pass_, [Block(block, have)], tile), began)
+            return job.store(tile, *compute_tile(job.pass_, blocks, tile), began)
 
-        outcomes = np.empty((1,) * block.ndim, object)
+        outcomes = np.empty((1,) * array.ndim, object)
         outcomes.flat[0] = [outcome_of(tile, partial(receipt, tile)) for tile in TileGrid(box, job.pass_.grid.tile)]
         return outcomes
 
-    outcomes = _mapped(array, job.pass_, store, np.dtype(object))
+    outcomes = _mapped([array], _cuts_of(array, job.pass_), job.pass_, store, np.dtype(object))
     for index in product(*map(range, outcomes.numblocks[:-1])):
         yield outcomes.blocks[index]
 
 
-def chunks_for(pass_: Pass) -> Chunks:
-    """Return chunks of what *pass_* reads, each of which becomes a whole number of tiles."""
-    cuts = (_cuts(pass_, i) for i in range(len(pass_.image.axes)))
-    return tuple(tuple(b - a for a, b in pairwise(along)) for along in cuts)
+def chunks_for(pass_: Pass, number: int = 0) -> Chunks:
+    """Return chunks of what *pass_* reads, of the read *number*, each of which becomes a whole number of tiles."""
+    image, along = pass_.image, []
+    for i, tile in enumerate(pass_.grid.tile):
+        cuts = _inside(range(image.start[i], image.stop[i], tile), pass_, i)
+        start, stop = _extents(pass_, i)[number]
+        along.append(_sizes(start, cuts, stop))
+    return tuple(along)
 
 
 def keys_of(pass_: Pass) -> str:
@@ -85,37 +123,39 @@ def as_dask(source: Source, chunks: Chunks) -> da.Array:
     return array
 
 
-def _mapped(array: da.Array, pass_: Pass, make: Callable[[Array, Box, Box], Array], dtype: np.dtype[Any]) -> da.Array:
-    """Return ``make(block, have, box)`` for every chunk of *array*: *block* holds *have*, *box* with its halo."""
-    axes = pass_.image.axes
-    array = array.rechunk(tuple(_merged(c, pass_, i) for i, c in enumerate(array.chunks)))
-    tiles = tuple(_tiles(c, pass_, i) for i, c in enumerate(array.chunks))
-    depth = {i: _depth(c, t, pass_, i) for i, (c, t) in enumerate(zip(array.chunks, tiles, strict=True))}
-    wraps = {i: max(d) > 0 and _wraps(pass_, i) for i, d in depth.items()}
-    depth = {i: (max(d), max(d)) if wraps[i] else d for i, d in depth.items()}
-    starts = tuple(_starts(c, pass_, i) for i, c in enumerate(array.chunks))
+def _mapped(
+    arrays: Sequence[da.Array],
+    cuts: Sequence[Sequence[int]],
+    pass_: Pass,
+    make: Callable[[Sequence[Block], Box], Array],
+    dtype: np.dtype[Any],
+) -> da.Array:
+    """Return ``make(blocks, box)`` for every chunk of *arrays*, cut at *cuts*: *blocks* hold *box* with its halo."""
+    import dask.array as da
 
-    def tile(block: Array, block_id: Sequence[int]) -> Array:
-        low, high = [], []
-        for i, number in enumerate(block_id):
-            first, last = number == 0 and not wraps[i], number == len(tiles[i]) - 1 and not wraps[i]
-            low.append(starts[i][number] - (0 if first else depth[i][0]))
-            high.append(starts[i][number + 1] + (0 if last else depth[i][1]))
-        bounds = [tiles[i][number] for i, number in enumerate(block_id)]
-        box = Box(tuple(a for a, _ in bounds), tuple(b for _, b in bounds), axes)
-        return make(block, Box(tuple(low), tuple(high), axes), box)
+    image = pass_.image
+    read = [_chunks_of(pass_, number, cuts) for number in range(len(arrays))]
+    ends = [(image.start[i], *along, image.stop[i]) for i, along in enumerate(cuts)]
 
-    pixels = tuple(tuple(b - a for a, b in t) for t in tiles)
-    result: da.Array = array.map_overlap(
+    def tile(*pixels: Array, block_id: Sequence[int]) -> Array:
+        blocks = [Block(p, chunks.box(block_id, image.axes)) for p, chunks in zip(pixels, read, strict=True)]
+        start, stop = (tuple(along[n + k] for along, n in zip(ends, block_id, strict=True)) for k in (0, 1))
+        return make(blocks, Box(start, stop, image.axes))
+
+    cut = [array.rechunk(chunks.sizes) for array, chunks in zip(arrays, read, strict=True)]
+    sizes = tuple(_sizes(along[0], along[1:-1], along[-1]) for along in ends)
+    result: da.Array = da.map_overlap(
         tile,
-        depth={i: d[0] if wraps[i] else d for i, d in depth.items()},
-        boundary={i: "periodic" if wraps[i] else "none" for i in depth},
+        *cut,
+        depth=[{i: d[0] if chunks.wraps[i] else d for i, d in enumerate(chunks.depth)} for chunks in read],
+        boundary=[{i: "periodic" if wraps else "none" for i, wraps in enumerate(chunks.wraps)} for chunks in read],
         trim=False,
         allow_rechunk=False,
+        align_arrays=False,  # whose outer chunks may differ
         dtype=dtype,
-        meta=np.empty((0,) * array.ndim, dtype),
+        meta=np.empty((0,) * len(ends), dtype),
         token=keys_of(pass_),
-        chunks=tuple((1,) * len(t) for t in tiles) if dtype.kind == "O" else pixels,
+        chunks=tuple((1,) * len(n) for n in sizes) if dtype.kind == "O" else sizes,
     )
     return result
 
@@ -133,42 +173,81 @@ class _Readable:
         return retrying(lambda: self.source.read(box))
 
 
+@dataclass(frozen=True)
+class _Chunks:
+    """How an array that is read is cut along each axis: where chunks end, what each has of neighbours, and repeats."""
+
+    ends: tuple[tuple[int, ...], ...]
+    depth: tuple[Interval, ...]
+    wraps: tuple[bool, ...]
+
+    @property
+    def sizes(self) -> Chunks:
+        """As Dask writes them."""
+        return tuple(_sizes(along[0], along[1:-1], along[-1]) for along in self.ends)
+
+    def box(self, index: Sequence[int], axes: str) -> Box:
+        """Return the box of the chunk at *index*, with what it has of its neighbours."""
+        low, high = [], []
+        for n, ends, (before, after), wraps in zip(index, self.ends, self.depth, self.wraps, strict=True):
+            low.append(ends[n] - (before if n or wraps else 0))
+            high.append(ends[n + 1] + (after if n + 2 < len(ends) or wraps else 0))
+        return Box(tuple(low), tuple(high), axes)
+
+
+def _chunks_of(pass_: Pass, number: int, cuts: Sequence[Sequence[int]]) -> _Chunks:
+    """Return how the read *number* of *pass_* is cut at *cuts*; where it repeats it is given as much on both sides."""
+    ends, depth, wraps = [], [], []
+    for i, along in enumerate(cuts):
+        start, stop = _extents(pass_, i)[number]
+        before, after = _depth(along, pass_, i, number)
+        repeats = max(before, after) > 0 and _wraps(pass_, i)
+        ends.append((start, *along, stop))
+        depth.append((max(before, after),) * 2 if repeats else (before, after))
+        wraps.append(repeats)
+    return _Chunks(tuple(ends), tuple(depth), tuple(wraps))
+
+
+def _sizes(start: int, cuts: Sequence[int], stop: int) -> tuple[int, ...]:
+    """Return the lengths of what *cuts* make of *start* to *stop*."""
+    return tuple(b - a for a, b in pairwise((start, *cuts, stop)))
+
+
 def _space_axis(pass_: Pass, i: int) -> int:
     """Return which of (z, y, x) axis *i* of the image is, or -1."""
     return SPACE.find(pass_.image.axes[i])
 
 
-def _starts(chunks: Sequence[int], pass_: Pass, i: int) -> list[int]:
+def _extents(pass_: Pass, i: int) -> list[Interval]:
+    """Return where each array that is read starts and stops along axis *i*."""
     axis = _space_axis(pass_, i)
-    return list(accumulate(chunks, initial=pass_.reads[0].domain.start[axis] if axis >= 0 else 0))
+    return [(r.domain.start[axis], r.domain.stop[axis]) if axis >= 0 else (0, r.source.shape[i]) for r in pass_.reads]
 
 
-def _cuts(pass_: Pass, i: int) -> list[int]:
-    """Return where to cut the input along axis *i* so that every chunk becomes a whole number of tiles."""
-    size = pass_.reads[0].source.shape[i]
-    first = _starts((size,), pass_, i)[0]
-    grid = range(pass_.image.start[i], pass_.image.stop[i], pass_.grid.tile[i])
-    return [first, *(cut for cut in grid[1:] if first < cut < first + size), first + size]
+def _inside(cuts: Iterable[int], pass_: Pass, i: int) -> list[int]:
+    """Return those of *cuts* along axis *i* that leave pixels of the image and of each read on both sides."""
+    starts, stops = zip((pass_.image.start[i], pass_.image.stop[i]), *_extents(pass_, i), strict=True)
+    return [cut for cut in cuts if max(starts) < cut < min(stops)]
 
 
-def _tiles(chunks: Sequence[int], pass_: Pass, i: int) -> list[tuple[int, int]]:
-    """Return what each chunk becomes along axis *i*: itself, but up to the output's ends at both sides."""
-    low, high = pass_.image.start[i], pass_.image.stop[i]
-    ends = [low, *(min(max(s, low), high) for s in _starts(chunks, pass_, i)[1:-1]), high]
-    return list(pairwise(ends))
+def _cuts_of(array: da.Array, pass_: Pass) -> list[list[int]]:
+    """Return where to cut all that *pass_* reads along each axis, as *array*, the first of them, is cut."""
+    firsts = [_extents(pass_, i)[0][0] for i in range(array.ndim)]
+    along = ([*accumulate(chunks, initial=first)][1:-1] for first, chunks in zip(firsts, array.chunks, strict=True))
+    return [_merged(_inside(cuts, pass_, i), pass_, i) for i, cuts in enumerate(along)]
 
 
-def _depth(chunks: Sequence[int], tiles: Sequence[tuple[int, int]], pass_: Pass, i: int) -> tuple[int, int]:
-    """Return the pixels that a chunk needs of its neighbours before and after it; none when it is the only one."""
+def _depth(cuts: Sequence[int], pass_: Pass, i: int, number: int) -> Interval:
+    """Return the pixels that a chunk of the read *number* needs of those before and after it; none without *cuts*."""
     axis = _space_axis(pass_, i)
-    if axis < 0 or len(chunks) == 1 or not pass_.stages:
+    if axis < 0 or not cuts or not pass_.stages:
         return 0, 0
-    starts = _starts(chunks, pass_, i)
+    start, stop = _extents(pass_, i)[number]
+    have, tiles = (start, *cuts, stop), (pass_.image.start[i], *cuts, pass_.image.stop[i])
     before = after = 0
-    for number, tile in enumerate(tiles):
-        if tile[0] < tile[1]:
-            first, last = spans(pass_.stages, pass_.stored, axis, *tile)[-1].out
-            before, after = max(before, starts[number] - first), max(after, last - starts[number + 1])
+    for (low, high), tile in zip(pairwise(have), pairwise(tiles), strict=True):
+        first, last = spans(pass_.stages, pass_.stored, axis, *tile)[-1 - number].out
+        before, after = max(before, low - first), max(after, last - high)
     return before, after
 
 
@@ -177,36 +256,18 @@ def _wraps(pass_: Pass, i: int) -> bool:
     return any(s.borders[axis].rule == "wrap" and s.halo.before[axis] + s.halo.after[axis] > 0 for s in pass_.stages)
 
 
-def _merged(chunks: tuple[int, ...], pass_: Pass, i: int) -> tuple[int, ...]:
-    """Return *chunks* merged along axis *i* until each makes pixels and is as long as the halo its neighbours need."""
-    chunks = _without_empty(chunks, _tiles(chunks, pass_, i))
-    while len(chunks) > 1:
-        depth = max(_depth(chunks, _tiles(chunks, pass_, i), pass_, i))
-        if depth <= min(chunks) and depth < sum(chunks):
+def _merged(cuts: list[int], pass_: Pass, i: int) -> list[int]:
+    """Return those of *cuts* along axis *i* that stay, so that chunks are as long as the halo their neighbours need."""
+    starts, stops = zip(*_extents(pass_, i), strict=True)
+    while cuts:
+        sizes = _sizes(max(starts), cuts, min(stops))
+        depth = max(max(_depth(cuts, pass_, i, number)) for number in range(len(pass_.reads)))
+        if depth <= min(sizes):
             break
-        size = max(depth, 2 * min(chunks))
-        merged: list[int] = []
-        for chunk in chunks:
-            if merged and merged[-1] < size:
-                merged[-1] += chunk
-            else:
-                merged.append(chunk)
-        if len(merged) > 1 and merged[-1] < size:
-            merged[-2:] = [merged[-2] + merged[-1]]
-        chunks = tuple(merged)
-    return chunks
-
-
-def _without_empty(chunks: Sequence[int], tiles: Sequence[tuple[int, int]]) -> tuple[int, ...]:
-    """Return *chunks* with those that become an empty tile (``valid`` cuts them off) joined to a neighbour."""
-    merged: list[int] = []
-    waiting = 0
-    for chunk, (start, stop) in zip(chunks, tiles, strict=True):
-        if start < stop:
-            merged.append(waiting + chunk)
-            waiting = 0
-        elif merged:
-            merged[-1] += chunk
-        else:
-            waiting += chunk
-    return tuple(merged)
+        size, kept, last = max(depth, 2 * min(sizes)), [], max(starts)
+        for cut in cuts:
+            if cut - last >= size:
+                kept.append(cut)
+                last = cut
+        cuts = kept[:-1] if min(stops) - last < size else kept
+    return cuts
