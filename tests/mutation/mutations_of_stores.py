@@ -99,6 +99,6 @@ STORE = (
         "sinks/custody.py",
         "if MARKER not in read_attributes(self.store):",
         "if False:",
-        f"{SINK}::test_what_is_not_ours_is_never_touched",
+        "sinks/test_custody.py::test_what_is_not_ours_is_never_touched",
     ),
 )
