@@ -96,6 +96,17 @@ def test_paths_of_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "'path' leads nowhere" in refused(text=TEXT.replace("{path: b.zarr}", "b.zarr"), output_path="c.zarr")
 
 
+def test_paths_of_several_outputs() -> None:
+    several = TEXT.replace("output: {path: b.zarr}", 'outputs: {a: {path: "{stem}.zarr"}, b: {path: b.zarr}}')
+    assert [one.path for one in read(text=several).outputs] == ["/data/cells.zarr", "/data/b.zarr"]
+    assert read("outputs.b.path=/c.zarr", text=several).outputs[1].path == "/c.zarr"
+    message = refused(text=several, output_path="c.zarr")
+    assert "--output c.zarr names one output of 2" in message
+    assert "--set outputs.a.path=c.zarr" in message
+    one = several.replace(", b: {path: b.zarr}", "")
+    assert read(text=one, output_path="/c/{stem}-2.zarr").output.path == "/c/cells-2.zarr"
+
+
 @pytest.mark.parametrize(
     "path", [r"C:\a.tif", r"data\a.tif", "s3://bucket/a.tif", "zip::https://h/a.zip", "~/a", "", "a\tb"]
 )
