@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from tests.mutation.mutation import Mutation, broken
 from tests.mutation.mutations_of_files import INPUT, JOURNALS
+from tests.mutation.mutations_of_graphs import GRAPH
 from tests.mutation.mutations_of_processes import PROCESSES
 from tests.mutation.mutations_of_stores import STORE
 
 MAPS, CAST = "engines/test_index_maps.py", "engines/test_cast.py"
 SINK, KERNEL = "sinks/test_zarr_sink.py", "engines/test_kernel.py"
 TILING, RIGHT = "properties/test_tiling_is_invisible.py", "properties/test_right_answer.py"
-GRAPHS = "properties/test_graphs.py"
 RANGE, PLAN, CHANGES = "properties/test_range.py", "planning/test_plan_model.py", "record/test_changes.py"
 SEVERAL = "operations/test_several.py"
 SILENT, ORDER = "properties/test_nothing_silently_wrong.py", "execute/test_order_of_a_run.py"
@@ -79,27 +79,6 @@ GEOMETRY = (
             ),
         ),
         (f"{RIGHT}::test_chains_where_every_stage_extends_its_own_input",),
-    ),
-    broken(
-        "a stage makes what its last reader needs alone",
-        "planning/regions.py",
-        "return other if one is None else (min(one[0], other[0]), max(one[1], other[1]))",
-        "return other",
-        f"{GRAPHS}::test_every_output_is_that_of_the_whole_image",
-    ),
-    broken(
-        "a tile is done when one of the records that it writes to says so",
-        "record/todo.py",
-        "            why = found | why\n",
-        "            why = why or found\n",
-        f"{GRAPHS}::test_a_run_that_is_killed_between_any_two_lines_is_resumed_to_the_same_files",
-    ),
-    broken(
-        "outputs that are complete are written again beside others",
-        "execute/begin.py",
-        "    passes = _unfinished(plan, sinks, todo)\n",
-        "    passes = plan.passes\n",
-        f"{GRAPHS}::test_an_output_that_is_complete_is_left_alone_while_another_is_mended",
     ),
     broken(
         "strips leave a row out",
@@ -401,4 +380,4 @@ NUMBERS = (
     ),
 )
 
-MUTATIONS = (*GEOMETRY, *RULES, *NUMBERS, *INPUT, *STORE, *JOURNALS, *PROCESSES)
+MUTATIONS = (*GEOMETRY, *GRAPH, *RULES, *NUMBERS, *INPUT, *STORE, *JOURNALS, *PROCESSES)

@@ -1,0 +1,31 @@
+"""Promises about stages that branch and join, and about several outputs, broken one at a time."""
+
+from __future__ import annotations
+
+from tests.mutation.mutation import broken
+
+GRAPHS = "properties/test_graphs.py"
+
+GRAPH = (
+    broken(
+        "a stage makes what its last reader needs alone",
+        "planning/regions.py",
+        "return other if one is None else (min(one[0], other[0]), max(one[1], other[1]))",
+        "return other",
+        f"{GRAPHS}::test_every_output_is_that_of_the_whole_image",
+    ),
+    broken(
+        "a tile is done when one of the records that it writes to says so",
+        "record/todo.py",
+        "            why = found | why\n",
+        "            why = why or found\n",
+        f"{GRAPHS}::test_a_run_that_is_killed_between_any_two_lines_is_resumed_to_the_same_files",
+    ),
+    broken(
+        "outputs that are complete are written again beside others",
+        "execute/begin.py",
+        "    passes = _unfinished(plan, sinks, todo)\n",
+        "    passes = plan.passes\n",
+        f"{GRAPHS}::test_an_output_that_is_complete_is_left_alone_while_another_is_mended",
+    ),
+)
