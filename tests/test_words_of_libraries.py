@@ -18,7 +18,7 @@ REPEATED = {
     "execute/connect.py:_certified": "execute/test_connect.py::test_certificates_that_lack_are_told",
     "execute/connect.py:_reach": "execute/test_connect.py::test_what_is_no_scheduler_is_told_in_one_sentence",
     "audit/rerun.py:_here": "audit/test_rerun.py::test_paths_of_no_file_here",
-    "kernels/custom.py:_file": "kernels/test_custom.py::test_bad_parameters",
+    "operations/custom.py:_file": "operations/test_custom.py::test_bad_parameters",
     "options.py:path": "test_cli.py::test_bad_input_ends_in_a_message",
     "sources/zarr_guard.py:_lzma": "hostile/test_hostile_chunks.py::test_bombs_whose_header_states_no_size",
     "spec/override.py:apply_overrides": "spec/test_override.py::test_bad_overrides_are_named",

@@ -30,7 +30,7 @@ def test_every_tile_twice(tmp_path, monkeypatch, stages):
 
         with ThreadPoolExecutor(2) as pool:
             first, second = pool.map(lambda _: make(), range(2))
-        assert (first.digest, first.counts) == (second.digest, second.counts)
+        assert (first.digests, first.counts) == (second.digests, second.counts)
         twice.append(tile)
         return first
 

@@ -93,7 +93,7 @@ def _shards(info: ImageInfo, output: OutputSpec) -> tuple[int, ...]:
     if asked == "none":
         return ()
     if asked is not None:
-        for axis in set(asked) & set(sides):
+        for axis in (axis for axis in sides if axis in asked):
             size, chunk = asked[axis], sides[axis]
             if size % chunk and size < whole[axis]:
                 raise PlanError(

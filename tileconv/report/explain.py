@@ -68,7 +68,7 @@ def _graph(plan: Plan) -> Iterator[str]:
     """Yield who reads whom, a line for each stage and output; nothing of a chain."""
     names = {INPUT: IMAGE} | {number: stage.name for number, stage in enumerate(plan.graph)}
     lines = [(stage.name, [names[i] for i in stage.inputs]) for stage in plan.graph]
-    lines += [(output.label or "output", [names[output.stage]]) for output in plan.spec.outputs]
+    lines += [(f"output {output.label}".strip(), [names[output.stage]]) for output in plan.spec.outputs]
     if len(plan.spec.outputs) == 1 and all(stage.inputs == (n - 1,) for n, stage in enumerate(plan.graph)):
         return
     width = max(len(name) for name, _ in lines)

@@ -35,7 +35,8 @@ def outputs_of(reader: Reader, root: MapNode, values: Mapping[str, Any], section
     if "output" in values:
         reader.problem(place, "outputs", "expected either output or outputs, found both", "move output into outputs")
     if not isinstance(node, MapNode) or not node.items:
-        problem = f"expected a mapping of names to outputs, found {kind_of(node) if node.items else 'an empty one'}"
+        given = "an empty one" if isinstance(node, MapNode) else kind_of(node)
+        problem = f"expected a mapping of names to outputs, found {given}"
         reader.problem(place, "outputs", problem, "write {NAME: {path: ...}}")
         return []
     found = []
