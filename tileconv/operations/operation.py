@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
+from tileconv.boxes import SPACE
 from tileconv.engines.kernel import Kernel
 from tileconv.engines.values import FLOAT32, Precision, Values, in_float32
 
@@ -45,6 +47,16 @@ class Operation(ABC):
     def kernels(self) -> tuple[Kernel, ...]:
         """What the pixels are summed under; an operation with kernels has one input."""
         return ()
+
+    def along(self, axes: str) -> Self:
+        """Return what acts on *axes*, some of z, y and x, where this acts on as many: its kernels get the axes between.
+
+        Kernels have the last axes, down to x.
+        """
+        if SPACE.endswith(axes):
+            return self
+        own = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        return replace(self, **{name: _along(value, axes) for name, value in own.items()})  # type: ignore[type-var]
 
     @property
     def sum_offset(self) -> float:
@@ -109,3 +121,19 @@ class Operation(ABC):
         if not all(map(in_float32, (*gains, *constants, *known))):
             return True
         return any(not c.kernel.has_grid and not c.pattern.full for c in choices)  # float32 makes some weights 0
+
+
+def _along(value: Any, axes: str) -> Any:
+    """Return *value* with the kernels in it placed along *axes*."""
+    if isinstance(value, tuple):
+        return tuple(_along(item, axes) for item in value)
+    return _placed(value, axes) if isinstance(value, Kernel) else value
+
+
+def _placed(kernel: Kernel, axes: str) -> Kernel:
+    """Return *kernel*, whose axes are *axes*, with axes of one weight between and behind them, down to x."""
+    at = [axes.find(axis) for axis in SPACE[SPACE.index(axes[0]) :]]
+    anchor, shape = (tuple(own[i] if i >= 0 else n for i in at) for own, n in ((kernel.anchor, 0), (kernel.shape, 1)))
+    one = np.ones(1, np.int64)
+    terms = tuple(tuple(term[i] if i >= 0 else one for i in at) for term in kernel.given_terms)
+    return Kernel(anchor, kernel.divide_by, None if kernel.dense is None else kernel.dense.reshape(shape), terms)

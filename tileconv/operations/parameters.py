@@ -17,6 +17,8 @@ Count = Annotated[int, Ge(1)]
 
 Lengths = Positive | Mapping[str, Positive]
 """Pixels: one number for every axis that the stage acts on, or one per named axis, ``{y: 2, x: 3}``."""
+Sigmas = Positive | Mapping[str, NotNegative]
+"""Lengths of which those of some axes may be 0, which leaves these axes alone."""
 Sizes = Count | Mapping[str, Count]
 """Whole pixels: one number for every axis, or one per named axis."""
 Component = Literal["x", "y", "z", "magnitude"]
@@ -41,8 +43,10 @@ def number(value: object, name: str, *, fix: str = "") -> float:
     return real
 
 
-def per_axis(value: float | Mapping[str, float], axes: str, name: str, *, above: float) -> tuple[float, ...]:
-    """Return one value per letter of *axes*, each > *above*.
+def per_axis(
+    value: float | Mapping[str, float], axes: str, name: str, *, above: float, zero: bool = False
+) -> tuple[float, ...]:
+    """Return one value per letter of *axes*, each > *above*, or 0 where a mapping may say *zero* of some axes.
 
     Raises
     ------
@@ -59,7 +63,8 @@ def per_axis(value: float | Mapping[str, float], axes: str, name: str, *, above:
         fix = f"For one per axis, name them: {name}={{{each}}}."
         fix = "Lengths are numbers of pixels: divide by the size of a pixel." if isinstance(value, str) else fix
         values = (number(value, name, fix=fix),) * len(axes)
-    if not all(above < v < math.inf for v in values):
+    stated = [v for v in values if v] if zero and isinstance(value, Mapping) and any(values) else values
+    if not all(above < v < math.inf for v in stated):
         raise KernelError(f"{name} must be above {above:g} and finite, found {value}")
     return values
 

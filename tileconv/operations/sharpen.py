@@ -15,7 +15,7 @@ from tileconv.errors import KernelError
 from tileconv.operations.blur import bells
 from tileconv.operations.formulas import beyond, divided, half_ulp, largest, rounded_by_type, sum_bounds
 from tileconv.operations.operation import Array, Choices, Operation
-from tileconv.operations.parameters import Lengths, NotNegative, Positive, number
+from tileconv.operations.parameters import NotNegative, Positive, Sigmas, number
 
 
 def sharpen(*, axes: str = "yx") -> Kernel:
@@ -36,7 +36,7 @@ def sharpen(*, axes: str = "yx") -> Kernel:
 
 
 def unsharp(
-    sigma: Lengths, *, amount: float = 1.0, threshold: NotNegative = 0.0, truncate: Positive = 4.0, axes: str = "yx"
+    sigma: Sigmas, *, amount: float = 1.0, threshold: NotNegative = 0.0, truncate: Positive = 4.0, axes: str = "yx"
 ) -> Unsharp:
     """Unsharp mask: ``image + amount * (image - gaussian(image))`` where the difference reaches *threshold*.
 

@@ -13,7 +13,7 @@ from tileconv.spec.fields import Exact, Written
 from tileconv.spec.words import AxesText, Axis, Executor, FormatText, Index, Memory, StageId, Workers
 from tileconv.storage import USUAL, Checksum, Codec, Format
 
-Over = Literal["yx", "zyx"]
+Over = Literal["yx", "zyx", "x", "y", "z", "zx", "zy"]
 Extent = Literal["same", "full", "valid"]
 Engine = Literal["auto", "direct", "separable", "fft"]
 Precision = Literal["auto", "float32", "float64"]

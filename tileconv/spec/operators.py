@@ -44,7 +44,7 @@ def make_operation(name: str, parameters: Mapping[str, Any], axes: str) -> Opera
     """
     try:
         with np.errstate(divide="raise", over="raise", invalid="raise"):
-            return as_operation(OPERATORS[name](**parameters, axes=axes))
+            return as_operation(OPERATORS[name](**parameters, axes=axes)).along(axes)
     except KernelError:
         raise
     except (ArithmeticError, MemoryError, ValueError) as error:

@@ -166,8 +166,10 @@ def join(key: str, name: str) -> str:
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """Return a hint that names the choice most like *word*, or nothing."""
-    close = get_close_matches(word[:100].lower(), list(choices), 1)
+    """Return a hint that names the choice most like *word*, first one of the same letters, or nothing."""
+    letters, known = word[:100].lower(), list(choices)
+    turned = [choice for choice in known if sorted(choice) == sorted(letters)]
+    close = turned or get_close_matches(letters, known, 1)
     return f"did you mean '{close[0]}'?" if close else ""
 
 
