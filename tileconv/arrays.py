@@ -117,7 +117,7 @@ def apply(
     rule_of_missing = missing_rule(missing, nodata)
     array = as_pixels(image, rule_of_missing)
     made = as_operation(operation)
-    count = len(made.kernels[0].shape) if made.kernels else operator_axes(array.ndim, axes, channel_axis)
+    count = len(made.halo.before) if made.halo else operator_axes(array.ndim, axes, channel_axis)
     moved = kernel_axes(array.shape, count, axes, channel_axis)
     array, lead = _moved(array, moved)
     native = np.dtype(array.dtype).newbyteorder("=")

@@ -1,4 +1,4 @@
-"""What one stage does to its inputs: sums under kernels, then a formula on each pixel.
+"""What one stage does to its inputs: sums under kernels, then a formula on each pixel; or one on each neighbourhood.
 
 An operation is a record: a value that holds no pixels, and says all that anyone else must know of it. Whoever plans or
 makes a stage asks the record, never which one it is.
@@ -10,12 +10,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tileconv.boxes import SPACE
+from tileconv.boxes import SPACE, Halo
 from tileconv.engines.kernel import Kernel
 from tileconv.engines.values import FLOAT32, Precision, Values, in_float32
 
@@ -59,6 +60,15 @@ class Operation(ABC):
         return replace(self, **{name: _along(value, axes) for name, value in own.items()})  # type: ignore[type-var]
 
     @property
+    def halo(self) -> Halo | None:
+        """Pixels needed around an output pixel along the axes that it acts on; None where one needs no other.
+
+        An operation with a halo and without kernels has one input, and makes the same bits wherever a block lies.
+        """
+        halos = [kernel.halo for kernel in self.kernels]
+        return reduce(Halo.union, halos) if halos else None
+
+    @property
     def sum_offset(self) -> float:
         """What is added to sums that are not exact as they are made, because one may leave the range without it."""
         return 0.0
@@ -75,9 +85,10 @@ class Operation(ABC):
 
     @abstractmethod
     def combine(self, pixels: tuple[Array, ...], sums: list[Array], choices: Choices, out: Values) -> Array:
-        """Return the stage's output, type ``out.dtype``, from *sums* and *pixels* of the same places.
+        """Return the stage's output, type ``out.dtype``, from *sums* and *pixels* of the same places, axes (z, y, x).
 
-        The list of *sums* is emptied, so that each can be freed as soon as it is used.
+        The list of *sums* is emptied, so that each can be freed as soon as it is used. Where there is a halo and no
+        kernel *pixels* are those of the halo, too, maybe a view of others: they may not be written to.
         """
 
     @abstractmethod
@@ -100,6 +111,14 @@ class Operation(ABC):
     def error_unit(self, values: tuple[Values, ...]) -> str:
         """Return what both errors are multiplied by, in words; empty where the pixels have a known largest value."""
         return "" if all(math.isfinite(v.peak) for v in values) else self.error_scale
+
+    def ns_per_pixel(self, values: Values) -> float:
+        """Return what an output pixel costs beside its sums, in nanoseconds, of pixels like *values*."""
+        return 0.0
+
+    def scratch(self, values: Values, want: int) -> int:
+        """Return the bytes that it holds beside *want* pixels like *values*, its sums and ``copies``."""
+        return 0
 
     def outcome(self, values: tuple[Values, ...], choices: Choices, precision: Precision) -> Values:
         """Return what the output's pixels are like, from what those of the inputs are like."""

@@ -131,11 +131,12 @@ def _stage_bytes(stage: Stage, given: int, want: int, out: int) -> tuple[Bytes, 
     made = stage.values_out.dtype
     sums = sum(c.sums.accumulate.itemsize for c in stage.choices)
     cast = sum(made.itemsize for c in stage.choices if c.sums.accumulate != made)
+    own = [c.by.scratch(c, stage.padded[0], want) for c in stage.choices]
     return (
         Bytes(f"input of {stage.name}", given),
-        Bytes("extended by the border", want * stage.padded[0].dtype.itemsize if stage.choices else 0),
+        Bytes("extended by the border", want * stage.padded[0].dtype.itemsize if stage.reaches else 0),
         Bytes("sums", out * (sums + cast)),
-        Bytes("engine's own", max((c.by.scratch(c, stage.padded[0], want) for c in stage.choices), default=0)),
+        Bytes("engine's own", max(own, default=stage.operation.scratch(stage.padded[0], want))),
         Bytes(f"output of {stage.name}", stage.operation.copies * out * made.itemsize),
     )
 

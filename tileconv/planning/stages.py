@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -56,15 +57,21 @@ class Stage:
     padded: tuple[Values, ...]
     values_out: Values
 
-    @property
+    @cached_property
     def halo(self) -> Halo:
         """Pixels needed around an output pixel, before the FFT's blocks are counted."""
-        return _halo([c.halo for c in self.choices])
+        return _halo(self.operation)
+
+    @cached_property
+    def reaches(self) -> bool:
+        """Whether its input is extended by the border: all but those that take pixel by pixel."""
+        return self.operation.halo is not None
 
     @property
     def ns_per_pixel(self) -> float:
         """Cost of one output pixel, all kernels and the formula."""
-        return 0.5 + sum(c.chosen.ns_per_pixel for c in self.choices)
+        own = self.operation.ns_per_pixel(self.padded[0])
+        return 0.5 + own + sum(c.chosen.ns_per_pixel for c in self.choices)
 
     @property
     def error_bound(self) -> float:
@@ -140,8 +147,7 @@ def _one_box(boxes: Sequence[tuple[str, Box]]) -> Box:
 def _stage(
     spec: StageSpec, name: str, domain: Box, values: tuple[Values, ...], precision: Precision, costs: Costs
 ) -> Stage:
-    kernels = spec.operation.kernels
-    halo = _halo([in_space(k.halo) for k in kernels])
+    kernels, halo = spec.operation.kernels, _halo(spec.operation)
     borders = tuple(
         spec.border.get(a, Border()) if b + c else UNTOUCHED
         for a, b, c in zip(SPACE, halo.before, halo.after, strict=True)
@@ -184,11 +190,9 @@ def _padded(values: Values, borders: Sequence[Border], precision: Precision, *, 
     return values
 
 
-def _halo(halos: Sequence[Halo]) -> Halo:
-    total = NO_HALO
-    for halo in halos:
-        total = total.union(halo)
-    return total
+def _halo(operation: Operation) -> Halo:
+    own = operation.halo
+    return NO_HALO if own is None else in_space(own)
 
 
 def _extent(domain: Box, halo: Halo, extent: str) -> Box:

@@ -31,6 +31,7 @@ def stage_json(stage: Stage) -> dict[str, Any]:
         "error_bound": stage.error_bound,
         "expected_error": stage.expected_error,
         "error_unit": stage.error_unit,
+        "ns_per_pixel": stage.ns_per_pixel,
         "kernels": [
             {
                 "shape": c.kernel.shape,

@@ -131,7 +131,8 @@ def _engines(stage: Stage) -> str:
         lines.append(
             f"{choice.engine} {choice.chosen.ns_per_pixel:.1f}, {choice.why} ({'; '.join(others)}); {choice.sums.why}"
         )
-    return "\n".join(dict.fromkeys(lines)) or "no kernel"
+    own = f"{stage.ns_per_pixel:.1f}, each from its neighbourhood" if stage.reaches else "no kernel"
+    return "\n".join(dict.fromkeys(lines)) or own
 
 
 def _error(stage: Stage) -> str:

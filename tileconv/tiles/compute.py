@@ -178,7 +178,7 @@ def _run(stage: Stage, inputs: list[Array], have: Box, want: Box, out: Box) -> t
 
     The list of *inputs* is emptied.
     """
-    if not stage.choices:
+    if not stage.reaches:
         return stage.operation.combine(tuple(inputs), [], (), stage.values_out), 0
     pixels, values = inputs.pop(), stage.padded[0]
     held = exactly(pixels, values.dtype) if values.whole else pixels.astype(values.dtype, copy=False)
@@ -189,6 +189,6 @@ def _run(stage: Stage, inputs: list[Array], have: Box, want: Box, out: Box) -> t
     sums = [s for s, _ in made]
     fallbacks = sum(n for _, n in made)
     del made
-    if stage.operation.reads_pixels:
+    if stage.choices and stage.operation.reads_pixels:
         block = block[out.within(want)]
     return stage.operation.combine((block,), sums, stage.choices, stage.values_out), fallbacks
