@@ -1,6 +1,8 @@
 """A plan is a value that its own JSON gives back: ``Plan.from_json(plan.as_json()) == plan``."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -80,6 +82,15 @@ def test_all_that_a_pipeline_can_say(tmp_path):
     (tmp_path / "k.npy").unlink()
     assert len(plan.passes) > 1
     check(plan)
+
+
+def test_a_process_that_has_read_no_operator_reads_a_plan():
+    told = json.dumps(plan_of(pipeline([{"op": "clip", "range": [0, 9]}]), np.zeros((9, 9))).as_json())
+    text = (
+        "import sys, json; from tileconv.planning.model import Plan; print(Plan.from_json(json.load(sys.stdin)).graph)"
+    )
+    done = subprocess.run([sys.executable, "-c", text], input=told, capture_output=True, text=True, check=True)
+    assert "Clip(" in done.stdout
 
 
 @pytest.mark.parametrize("told", [{}, {"plan": None}, {"plan": {"kernels": {}}}, {"plan": [1]}], ids=str)

@@ -2,68 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 
 from tileconv.engines.kernel import Kernel
-from tileconv.operations.absolute import absolute
-from tileconv.operations.add import add
-from tileconv.operations.blur import box, disk, gaussian
-from tileconv.operations.clip import clip
-from tileconv.operations.custom import convolve, correlate
-from tileconv.operations.divide import divide
-from tileconv.operations.edge import (
-    difference_of_gaussians,
-    edge,
-    laplacian,
-    laplacian_of_gaussian,
-    prewitt,
-    scharr,
-    sobel,
-)
-from tileconv.operations.extremes import maximum, minimum
-from tileconv.operations.hypot import hypot
-from tileconv.operations.mean import mean
-from tileconv.operations.multiply import multiply
 from tileconv.operations.operation import Operation
-from tileconv.operations.rescale import rescale
-from tileconv.operations.sharpen import sharpen, unsharp
-from tileconv.operations.subtract import subtract
-from tileconv.operations.where import where
 
-OF_ONE: dict[str, Callable[..., Kernel | Operation]] = {
-    "box": box,
-    "gaussian": gaussian,
-    "disk": disk,
-    "edge": edge,
-    "sobel": sobel,
-    "scharr": scharr,
-    "prewitt": prewitt,
-    "laplacian": laplacian,
-    "laplacian_of_gaussian": laplacian_of_gaussian,
-    "difference_of_gaussians": difference_of_gaussians,
-    "sharpen": sharpen,
-    "unsharp": unsharp,
-    "convolve": convolve,
-    "correlate": correlate,
-    "rescale": rescale,
-    "abs": absolute,
-    "clip": clip,
-}
+Function = Callable[..., Kernel | Operation]
+
+
+class Operators(Mapping[str, Function]):
+    """Functions by the operator's name, from places ``module.function``; a module is imported for what a spec names."""
+
+    def __init__(self, places: dict[str, str]) -> None:
+        self.places = places
+
+    def __getitem__(self, name: str) -> Function:
+        module, function = self.places[name].split(".")
+        chosen: Function = getattr(import_module(f"tileconv.operations.{module}"), function)
+        return chosen
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
+OF_ONE = Operators(
+    {
+        "box": "blur.box",
+        "gaussian": "blur.gaussian",
+        "disk": "blur.disk",
+        "edge": "edge.edge",
+        "sobel": "edge.sobel",
+        "scharr": "edge.scharr",
+        "prewitt": "edge.prewitt",
+        "laplacian": "edge.laplacian",
+        "laplacian_of_gaussian": "edge.laplacian_of_gaussian",
+        "difference_of_gaussians": "edge.difference_of_gaussians",
+        "sharpen": "sharpen.sharpen",
+        "unsharp": "sharpen.unsharp",
+        "convolve": "custom.convolve",
+        "correlate": "custom.correlate",
+        "rescale": "rescale.rescale",
+        "abs": "absolute.absolute",
+        "clip": "clip.clip",
+    }
+)
 """Operators of one input, which are functions of an image in Python, too."""
 
-OF_SEVERAL: dict[str, Callable[..., Operation]] = {
-    "add": add,
-    "subtract": subtract,
-    "multiply": multiply,
-    "divide": divide,
-    "minimum": minimum,
-    "maximum": maximum,
-    "hypot": hypot,
-    "mean": mean,
-    "where": where,
-}
+OF_SEVERAL = Operators(
+    {
+        "add": "add.add",
+        "subtract": "subtract.subtract",
+        "multiply": "multiply.multiply",
+        "divide": "divide.divide",
+        "minimum": "extremes.minimum",
+        "maximum": "extremes.maximum",
+        "hypot": "hypot.hypot",
+        "mean": "mean.mean",
+        "where": "where.where",
+    }
+)
 
-OPERATORS = OF_ONE | OF_SEVERAL
+OPERATORS = Operators(OF_ONE.places | OF_SEVERAL.places)
 
 HINTS = {
     "log": "laplacian_of_gaussian (or np.log, which tileconv does not have)",

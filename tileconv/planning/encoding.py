@@ -17,6 +17,7 @@ import numpy as np
 
 from tileconv.engines.kernel import Kernel
 from tileconv.operations.operation import Operation
+from tileconv.operations.registry import OPERATORS
 
 KIND = "kind"
 """Under it an operation tells which one it is."""
@@ -125,6 +126,8 @@ def _one(found: Iterator[Any]) -> Any:
 
 def _kinds(hint: Any) -> Iterator[type]:
     """Yield the dataclasses that a value of type *hint* can be of."""
+    if hint is Operation:
+        list(OPERATORS.values())  # else those that nothing has imported yet are not below it
     if isinstance(hint, type):
         if is_dataclass(hint):
             yield hint
