@@ -98,8 +98,11 @@ def test_an_unfinished_run(tmp_path):
         tileconv.verify(tmp_path / "o.zarr")
 
 
-@pytest.mark.parametrize("words", [{}, {"output": {"dtype": "uint8"}}, {"run": {"halo_method": "overlap"}}])
-@pytest.mark.parametrize("stages", [ONE, TWO, DEEP], ids=["one pass", "two passes", "three stages"])
+@pytest.mark.parametrize(
+    ("stages", "words"),
+    [(ONE, {"output": {"dtype": "uint8"}}), (TWO, {}), (DEEP, {}), (TWO, {"run": {"halo_method": "overlap"}})],
+    ids=["one pass", "two passes", "three stages", "overlap"],
+)
 def test_every_box_made_again(tmp_path, stages, words):
     tileconv.run(write_spec(tmp_path, stages, **words))
     found = tileconv.verify(tmp_path / "o.zarr", recompute="100%")

@@ -1,6 +1,7 @@
 """The benchmark against the peers: every workload and peer runs once at a tiny size, and the results agree."""
 
 import json
+import os
 import sys
 from dataclasses import replace
 
@@ -38,7 +39,12 @@ def report(folder, name):
     return json.loads(written.read_text()), table.read_text()
 
 
-@pytest.mark.parametrize("work", WORKLOADS, ids=lambda work: work.name)
+QUICK = ("chain", "arrays")
+LONG = os.environ.get("TILECONV_PROFILE") == "long"
+seldom = pytest.mark.skipif(not LONG, reason="ten seconds of whole processes: TILECONV_PROFILE=long")
+
+
+@pytest.mark.parametrize("work", [w for w in WORKLOADS if LONG or w.name in QUICK], ids=lambda work: work.name)
 def test_peers_agree_with_tileconv(work, folder):
     found, table = report(folder, work.name)
     assert [(row["workload"], row["peer"]) for row in found["rows"]] == [(work.name, p.name) for p in work.peers]
@@ -55,6 +61,7 @@ def test_peers_agree_with_tileconv(work, folder):
         pytest.skip(", ".join(sorted(set(absent))))
 
 
+@seldom
 def test_growth_reports_pixels_workers_and_kernels(folder):
     found, _ = report(folder, "growth")
     whats = " ".join(figure["what"] for figure in found["figures"])
@@ -63,6 +70,7 @@ def test_growth_reports_pixels_workers_and_kernels(folder):
     assert all(value > 0 for f in found["figures"] if "each less" not in f["what"] for value in f["values"])
 
 
+@seldom
 def test_start_reports_help_check_and_compiling(folder):
     pytest.importorskip("skimage")
     found, _ = report(folder, "start")

@@ -1,6 +1,7 @@
 """It is the right answer: every operator, border and type, and chains of them, against whole-image oracles."""
 
 import itertools
+import os
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from properties.runs_help import gains, pipeline, plan_of, printed_bound, window
 import tileconv
 from tileconv.errors import TileError
 
+LONG = os.environ.get("TILECONV_PROFILE") == "long"
 EPS = float(np.finfo(np.float64).eps)
 PLAIN = [(name, words) for name, words in operators.CASES]
 FLOAT = {"output": {"dtype": "float64"}}
@@ -40,10 +42,15 @@ def judged(stages, image, words, expected):
 @pytest.mark.parametrize("border", strategies.RULES)
 @pytest.mark.parametrize(("name", "words"), PLAIN, ids=[f"{n} {' '.join(map(str, w.values()))}" for n, w in PLAIN])
 def test_every_operator(name, words, border):
-    """Every type on one image smaller than the halo, one of a single row, and one larger than the halo."""
+    """Every type on one image smaller than the halo, one of a single row, and one larger than the halo.
+
+    The quick profile takes a fifth of them under each border, another for every border.
+    """
     rule = {"rule": "constant", "value": 12.5} if border == "constant" else border
     stages = [{"op": name, "border": rule} | words]
     for number, (dtype, shape) in enumerate(itertools.product(strategies.DTYPES, [(1, 1), (3, 2), (1, 9), (23, 31)])):
+        if not LONG and (number + len(name)) % len(strategies.RULES) != strategies.RULES.index(border):
+            continue
         image = strategies.pixels(shape, dtype, number, peak=2**30)
         expected = operators.apply(name, image, border, 12.5, **words)
         error, bound = judged(stages, image, FLOAT, [expected])
