@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
-from rich.console import Console
 
 from tileconv.errors import Interrupted, PlanError, SpecError, TileconvError
 from tileconv.options import (
@@ -134,7 +133,7 @@ def _report(call: Callable[..., Report], *, as_json: bool, repair: bool = False)
     if kept := loops.note():
         sys.stderr.write(f"note: {kept}\n")
     try:
-        with TerminalProgress(Console(stderr=True)) as progress:
+        with TerminalProgress(sys.stderr) as progress:
             report = call(progress=progress)
     except Interrupted as end:
         sys.stderr.write(f"{end}\n")
@@ -155,7 +154,7 @@ def verify(
     from tileconv import api
     from tileconv.report.terminal import TerminalProgress, verification_text
 
-    with TerminalProgress(Console(stderr=True)) as progress:
+    with TerminalProgress(sys.stderr) as progress:
         found = api.verify(output, recompute=recompute, seed=seed, progress=progress)
     print_(json_text(found.as_json()) if as_json else verification_text(found))
     raise typer.Exit(found.exit_code)
@@ -165,13 +164,10 @@ def verify(
 def status(output: Annotated[Path, argument(help="The output of a run.")], as_json: Json = False) -> None:
     """Tell how far a run is: exit code 0 when its output is complete, 3 when it is not."""
     from tileconv.audit.status import status as status_of
-    from tileconv.report.terminal import status_lines
+    from tileconv.report.terminal import status_text
 
     found = status_of(output)
-    if as_json:
-        print_(json_text(found.as_json()))
-    else:
-        print_(rich_text(status_lines(found)))
+    print_(json_text(found.as_json()) if as_json else status_text(found))
     raise typer.Exit(found.exit_code)
 
 

@@ -7,7 +7,6 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
-from rich.console import Console
 
 from tileconv.streams import lost
 
@@ -22,6 +21,8 @@ def json_text(value: Any) -> str:
 
 def rich_text(shown: RenderableType, *, wrap: bool = False) -> str:
     """Return what rich makes of *shown* for stdout; lines are as long as they need to be where there is no terminal."""
+    from rich.console import Console
+
     console = Console(soft_wrap=not (wrap or sys.stdout.isatty()))
     with console.capture() as captured:
         console.print(shown, highlight=False)

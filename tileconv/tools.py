@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from tileconv.options import Compression, Json, argument, memory, operators, option, samples, size_of
 from tileconv.printing import json_text, print_, refuse, rich_text
@@ -64,7 +64,7 @@ def sample(
         print_("\n".join([*sample_names(), "", "tileconv sample NAME -o NAME.tif writes one of them"]))
         return
     name, target = _target(name or "synthetic", path, output, sample_names())
-    with cleaning(), TerminalProgress(Console(stderr=True)) as bar:
+    with cleaning(), TerminalProgress(sys.stderr) as bar:
 
         def progress(done: int, of: int) -> None:
             if done == 1:
@@ -111,7 +111,7 @@ def calibrate(
     if target is None:
         refuse("there is no home to keep them in: give --output, or set XDG_CONFIG_HOME, here and where plans are made")
     check_writable(target)
-    measure(Console(stderr=True).print).write(target)
+    measure(lambda said: sys.stderr.write(f"{said}\n")).write(target)
     print_(str(target))
 
 

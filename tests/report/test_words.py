@@ -67,41 +67,59 @@ def test_rates_have_two_digits_that_count(rate, expected):
 
 
 def test_progress_without_a_terminal_shows_slow_rates(monkeypatch):
-    console = Console(file=io.StringIO(), width=200)
+    stream = io.StringIO()
     monkeypatch.setattr("tileconv.report.terminal.EVERY_S", 0.0)
-    with TerminalProgress(console) as progress:
+    with TerminalProgress(stream) as progress:
         progress.begin(1, 1)
         progress.tile(1)
-    line = console.file.getvalue()
+    line = stream.getvalue()
     assert line.startswith("1 of 1 tile, ")
     assert not line.startswith("1 of 1 tile, 0 Mpx/s")
 
 
-def test_a_bar_begins_where_the_run_was_and_says_what_it_waits_for():
-    console = Console(file=io.StringIO(), width=100, force_terminal=True)
-    with TerminalProgress(console) as progress:
+class Screen(io.StringIO):
+    """A terminal."""
+
+    def isatty(self):
+        return True
+
+
+def test_a_bar_begins_where_the_run_was_and_says_what_it_waits_for(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("TERM", "xterm")
+    screen = Screen()
+    with TerminalProgress(screen) as progress:
         progress.begin(3, 300, kept=7)
         progress.waiting("compiling loops")
         progress._bar.refresh()
-        text = console.file.getvalue()
+        text = screen.getvalue()
         assert "7/10" in text
         assert "compiling loops" in text
         progress.tile(100)
         progress._bar.refresh()
-    text = console.file.getvalue().removeprefix(text)
+    text = screen.getvalue().removeprefix(text)
     assert "8/10" in text
     assert "compiling" not in text
 
 
+def test_a_note_beside_a_bar_is_one_line_as_it_is(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    screen = Screen()
+    with TerminalProgress(screen) as progress:
+        progress.begin(3, 300)
+        progress.note("[a] " + "long " * 30 + "line")
+    assert "note: [a] " + "long " * 30 + "line" in screen.getvalue()
+
+
 def test_without_a_terminal_lines_count_kept_tiles_too_and_nobody_hears_of_waiting(monkeypatch):
-    console = Console(file=io.StringIO(), width=200)
-    with TerminalProgress(console) as progress:
+    stream = io.StringIO()
+    with TerminalProgress(stream) as progress:
         progress.begin(3, 300, kept=7)
         progress.waiting("compiling loops")
-        assert console.file.getvalue() == ""
+        assert stream.getvalue() == ""
         monkeypatch.setattr("tileconv.report.terminal.EVERY_S", 0.0)
         progress.tile(100)
-    assert console.file.getvalue().startswith("8 of 10 tiles, ")
+    assert stream.getvalue().startswith("8 of 10 tiles, ")
 
 
 class Handle:

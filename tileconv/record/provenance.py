@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from importlib.metadata import version
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,14 @@ from tileconv.tiles.compute import Counts
 
 MOST_WEIGHTS = 4096
 """The most weights of a kernel file that are written down; of a larger one only the digest is."""
+
+
+@cache
+def version(distribution: str) -> str:
+    """Return the version of an installed *distribution*, whose notes are long to read."""
+    from importlib.metadata import version
+
+    return version(distribution)
 
 
 def identity_of(plan: Plan, source: Source, output: int = 0) -> Identity:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-
-from rich.console import Console, Group, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, TextIO
 
 from tileconv.audit.status import Status
 from tileconv.execute.report import Report
@@ -16,15 +12,18 @@ from tileconv.progress import Counting
 from tileconv.record.compare import Verification
 from tileconv.shown import rate_text, size_text, tiles_text
 
+if TYPE_CHECKING:  # rich, which only a bar needs
+    from rich.progress import Progress
+
 EVERY_S = 10.0
 """Seconds between two lines where there is no terminal."""
 
 
 class TerminalProgress(Counting):
-    """Shows tiles, megapixels per second and time left on *console*; a context manager."""
+    """Shows tiles, megapixels per second and time left on *stream*; a context manager."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
         self._bar: Progress | None = None
         self._said = 0.0
 
@@ -44,19 +43,18 @@ class TerminalProgress(Counting):
         if self._bar:
             self._bar.stop()
             self._bar = None
-        if self._console.is_terminal:
-            columns = BarColumn(), MofNCompleteColumn(), TextColumn("tiles  {task.description}"), TimeRemainingColumn()
-            self._bar = Progress(*columns, console=self._console, transient=True)
+        if self._stream.isatty():
+            self._bar = bar_on(self._stream)
             self._bar.start()
             self._bar.add_task("", total=self.tiles, completed=kept)
 
     def resumed(self, text: str) -> None:
         """Say how many tiles are kept and made, and why."""
-        self._console.print(f"resuming: {text}", highlight=False)
+        self._say(f"resuming: {text}")
 
     def note(self, text: str) -> None:
         """Say it on a line of its own."""
-        self._console.print(f"note: {text}", highlight=False, markup=False, soft_wrap=True)
+        self._say(f"note: {text}")
 
     def show(self) -> None:
         """Move the bar, or print a line where there is none and the last is long ago."""
@@ -65,7 +63,22 @@ class TerminalProgress(Counting):
             self._bar.update(self._bar.task_ids[0], completed=self.done, description=said)
         elif not self.waits and (now := time.monotonic()) - self._said >= EVERY_S:
             self._said = now
-            self._console.print(self.line())
+            self._say(self.line())
+
+    def _say(self, line: str) -> None:
+        if self._bar:
+            self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        else:
+            self._stream.write(f"{line}\n")
+
+
+def bar_on(terminal: TextIO) -> Progress:
+    """Return a bar that goes when it is stopped."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = BarColumn(), MofNCompleteColumn(), TextColumn("tiles  {task.description}"), TimeRemainingColumn()
+    return Progress(*columns, console=Console(file=terminal), transient=True)
 
 
 def summary(report: Report, *, repair: bool = False) -> str:
@@ -110,8 +123,8 @@ def verification_text(found: Verification) -> str:
     return "\n".join([*map(str, found.damages), *found.notes, f"{found.output}: {outcome}, {compared}"])
 
 
-def status_lines(status: Status) -> RenderableType:
-    """Return how far a run is as a table, with a line for each tile that failed."""
+def status_text(status: Status) -> str:
+    """Return how far a run is, with a line for each tile that failed."""
     rate, left = status.tiles_per_second, status.seconds_left
     rows = {
         "output": status.output,
@@ -125,8 +138,5 @@ def status_lines(status: Status) -> RenderableType:
         "begun": f"{status.runs:,} time{'s' * (status.runs != 1)}",
         "journal": f"{status.unreadable_lines:,} unreadable lines",
     }
-    table = Table.grid(padding=(0, 2))
-    for name, value in rows.items():
-        table.add_row(name, Text(value))
-    failures = (Text(f"failed   pass {f['pass'] + 1}, tile {f['tile']}: {f['error']}") for f in status.failures)
-    return Group(table, *failures)
+    failures = (f"failed   pass {f['pass'] + 1}, tile {f['tile']}: {f['error']}" for f in status.failures)
+    return "\n".join([*(f"{name:7}  {value}" for name, value in rows.items()), *failures])
