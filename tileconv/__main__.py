@@ -1,7 +1,11 @@
 """``tileconv`` and ``python -m tileconv``: signals, streams and limits first, and all else after them."""
 
+import gc
+
 from tileconv import signals
 
+RARELY = 300_000
+"""New objects between two searches for garbage: imports make 200,000, and none of it (measured: docs/performance.md)."""
 LEAST_MIB = 640
 """Addresses that a process needs. Measured: with 480 MiB first runs end well (a tile of 0.8 Mpx, direct and FFT);
 with 440 and less, libraries end in tracebacks, abort, or wait for ever and hold Python's lock (LLVM, OpenBLAS)."""
@@ -10,6 +14,7 @@ with 440 and less, libraries end in tracebacks, abort, or wait for ever and hold
 def main() -> None:
     """Run the command line in this process, whose end is one message and one exit code whatever comes."""
     signals.take()
+    gc.set_threshold(RARELY)
     from tileconv import streams
 
     streams.open_all()

@@ -43,10 +43,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-RARELY = 100_000
-"""New objects between two searches for garbage: imports make many, and none of it (measured: docs/performance.md)."""
-
-
 def _command(function: Command) -> Command:
     """Make *function* a command, whose line in the list of all is the first of its docstring, whatever its length."""
     return app.command(short_help=(function.__doc__ or "").partition("\n\n")[0])(function)
@@ -205,7 +201,6 @@ def _load(spec: Path, overrides: list[str] | None, inputs: list[str] | None, out
 
 def main() -> None:
     """Run the command line; an error of ours becomes its message and its exit code, never a traceback."""
-    gc.set_threshold(RARELY)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy would start threads that spin for work never given them
     try:
         app(standalone_mode=True, prog_name="tileconv")
