@@ -25,6 +25,7 @@ RELIEF = [[-2, -1, 0], [-1, 0, 1], [0, 1, 2]]
 GENTLE = {"sigma": 1.5, "amount": 1.2, "threshold": 3}
 
 ANSWERS = {
+    "deconvolve": ("camera", "reflect", [("richardson_lucy", {"psf": SMEAR, "iterations": 15})], 1e-1),
     "moving_average": ("moon", "nearest", [("box", {"size": 5})], 1e-4),
     "gaussian": ("moon", "reflect", [("gaussian", {"sigma": 2})], HALF_A_STEP),
     "edges": (

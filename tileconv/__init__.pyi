@@ -16,7 +16,18 @@ from tileconv.engines.borders import Rule
 from tileconv.engines.values import Precision
 from tileconv.kernels import Kernel
 from tileconv.operations.operation import Operation
-from tileconv.operations.parameters import Component, Lengths, NotNegative, Positive, Range, Sizes
+from tileconv.operations.parameters import (
+    Component,
+    Count,
+    Lengths,
+    NotNegative,
+    Positive,
+    Range,
+    Sigmas,
+    Sizes,
+    WeightsOrFile,
+)
+from tileconv.operations.steps import Steps
 from tileconv.spec.model import Engine, Extent
 
 class _Lazy(Protocol):
@@ -53,7 +64,7 @@ def box(image: ArrayLike, size: Sizes = 3, **options: Unpack[_Options]) -> NDArr
 @overload
 def gaussian(
     image: _L,
-    sigma: Lengths | None = None,
+    sigma: Sigmas | None = None,
     *,
     size: Sizes | None = None,
     truncate: Positive = 4.0,
@@ -64,7 +75,7 @@ def gaussian(
 @overload
 def gaussian(
     image: ArrayLike,
-    sigma: Lengths | None = None,
+    sigma: Sigmas | None = None,
     *,
     size: Sizes | None = None,
     truncate: Positive = 4.0,
@@ -163,7 +174,7 @@ def sharpen(image: ArrayLike, **options: Unpack[_Options]) -> NDArray[Any]:
 @overload
 def unsharp(
     image: _L,
-    sigma: Lengths,
+    sigma: Sigmas,
     *,
     amount: float = 1.0,
     threshold: NotNegative = 0.0,
@@ -175,7 +186,7 @@ def unsharp(
 @overload
 def unsharp(
     image: ArrayLike,
-    sigma: Lengths,
+    sigma: Sigmas,
     *,
     amount: float = 1.0,
     threshold: NotNegative = 0.0,
@@ -203,6 +214,62 @@ def correlate(image: ArrayLike, kernel: ArrayLike | Kernel, **options: Unpack[_O
     """Slide *kernel* over *image* as it is written, as a CNN layer does; otherwise as ``convolve``."""
 
 @overload
+def bilateral(
+    image: _L,
+    sigma_color: Positive,
+    sigma_spatial: Positive | Mapping[str, Positive] = 1.0,
+    *,
+    size: Sizes | None = None,
+    **options: Unpack[_Options],
+) -> _L:
+    """Mean of near pixels that are alike: Gaussian weights of the distance and of the difference in value."""
+
+@overload
+def bilateral(
+    image: ArrayLike,
+    sigma_color: Positive,
+    sigma_spatial: Positive | Mapping[str, Positive] = 1.0,
+    *,
+    size: Sizes | None = None,
+    **options: Unpack[_Options],
+) -> NDArray[Any]:
+    """Mean of near pixels that are alike: Gaussian weights of the distance and of the difference in value."""
+
+@overload
+def local_normalize(
+    image: _L,
+    sigma: Sigmas,
+    epsilon: Positive,
+    *,
+    deviation_sigma: Sigmas | None = None,
+    truncate: Positive = 4.0,
+    **options: Unpack[_Options],
+) -> _L:
+    """Difference from the local mean, over the local standard deviation."""
+
+@overload
+def local_normalize(
+    image: ArrayLike,
+    sigma: Sigmas,
+    epsilon: Positive,
+    *,
+    deviation_sigma: Sigmas | None = None,
+    truncate: Positive = 4.0,
+    **options: Unpack[_Options],
+) -> NDArray[Any]:
+    """Difference from the local mean, over the local standard deviation."""
+
+@overload
+def richardson_lucy(image: _L, psf: WeightsOrFile, iterations: Count = 10, **options: Unpack[_Options]) -> _L:
+    """Deconvolution of an image that was convolved with *psf*, by *iterations* rounds of Richardson and Lucy."""
+
+@overload
+def richardson_lucy(
+    image: ArrayLike, psf: WeightsOrFile, iterations: Count = 10, **options: Unpack[_Options]
+) -> NDArray[Any]:
+    """Deconvolution of an image that was convolved with *psf*, by *iterations* rounds of Richardson and Lucy."""
+
+@overload
 def rescale(image: _L, gain: float = 1.0, offset: float = 0.0, **options: Unpack[_Options]) -> _L:
     """Every pixel times *gain*, plus *offset*."""
 
@@ -227,9 +294,9 @@ def clip(image: ArrayLike, range: Range, **options: Unpack[_Options]) -> NDArray
     """Limit values to *range*, ``[low, high]``."""
 
 @overload
-def apply(image: _L, operation: Kernel | Operation, **options: Unpack[_Options]) -> _L:
+def apply(image: _L, operation: Kernel | Operation | Steps, **options: Unpack[_Options]) -> _L:
     """Apply a kernel or an operation to an array; every operator's function takes the same keywords."""
 
 @overload
-def apply(image: ArrayLike, operation: Kernel | Operation, **options: Unpack[_Options]) -> NDArray[Any]:
+def apply(image: ArrayLike, operation: Kernel | Operation | Steps, **options: Unpack[_Options]) -> NDArray[Any]:
     """Apply a kernel or an operation to an array; every operator's function takes the same keywords."""

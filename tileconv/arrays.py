@@ -31,6 +31,7 @@ from tileconv.labelled import labelled
 from tileconv.operations.linear import Linear, as_operation
 from tileconv.operations.operation import Operation
 from tileconv.operations.registry import OF_ONE
+from tileconv.operations.steps import Steps
 from tileconv.planning.arrays import array_passes
 from tileconv.spec import StageSpec
 from tileconv.spec.model import Dtype, Engine, Extent, Precision
@@ -47,7 +48,7 @@ if TYPE_CHECKING:  # dask.array takes half a second to import, which arrays in m
 @labelled
 def apply(
     image: Image,
-    operation: Kernel | Operation,
+    operation: Kernel | Operation | Steps,
     *,
     border: Rule | Mapping[str, Any] | None = None,
     cval: float = 0.0,
@@ -192,7 +193,7 @@ def correlate(image: Image, kernel: ArrayLike | Kernel, **options: Any) -> Any:
     return convolve(image, kernel, flip=False, **options)
 
 
-def _operator(make: Callable[..., Kernel | Operation]) -> Callable[..., Any]:
+def _operator(make: Callable[..., Kernel | Operation | Steps]) -> Callable[..., Any]:
     """Return an operator of pipeline files as a function of an image, with a signature that says all that it takes."""
     image, _, *options = inspect.signature(apply).parameters.values()
     parameters = [p for name, p in inspect.signature(make).parameters.items() if name != "axes"]
@@ -235,7 +236,7 @@ def _kind(asked: Any, image: Any) -> str:
     return kind
 
 
-def _stage(operation: Operation, over: str, border: Any, cval: float, extent: Any, engine: Any) -> StageSpec:
+def _stage(operation: Operation | Steps, over: str, border: Any, cval: float, extent: Any, engine: Any) -> StageSpec:
     """Return the stage of a pipeline file that does what the arguments say; PlanError if one is not understood."""
     return StageSpec(
         op="apply",

@@ -16,6 +16,7 @@ from tileconv.sources.memory import MemorySource
 
 FOLDER = Path(__file__).parent
 GRAYS, GAP = 32, 4
+BELL = tileconv.kernels.gaussian(1.2).weights
 EMBOSS = [[-2, -1, 0], [-1, 1, 1], [0, 1, 2]]
 WORDS = {
     "box": {"size": 9},
@@ -29,6 +30,9 @@ WORDS = {
     "correlate": {"kernel": EMBOSS},
     "rescale": {"gain": -1, "offset": 255},
     "clip": {"range": [80, 140]},
+    "bilateral": {"sigma_color": 25, "sigma_spatial": 3},
+    "local_normalize": {"sigma": 8, "epsilon": 4.0},
+    "richardson_lucy": {"psf": BELL.tolist(), "iterations": 15},
 }
 """What each operator is given; others need nothing."""
 

@@ -111,6 +111,14 @@ def _own(slide):
     return apply_own
 
 
+def _richardson_lucy(image, outside, psf, iterations=10):
+    weights, estimate = np.asarray(psf, np.float64) / np.sum(psf), np.full(image.shape, 0.5)
+    for _ in range(iterations):
+        ratio = image / (nd.convolve(estimate, weights, **outside) + 1e-12)
+        estimate = estimate * nd.correlate(ratio, weights, **outside)
+    return estimate
+
+
 _OPERATORS = {
     "box": _box,
     "gaussian": _gaussian,
@@ -126,6 +134,7 @@ _OPERATORS = {
     "unsharp": _unsharp,
     "convolve": _own(nd.convolve),
     "correlate": _own(nd.correlate),
+    "richardson_lucy": _richardson_lucy,
     "rescale": lambda image, _outside, gain=1.0, offset=0.0: gain * image + offset,
     "abs": lambda image, _outside: np.abs(image),
     "clip": lambda image, _outside, range: np.clip(image, *range),
@@ -152,4 +161,6 @@ CASES = (
     ("abs", {}),
     ("clip", {"range": [-10, 20]}),
 )
+APART = frozenset(("bilateral", "local_normalize", "richardson_lucy"))
+"""Those that are no formula of sums: tests/operations/test_local.py has their cases."""
 """Every operator with parameters that tell its parts apart: at least one case each (tests/kernels checks)."""

@@ -54,12 +54,7 @@ def correlate(
 
 
 def _own(kernel: WeightsOrFile, axes: str, normalize: bool, divide_by: float, offset: float, *, flip: bool) -> Linear:
-    weights = load_weights(_file(kernel)) if isinstance(kernel, str) else checked_weights(kernel)
-    if weights.ndim != len(axes):
-        fix = "State over: zyx in the stage." if weights.ndim == 3 else f"Give lists {len(axes)} deep."
-        raise KernelError(
-            f"the kernel needs one axis for each of {', '.join(axes)}, found shape {weights.shape}", fix=fix
-        )
+    weights = weights_over(kernel, axes)
     divide_by = number(divide_by, "divide_by")
     if normalize:
         if divide_by != 1.0:
@@ -76,6 +71,17 @@ def _own(kernel: WeightsOrFile, axes: str, normalize: bool, divide_by: float, of
     if not np.isfinite(offset):
         raise KernelError(f"offset must be finite, found {offset}")
     return Linear(Kernel.of(weights, flip=flip, divide_by=divide_by), offset)
+
+
+def weights_over(kernel: WeightsOrFile, axes: str) -> Weights:
+    """Return the weights of *kernel*, a list or the path of a file; KernelError if they have other axes than *axes*."""
+    weights = load_weights(_file(kernel)) if isinstance(kernel, str) else checked_weights(kernel)
+    if weights.ndim != len(axes):
+        fix = "State over: zyx in the stage." if weights.ndim == 3 else f"Give lists {len(axes)} deep."
+        raise KernelError(
+            f"the kernel needs one axis for each of {', '.join(axes)}, found shape {weights.shape}", fix=fix
+        )
+    return weights
 
 
 def _file(text: str) -> Path:

@@ -14,6 +14,7 @@ from tileconv.engines.values import INT64, Precision, Values, held, working_dtyp
 from tileconv.errors import KernelError, TileError
 from tileconv.operations.formulas import divided, half_ulp, rounded_by_division, sum_bounds, sum_range
 from tileconv.operations.operation import Array, Choices, Operation
+from tileconv.operations.steps import Steps
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,11 @@ class Linear(Operation):
         return math.hypot(made.error, extra, moved)
 
 
-def as_operation(made: Kernel | Operation) -> Operation:
-    """Return what an operator made as an operation: a bare kernel is a linear one."""
+def as_operation(made: Kernel | Operation | Steps) -> Operation | Steps:
+    """Return what an operator made as an operation, or as its steps: a bare kernel is a linear one."""
     if isinstance(made, Kernel):
         return Linear(made)
-    if isinstance(made, Operation):
+    if isinstance(made, Operation | Steps):
         return made
     raise KernelError(f"an operator makes a Kernel or an operation, found {type(made).__name__}")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from tileconv.engines.loops import njit
 from tileconv.operations.operation import Array
 
@@ -61,3 +63,42 @@ def unsharp(
                 difference = pixel - blurred[z, y, x]
                 # written so that a NaN in the blur passes
                 out[z, y, x] = pixel if abs(difference) < threshold else pixel + amount * difference
+
+
+@njit(nogil=True, cache=True)
+def bilateral(block: Array, near: Array, factor: float, out: Array) -> None:  # pragma: no cover - compiled
+    """Write means of windows of *block*, weighted by *near* and by ``exp(factor * difference**2)``, in float64."""
+    depth, height, width = near.shape
+    for z in range(out.shape[0]):
+        for y in range(out.shape[1]):
+            for x in range(out.shape[2]):
+                middle = float(block[z + depth // 2, y + height // 2, x + width // 2])
+                weight = total = 0.0
+                for k in range(depth):
+                    for j in range(height):
+                        for i in range(width):
+                            pixel = float(block[z + k, y + j, x + i])
+                            difference = pixel - middle
+                            share = near[k, j, i] * math.exp(factor * difference * difference)
+                            weight += share
+                            total += share * difference
+                out[z, y, x] = middle + total / weight
+
+
+@njit(nogil=True, cache=True)
+def bilateral_by_table(block: Array, near: Array, alike: Array, out: Array) -> None:  # pragma: no cover - compiled
+    """Write the same of whole numbers, whose weights by difference are *alike*."""
+    depth, height, width = near.shape
+    for z in range(out.shape[0]):
+        for y in range(out.shape[1]):
+            for x in range(out.shape[2]):
+                middle = np.int64(block[z + depth // 2, y + height // 2, x + width // 2])  # of uint8 int() is unsigned
+                weight = total = 0.0
+                for k in range(depth):
+                    for j in range(height):
+                        for i in range(width):
+                            difference = np.int64(block[z + k, y + j, x + i]) - middle
+                            share = near[k, j, i] * alike[abs(difference)]
+                            weight += share
+                            total += share * difference
+                out[z, y, x] = middle + total / weight

@@ -7,8 +7,9 @@ from importlib import import_module
 
 from tileconv.engines.kernel import Kernel
 from tileconv.operations.operation import Operation
+from tileconv.operations.steps import Steps
 
-Function = Callable[..., Kernel | Operation]
+Function = Callable[..., Kernel | Operation | Steps]
 
 
 class Operators(Mapping[str, Function]):
@@ -48,6 +49,9 @@ OF_ONE = Operators(
         "unsharp": "sharpen.unsharp",
         "convolve": "custom.convolve",
         "correlate": "custom.correlate",
+        "bilateral": "bilateral.bilateral",
+        "local_normalize": "local_normalize.local_normalize",
+        "richardson_lucy": "richardson_lucy.richardson_lucy",
         "rescale": "rescale.rescale",
         "abs": "absolute.absolute",
         "clip": "clip.clip",

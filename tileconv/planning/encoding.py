@@ -18,6 +18,7 @@ import numpy as np
 from tileconv.engines.kernel import Kernel
 from tileconv.operations.operation import Operation
 from tileconv.operations.registry import OPERATORS
+from tileconv.operations.steps import Steps
 
 KIND = "kind"
 """Under it an operation tells which one it is."""
@@ -61,7 +62,7 @@ def encoded(value: Any) -> Any:
             return [encoded(item) for item in value]
     if not is_dataclass(value):
         raise TypeError(f"nothing says how {type(value).__name__} is written down: {value!r}")
-    kind: dict[str, Any] = {KIND: type(value).__name__} if isinstance(value, Operation) else {}
+    kind: dict[str, Any] = {KIND: type(value).__name__} if isinstance(value, Operation | Steps) else {}
     return kind | by_field(value)
 
 
@@ -143,9 +144,20 @@ def _hints(kind: type) -> dict[str, Any]:
     return {f.name: hints[f.name] for f in fields(kind) if f.init}
 
 
-def kernel_table(kernels: Iterable[Kernel]) -> dict[str, Any]:
-    """Return *kernels* in full, by their digests."""
-    return {kernel.digest: by_field(kernel) for kernel in kernels}
+def kernel_table(operations: Iterable[Operation | Steps]) -> dict[str, Any]:
+    """Return the kernels that *operations* hold in full, by their digests."""
+    return {kernel.digest: by_field(kernel) for operation in operations for kernel in _kernels(operation)}
+
+
+def _kernels(value: Any) -> Iterator[Kernel]:
+    """Yield the kernels that are parts of *value*."""
+    if isinstance(value, Kernel):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _kernels(item)
+    elif is_dataclass(value):
+        yield from _kernels(tuple(getattr(value, f.name) for f in fields(value)))
 
 
 def kernels_of(table: Mapping[str, Any]) -> dict[str, Kernel]:

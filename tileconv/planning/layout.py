@@ -12,10 +12,12 @@ from tileconv.engines.cost import Costs
 from tileconv.engines.values import FLOAT32, FLOAT64, Dtype, Precision, Values, beside, block_dtype
 from tileconv.errors import PlanError
 from tileconv.images import ImageInfo
+from tileconv.operations.steps import steps_of
 from tileconv.planning.chunks import chunks_of, storage_of
 from tileconv.planning.parts import Missing, Pass, Read, Write
 from tileconv.planning.passes import renumbered, split, within
 from tileconv.planning.stages import Stage, make_stages
+from tileconv.planning.steps import expanded
 from tileconv.spec.graph import in_order
 from tileconv.spec.model import INPUT, OutputSpec, StageSpec
 
@@ -38,8 +40,11 @@ def lay_out(
     PlanError
         As ``make_stages`` says, and if an output's type cannot hold what the pipeline makes.
     """
+    specs, outputs = expanded(specs, outputs)
     domain = Box.of_shape([source.shape[source.axes.index(a)] if a in source.axes else 1 for a in SPACE])
-    exact = precision == "auto" and all(spec.operation.keeps_whole for spec in specs)
+    exact = precision == "auto" and all(
+        step.operation.keeps_whole for spec in specs for step in steps_of(spec.operation)
+    )
     block = block_values(source.dtype, missing, precision, exact=exact)
     stages = make_stages(specs, domain, block, precision, costs)
     filled = missing is not None and missing.rule == "fill"

@@ -13,6 +13,7 @@ from tileconv.planning.identity import Identity, stage_identity
 from tileconv.planning.memory import peak_bytes
 from tileconv.planning.parts import Missing, Pass, Write, only
 from tileconv.planning.stages import Stage
+from tileconv.planning.steps import in_steps
 from tileconv.planning.told import image_json, pass_json
 from tileconv.shown import Shown, duration_text, size_text, tiles_text
 from tileconv.spec.model import IMAGE, INPUT, PipelineSpec
@@ -94,7 +95,7 @@ class Plan(Shown):
 
     def rows(self) -> dict[str, str]:
         """Return what is worth knowing, by name."""
-        stages, passes = [s.name for s in self.graph], len(self.passes)
+        stages, passes = [stage.name_at(n) for n, stage in enumerate(self.spec.stages)], len(self.passes)
         infos = [self.write_of(n).info for n in range(len(self.spec.outputs))]
         return {
             "input": f"{self.spec.input.path}: {self.source}",
@@ -109,13 +110,16 @@ class Plan(Shown):
         }
 
     def __repr__(self) -> str:
-        stages, tiles = len(self.graph), sum(len(p.grid) for p in self.passes)
+        stages, tiles = len(self.spec.stages), sum(len(p.grid) for p in self.passes)
         counts = f"{stages} stage{'s' * (stages != 1)}, {tiles_text(tiles)}"
         return f"<Plan: {self.info}, {counts}, {size_text(self.peak_bytes)}>"
 
     def stages_of(self, output: int) -> tuple[Stage, ...]:
-        """Return the stages that lead to output *output*, as in the spec of it alone: in its order, by its names."""
-        spec, kept = self.spec.only(output), self.spec.leading_to(output)
+        """Return the stages that lead to output *output*, as in the spec of it alone: in its order, by its names.
+
+        Steps stand in the place of a stage that is several.
+        """
+        spec, kept = in_steps(self.spec.only(output)), in_steps(self.spec).leading_to(output)
         return tuple(
             replace(self.graph[number], name=words.name_at(at), inputs=words.inputs)
             for at, (number, words) in enumerate(zip(kept, spec.stages, strict=True))
@@ -148,7 +152,7 @@ class Plan(Shown):
 
     def _names(self, array: int, output: int) -> tuple[str, ...]:
         """Return the names of the stages that are made for *array* in its pass, as *output* alone names them."""
-        ours = zip(self.spec.leading_to(output), self.stages_of(output), strict=True)
+        ours = zip(in_steps(self.spec).leading_to(output), self.stages_of(output), strict=True)
         names = {self.graph[at].name: stage.name for at, stage in ours}
         pass_ = self.passes[self.made_by(array)[0]]
         return tuple(names.get(stage.name, stage.name) for stage in only(pass_, [array]).stages)
@@ -167,7 +171,7 @@ class Plan(Shown):
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as plain JSON values, bytes and pixels as numbers; under ``plan`` is all that it holds."""
-        kernels = (kernel for stage in self.spec.stages for kernel in stage.operation.kernels)
+        operations = [stage.operation for stage in (*self.spec.stages, *self.graph)]
         outputs = {output.label: self._output(n) for n, output in enumerate(self.spec.outputs)}
         return {
             "fingerprint": self.fingerprint(),
@@ -180,7 +184,7 @@ class Plan(Shown):
             "seconds": self.seconds,
             "graph": self._edges(),
             "passes": [pass_json(p) for p in self.passes],
-            "plan": {"kernels": kernel_table(kernels), **by_field(self)},
+            "plan": {"kernels": kernel_table(operations), **by_field(self)},
         }
 
     @classmethod
@@ -206,7 +210,8 @@ class Plan(Shown):
 
     def _edges(self) -> dict[str, Any]:
         """Return the names of input, stages and outputs, and who is read by whom."""
-        names = {INPUT: IMAGE} | {number: stage.name for number, stage in enumerate(self.graph)}
-        edges = [(names[i], stage.name) for stage in self.graph for i in stage.inputs]
+        stages = self.spec.stages
+        names = {INPUT: IMAGE} | {number: stage.name_at(number) for number, stage in enumerate(stages)}
+        edges = [(names[i], names[number]) for number, stage in enumerate(stages) for i in stage.inputs]
         stored = [(names[output.stage], output.path) for output in self.spec.outputs]
         return {"nodes": [*names.values(), *(path for _, path in stored)], "edges": [*edges, *stored]}

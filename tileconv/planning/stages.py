@@ -16,6 +16,7 @@ from tileconv.engines.cost import Costs
 from tileconv.engines.values import Precision, Values, beside, block_dtype
 from tileconv.errors import PlanError
 from tileconv.operations.operation import Operation
+from tileconv.operations.steps import steps_of
 from tileconv.spec.graph import in_order
 from tileconv.spec.model import INPUT, StageSpec
 
@@ -147,29 +148,31 @@ def _one_box(boxes: Sequence[tuple[str, Box]]) -> Box:
 def _stage(
     spec: StageSpec, name: str, domain: Box, values: tuple[Values, ...], precision: Precision, costs: Costs
 ) -> Stage:
-    kernels, halo = spec.operation.kernels, _halo(spec.operation)
+    (step,) = steps_of(spec.operation)
+    operation = step.operation
+    kernels, halo = operation.kernels, _halo(operation)
     borders = tuple(
         spec.border.get(a, Border()) if b + c else UNTOUCHED
         for a, b, c in zip(SPACE, halo.before, halo.after, strict=True)
     )
-    exact = precision == "auto" and spec.operation.keeps_whole
+    exact = precision == "auto" and operation.keeps_whole
     image = _extent(domain, halo, spec.extent)
     zeros = all(b == Border("constant", 0.0) for b in borders if b is not UNTOUCHED)
-    whole = zeros and image.size <= WHOLE_PX and not spec.operation.reads_pixels
+    whole = zeros and image.size <= WHOLE_PX and not operation.reads_pixels
     zeros_around = domain if whole else None
 
     def decided(precision: Precision) -> tuple[tuple[Values, ...], tuple[Choice, ...], Values]:
         padded = tuple(_padded(v, borders, precision, exact=exact) for v in values)
         choices = tuple(choose(k, padded[0], precision, spec.engine, image, costs, zeros_around) for k in kernels)
-        return padded, choices, spec.operation.outcome(padded, choices, precision)
+        return padded, choices, operation.outcome(padded, choices, precision)
 
     padded, choices, values_out = decided(precision)
-    if spec.operation.outgrows_float32(padded, choices, values_out):
+    if operation.outgrows_float32(padded, choices, values_out):
         padded, choices, values_out = decided("float64")
         choices = tuple(replace(c, sums=replace(c.sums, why=OUTGROWN)) for c in choices)
     return Stage(
         name,
-        spec.operation,
+        operation,
         spec.inputs,
         borders,
         spec.extent,

@@ -51,8 +51,7 @@ def provenance(plan: Plan, source: Source, counts: Counts, output: int = 0) -> d
     spec = as_mapping(asked)
     del spec["run"], spec["output"]["path"]
     for words, stage in zip(spec["stages"], asked.stages, strict=True):
-        if (weights := _weights(stage)) is not None:
-            words["kernel"] = weights
+        words |= _weights(stage)
     return {
         "version": version("tileconv"),
         "fingerprint": identity.fingerprint,
@@ -85,13 +84,14 @@ def image_name(plan: Plan, output: int) -> str:
     return " ".join([stem(plan.spec.input.path), *(stage.id or stage.op for stage in plan.spec.only(output).stages)])
 
 
-def _weights(stage: StageSpec) -> Any:
-    """Return the weights of a kernel file as they were written in it, or None where there is none, or a large one."""
-    if not isinstance(stage.parameters.get("kernel"), str):
-        return None
-    (kernel,) = stage.operation.kernels
-    weights = np.flip(kernel.weights) if stage.op == "convolve" else kernel.weights
-    return weights.tolist() if weights.size <= MOST_WEIGHTS else None
+def _weights(stage: StageSpec) -> dict[str, Any]:
+    """Return the weights of a kernel file as they were written in it, by their key; nothing of a large one."""
+    key = next((key for key in ("kernel", "psf") if isinstance(stage.parameters.get(key), str)), "")
+    if not key:
+        return {}
+    kernel = stage.operation.kernels[0]
+    weights = kernel.weights if stage.op == "correlate" else np.flip(kernel.weights)
+    return {key: weights.tolist()} if weights.size <= MOST_WEIGHTS else {}
 
 
 def read_provenance(output: Path) -> Mapping[str, Any]:

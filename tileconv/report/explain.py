@@ -66,10 +66,11 @@ def _lines(plan: Plan) -> Iterator[RenderableType]:
 
 def _graph(plan: Plan) -> Iterator[str]:
     """Yield who reads whom, a line for each stage and output; nothing of a chain."""
-    names = {INPUT: IMAGE} | {number: stage.name for number, stage in enumerate(plan.graph)}
-    lines = [(stage.name, [names[i] for i in stage.inputs]) for stage in plan.graph]
+    stages = plan.spec.stages
+    names = {INPUT: IMAGE} | {number: stage.name_at(number) for number, stage in enumerate(stages)}
+    lines = [(names[number], [names[i] for i in stage.inputs]) for number, stage in enumerate(stages)]
     lines += [(f"output {output.label}".strip(), [names[output.stage]]) for output in plan.spec.outputs]
-    if len(plan.spec.outputs) == 1 and all(stage.inputs == (n - 1,) for n, stage in enumerate(plan.graph)):
+    if len(plan.spec.outputs) == 1 and all(stage.inputs == (n - 1,) for n, stage in enumerate(stages)):
         return
     width = max(len(name) for name, _ in lines)
     for number, (name, read) in enumerate(lines):

@@ -10,6 +10,7 @@ from typing import Any, cast, get_args
 from tileconv.engines.borders import ALIASES, RULES, Border
 from tileconv.errors import KernelError, Problem, SpecError
 from tileconv.operations.registry import HINTS, OPERATORS
+from tileconv.operations.steps import steps_of
 from tileconv.spec.fields import Field, fields_of
 from tileconv.spec.graph import check_ids, ids_of, inputs_of
 from tileconv.spec.model import (
@@ -182,7 +183,11 @@ def _stage(
     values |= {"op": op, "border": {axis: own.get(axis, border[axis]) for axis in axes}, "inputs": inputs}
     chosen = {name: values.pop(name) for name in operator_fields(op) if name in values}
     try:
-        return StageSpec(operation=make_operation(op, chosen, axes), parameters=chosen, **values)
+        operation = make_operation(op, chosen, axes)
+        if len(steps_of(operation)) > 1 and values.get("extent", "same") != "same":
+            message = f"expected 'same', the only one that {op} has, found '{values['extent']}'"
+            reader.problem(node.items["extent"].place, join(key, "extent"), message)
+        return StageSpec(operation=operation, parameters=chosen, **values)
     except KernelError as error:
         name = next(iter(chosen)) if len(chosen) == 1 else next((n for n, v in chosen.items() if v == error.where), "")
         text = str(KernelError(error.problem, why=error.why))

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from tileconv.engines.borders import Border
 from tileconv.operations.operation import Operation
 from tileconv.operations.parameters import Count
+from tileconv.operations.steps import Steps
 from tileconv.spec.fields import Exact, Written
 from tileconv.spec.words import AxesText, Axis, Executor, FormatText, Index, Memory, StageId, Workers
 from tileconv.storage import USUAL, Checksum, Codec, Format
@@ -62,7 +63,7 @@ class StageSpec:
     """
 
     op: str
-    operation: Operation = field(compare=False)
+    operation: Operation | Steps = field(compare=False)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     id: Annotated[str | None, Written(StageId), "Name of the stage, for --set stages.NAME.sigma=3."] = None
     over: Annotated[Over, "Axes that the stage acts on; planes are taken one by one."] = "yx"

@@ -14,6 +14,7 @@ from tileconv.errors import KernelError
 from tileconv.operations.linear import as_operation
 from tileconv.operations.operation import Operation
 from tileconv.operations.registry import OF_ONE, OF_SEVERAL, OPERATORS
+from tileconv.operations.steps import Steps
 from tileconv.spec.fields import REQUIRED, Field, arms, describe, parameters_of
 
 
@@ -34,7 +35,7 @@ def _texts(name: str) -> tuple[str, str]:
     return summary, re.sub(r"Raises\n-+\n.*?(\n\n|$)", "", others, flags=re.DOTALL)
 
 
-def make_operation(name: str, parameters: Mapping[str, Any], axes: str) -> Operation:
+def make_operation(name: str, parameters: Mapping[str, Any], axes: str) -> Operation | Steps:
     """Return the operation that the operator *name* makes over *axes*.
 
     Raises
