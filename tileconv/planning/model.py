@@ -171,7 +171,7 @@ class Plan(Shown):
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as plain JSON values, bytes and pixels as numbers; under ``plan`` is all that it holds."""
-        operations = [stage.operation for stage in (*self.spec.stages, *self.graph)]
+        operations = [*(stage.operation for stage in self.spec.stages), *(stage.operation for stage in self.graph)]
         outputs = {output.label: self._output(n) for n, output in enumerate(self.spec.outputs)}
         return {
             "fingerprint": self.fingerprint(),
