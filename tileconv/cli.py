@@ -43,6 +43,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+
 def _command(function: Command) -> Command:
     """Make *function* a command, whose line in the list of all is the first of its docstring, whatever its length."""
     return app.command(short_help=(function.__doc__ or "").partition("\n\n")[0])(function)

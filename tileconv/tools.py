@@ -119,6 +119,8 @@ def picture(
     image: Annotated[Path, argument(help="An image: a result, or anything that tileconv reads.")],
     png: Annotated[Path, option("--output", "-o", help="The PNG to write.")],
     max_px: Annotated[int, typer.Option(min=1, help="Longest side, in pixels.")] = 1024,
+    signed: Annotated[bool, typer.Option("--signed", help="Blue above zero, red below, white at zero.")] = False,
+    zoom: Annotated[int, typer.Option(min=1, max=64, help="Pixels of the picture along each that is shown.")] = 1,
     series: Annotated[int, typer.Option(min=0, help="As input.series of a pipeline file.")] = 0,
     level: Annotated[int, typer.Option(min=0, help="As input.level.")] = 0,
     axes: Annotated[str | None, typer.Option(help="As input.axes.")] = None,
@@ -132,5 +134,5 @@ def picture(
         refuse(f"a picture ends in .png, found {png.name}")
     with cleaning():
         source = open_source(image, series=series, level=level, axes=axes, max_chunk=max_chunk)
-        write_picture(source, png, max_px=max_px)
+        write_picture(source, png, max_px=max_px, signed=signed, zoom=zoom)
     print_(str(png))

@@ -77,6 +77,22 @@ def test_edges_have_zero_in_mid_gray(tmp_path):
     assert found[19, 19] == 255
 
 
+def test_a_signed_picture_is_blue_above_zero_and_red_below(tmp_path):
+    values = np.array([[-4.0, -2.0, 0.0], [2.0, 4.0, np.nan]])
+    shown = picture(tmp_path, Recorded(values), signed=True)
+    expected = [[(255, 0, 0), (255, 128, 128), (255, 255, 255)], [(128, 128, 255), (0, 0, 255), (128, 128, 128)]]
+    np.testing.assert_allclose(shown, np.array(expected), atol=2)  # the percentile lies a little below the largest
+    assert picture(tmp_path, Recorded(np.zeros((2, 2))), signed=True).min() == 255
+    assert picture(tmp_path, Recorded(np.full((2, 2), np.nan)), signed=True).max() == 128
+
+
+def test_a_pixel_can_be_shown_larger(tmp_path):
+    values = np.arange(12.0).reshape(3, 4)
+    once, larger = (picture(tmp_path, Recorded(values), max_px=20, zoom=zoom) for zoom in (1, 5))
+    np.testing.assert_array_equal(larger, once.repeat(5, axis=0).repeat(5, axis=1))
+    assert picture(tmp_path, Recorded(values), max_px=4, zoom=9).shape == (9, 9)
+
+
 def test_a_slight_undershoot_does_not_turn_a_photograph_gray(tmp_path):
     array = np.linspace(-5, 100, 400, dtype="float32").reshape(20, 20)
     assert picture(tmp_path, Recorded(array))[0, 0] == 0

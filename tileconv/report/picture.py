@@ -20,14 +20,15 @@ _PART_PX = 2**21  # pixels per read: 16 MiB as float64
 _SIGNED_SHARE = 0.25  # negative values deeper than this share of the peak are signal; sharpened photographs stay below
 
 
-def write_picture(source: Source, png: Path | str, *, max_px: int = 1024) -> None:
-    """Write *source* as a PNG whose longer side has at most *max_px* pixels.
+def write_picture(source: Source, png: Path | str, *, max_px: int = 1024, signed: bool = False, zoom: int = 1) -> None:
+    """Write *source* as a PNG whose longer side has at most *max_px* pixels, *zoom* of them for one that is shown.
 
-    A pixel of the picture is the mean of a square of the image; the image is read in parts of a few megapixels. Of
+    What is shown is the mean of a square of the image; the image is read in parts of a few megapixels. Of
     the axes t and z the first plane is shown; three or four channels are shown as red, green and blue, else the first
     channel. Values from the 0.5th to the 99.5th percentile span black to white, or white to black where 0 is white
     (``info.inverted``); with marked negative values (edges) zero is mid-gray. Where no pixel is finite, or all are
-    missing (``info.nodata``), the picture is black.
+    missing (``info.nodata``), the picture is black. A *signed* picture is of the first channel: 0 is white, values
+    above it are blue and those below red, up to the 99.5th percentile of the absolute values; what is missing is gray.
 
     Raises
     ------
@@ -38,7 +39,9 @@ def write_picture(source: Source, png: Path | str, *, max_px: int = 1024) -> Non
     SinkError
         If the file system refuses the PNG.
     """
-    pixels = _to_bytes(_reduced(source, _plane(source.info), max_px), inverted=source.info.inverted)
+    values = _reduced(source, _plane(source.info), max(1, max_px // zoom))
+    pixels = _about_zero(values[0]) if signed else _to_bytes(values, inverted=source.info.inverted)
+    pixels = pixels.repeat(zoom, axis=1).repeat(zoom, axis=2)
     bands = [Image.fromarray(channel) for channel in pixels]
     encoded = BytesIO()
     (Image.merge("RGB", bands) if len(bands) == 3 else bands[0]).save(encoded, "PNG")
@@ -75,6 +78,16 @@ def _reduced(source: Source, plane: Box, max_px: int) -> NDArray[np.float64]:
         top, left = ((a - o) // step for a, o in zip(part.start[-2:], plane.start[-2:], strict=True))
         out[:, top : top + means.shape[1], left : left + means.shape[2]] = means
     return out
+
+
+def _about_zero(values: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Return (red, green, blue; y, x) of *values*: white at 0, blue above, red below, gray where there is none."""
+    shown = np.isfinite(values)
+    sizes = np.abs(values[shown])
+    peak = float(np.percentile(sizes, 99.5)) or float(sizes.max()) if sizes.size else 0.0
+    share = np.clip(np.where(shown, values, 0) / (peak or 1.0), -1, 1)
+    light = np.stack([1 - share.clip(min=0), 1 - np.abs(share), 1 + share.clip(max=0)])
+    return np.rint(np.where(shown, light, 0.5) * 255).astype(np.uint8)
 
 
 def _whole(pixels: int, step: int) -> int:
