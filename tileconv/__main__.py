@@ -5,7 +5,7 @@ import gc
 from tileconv import signals
 
 RARELY = 300_000
-"""New objects between two searches for garbage: imports make 200,000, and none of it (measured: docs/performance.md)."""
+"""New objects between two searches for garbage: imports make 200,000, none of it garbage (docs/performance.md)."""
 LEAST_MIB = 640
 """Addresses that a process needs. Measured: with 480 MiB first runs end well (a tile of 0.8 Mpx, direct and FFT);
 with 440 and less, libraries end in tracebacks, abort, or wait for ever and hold Python's lock (LLVM, OpenBLAS)."""
