@@ -52,6 +52,7 @@ class _Options(TypedDict, total=False):
     nodata: float | None
     missing: Literal["propagate", "error"] | Mapping[str, Any] | None
     dtype: DTypeLike
+    output_nodata: float | None
 
 @overload
 def box(image: _L, size: Sizes = 3, **options: Unpack[_Options]) -> _L:

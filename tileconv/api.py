@@ -152,7 +152,7 @@ def lazy(pipeline: Pipeline, image: Any = None) -> Any:
     if image is not None:
         return _of_image(_spec(pipeline, "image"), image)
     plan, source = _planned(pipeline)
-    return _by_label(plan, of_source(source, plan.passes), lambda made: made)
+    return _by_label(plan, of_source(source, plan.passes), lambda made, _: made)
 
 
 def _of_image(spec: PipelineSpec, image: Any) -> Any:
@@ -170,18 +170,24 @@ def _of_image(spec: PipelineSpec, image: Any) -> Any:
     info = ImageInfo(array.shape, axes.axes, np.dtype(array.dtype).newbyteorder("="), (1,) * array.ndim)
     plan = make_plan(replace(spec, input=replace(spec.input, path="image")), info, this_machine(user_costs()))
 
-    def relabelled(made: Any) -> Any:
+    def relabelled(made: Any, nodata: float | None) -> Any:
         if labels is None:
             return made
         moved = labels.transpose(*(labels.dims[i] for i in order))
-        return with_labels(made[(..., *(None,) * dropped)], moved).transpose(*labels.dims)
+        return with_labels(made[(..., *(None,) * dropped)], moved, nodata).transpose(*labels.dims)
 
     return _by_label(plan, of_array(array, plan.passes), relabelled)
 
 
-def _by_label(plan: Plan, arrays: Mapping[int, Any], shown: Callable[[Any], Any]) -> Any:
-    """Return the outputs among *arrays*, each as *shown*: the one of ``output``, or those of ``outputs`` by name."""
-    outputs = {one.label: shown(arrays[plan.between + number]) for number, one in enumerate(plan.spec.outputs)}
+def _by_label(plan: Plan, arrays: Mapping[int, Any], shown: Callable[[Any, float | None], Any]) -> Any:
+    """Return the outputs among *arrays*, of ``output`` the one, of ``outputs`` all by name.
+
+    Each is as *shown* makes it, which gets its nodata value too.
+    """
+    outputs = {
+        one.label: shown(arrays[plan.between + number], plan.write_of(number).info.nodata)
+        for number, one in enumerate(plan.spec.outputs)
+    }
     return outputs.get("", outputs)
 
 

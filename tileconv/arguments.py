@@ -172,8 +172,6 @@ def missing_rule(missing: Any, nodata: float | None) -> Missing | None:
         if nodata is not None:
             raise PlanError(f"nodata={nodata} needs missing=", fix="Say missing='propagate', 'error' or a fill.")
         return None
-    if nodata is not None and not _is_number(nodata):
-        raise PlanError(f"nodata must be a number, found {nodata!r}")
     if not isinstance(missing, str | Mapping):
         raise PlanError(f"missing must be a rule or a mapping, found {missing!r}", fix="Say missing='propagate'.")
     words: dict[str, Any] = {"rule": missing} if isinstance(missing, str) else dict(missing)
@@ -182,8 +180,15 @@ def missing_rule(missing: Any, nodata: float | None) -> Missing | None:
     if words or (value is not None) != (rule == "fill") or (rule == "fill" and not _is_finite(value)):
         fix = "Say missing={'rule': 'fill', 'value': 0}."
         raise PlanError("missing takes a rule, and a value with the rule fill alone", fix=fix)
-    nodata, value = (None if n is None else exact_number(n) for n in (nodata, value))
-    return Missing(rule, nodata, value)
+    nodata = None if nodata is None else number("nodata", nodata)
+    return Missing(rule, nodata, None if value is None else exact_number(value))
+
+
+def number(name: str, value: Any) -> float:
+    """Return the argument *value* as a number, exactly; PlanError if it is none."""
+    if not _is_number(value):
+        raise PlanError(f"{name} must be a number, found {value!r}")
+    return exact_number(value)
 
 
 def choice(name: str, value: Any, allowed: Sequence[str], other: Mapping[str, str] | None = None) -> str:

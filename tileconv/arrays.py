@@ -18,6 +18,7 @@ from tileconv.arguments import (
     is_lazy,
     kernel_axes,
     missing_rule,
+    number,
     operator_axes,
     other_words,
     tile_sizes,
@@ -61,6 +62,7 @@ def apply(
     nodata: float | None = None,
     missing: Literal["propagate", "error"] | Mapping[str, Any] | None = None,
     dtype: DTypeLike = "auto",
+    output_nodata: float | None = None,
 ) -> Any:
     """Apply a kernel or an operation to an array; every operator's function takes the same keywords.
 
@@ -97,6 +99,8 @@ def apply(
     dtype
         ``auto`` loses nothing: float64 stays, exact whole numbers become int32 or int64, all else float32. ``input``
         or a type's name rounds half to even and clips.
+    output_nodata
+        The value of the result that NaN becomes, as integers have none; its type must hold it.
 
     Returns
     -------
@@ -130,6 +134,7 @@ def apply(
         precision=cast("Any", choice("precision", precision, get_args(Precision))),
         missing=rule_of_missing,
         dtype=kind,
+        nodata=None if output_nodata is None else number("output_nodata", output_nodata),
         tile=None if tile is None else tile_sizes(tile, count),
     )
     array = of_array(array, passes)[len(passes) - 1] if is_lazy(image) else reduce(in_memory, passes, array)
@@ -151,8 +156,8 @@ def convolve(image: Image, kernel: ArrayLike | Kernel, *, flip: bool = True, **o
         Whether the kernel is turned round along every axis, as the mathematics of convolution says; ``flip=False``
         is correlation.
     options
-        Keywords of ``apply``: border, cval, extent, engine, precision, tile, axes, channel_axis, nodata, missing and
-        dtype.
+        Keywords of ``apply``: border, cval, extent, engine, precision, tile, axes, channel_axis, nodata, missing,
+        dtype and output_nodata.
 
     Returns
     -------

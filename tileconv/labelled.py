@@ -47,19 +47,21 @@ def _on_labelled(function: Callable[..., Any], image: Any, given: dict[str, Any]
     there = [name for name in SPACE if name in image.dims] if {"y", "x"} <= set(image.dims) else []
     moved = image.transpose(..., *there)
     words = _in_our_words(given, image.dims, moved.dims)
-    return with_labels(function(**words | {"image": moved.data}), moved).transpose(*image.dims)
+    made = function(**words | {"image": moved.data})
+    return with_labels(made, moved, words.get("output_nodata")).transpose(*image.dims)
 
 
-def with_labels(made: Any, image: Any) -> Any:
+def with_labels(made: Any, image: Any, nodata: float | None = None) -> Any:
     """Return the pixels *made* of *image*, whose axes they have, with its labels.
 
     Coordinates along an axis whose length ``extent`` changes are left out; so is the encoding, which says how the
-    values of before were packed in a file.
+    values of before were packed in a file. A *nodata* value is an attribute, as rioxarray and writers of files read it.
     """
     sizes = dict(zip(image.dims, made.shape, strict=True))
     other = [name for name, c in image.coords.items() if any(sizes[d] != image.sizes[d] for d in c.dims)]
     labels = image.drop_vars(other).coords
-    return type(image)(made, coords=labels, dims=image.dims, name=image.name, attrs=image.attrs)
+    told = {} if nodata is None else {"_FillValue": made.dtype.type(nodata)}
+    return type(image)(made, coords=labels, dims=image.dims, name=image.name, attrs=image.attrs | told)
 
 
 def _in_our_words(given: Mapping[str, Any], own: tuple[Hashable, ...], moved: tuple[Hashable, ...]) -> dict[str, Any]:

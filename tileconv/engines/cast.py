@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tileconv.engines.loops import njit
 from tileconv.engines.nonfinite import bands
 from tileconv.errors import TileError
+from tileconv.images import as_text, equal
 
 Array = NDArray[Any]
 
@@ -17,33 +18,38 @@ PART = 4096
 """Pixels that are written before those outside the range are counted."""
 
 
-def cast(pixels: Array, dtype: np.dtype[Any], *, overflow: str = "clip") -> tuple[Array, int]:
-    """Return *pixels* as *dtype* and how many were clipped to its range.
+def cast(
+    pixels: Array, dtype: np.dtype[Any], *, overflow: str = "clip", nodata: float | None = None
+) -> tuple[Array, int]:
+    """Return *pixels* as *dtype* and how many were clipped to its range; NaN becomes *nodata*, which *dtype* holds.
 
     Raises
     ------
     TileError
-        If a pixel is NaN and *dtype* has none, or one leaves the range and *overflow* is ``error``.
+        If a pixel is NaN, *dtype* has none and there is no *nodata*, or one leaves the range and *overflow* is
+        ``error``.
 
     Examples
     --------
     >>> cast(np.array([-1.0, 0.5, 1.5, 300.0]), np.dtype("uint8"))
     (array([  0,   0,   2, 255], dtype=uint8), 2)
     """
-    if pixels.dtype == dtype:
-        return pixels, 0
     if dtype.kind == "f":
-        made, clipped = _to_float(pixels, dtype)
+        made, clipped = (pixels, 0) if pixels.dtype == dtype else _to_float(pixels, dtype)
+        made = made if nodata is None else np.where(np.isnan(made), dtype.type(nodata), made)
+    elif pixels.dtype == dtype:
+        return pixels, 0
     elif pixels.dtype.kind == "f":
         made = np.empty(pixels.shape, dtype)
         limits = np.iinfo(dtype)
         flat = np.ascontiguousarray(pixels, np.result_type(pixels.dtype, np.float32)).reshape(-1)  # no loop has float16
         low, past = flat.dtype.type(limits.min), flat.dtype.type(float(limits.max) + 1)  # powers of two, or 0: exact
-        clipped, absent = _to_integer(flat, low, past, dtype.type(limits.max), made.reshape(-1))
-        if absent:
+        instead = dtype.type(limits.min if nodata is None else int(nodata))
+        clipped, absent = _to_integer(flat, low, past, dtype.type(limits.max), instead, made.reshape(-1))
+        if absent and nodata is None:
             raise TileError(
                 f"{absent:,} pixels are NaN, and {dtype} has no NaN",
-                fix="Choose output.dtype: float32, or missing: {rule: fill, value: 0}.",
+                fix=f"Choose output.dtype: float32, output.nodata: {limits.max}, or missing: {{rule: fill, value: 0}}.",
             )
     else:
         limits = np.iinfo(dtype)
@@ -56,6 +62,30 @@ def cast(pixels: Array, dtype: np.dtype[Any], *, overflow: str = "clip") -> tupl
             fix="Choose a wider output.dtype, or a rescale stage, or overflow: clip, which counts them.",
         )
     return made, clipped
+
+
+def like_nodata(pixels: Array, made: Array, nodata: float, *, overflow: str = "clip") -> int:
+    """Return how many of *pixels* are no NaN and yet have the value *nodata* once *made* what is stored.
+
+    Raises
+    ------
+    TileError
+        If any is and *overflow* is ``error``.
+
+    Examples
+    --------
+    >>> pixels = np.array([0.25, 7.0, np.nan])
+    >>> like_nodata(pixels, cast(pixels, np.dtype("uint8"), nodata=0)[0], 0)
+    1
+    """
+    absent = np.isnan(pixels).sum() if pixels.dtype.kind == "f" else 0
+    count = int(equal(made, nodata).sum() - absent)
+    if count and overflow == "error":
+        raise TileError(
+            f"{count:,} valid pixels would be stored as {as_text(nodata)}, which means missing, under overflow: error",
+            fix="Choose an output.nodata that no pixel has, or overflow: clip, which counts them.",
+        )
+    return count
 
 
 def exactly(pixels: Array, dtype: np.dtype[Any], besides: Array | None = None) -> Array:
@@ -102,8 +132,10 @@ def _to_float(pixels: Array, dtype: np.dtype[Any]) -> tuple[Array, int]:
 
 
 @njit(nogil=True, cache=True)
-def _to_integer(pixels: Array, low: Any, past: Any, highest: Any, out: Array) -> tuple[int, int]:  # pragma: no cover
-    """Write *pixels* to *out*, and return how many were clipped and how many were NaN.
+def _to_integer(
+    pixels: Array, low: Any, past: Any, highest: Any, instead: Any, out: Array
+) -> tuple[int, int]:  # pragma: no cover
+    """Write *pixels* to *out*, NaN as *instead*, and return how many were clipped and how many were NaN.
 
     The first loop has no branches; only parts with a pixel outside the range, which ends at *low* and before *past*,
     are looked at again.
@@ -123,6 +155,8 @@ def _to_integer(pixels: Array, low: Any, past: Any, highest: Any, out: Array) ->
             value = np.rint(part[i])
             if value >= past:
                 into[i] = highest
+            elif np.isnan(value):
+                into[i] = instead
             clipped += value < low or value >= past
             absent += np.isnan(value)
     return clipped, absent

@@ -75,6 +75,7 @@ class Report(Shown):
             "time": f"{self.seconds:.1f} s, {rate_text(self.megapixels_per_second)}",
             "memory": f"{size_text(self.peak_bytes)} at most here, {size_text(self.predicted_bytes)} predicted",
             "clipped": f"{self.counts.clipped:,} pixels" * bool(self.counts.clipped),
+            "nodata": f"{self.counts.like_nodata:,} valid pixels have its value" * bool(self.counts.like_nodata),
             "missing": f"{self.counts.missing:,} pixels of the input" * bool(self.counts.missing),
             "notes": "; ".join([*self.damages, *self.notes]),
         }

@@ -27,12 +27,15 @@ def array_passes(
     precision: Precision = "auto",
     missing: Missing | None = None,
     dtype: str = "auto",
+    nodata: float | None = None,
     tile: Sequence[int] | None = None,
 ) -> list[Pass]:
     """Return the passes that *specs* need on an array like *source*, on every machine the same.
 
     Parameters
     ----------
+    nodata
+        The value of the result that NaN becomes.
     tile
         Pixels per tile along the image's last axes; by default bands of about ``BAND_PX`` pixels.
 
@@ -41,7 +44,7 @@ def array_passes(
     PlanError
         As ``make_stages`` says.
     """
-    output = OutputSpec("", cast("Any", dtype), stage=len(specs) - 1)
+    output = OutputSpec("", cast("Any", dtype), nodata=nodata, stage=len(specs) - 1)
     passes = lay_out(specs, [output], source, shipped_costs(), missing=missing, precision=precision)[1]
     return [_tiled(pass_, tile) for pass_ in passes]
 

@@ -174,7 +174,7 @@ def _memory(pass_: Pass, tile: Tiling, method: str, workers: int) -> tuple[Bytes
     decoded = max(_bytes(r.source, r.source.dtype) if r.source.compressed else 0 for r in pass_.reads)
     encoding = max(encoding_bytes(w.storage, _bytes(w.info, w.info.dtype)) for w in pass_.writes)
     reads = [(read.source.dtype, read.block.dtype) for read in pass_.reads]
-    writes = [(write.stage, write.info.dtype) for write in pass_.writes]
+    writes = [(write.stage, write.info.dtype, write.info.nodata is not None) for write in pass_.writes]
     parts = tile_bytes(pass_.stages, reads, writes, tile.sizes, decoded, encoding)
     if method != "overlap":
         return parts

@@ -67,7 +67,8 @@ class Identity:
         rows = []
         for name, border, extent, operation, kernels, engine, *more in (stage.values() for stage in self.stages):
             rows.append([name, [*operation, kernels], [*border.values()], extent, engine, *more])
-        made = (str(self.missing), self.output["dtype"], self.output["overflow"], self.precision)
+        nodata = [value for value in [self.output["nodata"]] if value is not None]
+        made = (str(self.missing), self.output["dtype"], self.output["overflow"], self.precision, *nodata)
         read = [self.input[name] for name in ("shape", "axes", "dtype", "series", "level")]
         return hashlib.sha256(json.dumps([rows, made, read]).encode()).hexdigest()
 

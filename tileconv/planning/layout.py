@@ -11,7 +11,7 @@ from tileconv.boxes import SPACE, Box, TileGrid, with_space
 from tileconv.engines.cost import Costs
 from tileconv.engines.values import FLOAT32, FLOAT64, Dtype, Precision, Values, beside, block_dtype
 from tileconv.errors import PlanError
-from tileconv.images import ImageInfo
+from tileconv.images import ImageInfo, as_text, exact_number, holds
 from tileconv.operations.steps import steps_of
 from tileconv.planning.chunks import chunks_of, storage_of
 from tileconv.planning.parts import Missing, Pass, Read, Write
@@ -117,6 +117,7 @@ class _Layout:
             kind = output_dtype(output.dtype, source.dtype, values, computed=number != INPUT)
             _refuse_what_cannot_fit(kind, values, source.dtype, self.image.missing, output)
             info, image = self._info(number, kind, output)
+            info = replace(info, nodata=_nodata(kind, output))
             write = Write(number, len(self.between) + n, info, output.overflow, storage_of(info, output))
             written.append(_Written(output.key, image, write))
         return written
@@ -195,17 +196,33 @@ def output_dtype(asked: str, source: Dtype, values: Values, *, computed: bool) -
     return values.dtype
 
 
+def _nodata(dtype: Dtype, output: OutputSpec) -> float | None:
+    """Return the value that NaN is stored as in pixels of *dtype*, of that type; PlanError where it has no such."""
+    if output.nodata is None:
+        return None
+    if np.isnan(output.nodata) or not holds(dtype, output.nodata):
+        raise PlanError(
+            f"no pixel of {dtype} can have the value {as_text(output.nodata)}",
+            where=f"{output.key}.nodata",
+            fix=f"Give a value that pixels can have, or another {output.key}.dtype.",
+        )
+    value = int(output.nodata) if dtype.kind in "iu" else output.nodata
+    return exact_number(dtype.type(value).item())
+
+
 def _refuse_what_cannot_fit(
     dtype: Dtype, values: Values, source: Dtype, missing: Missing | None, output: OutputSpec
 ) -> None:
     """Refuse an integer type for NaN, and one that no pixel fits under overflow: error, as a tile would later."""
     if dtype.kind == "f":
         return
-    if missing and missing.rule == "propagate" and (missing.nodata is not None or source.kind == "f"):
+    nan = missing and missing.rule == "propagate" and (missing.nodata is not None or source.kind == "f")
+    if nan and output.nodata is None:
         raise PlanError(
             f"missing pixels become NaN under rule propagate, and {dtype} has no NaN",
             where=f"{output.key}.dtype",
-            fix=f"Choose {output.key}.dtype: float32, or missing: {{rule: fill, value: 0}}.",
+            fix=f"Choose {output.key}.dtype: float32, {output.key}.nodata: {np.iinfo(dtype).max}, "
+            "or missing: {rule: fill, value: 0}.",
         )
     limits = np.iinfo(dtype)
     if output.overflow == "error" and (values.low > limits.max + 1 or values.high < limits.min - 1):

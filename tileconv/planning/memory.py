@@ -44,7 +44,7 @@ class TileSizes:
 def tile_bytes(
     stages: Sequence[Stage],
     reads: Sequence[tuple[Dtype, Dtype]],
-    writes: Sequence[tuple[int, Dtype]],
+    writes: Sequence[tuple[int, Dtype, bool]],
     px: TileSizes,
     decoded: int,
     encoding: int,
@@ -56,7 +56,7 @@ def tile_bytes(
     reads
         Pixel types of each array that is read: as stored, and once missing pixels are marked.
     writes
-        Of each array that is written the number of its stage, or read, and its pixel type.
+        Of each array that is written the number of its stage, or read, its pixel type, and whether NaN becomes a value.
     decoded
         Bytes of one stored chunk of what is read.
     encoding
@@ -65,7 +65,7 @@ def tile_bytes(
     read = Bytes(
         "block read", px.lead * sum(n * stored.itemsize for n, (stored, _) in zip(px.read, reads, strict=True))
     )
-    tile = Bytes("tile in the output's type", px.lead * px.computed * sum(dtype.itemsize for _, dtype in writes))
+    tile = Bytes("tile in the output's type", px.lead * px.computed * sum(dtype.itemsize for _, dtype, _ in writes))
     types = {-1 - n: block for n, (_, block) in enumerate(reads)} | {
         n: s.values_out.dtype for n, s in enumerate(stages)
     }
@@ -87,8 +87,8 @@ def tile_bytes(
     for number, (stage, want) in enumerate(zip(stages, px.want, strict=True)):
         given = sum(own[i] for i in set(stage.inputs))
         moments.append((read, tile, *_stage_bytes(stage, given, want, px.out[number]), *kept(number)))
-    for number, dtype in writes:
-        cast = px.strip * dtype.itemsize if dtype != types[number] else 0
+    for number, dtype, marked in writes:
+        cast = px.strip * (dtype.itemsize * (marked or dtype != types[number]) + 2 * marked)  # two masks
         moments.append(
             (read, tile, Bytes("last stage's output", size[number] + cast), *(kept(number) if number >= 0 else ()))
         )

@@ -17,6 +17,7 @@ def image_json(info: ImageInfo) -> dict[str, Any]:
         "axes": info.axes,
         "dtype": str(info.dtype),
         "chunks": info.chunks,
+        "nodata": info.nodata,
         "bytes": info.nbytes,
     }
 

@@ -20,7 +20,7 @@ FORMAT = 4
 LONGEST = 200
 CHANGED = "input_changed"
 CONTENT = ("input.size", "input.digest", "input.blocks", "input.stored", "input.sample")
-PIXELS = ("output.dtype", "output.overflow")
+PIXELS = ("output.dtype", "output.overflow", "output.nodata")
 TOLD = ("border", "extent", "engine")
 """Words of a stage that stand in its identity as they are."""
 ANEW = "Use what it was, choose another output path, or begin anew with --overwrite."

@@ -13,7 +13,7 @@ import time
 import zlib
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,7 +70,7 @@ class Event:
             array, level, tile = self.key
             fields |= {"array": array, "level": level, "tile": tile, "attempt": self.attempt}
         if self.what == DONE:
-            fields |= {"digest": self.digest, "seconds": round(self.seconds, 4), **asdict(self.counts)}
+            fields |= {"digest": self.digest, "seconds": round(self.seconds, 4), **self.counts.as_json()}
         if self.error:
             fields["error"] = self.error
         text = json.dumps(fields, separators=(",", ":")).encode()
@@ -90,7 +90,7 @@ class Event:
             return None
         try:
             found = json.loads(text)
-            counts = Counts(*(int(found.get(name, 0)) for name in ("clipped", "missing", "fallbacks")))
+            counts = Counts(*(int(found.get(name, 0)) for name in Counts.__dataclass_fields__))
             array = int(found.get("array", found.get("pass", 0)))
             key = TileKey(array, int(found.get("level", 0)), int(found.get("tile", 0)))
             if min(key) < 0:
@@ -162,6 +162,9 @@ class History:
             tiles.seconds[tile] = event.seconds
             tiles.clipped[tile], tiles.missing[tile] = event.counts.clipped, event.counts.missing
             tiles.fallbacks[tile] = event.counts.fallbacks
+            tiles.like_nodata.pop(tile, None)
+            if event.counts.like_nodata:
+                tiles.like_nodata[tile] = event.counts.like_nodata
             self.since_begin += 1
         tiles.what[tile] = _WHAT[event.what]
         tiles.attempts[tile] += event.what != DAMAGED
@@ -233,6 +236,7 @@ class _Tiles:
         self.bytes, self.seconds = array("Q", bytes(8 * count)), array("f", bytes(4 * count))
         self.clipped, self.missing = array("Q", bytes(8 * count)), array("Q", bytes(8 * count))
         self.fallbacks = array("I", bytes(4 * count))
+        self.like_nodata: dict[int, int] = {}
 
     def is_(self, event: str | None) -> NDArray[np.bool_]:
         """Return a mask of the tiles whose last event is *event*."""
@@ -243,7 +247,8 @@ class _Tiles:
         """Return what was noticed in the tiles that are stored."""
         made = self.is_(DONE)
         columns = (self.clipped, "u8"), (self.missing, "u8"), (self.fallbacks, "u4")
-        return Counts(*(int(np.frombuffer(column, kind)[made].sum(dtype="u8")) for column, kind in columns))
+        like_nodata = sum(count for tile, count in self.like_nodata.items() if made[tile])
+        return Counts(*(int(np.frombuffer(c, kind)[made].sum(dtype="u8")) for c, kind in columns), like_nodata)
 
 
 def _lines(store: Store) -> Iterator[bytes]:

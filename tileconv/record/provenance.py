@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ def provenance(plan: Plan, source: Source, counts: Counts, output: int = 0) -> d
         "input": source.fingerprint,
         "kernels": identity.of_stages("kernels"),
         "engines": identity.of_stages("engine"),
-        "counts": asdict(counts),
+        "counts": counts.as_json(),
         "libraries": libraries(plan, source, output),
         "channels": plan.write_of(output).info.channels,
         "python": sys.version.split()[0],

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tileconv.boxes import SPACE, TileGrid
-from tileconv.images import ImageInfo
+from tileconv.images import ImageInfo, as_text
 from tileconv.planning.memory import total
 from tileconv.planning.model import Plan
 from tileconv.planning.parts import Pass, Write
@@ -144,9 +144,10 @@ def _error(stage: Stage) -> str:
 
 
 def image_text(info: ImageInfo) -> str:
-    """Return shape, type, size and chunks in one line."""
+    """Return shape, type, size, chunks and what means missing in one line."""
     chunks = " x ".join(map(str, info.chunks))
-    return f"{info}, {size_text(info.nbytes)}, chunks {chunks}{', compressed' * info.compressed}"
+    nodata = "" if info.nodata is None else f", {as_text(info.nodata)} means missing"
+    return f"{info}, {size_text(info.nbytes)}, chunks {chunks}{', compressed' * info.compressed}{nodata}"
 
 
 def files_text(write: Write) -> str:

@@ -105,6 +105,8 @@ def summary(report: Report, *, repair: bool = False) -> str:
     for one in report.others:
         clipped = f", {one.counts.clipped:,} pixels clipped to its range" * bool(one.counts.clipped)
         lines.append(f"{one.output}: {' x '.join(map(str, one.shape))} {one.dtype}{clipped}")
+    if report.counts.like_nodata:
+        lines.append(f"{report.counts.like_nodata:,} valid pixels are stored as the nodata value")
     if report.counts.missing:
         lines.append(f"{report.counts.missing:,} pixels of the input are missing")
     if report.missing_chunks:

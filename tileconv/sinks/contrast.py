@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.boxes import Box, TileGrid
-from tileconv.images import RGB, ImageInfo
+from tileconv.images import RGB, ImageInfo, equal
 from tileconv.sinks.ome import Window
 
 CHUNKS, PIXELS, LEAST = 64, 2**20, 2**14
@@ -38,7 +38,7 @@ def windows(info: ImageInfo, read: Callable[[Box], NDArray[Any]], workers: int) 
     quota = max(PIXELS // len(picked), LEAST)
     parts: dict[int, list[NDArray[Any]]] = {}
     with ThreadPoolExecutor(workers) as pool:
-        samples = pool.map(lambda pick: _sample(read(pick[1]), pick[1], pick[0], quota), picked)
+        samples = pool.map(lambda pick: _sample(info, read(pick[1]), pick[1], pick[0], quota), picked)
         for (channel, _), sample in zip(picked, samples, strict=True):
             parts.setdefault(0 if together and channel < 3 else channel, []).append(sample)
     made = {channel: window_of(np.concatenate(samples)) for channel, samples in parts.items()}
@@ -59,13 +59,15 @@ def chunks_of(info: ImageInfo, channel: int, count: int) -> Iterator[Box]:
         yield grid.box(index)
 
 
-def _sample(pixels: NDArray[Any], box: Box, channel: int, most: int) -> NDArray[Any]:
-    """Return at most *most* finite pixels of *channel* out of the chunk of *box*, evenly spaced."""
+def _sample(info: ImageInfo, pixels: NDArray[Any], box: Box, channel: int, most: int) -> NDArray[Any]:
+    """Return at most *most* valid, finite pixels of *channel* out of the chunk of *box*, evenly spaced."""
     if "c" in box.axes:
         at = box.axes.index("c")
         pixels = pixels.take(channel - box.start[at], at)
     step = -(-pixels.size // most)
     some = pixels.reshape(-1)[:: step + (step % 2 == 0)].copy()  # an odd step meets all columns
+    if info.nodata is not None:
+        some = some[~equal(some, info.nodata)]
     return some[np.isfinite(some)] if some.dtype.kind == "f" else some
 
 

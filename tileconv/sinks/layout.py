@@ -7,6 +7,8 @@ tests hold the two together.
 
 from __future__ import annotations
 
+import struct
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,16 +65,16 @@ class Layout:
 
     def metadata(self, attributes: Mapping[str, object]) -> dict[str, dict[str, Any]]:
         """Return the keys of all metadata with what they say; the first has the *attributes* of the store."""
-        place, array_key = self.info.georeference.attributes, self.array_key()
+        said, array_key = self.info.georeference.attributes | fill_value(self.info, self.storage), self.array_key()
         if self.storage.format == "0.4":
             return {
                 ".zattrs": dict(attributes),
                 ".zgroup": {"zarr_format": 2},
                 f"{array_key}.zarray": array_metadata_2(self.info, self.storage),
-                f"{array_key}.zattrs": {"_ARRAY_DIMENSIONS": list(self.info.axes), **place},
+                f"{array_key}.zattrs": {"_ARRAY_DIMENSIONS": list(self.info.axes), **said},
             }
         group = {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}
-        array = array_metadata_3(self.info, self.storage, place | (dict(attributes) if self.plain else {}))
+        array = array_metadata_3(self.info, self.storage, said | (dict(attributes) if self.plain else {}))
         return ({} if self.plain else {"zarr.json": group}) | {f"{array_key}zarr.json": array}
 
     def chunk_keys(self, box: Box, level: int = 0) -> Iterator[str]:
@@ -118,7 +120,7 @@ def array_metadata_3(info: ImageInfo, storage: Storage, attributes: Mapping[str,
         "data_type": info.dtype.name,
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(storage.unit(info.chunks))}},
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
-        "fill_value": _zero(info),
+        "fill_value": _fill(info),
         "codecs": codecs,
         "dimension_names": list(info.axes),
         "attributes": dict(attributes),
@@ -142,7 +144,7 @@ def array_metadata_2(info: ImageInfo, storage: Storage) -> dict[str, Any]:
         "shape": list(info.shape),
         "chunks": list(info.chunks),
         "dtype": info.dtype.newbyteorder("<").str,
-        "fill_value": _zero(info),
+        "fill_value": _fill(info),
         "order": "C",
         "filters": None,
         "dimension_separator": "/",
@@ -162,5 +164,24 @@ def _codec_3(codec: Codec, info: ImageInfo) -> list[dict[str, Any]]:
     return [{"name": codec.name, "configuration": options}]
 
 
-def _zero(info: ImageInfo) -> float:
-    return 0.0 if info.dtype.kind == "f" else 0
+def fill_value(info: ImageInfo, storage: Storage) -> dict[str, Any]:
+    """Return the attribute that says which value means missing, as xarray, rioxarray and GDAL read it; or none.
+
+    Floats of Zarr 3 are written as xarray does: the eight bytes of the float64, from the lowest up, in base64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> info = ImageInfo((4, 5), "yx", np.dtype("f4"), (4, 5), nodata=-9998.0)
+    >>> fill_value(info, Storage()), fill_value(info, Storage(format="0.4"))
+    ({'_FillValue': 'AAAAAACHw8A='}, {'_FillValue': -9998.0})
+    """
+    if info.nodata is None:
+        return {}
+    coded = info.dtype.kind == "f" and storage.format == "0.5"
+    return {"_FillValue": b64encode(struct.pack("<d", info.nodata)).decode() if coded else _fill(info)}
+
+
+def _fill(info: ImageInfo) -> float:
+    """Return what the metadata call the fill value, which GDAL takes for the value of missing pixels."""
+    return (float if info.dtype.kind == "f" else int)(info.nodata or 0)

@@ -90,6 +90,9 @@ class OutputSpec:
     overflow: Annotated[
         Literal["clip", "error"], "Whether values outside an integer type are clipped and counted, or refused."
     ] = "clip"
+    nodata: Annotated[
+        float | None, Exact(), "The pixel value that NaN is stored as, which the metadata then say means missing."
+    ] = None
     codec: Annotated[Codec, "How chunks are compressed."] = USUAL.codec
     checksum: Annotated[
         Checksum | None, "What stands behind every chunk; crc32c, but none in format 0.4, by default."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from tileconv.boxes import SPACE, Box, pieces, space, with_space
 from tileconv.engines.borders import Border, extend
-from tileconv.engines.cast import cast, exactly, unify_nan
+from tileconv.engines.cast import cast, exactly, like_nodata, unify_nan
 from tileconv.engines.sums import kernel_sums
 from tileconv.errors import TileError
 from tileconv.images import equal
@@ -29,14 +30,22 @@ REPEATED = (Border("wrap"),) * 3
 
 @dataclass(frozen=True)
 class Counts:
-    """What was noticed while a tile was made, in pixels; ``fallbacks`` counts FFT blocks that were summed directly."""
+    """What was noticed while a tile was made, in pixels; ``fallbacks`` counts FFT blocks that were summed directly.
+
+    ``like_nodata`` counts valid pixels that are stored as the value that means missing.
+    """
 
     clipped: int = 0
     missing: int = 0
     fallbacks: int = 0
+    like_nodata: int = 0
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(self.clipped + other.clipped, self.missing + other.missing, self.fallbacks + other.fallbacks)
+        return Counts(*map(add, vars(self).values(), vars(other).values()))
+
+    def as_json(self) -> dict[str, int]:
+        """Return the counts by name; what only outputs with a nodata value can have is told where there is any."""
+        return {name: count for name, count in vars(self).items() if count or name != "like_nodata"}
 
 
 @dataclass(frozen=True)
@@ -102,7 +111,7 @@ def _strip(pass_: Pass, blocks: Sequence[Block], out: Box, made: Sequence[Array]
         pixels = extend(block.pixels, block.box, box, read.domain, REPEATED)
         results[-1 - number], absent = _mark(read, pixels, box, _owned(read, space(pass_.image), out))
         missing += absent
-    clipped = _store(pass_, [-1 - n for n in range(len(blocks))], results, steps, out, made)
+    stored = _store(pass_, [-1 - n for n in range(len(blocks))], results, steps, out, made)
     last = last_reader(pass_.stages)
     for number, stage in enumerate(pass_.stages):
         step = steps[number]
@@ -110,23 +119,27 @@ def _strip(pass_: Pass, blocks: Sequence[Block], out: Box, made: Sequence[Array]
         results = {i: pixels for i, pixels in results.items() if last.get(i, -1) > number}
         results[number], fell = _run(stage, inputs, step.have, step.want, step.out)
         fallbacks += fell
-        clipped |= _store(pass_, [number], results, steps, out, made)
-    return [Counts(clipped[n], missing, fallbacks) for n in range(len(made))]
+        stored |= _store(pass_, [number], results, steps, out, made)
+    return [stored[n] + Counts(missing=missing, fallbacks=fallbacks) for n in range(len(made))]
 
 
 def _store(
     pass_: Pass, numbers: Collection[int], results: Mapping[int, Array], steps: Mapping[int, Region], out: Box,
     made: Sequence[Array],
-) -> dict[int, int]:  # fmt: skip
-    """Write the pixels of *out* of the results *numbers* into their arrays of *made*, and return what was clipped."""
-    clipped = {}
+) -> dict[int, Counts]:  # fmt: skip
+    """Write the pixels of *out* of the results *numbers* into their arrays of *made*, and return what was noticed."""
+    noticed = {}
     for at, (write, into) in enumerate(zip(pass_.writes, made, strict=True)):
         if write.stage in numbers:
             pixels = results[write.stage][out.within(steps[write.stage].out)]
-            into[...], clipped[at] = cast(pixels, into.dtype, overflow=write.overflow)
-            if into.dtype.kind == "f" and pass_.values(write.stage).nan:
+            nodata, like = write.info.nodata, 0
+            into[...], clipped = cast(pixels, into.dtype, overflow=write.overflow, nodata=nodata)
+            if nodata is not None:
+                like = like_nodata(pixels, into, nodata, overflow=write.overflow)
+            elif into.dtype.kind == "f" and pass_.values(write.stage).nan:
                 unify_nan(into)
-    return clipped
+            noticed[at] = Counts(clipped, like_nodata=like)
+    return noticed
 
 
 def needed(pass_: Pass, tile: Box) -> tuple[Box, ...]:
