@@ -27,6 +27,7 @@ from tileconv.progress import Progress
 from tileconv.sources.axes import assumed_axes, map_axes
 from tileconv.sources.source import Source
 from tileconv.spec import PipelineSpec, load_spec, spec_from_mapping
+from tileconv.spec.model import MaskSpec
 from tileconv.tiles.lazy import of_array, of_source
 
 __all__ = ["lazy", "plan", "rerun", "run", "verify"]
@@ -157,6 +158,9 @@ def lazy(pipeline: Pipeline, image: Any = None) -> Any:
 
 def _of_image(spec: PipelineSpec, image: Any) -> Any:
     """Return what the pipeline makes of *image*, lazily."""
+    if isinstance(spec.input.mask, MaskSpec):
+        fix = "Make the pixels that it masks NaN, as with numpy.where."
+        raise PlanError("belongs to a file, and the image is given as an array", where="input.mask", fix=fix)
     labels = image if is_labelled(image) else None
     array = as_pixels(image if labels is None else labels.data, Missing.of(spec.missing, None))
     if not 2 <= array.ndim <= 5:

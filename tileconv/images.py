@@ -95,6 +95,8 @@ class ImageInfo:
         What the file says of which pixels are missing that is not used, each as ``an internal mask``.
     inverted
         Whether 0 is white.
+    mask
+        Another image that tells which pixels are missing, and is read with them.
     """
 
     shape: tuple[int, ...]
@@ -112,6 +114,7 @@ class ImageInfo:
     georeference: Georeference = NOWHERE
     masks: tuple[str, ...] = ()
     inverted: bool = False
+    mask: Mask | None = None
 
     def __post_init__(self) -> None:
         count = len(self.shape)
@@ -135,6 +138,38 @@ class ImageInfo:
         return Box.of_shape(self.shape, self.axes)
 
     @property
+    def as_read(self) -> np.dtype[Any]:
+        """Type of what a read returns: of a pixel, or where there is a mask of a pixel and whether it is valid."""
+        return self.dtype if self.mask is None else np.dtype([("pixel", self.dtype), ("valid", np.bool_)])
+
+    @property
+    def stored(self) -> tuple[ImageInfo, ...]:
+        """The images that are read: this one, and the mask."""
+        return (self,) if self.mask is None else (self, self.mask.info)
+
+    @property
     def nbytes(self) -> int:
         """Bytes of all pixels, decoded."""
         return self.box.size * self.dtype.itemsize
+
+
+@dataclass(frozen=True)
+class Mask:
+    """The image *info*, stored at *where*, that tells which pixels of another are valid.
+
+    These are those in whose place it is not 0, or with *inverted* is 0.
+    """
+
+    where: str
+    info: ImageInfo
+    inverted: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.info}, {'all but 0' if self.inverted else '0'} means missing"
+
+
+def parted(read: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Return the pixels of what was *read* of an image, and which of them its mask calls valid; None without one."""
+    if read.dtype.names is None:
+        return read, None
+    return np.ascontiguousarray(read["pixel"]), read["valid"]

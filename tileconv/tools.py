@@ -133,6 +133,6 @@ def picture(
     if png.suffix.lower() != ".png":
         refuse(f"a picture ends in .png, found {png.name}")
     with cleaning():
-        source = open_source(image, series=series, level=level, axes=axes, max_chunk=max_chunk)
+        source = open_source(image, series=series, level=level, axes=axes, max_chunk=max_chunk, own_mask=True)
         write_picture(source, png, max_px=max_px, signed=signed, zoom=zoom)
     print_(str(png))

@@ -48,7 +48,7 @@ class Seen:
 
     @property
     def info(self) -> ImageInfo:
-        return open_source(self.path).info
+        return open_source(self.path, own_mask=True).info
 
     @property
     def pixels(self) -> np.ndarray:

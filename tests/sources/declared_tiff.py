@@ -100,11 +100,27 @@ def jpeg_colours(seen):
     assert np.abs(np.moveaxis(seen.pixels, 0, -1).astype(int) - 100 * np.array([2, 1, 0])).max() < 4
 
 
-def masked(folder):
-    with tifffile.TiffWriter(folder / "a.tif") as file:
-        file.write(GRAY, photometric="minisblack", metadata=None)
-        file.write(GRAY > 9, photometric="mask", subfiletype=4, metadata=None)
-    return folder / "a.tif"
+def masked(*masks):
+    def write(folder):
+        with tifffile.TiffWriter(folder / "a.tif") as file:
+            file.write(GRAY, photometric="minisblack", metadata=None)
+            for mask in masks:
+                file.write(mask, photometric="mask", subfiletype=4, metadata=None)
+        return folder / "a.tif"
+
+    return write
+
+
+def masked_beside(folder):
+    tifffile.imwrite(folder / "a.tif.msk", 255 * (GRAY > 9).astype(np.uint8), metadata=None)
+    return tiff(folder)
+
+
+def mask_used(seen):
+    assert "missing by a mask" in seen.refusal()
+    out = seen.result(missing={"rule": "propagate"})[...]
+    np.testing.assert_array_equal(np.isnan(out), GRAY <= 9)
+    takes_all(seen)
 
 
 def takes_all(seen):
@@ -331,10 +347,12 @@ TIFF = [
         partial(tiff, tags=[text_tag(42113, "5")]), look=missing(5)),
     Row("GeoTIFF", "a nodata value that no pixel can have", "told: ignored",
         partial(tiff, tags=[text_tag(42113, "-9999")]), "the nodata tag '-9999' is no value of uint8"),
-    Row("GeoTIFF", "an internal mask", "refused, unless `input.nodata` is given", masked,
-        "an internal mask", takes_all),
-    Row("GeoTIFF", "a mask beside the file (`.msk`)", "refused, unless `input.nodata` is given", beside(".msk"),
-        "the mask a.tif.msk beside it", takes_all),
+    Row("GeoTIFF", "an internal mask", "used: missing pixels, unless `input.nodata` or `input.mask` is given",
+        masked(GRAY > 9), look=mask_used),
+    Row("GeoTIFF", "several internal masks, or of another size", "refused, unless `input.nodata` or `input.mask` is given",
+        masked(GRAY > 9, GRAY > 5), "an internal mask", takes_all),
+    Row("GeoTIFF", "a mask beside the file (`.msk`)",
+        "used: missing pixels, unless `input.nodata` or `input.mask` is given", masked_beside, look=mask_used),
     Row("GeoTIFF", "statistics and more beside the file (`.aux.xml`)", "told: not read", beside(".aux.xml"),
         "a.tif.aux.xml beside the file is not read"),
     Row("GeoTIFF", "scale and offset of bands", "told, with the `rescale` stage that applies them", SCALED,

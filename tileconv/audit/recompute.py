@@ -91,7 +91,7 @@ def _bytes(passes: Sequence[Pass], boxes: Sequence[Box]) -> int:
         parts = boxes if pass_ is passes[-1] else [tile_at(pass_.grid, n) for n in {0, len(pass_.grid) // 2}]
         boxes_read = zip(*(needed(pass_, part) for part in parts), strict=True)
         for read, of in zip(pass_.reads, boxes_read, strict=True):
-            count += max(box.size for box in of) * read.source.dtype.itemsize
+            count += max(box.size for box in of) * read.source.as_read.itemsize
         count += pass_.tile_bytes
     return count
 

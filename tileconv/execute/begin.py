@@ -51,7 +51,8 @@ def refuse_outputs(plan: Plan, source: Source) -> None:
     sinks = sinks_of(plan)
     folders = [RunFolder(Path(output.path)) for output in plan.spec.outputs]
     for place in (*(sink.store.where() for sink in sinks), *(str(folder.path) for folder in folders)):
-        refuse_same(place, source.where)
+        for read in (source.where, *([] if plan.source.mask is None else [plan.source.mask.where])):
+            refuse_same(place, read)
     for sink in sinks:
         with sink_errors(sink.store.where()):
             sink.store.check(f"{sink.layout.chunks_key()}0")

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from tileconv.errors import SinkError
 from tileconv.sinks.files import refuse_same, sink_errors
+from tileconv.sources.masked import Masked
 from tileconv.sources.open import open_source
 from tileconv.sources.source import Source
 from tileconv.spec import PipelineSpec
+from tileconv.spec.model import MaskSpec
 from tileconv.stores import steady
 
 
@@ -20,17 +22,25 @@ def source_of(spec: PipelineSpec) -> Source:
     Raises
     ------
     SourceError
-        If there is none, or none that can be read.
+        If there is none, or none that can be read; or the mask is not of the image's pixels.
     """
-    file = spec.input
-    return open_source(
+    file, most = spec.input, spec.run.max_chunk
+    image = open_source(
         file.path,
         series=file.series,
         level=file.level,
         axes=file.axes,
         missing_chunks=file.missing_chunks,
-        max_chunk=spec.run.max_chunk,
+        max_chunk=most,
+        own_mask=file.mask is None and file.nodata is None,
     )
+    asked = file.mask
+    if not isinstance(asked, MaskSpec):
+        return image
+    path, level = (asked.path, 0) if asked.path else (f"{file.path}/labels/{asked.label}", file.level)
+    level = level if asked.level is None else asked.level
+    mask = open_source(path, series=asked.series, level=level, missing_chunks=file.missing_chunks, max_chunk=most)
+    return Masked(image, mask, asked.inverted)
 
 
 def looked(spec: PipelineSpec) -> Iterator[str]:
@@ -46,9 +56,12 @@ def looked(spec: PipelineSpec) -> Iterator[str]:
     source = source_of(spec)
     shape = " ".join(f"{a}={n}" for a, n in zip(source.info.axes, source.info.shape, strict=True))
     yield f"input    {source.where}: {shape}, {source.info.dtype}"
+    if source.info.mask:
+        yield f"mask     {source.info.mask}"
     yield from (f"         {note}" for note in source.info.notes)
     for output in (Path(one.path) for one in spec.outputs):
-        refuse_same(output, source.where)
+        for read in (source.where, *([source.info.mask.where] if source.info.mask else [])):
+            refuse_same(output, read)
         with sink_errors(output):
             there = steady.exists(output)
             folder = next(place for place in (output, *output.parents) if steady.exists(place))

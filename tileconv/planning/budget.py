@@ -171,14 +171,14 @@ def _chosen(pass_: Pass, option: Option, why: str) -> Pass:
 
 
 def _memory(pass_: Pass, tile: Tiling, method: str, workers: int) -> tuple[Bytes, ...]:
-    decoded = max(_bytes(r.source, r.source.dtype) if r.source.compressed else 0 for r in pass_.reads)
+    decoded = max(_bytes(of, of.dtype) if of.compressed else 0 for r in pass_.reads for of in r.source.stored)
     encoding = max(encoding_bytes(w.storage, _bytes(w.info, w.info.dtype)) for w in pass_.writes)
-    reads = [(read.source.dtype, read.block.dtype) for read in pass_.reads]
+    reads = [(read.source, read.block.dtype) for read in pass_.reads]
     writes = [(write.stage, write.info.dtype, write.info.nodata is not None) for write in pass_.writes]
     parts = tile_bytes(pass_.stages, reads, writes, tile.sizes, decoded, encoding)
     if method != "overlap":
         return parts
-    row = 3 * pass_.image.shape[-1] * tile.tile[-2] * tile.sizes.lead * pass_.reads[0].source.dtype.itemsize
+    row = 3 * pass_.image.shape[-1] * tile.tile[-2] * tile.sizes.lead * pass_.reads[0].source.as_read.itemsize
     return (*parts, Bytes("three rows of tiles that overlap", row // workers))
 
 

@@ -56,12 +56,12 @@ def with_tile(plan: Plan, pass_: Pass, tile: tuple[int, ...], *, cache_bytes: in
 def _missing(spec: PipelineSpec, source: ImageInfo) -> Missing | None:
     """Return what becomes of missing pixels; PlanError where the file marks some and the spec does not say."""
     said = spec.input.nodata
-    if source.masks and said is None:
+    if source.masks and said is None and spec.input.mask is None:
         raise PlanError(
             f"{' and '.join(source.masks)} says which pixels are missing, and is not read",
             where=spec.input.path,
             why="a kernel would mix them with real pixels",
-            fix="Write the image with a nodata value in their place, or say input.nodata: none to take every pixel.",
+            fix="Give a mask with input.mask: {path: ...}, or say input.nodata: none to take every pixel.",
         )
     nodata = None if said == "none" else source.nodata if said is None else said
     if nodata is not None and not holds(source.dtype, nodata):
@@ -76,6 +76,13 @@ def _missing(spec: PipelineSpec, source: ImageInfo) -> Missing | None:
             where=spec.input.path,
             why="a kernel would mix them with real pixels",
             fix="Add missing: {rule: propagate}, {rule: fill, value: 0} or {rule: error}; or say input.nodata: none.",
+        )
+    if source.mask is not None and spec.missing is None:
+        raise PlanError(
+            "pixels are missing by a mask, and the spec does not say what becomes of them",
+            where=source.mask.where,
+            why="a kernel would mix them with real pixels",
+            fix="Add missing: {rule: propagate}, {rule: fill, value: 0} or {rule: error}; or say input.mask: none.",
         )
     return Missing.of(spec.missing, nodata)
 

@@ -45,11 +45,11 @@ def lay_out(
     exact = precision == "auto" and all(
         step.operation.keeps_whole for spec in specs for step in steps_of(spec.operation)
     )
-    block = block_values(source.dtype, missing, precision, exact=exact)
+    block = block_values(source, missing, precision, exact=exact)
     stages = make_stages(specs, domain, block, precision, costs)
     filled = missing is not None and missing.rule == "fill"
     if filled and block.dtype == FLOAT32 and any(stage.values_out.dtype == FLOAT64 for stage in stages):
-        block = block_values(source.dtype, missing, "float64", exact=exact)  # not as float32 rounds the fill value
+        block = block_values(source, missing, "float64", exact=exact)  # not as float32 rounds the fill value
         stages = make_stages(specs, domain, block, precision, costs)
     image = Read(source, domain, block, missing=missing, exact=exact)
     places = {number: at for at, number in enumerate(in_order([spec.inputs for spec in specs])[0])}
@@ -115,7 +115,7 @@ class _Layout:
             output, number, source = self.outputs[n], self.ends[n], self.image.source
             values = self.image.block if number == INPUT else self.stages[number].values_out
             kind = output_dtype(output.dtype, source.dtype, values, computed=number != INPUT)
-            _refuse_what_cannot_fit(kind, values, source.dtype, self.image.missing, output)
+            _refuse_what_cannot_fit(kind, values, source, self.image.missing, output)
             info, image = self._info(number, kind, output)
             info = replace(info, nodata=_nodata(kind, output))
             write = Write(number, len(self.between) + n, info, output.overflow, storage_of(info, output))
@@ -134,6 +134,7 @@ class _Layout:
             compressed=True,
             nodata=None,
             masks=(),
+            mask=None,
             notes=(),
             inverted=False,
             origin=tuple(at + pixels * size for at, pixels, size in moved),
@@ -166,19 +167,24 @@ def _why_apart(one: _Written, other: _Written) -> str:
     return ""
 
 
-def block_values(dtype: Dtype, missing: Missing | None, precision: Precision, *, exact: bool = False) -> Values:
+def block_values(source: ImageInfo, missing: Missing | None, precision: Precision, *, exact: bool = False) -> Values:
     """Return what the pixels of a block are like once missing ones are dealt with.
 
     With *exact* uint64 pixels beside a negative one are held in int64, and larger ones refused when they are met.
     """
-    values = Values.of(dtype)
-    if missing is None or missing.rule == "error" or (values.whole and missing.nodata is None):
+    values = Values.of(source.dtype)
+    if missing is None or missing.rule == "error" or not _may_lack(source, missing):
         return values
-    working = block_dtype(dtype, precision)
+    working = block_dtype(source.dtype, precision)
     if missing.rule == "propagate":
         return Values(working, whole=False, low=values.low, high=values.high, nan=True) if values.whole else values
     value = missing.value or 0.0
     return values if values.hold(value) else beside(values, value, working=working, exact=exact)
+
+
+def _may_lack(source: ImageInfo, missing: Missing) -> bool:
+    """Return whether pixels of the image may be missing: NaN, of the nodata value, or masked."""
+    return source.dtype.kind == "f" or missing.nodata is not None or source.mask is not None
 
 
 def output_dtype(asked: str, source: Dtype, values: Values, *, computed: bool) -> Dtype:
@@ -211,12 +217,12 @@ def _nodata(dtype: Dtype, output: OutputSpec) -> float | None:
 
 
 def _refuse_what_cannot_fit(
-    dtype: Dtype, values: Values, source: Dtype, missing: Missing | None, output: OutputSpec
+    dtype: Dtype, values: Values, source: ImageInfo, missing: Missing | None, output: OutputSpec
 ) -> None:
     """Refuse an integer type for NaN, and one that no pixel fits under overflow: error, as a tile would later."""
     if dtype.kind == "f":
         return
-    nan = missing and missing.rule == "propagate" and (missing.nodata is not None or source.kind == "f")
+    nan = missing and missing.rule == "propagate" and _may_lack(source, missing) and values.nan
     if nan and output.nodata is None:
         raise PlanError(
             f"missing pixels become NaN under rule propagate, and {dtype} has no NaN",

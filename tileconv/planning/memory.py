@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tileconv.engines.values import Dtype
+from tileconv.images import ImageInfo
 from tileconv.planning.stages import Stage
 from tileconv.storage import Storage
 
@@ -43,7 +44,7 @@ class TileSizes:
 
 def tile_bytes(
     stages: Sequence[Stage],
-    reads: Sequence[tuple[Dtype, Dtype]],
+    reads: Sequence[tuple[ImageInfo, Dtype]],
     writes: Sequence[tuple[int, Dtype, bool]],
     px: TileSizes,
     decoded: int,
@@ -54,7 +55,7 @@ def tile_bytes(
     Parameters
     ----------
     reads
-        Pixel types of each array that is read: as stored, and once missing pixels are marked.
+        Each array that is read, as it is stored, and its pixel type once missing pixels are marked.
     writes
         Of each array that is written the number of its stage, or read, its pixel type, and whether NaN becomes a value.
     decoded
@@ -63,15 +64,16 @@ def tile_bytes(
         What ``encoding_bytes`` says of what is written.
     """
     read = Bytes(
-        "block read", px.lead * sum(n * stored.itemsize for n, (stored, _) in zip(px.read, reads, strict=True))
+        "block read", px.lead * sum(n * of.as_read.itemsize for n, (of, _) in zip(px.read, reads, strict=True))
     )
+    apart = px.lead * max((n * _apart(of) for n, (of, _) in zip(px.read, reads, strict=True)), default=0)
     tile = Bytes("tile in the output's type", px.lead * px.computed * sum(dtype.itemsize for _, dtype, _ in writes))
     types = {-1 - n: block for n, (_, block) in enumerate(reads)} | {
         n: s.values_out.dtype for n, s in enumerate(stages)
     }
     size = {number: px.out[number] * dtype.itemsize for number, dtype in types.items()}
     own = size | {
-        -1 - n: 0 for n, (stored, block) in enumerate(reads) if stored == block
+        -1 - n: 0 for n, (of, block) in enumerate(reads) if of.as_read == block
     }  # they are views of the block
     last = last_reader(stages)
 
@@ -80,10 +82,13 @@ def tile_bytes(
         others = [n for n in own if n < number and last.get(n, -1) > number and n not in stages[number].inputs]
         return (Bytes("results that later stages read", sum(own[n] for n in others)),) if others else ()
 
-    moments: list[tuple[Bytes, ...]] = [(read, Bytes("chunk being decoded", 2 * decoded))]
-    for n, (stored, block) in enumerate(reads):
-        if block != stored:
-            moments.append((read, tile, Bytes("missing pixels marked", px.out[-1 - n] * (block.itemsize + 1))))
+    moments: list[tuple[Bytes, ...]] = [
+        (read, Bytes("chunk being decoded", 2 * decoded), Bytes("image or mask alone", apart))
+    ]
+    for n, (of, block) in enumerate(reads):
+        if block != of.as_read:
+            marked = block.itemsize + 1 + (of.dtype.itemsize if of.mask else 0)
+            moments.append((read, tile, Bytes("missing pixels marked", px.out[-1 - n] * marked)))
     for number, (stage, want) in enumerate(zip(stages, px.want, strict=True)):
         given = sum(own[i] for i in set(stage.inputs))
         moments.append((read, tile, *_stage_bytes(stage, given, want, px.out[number]), *kept(number)))
@@ -94,6 +99,11 @@ def tile_bytes(
         )
     moments.append((tile, Bytes("chunks being encoded", encoding)))
     return max(moments, key=total)
+
+
+def _apart(info: ImageInfo) -> int:
+    """Return the bytes of a pixel of an image, or of its mask, that is read and not yet beside the other."""
+    return max(of.dtype.itemsize for of in info.stored) + 1 if info.mask else 0
 
 
 def last_reader(stages: Sequence[Stage]) -> dict[int, int]:

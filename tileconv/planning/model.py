@@ -16,7 +16,7 @@ from tileconv.planning.stages import Stage
 from tileconv.planning.steps import in_steps
 from tileconv.planning.told import image_json, pass_json
 from tileconv.shown import Shown, duration_text, size_text, tiles_text
-from tileconv.spec.model import IMAGE, INPUT, PipelineSpec
+from tileconv.spec.model import IMAGE, INPUT, MaskSpec, PipelineSpec
 
 START_S, WRITE_NS, SHARE = 0.7, 1.0, 0.5
 """What a run takes before its first tile; what a byte of the result takes to encode and write; and what a worker adds
@@ -135,6 +135,8 @@ class Plan(Shown):
         asked, source, last = self.spec.input, self.source, self.write_of(output)
         told = {"series": asked.series, "level": asked.level, "axes": source.axes}
         told |= {"missing_chunks": asked.missing_chunks, "shape": source.shape, "dtype": source.dtype}
+        if source.mask is not None:
+            told["mask"] = by_field(asked.mask, but=["path"]) if isinstance(asked.mask, MaskSpec) else "own"
         stages = [stage_identity(stage) for stage in self.stages_of(output)]
         for number, stage in enumerate(stages):
             if stage["inputs"] == [number - 1]:  # as in a chain

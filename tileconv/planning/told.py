@@ -18,6 +18,7 @@ def image_json(info: ImageInfo) -> dict[str, Any]:
         "dtype": str(info.dtype),
         "chunks": info.chunks,
         "nodata": info.nodata,
+        **({} if info.mask is None else {"mask": {"path": info.mask.where, "inverted": info.mask.inverted}}),
         "bytes": info.nbytes,
     }
 

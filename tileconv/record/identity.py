@@ -19,7 +19,9 @@ from tileconv.spec.model import as_mapping
 FORMAT = 4
 LONGEST = 200
 CHANGED = "input_changed"
-CONTENT = ("input.size", "input.digest", "input.blocks", "input.stored", "input.sample")
+CONTENT = tuple(
+    f"input.{of}{name}" for of in ("", "mask_") for name in ("size", "digest", "blocks", "stored", "sample")
+)
 PIXELS = ("output.dtype", "output.overflow", "output.nodata")
 TOLD = ("border", "extent", "engine")
 """Words of a stage that stand in its identity as they are."""

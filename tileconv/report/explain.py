@@ -33,6 +33,8 @@ def explain(plan: Plan) -> RenderableType:
 def _lines(plan: Plan) -> Iterator[RenderableType]:
     yield Text(f"input    {plan.spec.input.path}")
     yield Text(f"         {image_text(plan.source)}")
+    if plan.source.mask:
+        yield Text(f"mask     {plan.source.mask}")
     for note in plan.source.notes:
         yield Text(f"         {note}")
     for number, output in enumerate(plan.spec.outputs):

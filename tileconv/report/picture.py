@@ -11,7 +11,7 @@ from PIL import Image
 
 from tileconv.boxes import Box, TileGrid
 from tileconv.errors import GeometryError
-from tileconv.images import ImageInfo, equal
+from tileconv.images import ImageInfo, equal, parted
 from tileconv.sinks.files import sink_errors
 from tileconv.sources.source import Source
 from tileconv.stores import steady
@@ -27,7 +27,7 @@ def write_picture(source: Source, png: Path | str, *, max_px: int = 1024, signed
     the axes t and z the first plane is shown; three or four channels are shown as red, green and blue, else the first
     channel. Values from the 0.5th to the 99.5th percentile span black to white, or white to black where 0 is white
     (``info.inverted``); with marked negative values (edges) zero is mid-gray. Where no pixel is finite, or all are
-    missing (``info.nodata``), the picture is black. A *signed* picture is of the first channel: 0 is white, values
+    missing (``info.nodata``, ``info.mask``), the picture is black. A *signed* picture is of the first channel: 0 is white, values
     above it are blue and those below red, up to the 99.5th percentile of the absolute values; what is missing is gray.
 
     Raises
@@ -67,11 +67,13 @@ def _reduced(source: Source, plane: Box, max_px: int) -> NDArray[np.float64]:
     down = max(step, _PART_PX // across // step * step)
     out = np.empty((plane.size // (height * width), -(-height // step), -(-width // step)))
     for part in TileGrid(plane, (*plane.shape[:-2], down, across)):
-        block = source.read(part)
+        block, unmasked = parted(source.read(part))
         values = block.reshape(-1, *part.shape[-2:]).astype(np.float64)
         valid = np.isfinite(values)
         if source.info.nodata is not None:
             valid &= ~equal(block, source.info.nodata).reshape(values.shape)
+        if unmasked is not None:
+            valid &= unmasked.reshape(values.shape)
         values[~valid] = 0.0
         with np.errstate(invalid="ignore"):
             means = _sums(values, step) / _sums(valid.astype(np.float64), step)

@@ -8,6 +8,7 @@ from typing import Literal
 from tileconv.errors import SourceError
 from tileconv.sources.folders import is_store
 from tileconv.sources.kinds import EXPECTED, HEAD_BYTES, no_store, not_read, nothing, unusual_jpeg
+from tileconv.sources.masked import Masked
 from tileconv.sources.source import CHUNK_LIMIT_BYTES, Source, reading
 from tileconv.stores import steady
 
@@ -23,6 +24,7 @@ def open_source(
     axes: str | None = None,
     missing_chunks: Literal["report", "error"] = "report",
     max_chunk: int | None = None,
+    own_mask: bool = False,
 ) -> Source:
     """Return the source that reads *path*.
 
@@ -38,6 +40,8 @@ def open_source(
         What reading a chunk that is not stored does: ``report`` gives the fill value, ``error`` a SourceError.
     max_chunk
         The most bytes that a chunk, tile, strip or picture may decode to; 1 GiB by default.
+    own_mask
+        Whether a mask that the file has of its own is read with the pixels: the source is ``Masked`` then.
 
     Raises
     ------
@@ -66,7 +70,9 @@ def open_source(
     if head.startswith(TIFF_MAGIC):
         from tileconv.sources.tiff import TiffSource
 
-        return TiffSource(path, series=series, level=level, axes=axes, missing_chunks=missing_chunks, max_chunk=most)
+        source = TiffSource(path, series=series, level=level, axes=axes, missing_chunks=missing_chunks, max_chunk=most)
+        mask = source.own_mask() if own_mask else None
+        return source if mask is None else Masked(source, mask)
     from tileconv.sources.raster import NpySource, PictureSource
 
     picture = head.startswith(PICTURE_MAGIC) and not unusual_jpeg(head)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +36,7 @@ from tileconv.sources.tiff_axes import Stated, stated
 from tileconv.sources.tiff_choices import choose
 from tileconv.sources.tiff_geo import georeference_of
 from tileconv.sources.tiff_layout import Layout, lay_out, open_tiff
+from tileconv.sources.tiff_masks import mask_beside, mask_of
 from tileconv.sources.tiff_metadata import nodata_of
 from tileconv.sources.tiff_pixels import Declared, declared
 from tileconv.sources.tiff_segments import Segments
@@ -54,6 +56,12 @@ class _Recipe:
     series: int
     level: int
     max_chunk: int
+    mask: bool
+
+    def chosen(self, file: Any) -> tuple[Any, Any, list[str]]:
+        """Return the image, its level that is read, and notes, as ``choose`` does; of a mask that of the level."""
+        base, chosen, notes = choose(file, self.series, self.level, str(self.path))
+        return (base, mask_of(file, chosen), []) if self.mask else (base, chosen, notes)
 
 
 @dataclass(frozen=True)
@@ -70,11 +78,12 @@ class _Told:
     inverted: bool
 
     @classmethod
-    def of(cls, file: Any, base: Any, chosen: Any, series: int, *, masked: bool, path: Path) -> _Told:
-        """Return what is told of the level *chosen* of image number *series*, whose full size is *base*."""
+    def of(cls, file: Any, base: Any, chosen: Any, one: _Recipe, *, masked: bool) -> _Told:
+        """Return what is told of the level *chosen* of an image whose full size is *base*."""
+        path = one.path
         return cls(
-            declared(chosen.keyframe, chosen.kind, masked=masked, path=path),
-            stated(file, base, series, str(path)),
+            Declared() if one.mask else declared(chosen.keyframe, chosen.kind, masked=masked, path=path),
+            stated(file, base, one.series, str(path)),
             *nodata_of(chosen.keyframe),
             *georeference_of(base.keyframe),  # overviews do not repeat it
             shrunk=_shrunk(base, chosen),
@@ -87,7 +96,7 @@ class TiffSource:
 
     Uncompressed segments are read by parts of rows, others whole. Segments that the file leaves out (offset
     and length 0, as GDAL writes sparse files) read as nodata, or 0 where the file states none, unless *missing_chunks*
-    is ``"error"``.
+    is ``"error"``. With *mask* the image is not that of the level but its mask in the same file.
     """
 
     cache_bytes = 0
@@ -102,18 +111,20 @@ class TiffSource:
         axes: str | None = None,
         missing_chunks: Literal["report", "error"] = "report",
         max_chunk: int = CHUNK_LIMIT_BYTES,
+        mask: bool = False,
     ) -> None:
         self.where = str(path)
         self._stamp = stamp_of(path)
         self.changed = self._stamp[1]
         self.fingerprint = fingerprint_of(path)
-        self._recipe = _Recipe(path, series, level, max_chunk)
+        self._recipe = _Recipe(path, series, level, max_chunk, mask)
         self._key = (self._recipe, *self._stamp, *self.fingerprint.values())
         self._missing = missing_chunks
         with reading(self.where, "opening as TIFF"), open_tiff(path) as (file, said, masked):
-            base, chosen, others = choose(file, series, level, self.where)
+            base, chosen, others = self._recipe.chosen(file)
             layout = lay_out(file, chosen, self.where, max_chunk)
-            told = _Told.of(file, base, chosen, series, masked=masked, path=path)
+            told = _Told.of(file, base, chosen, self._recipe, masked=masked)
+            self._masked = masked and not mask and mask_of(file, chosen) is not None
         self._map, guessed = map_axes(layout.axes, layout.shape, axes, self.where)
         self._dtype, self._palette = pixel_type(layout.dtype, self.where), told.pixels.palette
         self._absent, self._filled = (int(layout.missing.sum()), layout.missing.size), told.nodata or 0
@@ -179,6 +190,14 @@ class TiffSource:
                 self._read_slab(opened, first, (*part, *area), view[lead][place], whole, reads)
         return block
 
+    def own_mask(self) -> TiffSource | None:
+        """Return the one mask that the file tells of, in it or beside it, or None where there is none that is read."""
+        one, beside = self._recipe, mask_beside(self._recipe.path)
+        opened = partial(TiffSource, level=one.level, missing_chunks=self._missing, max_chunk=one.max_chunk)
+        if len(self.info.masks) != 1 or not (beside or self._masked):
+            return None
+        return opened(beside) if beside else opened(one.path, series=one.series, mask=True)
+
     def check_stored(self) -> None:
         """See ``Source.check_stored``."""
         check_unchanged(self._recipe.path, self._stamp)
@@ -191,7 +210,7 @@ class TiffSource:
     def _open(self) -> Segments:
         one = self._recipe
         with reading(self.where, "opening as TIFF"), open_tiff(one.path) as (file, _, _):
-            chosen = choose(file, one.series, one.level, self.where)[1]
+            chosen = one.chosen(file)[1]
             return Segments(one.path, lay_out(file, chosen, self.where, one.max_chunk))
 
     def _read_slab(

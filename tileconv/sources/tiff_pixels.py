@@ -12,8 +12,8 @@ from tileconv.errors import SourceError
 from tileconv.images import RGB
 from tileconv.sources.palette import Palette
 from tileconv.sources.source import ALPHA, TURNED, beside_notes, pixel_type, scale_note
+from tileconv.sources.tiff_masks import mask_beside
 from tileconv.sources.tiff_metadata import parsed
-from tileconv.stores import steady
 
 _ALPHA = (1, 2)
 """Kinds of extra samples: alpha that the colours are multiplied by, and alpha that they are not."""
@@ -76,8 +76,8 @@ def declared(page: Any, kind: str, *, masked: bool, path: Path) -> Declared:
     _photometric(page, kind, found, where)
     if masked:
         found.masks.append("an internal mask")
-    if steady.is_file(path.with_name(f"{path.name}.msk")):
-        found.masks.append(f"the mask {path.name}.msk beside it")
+    if beside := mask_beside(path):
+        found.masks.append(f"the mask {beside.name} beside it")
     found.notes += beside_notes(path)
     turned = int(page.tags.valueof(274, 1))
     if turned != 1:

@@ -13,6 +13,7 @@ from tileconv.operations.registry import HINTS, OPERATORS
 from tileconv.operations.steps import steps_of
 from tileconv.spec.fields import Field, fields_of
 from tileconv.spec.graph import check_ids, ids_of, inputs_of
+from tileconv.spec.masks import mask_of
 from tileconv.spec.model import (
     RESOLVED,
     InputSpec,
@@ -53,6 +54,7 @@ STAGE = {name: field for name, field in fields_of(StageSpec).items() if name not
 OUTPUT = {name: field for name, field in fields_of(OutputSpec).items() if name not in RESOLVED} | {
     **dict.fromkeys(("codec", "from"), OPTIONAL_NODE),
 }
+INPUT = fields_of(InputSpec) | {"mask": OPTIONAL_NODE}
 BORDER = {"rule": Field(fields_of(Border)["rule"].form), "value": fields_of(Border)["value"]}
 
 RESERVED_STAGE_KEYS = ("channels", "mask", "dtype", "missing", "input")
@@ -123,10 +125,12 @@ def _pipeline(reader: Reader, root: MapNode) -> PipelineSpec | None:
 def _section(reader: Reader, node: Node, cls: type, name: str) -> Any:
     before = len(reader.problems)
     reserved = ("min_coverage",) if cls is MissingSpec else ()
-    shape = OUTPUT if cls is OutputSpec else fields_of(cls)
+    shape = {OutputSpec: OUTPUT, InputSpec: INPUT}.get(cls) or fields_of(cls)
     values = reader.section(node, shape, name, foreign=FOREIGN.get(name.partition("s.")[0]), reserved=reserved)
     if cls is MissingSpec and "rule" in values:
         _value_belongs(reader, node, name, values, "fill", needed=True)
+    if "mask" in values:
+        values["mask"] = mask_of(reader, values["mask"], join(name, "mask"))
     if cls is OutputSpec:
         check_output(reader, node, name, values)
     for sizes in {"chunks", "shards", "tile"} & set(values):

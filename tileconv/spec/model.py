@@ -11,7 +11,7 @@ from tileconv.operations.operation import Operation
 from tileconv.operations.parameters import Count
 from tileconv.operations.steps import Steps
 from tileconv.spec.fields import Exact, Written
-from tileconv.spec.words import AxesText, Axis, Executor, FormatText, Index, Memory, StageId, Workers
+from tileconv.spec.words import AxesText, Axis, Executor, FormatText, Index, LabelText, Memory, StageId, Workers
 from tileconv.storage import USUAL, Checksum, Codec, Format
 
 Over = Literal["yx", "zyx", "x", "y", "z", "zx", "zy"]
@@ -31,6 +31,20 @@ ShardsPerAxis = Literal["auto", "none"] | PixelsPerAxis
 
 
 @dataclass(frozen=True)
+class MaskSpec:
+    """The image that tells which pixels of the input are valid: the one at *path*, or the *label* in the input's store.
+
+    Its ``level`` is 0 by default, of a label that of the input.
+    """
+
+    path: Annotated[str | None, "File or Zarr store of the mask, relative to the pipeline file."] = None
+    label: Annotated[str | None, Written(LabelText), "Name of a label image in the OME-Zarr image that is read."] = None
+    series: Annotated[Index, "Which image of a file that holds several."] = 0
+    level: Annotated[Index | None, "Which level of a pyramid."] = None
+    inverted: Annotated[bool, "Whether 0 means valid; else 0 means missing."] = False
+
+
+@dataclass(frozen=True)
 class InputSpec:
     """The image to read; ``path`` is absolute."""
 
@@ -40,6 +54,10 @@ class InputSpec:
     axes: Annotated[str | None, Written(AxesText), "Names of the axes as stored, where the file does not say."] = None
     nodata: Annotated[
         float | Literal["none"] | None, Exact(), "The pixel value that means missing, whatever the file says; or none."
+    ] = None
+    mask: Annotated[
+        MaskSpec | Literal["none"] | None,
+        "Another image that tells which pixels are missing; none ignores the file's own.",
     ] = None
     missing_chunks: Annotated[
         Literal["report", "error"], "Whether chunks that a store lacks are counted as fill value, or refused."

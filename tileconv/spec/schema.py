@@ -15,7 +15,8 @@ from tileconv.engines.borders import RULES
 from tileconv.operations.registry import OPERATORS
 from tileconv.spec.check import OUTPUT, PIPELINE, STAGE
 from tileconv.spec.fields import REQUIRED, Field, fields_of
-from tileconv.spec.model import InputSpec, MissingSpec, OutputSpec, RunSpec
+from tileconv.spec.masks import MASK
+from tileconv.spec.model import InputSpec, MaskSpec, MissingSpec, OutputSpec, RunSpec
 from tileconv.spec.operators import operator_fields, operator_summary
 from tileconv.spec.words import ID
 from tileconv.storage import Codec
@@ -52,12 +53,13 @@ STORED = Field(Annotated[Any, _NAME], None, "The id of the stage that is stored,
 def json_schema() -> dict[str, Any]:
     """Return the schema that editors complete and check pipeline files with; ``${VAR}`` is beyond it."""
     codec = Field(_model("Codec", fields_of(Codec), Codec.__doc__ or ""), None, "How chunks are compressed.")
+    mask = Field(_model("MaskSpec", MASK, MaskSpec.__doc__ or "") | Literal["none"], None, "Which pixels are missing.")
     sections = {
-        name: Field(_model(cls.__name__, fields_of(cls), cls.__doc__ or ""), default)
-        for name, cls, default in (
-            ("input", InputSpec, REQUIRED),
-            ("run", RunSpec, None),
-            ("missing", MissingSpec, None),
+        name: Field(_model(cls.__name__, shape, cls.__doc__ or ""), default)
+        for name, cls, shape, default in (
+            ("input", InputSpec, fields_of(InputSpec) | {"mask": mask}, REQUIRED),
+            ("run", RunSpec, fields_of(RunSpec), None),
+            ("missing", MissingSpec, fields_of(MissingSpec), None),
         )
     }
     output = _model("OutputSpec", OUTPUT | {"codec": codec, "from": STORED}, OutputSpec.__doc__ or "")

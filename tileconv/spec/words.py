@@ -20,6 +20,7 @@ EXECUTORS = ("threads", "processes")
 FORMATS = get_args(Format)
 
 ID = r"[A-Za-z_][A-Za-z0-9_-]*"
+_LABEL = r"[^/\\.\s][^/\\]*"
 _ADDRESS = r"(tcp|tls)://[^\s/]+:\d{1,5}"
 _SIZE = r"(\d{1,15}(?:\.\d{1,6})?) ?([KMGT]?i?B|)"
 
@@ -67,6 +68,13 @@ def parse_axes(text: str) -> str:
 def parse_format(text: str) -> str:
     """Return the version of OME-Zarr, in quotes or not."""
     if text not in FORMATS:
+        raise ValueError(text)
+    return text
+
+
+def parse_label(text: str) -> str:
+    """Return the name of a label image, which is one folder."""
+    if not re.fullmatch(_LABEL, text):
         raise ValueError(text)
     return text
 
@@ -124,6 +132,10 @@ FormatText = Annotated[
         parse_format,
         {"enum": [*FORMATS, *map(float, FORMATS)]},
     ),
+]
+LabelText = Annotated[
+    str,
+    Word("the name of a label image", parse_label, {"type": "string", "pattern": f"^{_LABEL}$"}),
 ]
 StageId = Annotated[
     str,

@@ -16,7 +16,7 @@ from tileconv.engines.borders import Border, extend
 from tileconv.engines.cast import cast, exactly, like_nodata, unify_nan
 from tileconv.engines.sums import kernel_sums
 from tileconv.errors import TileError
-from tileconv.images import equal
+from tileconv.images import equal, parted
 from tileconv.planning.memory import last_reader
 from tileconv.planning.parts import Pass, Read
 from tileconv.planning.regions import Region, regions
@@ -161,7 +161,10 @@ def _mark(read: Read, pixels: Array, have: Box, owned: Box) -> tuple[Array, int]
     missing, dtype = read.missing, read.block.dtype
     if missing is None:
         return pixels, 0
+    pixels, valid = parted(pixels)
     absent = np.isnan(pixels) if pixels.dtype.kind == "f" else np.zeros(pixels.shape, bool)
+    if valid is not None:
+        absent |= ~valid
     if missing.nodata is not None:
         absent |= equal(pixels, missing.nodata)
     inside = have.intersect(owned)  # may be empty: a tile may lie wholly beyond the image
@@ -173,7 +176,7 @@ def _mark(read: Read, pixels: Array, have: Box, owned: Box) -> tuple[Array, int]
         )
     made = exactly(pixels, dtype, besides=absent) if read.exact else pixels.astype(dtype)
     if absent.any() and missing.rule != "error":  # in the halo, where another tile refuses it
-        made[absent] = np.nan if missing.rule == "propagate" else missing.value
+        made = np.where(absent, dtype.type(np.nan if missing.rule == "propagate" else missing.value), made)
     return made, count
 
 

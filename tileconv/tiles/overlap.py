@@ -164,7 +164,7 @@ class _Readable:
     """What ``dask.array.from_array`` wants of an array: shape, type and slices."""
 
     def __init__(self, source: Source) -> None:
-        self.source, self.shape, self.dtype = source, source.info.shape, source.info.dtype
+        self.source, self.shape, self.dtype = source, source.info.shape, source.info.as_read
         self.ndim = len(self.shape)
 
     def __getitem__(self, index: tuple[slice, ...]) -> Array:

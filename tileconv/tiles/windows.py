@@ -106,7 +106,7 @@ def read(source: Source, domain: Box, box: Box, reads: Reads | None = None) -> A
     shift = with_space(Box((0,) * len(box.axes), (0,) * len(box.axes), box.axes), Box(domain.start, domain.start)).start
     if inside:
         return retrying(lambda: ask(box.shift([-s for s in shift])))
-    out = np.empty(box.shape, source.info.dtype)
+    out = np.empty(box.shape, source.info.as_read)
     along = [_pieces(inner.start[a], inner.stop[a], domain.start[a], domain.shape[a]) for a in range(3)]
     for piece in product(*along):
         part = Box(tuple(p[0] for p in piece), tuple(p[1] for p in piece))
