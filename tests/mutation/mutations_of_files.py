@@ -104,7 +104,7 @@ INPUT = (
     broken(
         "a mask that is not read is taken for none",
         "planning/build.py",
-        "if source.masks and said is None:",
+        "if source.masks and said is None and spec.input.mask is None:",
         "if False:",
         DECLARED,
     ),

@@ -204,4 +204,4 @@ def test_memory_counts_both(tmp_path):
         plans[mask is None] = make_plan(spec, source.info, MACHINE)
     held = {key: {part.name: part.count for part in plan.passes[0].memory} for key, plan in plans.items()}
     assert (held[True]["block read"], held[False]["block read"]) == (2 * IMAGE.size, 3 * IMAGE.size)
-    assert plans[False].passes[0].tile_bytes > plans[True].passes[0].tile_bytes + IMAGE.size
+    assert plans[False].passes[0].tile_bytes >= plans[True].passes[0].tile_bytes + IMAGE.size

@@ -248,9 +248,8 @@ class _Tiles:
         made = self.is_(DONE)
         columns = (self.clipped, "u8"), (self.missing, "u8"), (self.fallbacks, "u4")
         like_nodata = sum(count for tile, count in self.like_nodata.items() if made[tile])
-        return Counts(
-            *(int(np.frombuffer(c, kind)[made].sum(dtype="u8")) for c, kind in columns), like_nodata=like_nodata
-        )
+        each = [int(np.frombuffer(column, kind)[made].sum(dtype="u8")) for column, kind in columns]
+        return Counts(*each, like_nodata)
 
 
 def _lines(store: Store) -> Iterator[bytes]:
