@@ -249,7 +249,7 @@ class _Tiles:
         columns = (self.clipped, "u8"), (self.missing, "u8"), (self.fallbacks, "u4")
         like_nodata = sum(count for tile, count in self.like_nodata.items() if made[tile])
         each = [int(np.frombuffer(column, kind)[made].sum(dtype="u8")) for column, kind in columns]
-        return Counts(*each, like_nodata)
+        return Counts(*each) + Counts(like_nodata=like_nodata)
 
 
 def _lines(store: Store) -> Iterator[bytes]:
