@@ -27,8 +27,9 @@ def write_picture(source: Source, png: Path | str, *, max_px: int = 1024, signed
     the axes t and z the first plane is shown; three or four channels are shown as red, green and blue, else the first
     channel. Values from the 0.5th to the 99.5th percentile span black to white, or white to black where 0 is white
     (``info.inverted``); with marked negative values (edges) zero is mid-gray. Where no pixel is finite, or all are
-    missing (``info.nodata``, ``info.mask``), the picture is black. A *signed* picture is of the first channel: 0 is white, values
-    above it are blue and those below red, up to the 99.5th percentile of the absolute values; what is missing is gray.
+    missing (``info.nodata``, ``info.mask``), the picture is black. A *signed* picture is of the first channel: 0 is
+    white, values above it are blue and those below red, up to the 99.5th percentile of the absolute values; what is
+    missing is gray.
 
     Raises
     ------
