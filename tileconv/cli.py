@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tileconv.execute.report import Report
+    from tileconv.progress import Progress
     from tileconv.spec import PipelineSpec
 
     Command = TypeVar("Command", bound=Callable[..., None])
@@ -87,9 +88,14 @@ def run(
         refuse("give --repair or --overwrite, not both")
     loaded = _load(spec, set_, input_, output)
     with _announced(loaded) if repair else nullcontext():
-        from tileconv import api  # with all libraries
+        from tileconv.execute.prepare import planned  # with all libraries
+        from tileconv.execute.run import run_plan
 
-        call = partial(api.run, loaded, overwrite=overwrite, keep_going=keep_going, repair=repair)
+        def call(progress: Progress) -> Report:
+            return run_plan(
+                *planned(loaded), overwrite=overwrite, keep_going=keep_going, repair=repair, progress=progress
+            )
+
         _report(call, as_json=as_json, repair=repair)
 
 

@@ -10,10 +10,8 @@ import numpy as np
 from tileconv.boxes import Box
 from tileconv.engines.engine import Array, Candidate, Engine, Wanted
 from tileconv.engines.expected import ROUNDING, Spread
-from tileconv.engines.fft import fft
-from tileconv.engines.grid import Blocks, blocks, direct_bound, error_bound
+from tileconv.engines.grid import LANES, Blocks, blocks, direct_bound, error_bound, strips
 from tileconv.engines.kernel import MAX_WEIGHTS, Kernel
-from tileconv.engines.transform import LANES, strips
 from tileconv.engines.values import FLOAT32, FLOAT64, INT64, Sums, Values, working_dtype
 
 if TYPE_CHECKING:
@@ -60,6 +58,8 @@ class Fft(Engine):
         return "; transforms in float32" if grid.narrow else ""
 
     def sums(self, choice: Choice, pixels: Array, have: Box, out: Box) -> tuple[Array, int]:
+        from tileconv.engines.fft import fft  # and its loops, which a run without transforms does not declare
+
         exact, dtype = choice.sums.exact, choice.sums.accumulate
         return fft(pixels, have, out, choice.weights, choice.halo, choice.grid, exact=exact, dtype=dtype)
 

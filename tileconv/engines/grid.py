@@ -20,7 +20,6 @@ from itertools import product
 import numpy as np
 
 from tileconv.boxes import Box
-from tileconv.engines.transform import LANES, strips
 from tileconv.engines.values import FLOAT32, FLOAT64
 
 BATCH = 16
@@ -31,6 +30,8 @@ CACHE_BITS = 18
 """log2 of the points that fit the L2 cache."""
 BEYOND_CACHE = {True: 0.13, False: 0.25}
 """What each doubling beyond it costs more, by ``Blocks.narrow``."""
+LANES = 288
+"""Lines that are transformed side by side: enough to hide what a loop costs, few enough for the L2 cache."""
 BEYOND_PAIRED = 0.05
 """The same of paired blocks, which are transformed in strips."""
 PER_BLOCK = 350_000
@@ -40,6 +41,11 @@ PER_BLOCK = 350_000
 ERROR_CONSTANT = 1.0
 """c of the bound ``c eps log2(N) |x|_2 |k|_2``. Measured 2026-11 over transforms of 64 to 2**20 points: at most 0.25
 (tests/engines/test_fft.py holds it); 1.0 leaves a factor of four."""
+
+
+def strips(lines: int) -> int:
+    """Return how many strips hold the *lines* of a transform."""
+    return -(-lines // LANES)
 
 
 @dataclass(frozen=True)

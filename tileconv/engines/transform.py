@@ -18,19 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tileconv.engines.grid import LANES, strips
 from tileconv.engines.loops import njit
 
 Array = NDArray[Any]
 
-LANES = 288
-"""Lines that are transformed side by side: enough to hide what a loop costs, few enough for the L2 cache."""
 TURNED = 16
 """Rows that are turned at once; lengths of transforms are multiples of it."""
-
-
-def strips(lines: int) -> int:
-    """Return how many strips hold the *lines* of a transform."""
-    return -(-lines // LANES)
 
 
 def spectrum(weights: Array, length: tuple[int, int]) -> Array:

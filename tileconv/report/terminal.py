@@ -6,14 +6,15 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
-from tileconv.audit.status import Status
-from tileconv.execute.report import Report
 from tileconv.progress import Counting
-from tileconv.record.compare import Verification
 from tileconv.shown import rate_text, size_text, tiles_text
 
-if TYPE_CHECKING:  # rich, which only a bar needs
+if TYPE_CHECKING:  # what not every command needs
     from rich.progress import Progress
+
+    from tileconv.audit.status import Status
+    from tileconv.execute.report import Report
+    from tileconv.record.compare import Verification
 
 EVERY_S = 10.0
 """Seconds between two lines where there is no terminal."""
