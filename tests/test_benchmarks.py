@@ -1,9 +1,11 @@
 """The benchmarks at tiny sizes: they run, print what they promise, and fail where a promise is broken."""
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +44,26 @@ def test_engines_names_the_cases_in_which_auto_is_far_from_the_best():
         "auto took fft, direct is faster by 20%: b, uint8, tile 9",
         "auto is within 15% of the best engine in 67% of 3 cases",
     ]
+
+
+def test_lesson_measures_both_engines_and_leaves_out_what_takes_too_long(tmp_path, capsys):
+    lesson = load("lesson")
+    times = tmp_path / "t.json"
+    for more, lengths in (([], ["100", "316", "1000"]), (["--limit", "1e-9"], ["100"])):
+        assert lesson.main(["--most", "1000", "--rounds", "1", "--json", str(times), *more]) == 0
+        assert {name: [*taken] for name, taken in json.loads(times.read_text()).items()} == {
+            "direct": lengths,
+            "fft": lengths,
+        }
+    assert len(capsys.readouterr().out.splitlines()) == 6
+
+
+def test_lesson_draws_its_curves(tmp_path):
+    pytest.importorskip("matplotlib")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        load("lesson").draw({"direct": {100: 1e-3, 1000: 1e-1}, "fft": {100: 1e-3, 1000: 1e-2}}, tmp_path / "p.png")
+    assert (tmp_path / "p.png").stat().st_size > 5000
 
 
 def test_memory_prints_the_ratio_of_every_run(tmp_path, capsys):
