@@ -158,7 +158,6 @@ def _strange(sink: ZarrSink, file: Path) -> str:
         return f"{file.parent} is another folder there than here ({error.strerror})"
     store = sink.store
     staging = store.staging if isinstance(store, LocalStore) else None
-    array = store.where(sink.layout.array_key().rstrip("/"))
     if found != file.name or (staging and not is_folder(staging)):
         return f"{file.parent if found != file.name else staging} is another folder there than here"
-    return "" if os.access(array, os.W_OK) else f"it must not write to {array}"
+    return "" if os.access(sink.written, os.W_OK) else f"it must not write to {sink.written}"

@@ -43,6 +43,11 @@ class ZarrSink:
         """The last name of its place."""
         return PurePosixPath(self.store.where()).name
 
+    @property
+    def written(self) -> str:
+        """The folder below which its tiles are written."""
+        return self.store.where(self.layout.array_key().rstrip("/"))
+
     def create(self, *, overwrite: bool = False) -> None:
         """Make the store with no chunk in it; only one process does this, before any write.
 
