@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from tileconv import errors as errors
 from tileconv import kernels as kernels
 from tileconv.api import lazy as lazy
+from tileconv.api import learn as learn
 from tileconv.api import plan as plan
 from tileconv.api import rerun as rerun
 from tileconv.api import run as run

@@ -19,6 +19,7 @@ from tileconv.execute.report import Report
 from tileconv.execute.run import run_plan
 from tileconv.images import ImageInfo
 from tileconv.labelled import is_labelled, with_labels
+from tileconv.learning import learn
 from tileconv.planning.build import make_plan
 from tileconv.planning.machine import this_machine
 from tileconv.planning.model import Plan
@@ -30,7 +31,7 @@ from tileconv.spec import PipelineSpec, load_spec, spec_from_mapping
 from tileconv.spec.model import MaskSpec
 from tileconv.tiles.lazy import of_array, of_source
 
-__all__ = ["lazy", "plan", "rerun", "run", "verify"]
+__all__ = ["lazy", "learn", "plan", "rerun", "run", "verify"]
 
 Pipeline = str | Path | Mapping[str, Any] | PipelineSpec
 """The path of a pipeline file, or what it would hold as a mapping."""

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from tileconv.errors import Interrupted, PlanError, SpecError, TileconvError
+from tileconv.errors import PlanError, SpecError, TileconvError
+from tileconv.learn_command import learn
 from tileconv.options import (
     Input,
     Json,
@@ -24,7 +25,7 @@ from tileconv.options import (
     only,
     option,
 )
-from tileconv.printing import fail, json_text, print_, refuse, rich_text
+from tileconv.printing import fail, interruptible, json_text, print_, refuse, rich_text
 from tileconv.streams import lost
 from tileconv.tools import calibrate, ops, picture, sample, schema
 
@@ -135,12 +136,8 @@ def _report(call: Callable[..., Report], *, as_json: bool, repair: bool = False)
     read_compiler_late()
     if kept := loops.note():
         sys.stderr.write(f"note: {kept}\n")
-    try:
-        with TerminalProgress(sys.stderr) as progress:
-            report = call(progress=progress)
-    except Interrupted as end:
-        sys.stderr.write(f"{end}\n")
-        raise typer.Exit(end.exit_code) from None
+    with interruptible(), TerminalProgress(sys.stderr) as progress:
+        report = call(progress=progress)
     print_(json_text(report.as_json()) if as_json else summary(report, repair=repair))
 
 
@@ -195,7 +192,7 @@ def plan(spec: Pipeline, set_: Set = None, input_: Input = None, output: Output 
     print_(json_text(made.as_json()) if as_json else rich_text(explain(made)), alone=True)
 
 
-for command in (ops, schema, sample, calibrate, picture):
+for command in (learn, ops, schema, sample, calibrate, picture):
     _command(command)
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+from tileconv.errors import Interrupted
 from tileconv.streams import lost
 
 if TYPE_CHECKING:
@@ -37,6 +40,16 @@ def print_(text: str, *, alone: bool = False) -> None:
     if alone:
         fail(f"error: the result cannot be printed: {why}")
     sys.stderr.write(f"note: the exit code is that of the result, whose report cannot be printed: {why}\n")
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """End the command with the text and the exit code of an interruption inside the block."""
+    try:
+        yield
+    except Interrupted as end:
+        sys.stderr.write(f"{end}\n")
+        raise typer.Exit(end.exit_code) from None
 
 
 def fail(message: str, code: int = 1) -> NoReturn:

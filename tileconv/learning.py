@@ -1,0 +1,288 @@
+"""Kernels learned from two images, from Python."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tileconv.arguments import as_pixels, borders, choice, is_lazy
+from tileconv.boxes import SPACE
+from tileconv.engines.borders import Border, Rule
+from tileconv.errors import KernelError, PlanError
+from tileconv.lessons.learned import FIRST, Learned
+from tileconv.operations.parameters import Sizes, number, sizes_per_axis
+from tileconv.planning.parts import Missing
+from tileconv.progress import Progress, watching
+from tileconv.spec.words import parse_executor, parse_memory
+from tileconv.stores import steady
+
+if TYPE_CHECKING:
+    from tileconv.lessons.layout import Layout
+    from tileconv.lessons.wishes import Wishes
+    from tileconv.sources.source import Source
+
+Image = str | Path | ArrayLike
+PIXEL = 32
+"""How large a weight is in the picture of a kernel."""
+
+
+def learn(
+    before: Image,
+    after: Image,
+    *,
+    size: Sizes | Sequence[int] = 9,
+    over: Literal["yx", "zyx"] | None = None,
+    target: Literal["image", "mask"] = "image",
+    ridge: float = 0.0,
+    symmetric: str | Sequence[str] = (),
+    non_negative: bool = False,
+    sum_one: bool = False,
+    zero_sum: bool = False,
+    mask: Image | None = None,
+    validation: float = 0.0,
+    border: Rule | Mapping[str, Any] | None = None,
+    axes: str | None = None,
+    output: str | Path | None = None,
+    overwrite: bool = False,
+    tile: int | None = None,
+    workers: int | None = None,
+    memory: int | str | None = None,
+    executor: str = "threads",
+    progress: Progress | None = None,
+) -> Learned:
+    """Learn the kernel and the offset that best make one image of another, by regularised least squares.
+
+    Images larger than memory are read once, tile by tile. The sums of the normal equations are exact over whole numbers
+    of up to 16 bits, and others are made of blocks of the image that do not depend on the tiles; blocks are added
+    without rounding. The result is the same whatever the tiles, the workers and their order.
+
+    Parameters
+    ----------
+    before, after
+        Paths of images, or arrays, of one shape; *after* is what *before* is to become. Pixels that are not finite, or
+        have the file's nodata value, do not count, nor do those whose kernel touches one.
+    size
+        Weights along each axis: one number for all, one per axis, or a mapping, ``{"y": 5, "x": 7}``. At most 1,024.
+    over
+        The axes that the kernel runs over; ``zyx`` where *size* names three, else ``yx``.
+    target
+        ``mask`` where *after* marks pixels by any value but 0: the kernel then gives the log odds that a pixel is
+        marked (logistic regression by Newton's method, each step one pass).
+    ridge
+        How strongly short weights are preferred: the sum of their squares counts this many times the mean variance of
+        the pixels, times their number.
+    symmetric
+        Under what the kernel stays as it is: some of ``z``, ``y``, ``x`` (mirrored along that axis), ``point`` (half a
+        turn), ``transpose`` (rows as columns) and ``rotate`` (a quarter turn); names in a list, or with commas.
+    non_negative, sum_one, zero_sum
+        What the weights must meet.
+    mask
+        An image of the same shape, or of its y and x alone, that is 0 where pixels do not count.
+    validation
+        The share of the image, in blocks of 256 x 256 pixels, that is not learned from, and tells how well it does.
+    border
+        What lies outside the image, as ``apply`` takes it. By default pixels whose kernel leaves the image do not
+        count.
+    axes
+        The axes of the images, one letter of ``tczyx`` each in their own order, where they do not say.
+    output
+        A file to write: a pipeline (``.yaml``) with what was learned as its stage.
+    overwrite
+        Whether a file that tileconv wrote before is replaced.
+    tile, workers, memory, executor
+        As ``run`` of a pipeline file has them; none changes the result.
+    progress
+        Hears of every tile.
+
+    Returns
+    -------
+    Learned
+        ``weights``, ``offset``, ``stage`` (for a pipeline), and how well they do.
+
+    Raises
+    ------
+    PlanError, KernelError
+        If the images do not fit together, or what is asked for cannot be had.
+    TileconvError
+        What went wrong. Nothing is kept then.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tileconv
+    >>> image = np.random.default_rng(1).integers(0, 256, (64, 64))
+    >>> learned = learn(image, tileconv.sobel(image, component="x") + 7, size=3)
+    >>> learned.weights.round(6) + 0.0
+    array([[-1.,  0.,  1.],
+           [-2.,  0.,  2.],
+           [-1.,  0.,  1.]])
+    >>> round(learned.offset, 6)
+    7.0
+    """
+    shape, kernel_axes = _shape(size, over)
+    wishes = _wishes(ridge, symmetric, non_negative=non_negative, sum_one=sum_one, zero_sum=zero_sum)
+    named = {"before": before, "after": after} | ({} if mask is None else {"mask": mask})
+    sources = tuple(_source(image, axes, name) for name, image in named.items())
+    _check(sources, kernel_axes, target, validation)
+    file = None if output is None else _free(output, overwrite=overwrite)
+    from tileconv.lessons.teach import Task, teach
+
+    layout = _layout(sources, shape, tile, workers, memory, executor)
+    outside = _outside(border, kernel_axes)
+    task = Task(sources, shape, kernel_axes, wishes, outside, border, float(validation), target == "mask")
+    with ExitStack() as stack:
+        place = file or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "kernel"
+        learned = teach(task, layout, place, watching(progress))
+    if file is not None:
+        _write(learned, before, file)
+    return learned
+
+
+def _layout(
+    sources: Sequence[Source],
+    shape: tuple[int, int, int],
+    tile: int | None,
+    workers: int | None,
+    memory: int | str | None,
+    executor: str,
+) -> Layout:
+    from tileconv.engines.cost import user_costs
+    from tileconv.lessons.layout import lay_out
+    from tileconv.planning.machine import this_machine
+
+    machine, limit, name = this_machine(user_costs()), _bytes(memory), _executor(executor)
+    return lay_out(sources, shape, machine, tile=tile, workers=workers, memory=limit, executor=name)
+
+
+def _outside(border: Any, kernel_axes: str) -> tuple[Border, Border, Border] | None:
+    if border is None:
+        return None
+    ruled = borders(border, 0.0, SPACE, kernel_axes, "reflect")
+    return ruled["z"], ruled["y"], ruled["x"]
+
+
+def _shape(size: Any, over: str | None) -> tuple[tuple[int, int, int], str]:
+    """Return the kernel's shape along z, y and x, and its axes."""
+    if isinstance(size, Sequence) and not isinstance(size, str):
+        names = "zyx"[-len(size) :] if len(size) in (2, 3) else ""
+        if not names:
+            raise KernelError(f"size must be one number, or one for each of y, x or z, y, x, found {size}")
+        size = dict(zip(names, size, strict=True))
+    named = isinstance(size, Mapping) and "z" in size
+    axes = over or ("zyx" if named else "yx")
+    choice("over", axes, ("yx", "zyx"))
+    sizes = dict(zip(axes, sizes_per_axis(size, axes), strict=True))
+    shape = (sizes.get("z", 1), sizes["y"], sizes["x"])
+    from tileconv.lessons.layout import MOST_WEIGHTS
+
+    if math.prod(shape) > MOST_WEIGHTS:
+        raise KernelError(f"a kernel that is learned has at most {MOST_WEIGHTS:,} weights, found {math.prod(shape):,}")
+    return shape, axes
+
+
+def _wishes(ridge: float, symmetric: Any, *, non_negative: bool, sum_one: bool, zero_sum: bool) -> Wishes:
+    from tileconv.lessons.wishes import Wishes
+
+    if sum_one and zero_sum:
+        raise PlanError("sum-one and zero-sum exclude each other")
+    names = symmetric.split(",") if isinstance(symmetric, str) else symmetric
+    total = 1.0 if sum_one else 0.0 if zero_sum else None
+    return Wishes(number(ridge, "ridge"), tuple(name.strip() for name in names if name.strip()), non_negative, total)
+
+
+def _source(image: Any, axes: str | None, name: str) -> Source:
+    """Return an image as a source: a file opened, an array as it is."""
+    from tileconv.sources.axes import assumed_axes, map_axes
+    from tileconv.sources.memory import MemorySource
+    from tileconv.sources.open import open_source
+
+    if isinstance(image, str | Path):
+        return open_source(image, axes=axes)
+    array = as_pixels(image, Missing("propagate", None, None))
+    if is_lazy(array):
+        raise PlanError(f"{name} is a Dask array", fix="Give the path of the file that it reads, or compute it first.")
+    if not 2 <= array.ndim <= 5:
+        raise PlanError(f"expected 2 to 5 axes, found shape {array.shape}", where=name, fix="Give rows and columns.")
+    mapped, _ = map_axes(assumed_axes(array.shape, axes, name), array.shape, axes, name)
+    return MemorySource(mapped.canonical(array), mapped.axes, copies=False)
+
+
+def _check(sources: Sequence[Source], kernel_axes: str, target: str, validation: float) -> None:
+    """Refuse images that do not fit together, or what is no target or share: PlanError."""
+    choice("target", target, ("image", "mask"))
+    if not 0 <= number(validation, "validation") < 1:
+        raise PlanError(f"validation must be a share from 0 to below 1, found {validation}")
+    first, second, *masks = (source.info for source in sources)
+    if not set(kernel_axes) <= set(first.axes):
+        raise PlanError(
+            f"the images have axes {', '.join(first.axes)}, and the kernel runs over {', '.join(kernel_axes)}",
+            fix="Name the axes of the images, or give a size of fewer axes.",
+        )
+    sizes = dict(zip(first.axes, first.shape, strict=True))
+    if (second.axes, second.shape) != (first.axes, first.shape):
+        raise PlanError(f"the images must have one shape, found {first} and {second}", fix="Cut them to the same.")
+    for info in masks:
+        if not {"y", "x"} <= set(info.axes) or any(
+            sizes.get(axis) != n for axis, n in zip(info.axes, info.shape, strict=True)
+        ):
+            raise PlanError(f"the mask must have the shape of the images, or their y and x, found {info} and {first}")
+
+
+def _bytes(memory: int | str | None) -> int | None:
+    if not isinstance(memory, str):
+        return memory
+    try:
+        return parse_memory(memory)
+    except ValueError:
+        raise PlanError(f"memory must be a size such as 2GiB, found {memory!r}") from None
+
+
+def _executor(text: str) -> str:
+    try:
+        return parse_executor(text)
+    except ValueError:
+        fix = "Say threads, processes, or tcp://host:port of a Dask scheduler."
+        raise PlanError(f"there is no executor {text!r}", fix=fix) from None
+
+
+def _free(output: str | Path, *, overwrite: bool) -> Path:
+    """Return the file to write; PlanError if it is of another kind, or holds what may not be replaced."""
+    file = Path(output).expanduser().absolute()
+    if file.suffix not in {".yaml", ".yml"}:
+        raise PlanError(f"a kernel that is learned goes to a .yaml file, found {file.name}")
+    from tileconv.sinks.files import sink_errors
+
+    with sink_errors(file):
+        if not steady.exists(file):
+            return file
+        ours = steady.is_file(file) and steady.read_bytes(file).startswith(FIRST.encode())
+    if not ours:
+        raise PlanError("exists, and tileconv did not learn it", where=str(file), fix="Choose another output.")
+    if not overwrite:
+        raise PlanError("exists", where=str(file), fix="Replace it with --overwrite, or choose another output.")
+    return file
+
+
+def _write(learned: Learned, before: Any, file: Path) -> None:
+    """Write the pipeline with what was learned, and the picture of the kernel beside it."""
+    from tileconv.report.picture import write_picture
+    from tileconv.sinks.files import sink_errors
+    from tileconv.sources.memory import MemorySource
+
+    image = None
+    if isinstance(before, str | Path):
+        path = Path(before).expanduser().absolute()
+        image = path.name if path.parent == file.parent else path
+    with sink_errors(file):
+        steady.replace(file, [[learned.text(image, file).encode()]])
+    planes = learned.weights.reshape(-1, *learned.weights.shape[-2:])
+    gap = np.full((planes.shape[1], 1), np.nan)
+    row = np.hstack([part for plane in planes for part in (plane, gap)][:-1])
+    write_picture(MemorySource(row), file.with_suffix(".png"), signed=True, zoom=PIXEL)
