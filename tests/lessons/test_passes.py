@@ -92,7 +92,7 @@ def test_what_is_written_is_a_pipeline(tmp_path, shape):
     made = tileconv.lazy(output).compute()
     np.testing.assert_allclose(made, after, atol=1e-5 * np.abs(after).max())
     shown = np.asarray(Image.open(tmp_path / "kernel.png"))
-    assert shown.shape == (3 * 32, 4 * 32 if len(shape) == 2 else 5 * 32)
+    assert shown.shape == (3 * 32, 4 * 32 if len(shape) == 2 else 5 * 32, 3)
     with pytest.raises(PlanError, match="Replace it with --overwrite"):
         tileconv.learn(before, after, **words)
     tileconv.learn(before, after, **words, overwrite=True, border={"rule": "constant", "value": 2})
