@@ -90,7 +90,8 @@ def _about_zero(values: NDArray[np.float64]) -> NDArray[np.uint8]:
     peak = float(np.percentile(sizes, 99.5)) or float(sizes.max()) if sizes.size else 0.0
     share = np.clip(np.where(shown, values, 0) / (peak or 1.0), -1, 1)
     light = np.stack([1 - share.clip(min=0), 1 - np.abs(share), 1 + share.clip(max=0)])
-    return np.rint(np.where(shown, light, 0.5) * 255).astype(np.uint8)
+    made: NDArray[np.uint8] = np.rint(np.where(shown, light, 0.5) * 255).astype(np.uint8)
+    return made
 
 
 def _whole(pixels: int, step: int) -> int:
