@@ -44,7 +44,7 @@ def learn(
     Least squares in one pass over images of any size; what passes between workers is gone afterwards, and a pass that
     is killed begins anew.
     """
-    from tileconv import api
+    from tileconv import learning  # with all libraries
     from tileconv.engines.start import read_compiler_late
     from tileconv.report.terminal import TerminalProgress
 
@@ -54,7 +54,7 @@ def learn(
     words |= {"tile": tile, "workers": workers, "memory": memory_, "executor": executor, "overwrite": overwrite}
     words |= {"size": _size(size), "over": over, "target": target, "output": output}
     with interruptible(), TerminalProgress(sys.stderr) as progress:
-        learned = api.learn(before, after, **words, progress=progress)  # type: ignore[arg-type]  # checked there
+        learned = learning.learn(before, after, **words, progress=progress)  # type: ignore[arg-type]  # checked there
     lines = [str(output), *(f"{name:<11}{said}" for name, said in learned.rows().items() if said)]
     print_(json_text(learned.as_json()) if as_json else "\n".join(lines))
 

@@ -92,17 +92,13 @@ class Lesson:
         start = tuple(map(min, halo.before, whole.stop))
         return Box(start, tuple(max(a, n - h) for a, n, h in zip(start, whole.stop, halo.after, strict=True)))
 
-    def needed(self, tile: Box) -> tuple[Box, Box] | None:
-        """Return what is read of the image before for *tile*, and what that is extended to, axes (z, y, x)."""
-        inner = space(tile).intersect(self.counting)
-        if not inner.size:
-            return None
-        want, whole = inner.grow(self.halo), space(self.grid.image)
+    def held(self, want: Box) -> Box:
+        """Return the pixels that those of *want*, axes (z, y, x), are made from; where an axis wraps perhaps beyond."""
         if self.borders is None:
-            return want, want
-        ends = zip(want.start, want.stop, whole.stop, self.borders, strict=True)
+            return want
+        ends = zip(want.start, want.stop, space(self.grid.image).stop, self.borders, strict=True)
         have = [source_interval(a, b, n, border.rule) for a, b, n, border in ends]
-        return Box(tuple(a for a, _ in have), tuple(b for _, b in have)), want
+        return Box(tuple(a for a, _ in have), tuple(b for _, b in have))
 
     def run(self, tile: Box) -> Receipt:
         """Sum one tile, and leave its sums in the notebook.
@@ -136,29 +132,31 @@ class Lesson:
 
     def _volumes(self, tile: Box) -> Iterator[tuple[int, list[Pixels]]]:
         """Yield every block of *tile* that counts: its number, and its pixels of each source, axes (z, y, x)."""
-        boxes = self.needed(tile)
-        if boxes is None:
+        inner, blocks = space(tile).intersect(self.counting), self.blocks
+        if not inner.size:
             return
-        have, want = boxes
-        inner, whole, blocks = space(tile).intersect(self.counting), space(self.grid.image), self.blocks
+        have = self.held(inner.grow(self.halo))
         grown = [self._read(0, with_space(tile, have))]
         grown += [self._read(n, with_space(tile, inner)) for n in range(1, len(self.sources))]
         lead = [range(a, b) for axis, a, b in zip(tile.axes, tile.start, tile.stop, strict=True) if axis not in SPACE]
         sides = space(Box((0,) * len(tile.axes), blocks.tile, tile.axes)).shape
         cuts = [pieces(a, b, n) for a, b, n in zip(space(tile).start, space(tile).stop, sides, strict=True)]
         for at, index in enumerate(product(*lead)):
-            before = grown[0][at]
-            if self.borders is not None:
-                if any(border.rule == "constant" for border in self.borders):
-                    before = before.astype(np.float64)  # whole numbers may not hold the constant
-                before = extend(before, have, want, whole, self.borders)
             for cut in product(*cuts):
                 block = Box(tuple(a for a, _ in cut), tuple(b for _, b in cut)).intersect(inner)
                 if not block.size:
                     continue
-                volumes = [before[block.grow(self.halo).within(want)]]
+                volumes = [self._extended(grown[0][at], have, block.grow(self.halo))]
                 volumes += [pixels[at][block.within(inner)] for pixels in grown[1:]]
                 yield self._number(tile, index, [a for a, _ in cut]), volumes
+
+    def _extended(self, pixels: Pixels, have: Box, want: Box) -> Pixels:
+        """Return the pixels of *want* from those of *have*; float64 where some lie outside, as a constant may be."""
+        own = self.held(want)
+        part = pixels[own.within(have)]
+        if own == want or self.borders is None:
+            return part
+        return extend(part.astype(np.float64), own, want, space(self.grid.image), self.borders)
 
     def _number(self, tile: Box, lead: tuple[int, ...], start: list[int]) -> int:
         """Return the number of the block of the volume *lead* that begins at *start*, axes (z, y, x)."""

@@ -20,6 +20,8 @@ from tileconv.sources.source import Source
 MOST_WEIGHTS = 1024
 """Weights of a kernel that is learned, at most: their products are 32 times as many as those of 9 x 9."""
 TILE_BLOCKS = (8, 4, 2, 1)
+TILE_PX, TILES = 2**22, 4
+"""Pixels of a tile that is large enough, and how many tiles each worker should have."""
 OBJECT_BYTES = 100
 """What a whole number of Python takes in an array, that of its product included."""
 
@@ -78,7 +80,13 @@ def lay_out(
         least = min(options, key=lambda option: option.peak_bytes)
         problem = f"learning takes {size_text(least.peak_bytes)}, and may take {size_text(limit.count)} ({limit.why})"
         raise PlanError(problem, fix="Let it take more, use fewer workers, or a smaller kernel.")
-    return min(fitting, key=lambda option: (_decoded(sources, option.grid), -math.prod(option.grid.tile)))
+    enough = min(TILE_PX, math.prod(image.shape) // (TILES * count))
+
+    def cost(option: Layout) -> tuple[float, bool, int]:
+        pixels = math.prod(option.grid.tile)
+        return _decoded(sources, option.grid), pixels < enough, pixels if pixels >= enough else -pixels
+
+    return min(fitting, key=cost)
 
 
 def _tiles(image: ImageInfo, block: tuple[int, ...], asked: int | None) -> list[tuple[int, ...]]:
@@ -113,11 +121,12 @@ def _layout(
     held = tuple(map(min, tile, image.shape))
     halo = dict(zip(SPACE, (n - 1 for n in shape), strict=True))
     grown = math.prod(n + halo.get(axis, 0) for axis, n in zip(image.axes, held, strict=True))
+    read = (grown, math.prod(held), math.prod(held))
     weights, pixels = math.prod(shape), math.prod(VOLUME if shape[0] > 1 else PLANE)
     padded = math.prod(n + k - 1 for n, k in zip(VOLUME if shape[0] > 1 else PLANE, shape, strict=True))
     sums = 8 * entries(weights)
     memory = (
-        Bytes("pixels read, and extended by the border", (2 * grown + 2 * math.prod(held)) * _itemsize(sources)),
+        Bytes("pixels read", sum(n * s.info.dtype.itemsize for n, s in zip(read, sources, strict=False))),
         Bytes("a chunk being decoded", 2 * max(_chunk(s.info) for s in sources)),
         Bytes("a block", 16 * padded + 48 * pixels),
         Bytes("products under way", 8 * (weights * weights + 4 * 256 * weights) + 3 * sums),
@@ -127,10 +136,6 @@ def _layout(
     totals = 2 * LIMBS * sums + OBJECT_BYTES * (4 * weights * weights + 2 * entries(weights))
     process = BASE_BYTES + compressed * DECODED_CACHE_BYTES + sum(s.cache_bytes for s in sources) + totals
     return Layout(TileGrid(whole, tile), TileGrid(whole, block), workers, executor, memory, process)
-
-
-def _itemsize(sources: Sequence[Source]) -> int:
-    return max(source.info.dtype.itemsize for source in sources)
 
 
 def _chunk(image: ImageInfo) -> int:
