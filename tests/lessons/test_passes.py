@@ -1,6 +1,7 @@
 """A pass cut in any way gives the same bytes; what it writes is a pipeline; one that ends early leaves nothing."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from oracles import learning
 from PIL import Image
 
 import tileconv
-from tileconv.errors import PlanError, SinkError, TileError
+from tileconv.errors import Interrupted, PlanError, SinkError, TileError
+from tileconv.lessons import teach
 from tileconv.lessons.job import Lesson
 
 RANDOM = np.random.default_rng(12)
@@ -76,6 +78,14 @@ def test_a_pass_that_is_killed_begins_again(tmp_path):
     assert learned.tiles == 6
     assert figures(learned) == figures(tileconv.learn(BEFORE, AFTER, **words))
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.npy", "b.npy", "k.png", "k.yaml"]
+
+
+def test_an_interrupted_pass_says_so_and_leaves_nothing(tmp_path, monkeypatch):
+    once = iter([signal.SIGINT])
+    monkeypatch.setattr(teach, "merge_packed", lambda *_: [os.kill(os.getpid(), number) for number in once])
+    with pytest.raises(Interrupted, match="nothing of a pass is kept; the same command begins it again"):
+        tileconv.learn(BEFORE, AFTER, size=3, tile=256, workers=1, output=tmp_path / "k.yaml")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("shape", [(3, 4), (2, 3, 2)])

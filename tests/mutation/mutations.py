@@ -9,6 +9,7 @@ from __future__ import annotations
 from tests.mutation.mutation import Mutation, broken
 from tests.mutation.mutations_of_files import INPUT, JOURNALS
 from tests.mutation.mutations_of_graphs import GRAPH
+from tests.mutation.mutations_of_lessons import LESSONS
 from tests.mutation.mutations_of_processes import PROCESSES
 from tests.mutation.mutations_of_stores import STORE
 
@@ -416,4 +417,4 @@ NUMBERS = (
     ),
 )
 
-MUTATIONS = (*GEOMETRY, *GRAPH, *RULES, *NUMBERS, *INPUT, *STORE, *JOURNALS, *PROCESSES)
+MUTATIONS = (*GEOMETRY, *GRAPH, *RULES, *NUMBERS, *INPUT, *STORE, *JOURNALS, *PROCESSES, *LESSONS)
