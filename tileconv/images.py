@@ -133,6 +133,11 @@ class ImageInfo:
         return f"{' '.join(f'{a}={n}' for a, n in zip(self.axes, self.shape, strict=True))}, {self.dtype}"
 
     @property
+    def channel_names(self) -> tuple[str, ...]:
+        """A name per channel, empty where it has none; none at all of an image without that axis."""
+        return self.channels or ("",) * (self.shape[self.axes.index("c")] if "c" in self.axes else 0)
+
+    @property
     def box(self) -> Box:
         """The whole image."""
         return Box.of_shape(self.shape, self.axes)

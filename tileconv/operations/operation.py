@@ -21,6 +21,7 @@ from tileconv.engines.kernel import Kernel
 from tileconv.engines.values import FLOAT32, Precision, Values, in_float32
 
 if TYPE_CHECKING:  # Numba, which the check of a pipeline does without
+    from tileconv.boxes import Box
     from tileconv.engines.choose import Choice
 
 Array = NDArray[Any]
@@ -38,11 +39,17 @@ class Operation(ABC):
         Arrays of the output's size and type that the formula holds beside its inputs and the sums, the output included.
     reads_pixels
         Whether the formula takes pixels as well where there are sums.
+    makes_channels
+        Whether it makes other channels than it gets: ``channels_out`` names them, and a tile holds all of them.
+    mixes_channels
+        Whether ``mix`` makes them of all channels together, and not ``each`` of one channel after the other.
     """
 
     inputs: ClassVar[tuple[int, int | None]] = (1, 1)
     copies: ClassVar[int] = 1
     reads_pixels: ClassVar[bool] = True
+    makes_channels: ClassVar[bool] = False
+    mixes_channels: ClassVar[bool] = False
 
     @property
     def kernels(self) -> tuple[Kernel, ...]:
@@ -82,6 +89,25 @@ class Operation(ABC):
     def error_scale(self) -> str:
         """What its errors grow with where nothing bounds the pixels, in words."""
         return "max |pixel|"
+
+    def channels_out(self, channels: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the names of the channels that it makes of *channels*, which are none without an axis of channels.
+
+        PlanError if it cannot take so many.
+        """
+        return channels
+
+    def each(self, pixels: tuple[Array, ...], sums: list[Array], choices: Choices, out: Values) -> tuple[Array, ...]:
+        """Return the output of one channel, a volume for every channel that is made of it; else as ``combine``."""
+        return (self.combine(pixels, sums, choices, out),)
+
+    def mix(self, blocks: list[Array], have: Box, out: Box, made: Values) -> tuple[Array, ...]:
+        """Return a volume of *out*, type ``made.dtype``, for every channel that is made of all together.
+
+        *blocks* are the channels of the one input: the pixels of *have*, which are *out* and the halo. The list is
+        emptied.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def combine(self, pixels: tuple[Array, ...], sums: list[Array], choices: Choices, out: Values) -> Array:

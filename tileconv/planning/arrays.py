@@ -13,7 +13,7 @@ from tileconv.engines.values import Precision
 from tileconv.images import ImageInfo
 from tileconv.planning.layout import lay_out
 from tileconv.planning.parts import Missing, Pass
-from tileconv.planning.tiles import strip_rows
+from tileconv.planning.tiles import strip_of
 from tileconv.spec.model import OutputSpec, StageSpec
 
 BAND_PX = 2**21
@@ -50,17 +50,20 @@ def array_passes(
 
 
 def _tiled(pass_: Pass, asked: Sequence[int] | None) -> Pass:
-    shape = pass_.image.shape
-    sizes = _band(shape) if asked is None else (1,) * (len(shape) - len(asked)) + tuple(asked)
+    image, whole = pass_.image, "c" if pass_.all_channels else ""
+    channels = dict(zip(image.axes, image.shape, strict=True)).get(whole, 1)
+    shape = tuple(1 if a == whole else n for a, n in zip(image.axes, image.shape, strict=True))
+    sizes = _band(shape, BAND_PX // channels) if asked is None else (1,) * (len(shape) - len(asked)) + tuple(asked)
     rows = min(sizes[-2], shape[-2]) if len(shape) > 1 else 1
-    depth = sizes[-3] if pass_.image.axes[-3:] == "zyx" else 1
-    strip = strip_rows(pass_.stages, rows, min(depth, shape[0]) * min(sizes[-1], shape[-1]))
-    return replace(pass_, grid=TileGrid(pass_.image, sizes), strip=strip)
+    depth = sizes[-3] if image.axes[-3:] == "zyx" else 1
+    strip = strip_of(pass_, (min(depth, shape[0]), rows, min(sizes[-1], shape[-1])))
+    tile = tuple(channels if a == whole else n for a, n in zip(image.axes, sizes, strict=True))
+    return replace(pass_, grid=TileGrid(image, tile), strip=strip)
 
 
-def _band(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the longest tile of whole rows that has about ``BAND_PX`` pixels."""
+def _band(shape: tuple[int, ...], most: int) -> tuple[int, ...]:
+    """Return the longest tile of whole rows that has about *most* pixels."""
     sizes = []
     for axis, size in enumerate(shape):
-        sizes.append(max(1, min(size, BAND_PX // math.prod(shape[axis + 1 :]))))
+        sizes.append(max(1, min(size, most // math.prod(shape[axis + 1 :]))))
     return tuple(sizes)

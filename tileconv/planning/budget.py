@@ -23,7 +23,7 @@ from tileconv.planning.memory import (
     total,
 )
 from tileconv.planning.parts import Pass
-from tileconv.planning.tiles import DECODE_NS, READ_NS, Tiling, candidates, tiling
+from tileconv.planning.tiles import DECODE_NS, READ_NS, Tiling, candidates, planes, tiling
 from tileconv.spec.model import INPUT, PipelineSpec, RunSpec
 
 OVERLAP_TASKS, TASK_NS = 11.5, 4e5
@@ -178,7 +178,9 @@ def _memory(pass_: Pass, tile: Tiling, method: str, workers: int) -> tuple[Bytes
     parts = tile_bytes(pass_.stages, reads, writes, tile.sizes, decoded, encoding)
     if method != "overlap":
         return parts
-    row = 3 * pass_.image.shape[-1] * tile.tile[-2] * tile.sizes.lead * pass_.reads[0].source.as_read.itemsize
+    source = pass_.reads[0].source
+    held = planes(source.axes, pass_.sides(0, tile.tile)) * source.as_read.itemsize
+    row = 3 * pass_.image.shape[-1] * tile.tile[-2] * held
     return (*parts, Bytes("three rows of tiles that overlap", row // workers))
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tileconv.planning.parts import Missing
     from tileconv.planning.stages import Stage
 
-FOLLOW = ("domain_in", "domain_out", "values_in", "padded", "values_out")
+FOLLOW = ("domain_in", "domain_out", "values_in", "padded", "values_out", "channels_in", "channels_out")
 """Fields of a stage that follow from the others and from the image that it reads."""
 
 Told = Mapping[str, Any]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from tileconv.boxes import SPACE, Box, TileGrid, with_space
+from tileconv.boxes import AXES, SPACE, Box, TileGrid, with_space
 from tileconv.engines.cost import Costs
 from tileconv.engines.values import FLOAT32, FLOAT64, Dtype, Precision, Values, beside, block_dtype
 from tileconv.errors import PlanError
@@ -46,11 +47,11 @@ def lay_out(
         step.operation.keeps_whole for spec in specs for step in steps_of(spec.operation)
     )
     block = block_values(source, missing, precision, exact=exact)
-    stages = make_stages(specs, domain, block, precision, costs)
+    stages = make_stages(specs, domain, block, precision, costs, source.channel_names)
     filled = missing is not None and missing.rule == "fill"
     if filled and block.dtype == FLOAT32 and any(stage.values_out.dtype == FLOAT64 for stage in stages):
         block = block_values(source, missing, "float64", exact=exact)  # not as float32 rounds the fill value
-        stages = make_stages(specs, domain, block, precision, costs)
+        stages = make_stages(specs, domain, block, precision, costs, source.channel_names)
     image = Read(source, domain, block, missing=missing, exact=exact)
     places = {number: at for at, number in enumerate(in_order([spec.inputs for spec in specs])[0])}
     graph = tuple(replace(stages[places[number]], inputs=spec.inputs) for number, spec in enumerate(specs))
@@ -124,8 +125,10 @@ class _Layout:
 
     def _info(self, number: int, kind: Dtype, asked: OutputSpec) -> tuple[ImageInfo, Box]:
         """Return what is written of a stage, and its box in the coordinates of the run."""
-        source = self.image.source
-        image = with_space(source.box, self.image.domain if number == INPUT else self.stages[number].domain_out)
+        source, domain = self.image.source, self.image.domain
+        if number != INPUT:
+            domain, source = self.stages[number].domain_out, _with_channels(source, self.stages[number].channels_out)
+        image = with_space(source.box, domain)
         moved = zip(source.origin, image.start, source.scale, strict=True)
         info = replace(
             source,
@@ -155,6 +158,29 @@ class _Layout:
             grid=TileGrid(image, image.shape),
             strip=image.shape[-2] if len(image.shape) > 1 else 1,
         )
+
+
+def _with_channels(image: ImageInfo, names: tuple[str, ...]) -> ImageInfo:
+    """Return *image* with channels of these *names*; where it has no such axis and there are any, it gets one."""
+    if names == image.channel_names:
+        return image
+    axes = "".join(a for a in AXES if a in image.axes + "c")
+
+    def by_axis(values: Sequence[Any], of_channels: Any) -> tuple[Any, ...]:
+        own = dict(zip(image.axes, values, strict=True)) | {"c": of_channels}
+        return tuple(own[a] for a in axes)
+
+    return replace(
+        image,
+        axes=axes,
+        shape=by_axis(image.shape, len(names)),
+        chunks=by_axis(image.chunks, 1),
+        scale=by_axis(image.scale, 1.0),
+        units=by_axis(image.units, ""),
+        origin=by_axis(image.origin, 0.0),
+        channels=names if any(names) else (),
+        colours=(),
+    )
 
 
 def _why_apart(one: _Written, other: _Written) -> str:

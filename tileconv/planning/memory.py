@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tileconv.engines.values import Dtype
 from tileconv.images import ImageInfo
@@ -28,18 +28,19 @@ class Bytes:
 
 @dataclass(frozen=True)
 class TileSizes:
-    """The largest tile of a pass, in pixels; ``lead`` is how many planes or volumes (t, c) it holds.
+    """The largest tile of a pass, in pixels.
 
-    ``read``, of each array, and ``computed`` are pixels of one such volume at both ends; ``strip`` those made at once,
-    for which ``want`` gives the pixels per stage, and ``out`` those of stages and reads by their numbers.
+    ``read``, of each array, and ``computed`` are pixels of all its planes or volumes (t, c) at both ends; ``strip``
+    those of one volume that are made at once, for which ``want`` gives the pixels per stage, and ``out`` those of
+    stages and reads by their numbers. Of these as many ``volumes`` are held at once: one where nothing is said.
     """
 
-    lead: int
     read: tuple[int, ...]
     computed: int
     strip: int
     want: tuple[int, ...]
     out: Mapping[int, int]
+    volumes: Mapping[int, int] = field(default_factory=dict)
 
 
 def tile_bytes(
@@ -63,15 +64,13 @@ def tile_bytes(
     encoding
         What ``encoding_bytes`` says of what is written.
     """
-    read = Bytes(
-        "block read", px.lead * sum(n * of.as_read.itemsize for n, (of, _) in zip(px.read, reads, strict=True))
-    )
-    apart = px.lead * max((n * _apart(of) for n, (of, _) in zip(px.read, reads, strict=True)), default=0)
-    tile = Bytes("tile in the output's type", px.lead * px.computed * sum(dtype.itemsize for _, dtype, _ in writes))
+    read = Bytes("block read", sum(n * of.as_read.itemsize for n, (of, _) in zip(px.read, reads, strict=True)))
+    apart = max((n * _apart(of) for n, (of, _) in zip(px.read, reads, strict=True)), default=0)
+    tile = Bytes("tile in the output's type", px.computed * sum(dtype.itemsize for _, dtype, _ in writes))
     types = {-1 - n: block for n, (_, block) in enumerate(reads)} | {
         n: s.values_out.dtype for n, s in enumerate(stages)
     }
-    size = {number: px.out[number] * dtype.itemsize for number, dtype in types.items()}
+    size = {n: px.volumes.get(n, 1) * px.out[n] * dtype.itemsize for n, dtype in types.items()}
     own = size | {
         -1 - n: 0 for n, (of, block) in enumerate(reads) if of.as_read == block
     }  # they are views of the block
@@ -87,11 +86,11 @@ def tile_bytes(
     ]
     for n, (of, block) in enumerate(reads):
         if block != of.as_read:
-            marked = block.itemsize + 1 + (of.dtype.itemsize if of.mask else 0)
-            moments.append((read, tile, Bytes("missing pixels marked", px.out[-1 - n] * marked)))
+            marked = px.out[-1 - n] * (1 + (of.dtype.itemsize if of.mask else 0))
+            moments.append((read, tile, Bytes("missing pixels marked", size[-1 - n] + marked)))
     for number, (stage, want) in enumerate(zip(stages, px.want, strict=True)):
-        given = sum(own[i] for i in set(stage.inputs))
-        moments.append((read, tile, *_stage_bytes(stage, given, want, px.out[number]), *kept(number)))
+        given, volumes = sum(own[i] for i in set(stage.inputs)), px.volumes.get(number, 1)
+        moments.append((read, tile, *_stage_bytes(stage, given, want, px.out[number], volumes), *kept(number)))
     for number, dtype, marked in writes:
         cast = px.strip * (dtype.itemsize * (marked or dtype != types[number]) + 2 * marked)  # two masks
         moments.append(
@@ -137,17 +136,23 @@ def peak_bytes(process: int, tile: int, workers: int, executor: str) -> int:
     return processes_of(workers, executor) * process + workers * tile
 
 
-def _stage_bytes(stage: Stage, given: int, want: int, out: int) -> tuple[Bytes, ...]:
-    made = stage.values_out.dtype
+def _stage_bytes(stage: Stage, given: int, want: int, out: int, volumes: int) -> tuple[Bytes, ...]:
+    """Return what *stage* takes while it makes *volumes* of *out* pixels; of one, or of one by one, if it does not mix.
+
+    The formula's own are those of one channel, beside those that are made.
+    """
+    made, together = stage.values_out.dtype, stage.volumes_in if stage.operation.mixes_channels else 1
+    waiting = volumes if together > 1 else volumes - max(1, volumes // stage.volumes_in)
+    extended = stage.reaches or together > 1
     sums = sum(c.sums.accumulate.itemsize for c in stage.choices)
     cast = sum(made.itemsize for c in stage.choices if c.sums.accumulate != made)
     own = [c.by.scratch(c, stage.padded[0], want) for c in stage.choices]
     return (
         Bytes(f"input of {stage.name}", given),
-        Bytes("extended by the border", want * stage.padded[0].dtype.itemsize if stage.reaches else 0),
+        Bytes("extended by the border", together * want * stage.padded[0].dtype.itemsize if extended else 0),
         Bytes("sums", out * (sums + cast)),
         Bytes("engine's own", max(own, default=stage.operation.scratch(stage.padded[0], want))),
-        Bytes(f"output of {stage.name}", stage.operation.copies * out * made.itemsize),
+        Bytes(f"output of {stage.name}", (stage.operation.copies + waiting) * out * made.itemsize),
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from tileconv.boxes import Box, TileGrid
+from tileconv.boxes import Box, TileGrid, with_space
 from tileconv.engines.values import Values
 from tileconv.images import ImageInfo
 from tileconv.planning.memory import Bytes, total
@@ -55,6 +56,11 @@ class Read:
     array: int = INPUT
     missing: Missing | None = None
     exact: bool = False
+
+    @property
+    def volumes(self) -> int:
+        """How many channels it has; an image without that axis is one."""
+        return max(1, len(self.source.channel_names))
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,35 @@ class Pass:
     cache_bytes: int = 0
     read_amplification: float = 1.0
     ns_per_pixel: float = 0.0
+
+    @cached_property
+    def all_channels(self) -> bool:
+        """Whether a tile is made of all channels at once, because a stage makes others of them."""
+        return any(stage.operation.makes_channels for stage in self.stages)
+
+    def volumes(self, number: int) -> int:
+        """Return how many volumes of a stage, or of a read, are held at once: one, or one for every channel."""
+        if not self.all_channels:
+            return 1
+        return self.stages[number].volumes_out if number >= 0 else self.reads[-1 - number].volumes
+
+    def sides(self, number: int, tile: Sequence[int]) -> tuple[int, ...]:
+        """Return how long *tile* is along the axes of the read *number*, without halos."""
+        own = dict(zip(self.image.axes, tile, strict=True))
+        if self.all_channels:
+            own["c"] = self.reads[number].volumes
+        return tuple(own[a] for a in self.reads[number].source.axes)
+
+    def block(self, number: int, tile: Box, inner: Box) -> Box:
+        """Return the box, in its own axes, that *tile* reads of the read *number* where it needs *inner* of space."""
+        source = self.reads[number].source
+        if source.axes == tile.axes and not self.all_channels:
+            return with_space(tile, inner)
+        ends = {a: ends for a, *ends in zip(tile.axes, tile.start, tile.stop, strict=True)}
+        if self.all_channels:
+            ends["c"] = [0, self.reads[number].volumes]
+        start, stop = zip(*(ends[a] for a in source.axes), strict=True)
+        return with_space(Box(start, stop, source.axes), inner)
 
     @property
     def stored(self) -> tuple[int, ...]:

@@ -89,8 +89,9 @@ def _cut(stages: Sequence[Stage], number: int, inside: Sequence[int], group: Seq
     if any(c.by.whole_blocks for s in (stage, *(before[i] for i in ends)) for c in s.choices):
         fused = _ns(*renumbered(stages, [*kept, number], [number])[::2])
         alone = _ns(*renumbered(stages, [number], [number])[::2])
-        apart = _ns(before, ends) + alone + STORE_NS * len(set(ends))
+        apart = _ns(before, ends) + alone + STORE_NS * sum(before[i].volumes_out for i in set(ends))
         if fused > apart:
+            fused, apart = (ns / stage.volumes_in for ns in (fused, apart))
             return f"its halo would cost {fused:.0f} ns per pixel, writing and reading back {apart:.0f} ns"
     return ""
 
@@ -113,9 +114,13 @@ def _ns(stages: Sequence[Stage], stored: Sequence[int]) -> float:
     along = [spans(stages, stored, a, starts[a], starts[a] + sides[a]) for a in range(3)]
     total = 0.0
     for number, stage in enumerate(stages):
-        total += stage.ns_per_pixel * math.prod(
-            # the engines make what the next stage has; the FFT makes whole blocks of it
-            max(1, s[number].want[1] - s[number].want[0] - stage.halo.before[a] - stage.halo.after[a])
-            for a, s in enumerate(along)
+        total += (
+            stage.ns_per_pixel
+            * stage.volumes_in
+            * math.prod(
+                # the engines make what the next stage has; the FFT makes whole blocks of it
+                max(1, s[number].want[1] - s[number].want[0] - stage.halo.before[a] - stage.halo.after[a])
+                for a, s in enumerate(along)
+            )
         )
     return total / math.prod(sides)

@@ -44,6 +44,8 @@ class Stage:
     values_in, padded
         What the pixels of each input are like, and with those of a constant border among them, in whose type the block
         is held.
+    channels_in, channels_out
+        Names of the channels before and after, as ``ImageInfo.channel_names``.
     """
 
     name: str
@@ -57,6 +59,18 @@ class Stage:
     values_in: tuple[Values, ...]
     padded: tuple[Values, ...]
     values_out: Values
+    channels_in: tuple[str, ...] = ()
+    channels_out: tuple[str, ...] = ()
+
+    @property
+    def volumes_in(self) -> int:
+        """How many channels there are before it; an image without that axis is one."""
+        return max(1, len(self.channels_in))
+
+    @property
+    def volumes_out(self) -> int:
+        """How many channels there are after it."""
+        return max(1, len(self.channels_out))
 
     @cached_property
     def halo(self) -> Halo:
@@ -70,7 +84,7 @@ class Stage:
 
     @property
     def ns_per_pixel(self) -> float:
-        """Cost of one output pixel, all kernels and the formula."""
+        """Cost of one output pixel of one channel before it, all kernels and the formula."""
         own = self.operation.ns_per_pixel(self.padded[0])
         return 0.5 + own + sum(c.chosen.ns_per_pixel for c in self.choices)
 
@@ -103,17 +117,24 @@ class Stage:
 
 
 def make_stages(
-    specs: Sequence[StageSpec], domain: Box, values: Values, precision: Precision, costs: Costs
+    specs: Sequence[StageSpec],
+    domain: Box,
+    values: Values,
+    precision: Precision,
+    costs: Costs,
+    channels: tuple[str, ...] = (),
 ) -> tuple[Stage, ...]:
     """Return the stages of a graph on image *domain* (axes z, y, x) with pixels *values*: each after what it reads.
+
+    *channels* are those of the image, by name.
 
     Engines are chosen by *costs*.
 
     Raises
     ------
     PlanError
-        If ``valid`` leaves no pixel, an axis is missing, an engine asked for cannot be used, or the inputs of a stage
-        are not one box.
+        If ``valid`` leaves no pixel, an axis is missing, an engine asked for cannot be used, the inputs of a stage are
+        not one box, or their channels not as many.
     """
     made: dict[int, Stage] = {}
     places = {INPUT: INPUT}
@@ -124,10 +145,13 @@ def make_stages(
         try:
             before = _one_box([("the input", domain) if s is None else (s.name, s.domain_out) for s in sources])
             pixels = tuple(values if s is None else s.values_out for s in sources)
+            given = _agreed([("the input", channels) if s is None else (s.name, s.channels_out) for s in sources])
+            made_of = spec.operation.channels_out(given)
             stage = _stage(spec, name, before, pixels, precision, costs)
         except PlanError as error:
             raise PlanError(error.problem, where=f"stage {name}", why=error.why, fix=error.fix) from error
-        made[number] = replace(stage, inputs=tuple(places[i] for i in spec.inputs))
+        inputs = tuple(places[i] for i in spec.inputs)
+        made[number] = replace(stage, inputs=inputs, channels_in=given, channels_out=made_of)
         places[number] = len(places) - 1
     return tuple(made.values())
 
@@ -143,6 +167,19 @@ def _one_box(boxes: Sequence[tuple[str, Box]]) -> Box:
                 fix="Give the stages before it the same extent, and kernels of odd sizes to those of extent valid.",
             )
     return first
+
+
+def _agreed(channels: Sequence[tuple[str, tuple[str, ...]]]) -> tuple[str, ...]:
+    """Return the channels of all inputs, each with whose they are; PlanError where they are not as many."""
+    (name, first), *others = channels
+    for other, names in others:
+        if max(1, len(names)) != max(1, len(first)):
+            raise PlanError(
+                f"{name} has {max(1, len(first))} channels, and {other} has {max(1, len(names))}",
+                why="channels are put together one by one",
+                fix="Let the stage read what has the same channels.",
+            )
+    return max((names for _, names in channels), key=len)
 
 
 def _stage(

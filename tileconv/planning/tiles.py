@@ -72,7 +72,7 @@ def axis_sums(pass_: Pass, axis: int, tile: int, strip: int) -> AxisSums:
     return AxisSums(
         tiles=len(tiles),
         length=extent[1] - extent[0],
-        reads=tuple(_read_sums(read, axis, at, [w[-1 - n].out for w in whole]) for n, read in enumerate(pass_.reads)),
+        reads=tuple(_read_sums(read, axis, [w[-1 - n].out for w in whole]) for n, read in enumerate(pass_.reads)),
         longest={
             n: (
                 max(_length(r[n].have) for r in rows),
@@ -85,8 +85,9 @@ def axis_sums(pass_: Pass, axis: int, tile: int, strip: int) -> AxisSums:
     )
 
 
-def _read_sums(read: Read, axis: int, at: int, wanted: Sequence[Interval]) -> ReadSums:
-    """Return the sums of *read* along spatial *axis*, which is axis *at* of the image, or of no image."""
+def _read_sums(read: Read, axis: int, wanted: Sequence[Interval]) -> ReadSums:
+    """Return the sums of *read* along spatial *axis*."""
+    at = read.source.axes.find(SPACE[axis])
     image, chunk = (read.source.shape[at], read.source.chunks[at]) if at >= 0 else (1, 1)
     reads = [(a - read.domain.start[axis], b - read.domain.start[axis]) for a, b in wanted]
     return ReadSums(
@@ -113,43 +114,60 @@ def strip_rows(stages: Sequence[Stage], rows: int, row_px: int) -> int:
     return min(rows, max(STRIP_PX // row_px, 8 * halo, 16))
 
 
+def strip_of(pass_: Pass, sides: Sequence[int]) -> int:
+    """Return the ``strip_rows`` of a tile of *sides* (z, y, x); where it holds all channels there are fewer."""
+    volumes = max(map(pass_.volumes, (*range(-len(pass_.reads), len(pass_.stages)),)))
+    return strip_rows(pass_.stages, sides[1], sides[0] * sides[2] * volumes)
+
+
 def tiling(pass_: Pass, tile: Sequence[int], workers: int = 1, cache: int = 0) -> Tiling:
     """Return what *tile* (one size per axis of the image) costs *pass_* in memory, reads and time.
 
     *workers* threads share a cache of *cache* bytes for decoded chunks; nothing is decoded twice where that is enough.
     """
-    stages, image, lead = pass_.stages, pass_.image, 1
+    stages, image = pass_.stages, pass_.image
     sides = [min(tile[image.axes.index(a)], image.shape[image.axes.index(a)]) if a in image.axes else 1 for a in SPACE]
-    strip = strip_rows(stages, sides[1], sides[0] * sides[2])
+    strip = strip_of(pass_, sides)
     along = []
     for axis, name in enumerate(SPACE):
         side = tile[image.axes.index(name)] if name in image.axes else 1
         along.append(axis_sums(pass_, axis, side, strip if name == "y" and name in image.axes else side))
-    for name, side in zip(image.axes, tile, strict=True):
-        lead *= 1 if name in SPACE else side
+    given = [pass_.sides(n, tile) for n in range(len(pass_.reads))]
+    volumes = {n: pass_.volumes(n) for n in along[0].longest}
     px = math.prod(s.length for s in along)
-    shares = [_shared_bytes(read, n, along, tile, workers) for n, read in enumerate(pass_.reads)]
-    ns = sum(stage.ns_per_pixel * math.prod(s.computed[i] for s in along) for i, stage in enumerate(stages)) / px
-    fetched = 0.0
+    shares = [_shared_bytes(read, n, along, given[n], workers) for n, read in enumerate(pass_.reads)]
+    ns = fetched = 0.0
+    for i, stage in enumerate(stages):
+        ns += stage.ns_per_pixel * volumes[stage.inputs[0]] * math.prod(s.computed[i] for s in along) / px
     for n, read in enumerate(pass_.reads):
         copied = math.prod(s.reads[n].read for s in along)
-        decoded = math.prod(s.reads[n].decoded for s in along) * _decoded_leads(read.source, tile)
+        decoded = math.prod(s.reads[n].decoded for s in along) * _decoded_leads(read.source, given[n])
         if sum(shares) <= cache:
             decoded = min(decoded, math.prod(_space(read.source)))
-        ns += READ_NS * copied / px + (DECODE_NS * decoded / px if read.source.compressed else 0.0)
+        each = READ_NS * copied / px + (DECODE_NS * decoded / px if read.source.compressed else 0.0)
+        ns += each * volumes[-1 - n]
         fetched += decoded if read.source.compressed else copied
-    ns += TILE_NS * math.prod(s.tiles for s in along) / (px * lead)
+    ns /= volumes[pass_.stored[0]]
+    ns += TILE_NS * math.prod(s.tiles for s in along) / (px * planes(image.axes, tile))
     sizes = TileSizes(
-        lead,
-        tuple(math.prod(s.reads[n].longest for s in along) for n in range(len(pass_.reads))),
-        math.prod(sides),
+        tuple(
+            planes(read.source.axes, given[n]) * math.prod(s.reads[n].longest for s in along)
+            for n, read in enumerate(pass_.reads)
+        ),
+        planes(image.axes, tile) * math.prod(sides),
         sides[0] * strip * sides[2],
         tuple(math.prod(s.longest[n][1] for s in along) for n in range(len(stages))),
         {n: math.prod(s.longest[n][2] for s in along) for n in along[0].longest},
+        volumes,
     )
     count = math.prod(-(-n // t) for n, t in zip(image.shape, tile, strict=True))
     amplification = fetched / max(1, sum(math.prod(_space(read.source)) for read in pass_.reads))
     return Tiling(tuple(tile), strip, sizes, count, sum(shares), amplification, ns)
+
+
+def planes(axes: str, sides: Sequence[int]) -> int:
+    """Return how many planes or volumes (t, c) there are in *sides*, one per axis."""
+    return math.prod(side for axis, side in zip(axes, sides, strict=True) if axis not in SPACE)
 
 
 def _decoded_leads(source: ImageInfo, tile: Sequence[int]) -> float:
@@ -180,8 +198,10 @@ def candidates(pass_: Pass) -> list[tuple[int, ...]]:
     whole = [-(-n // c) for n, c in zip(image.shape, units, strict=True)]
     options: list[list[int]] = []
     for at, name in enumerate(image.axes):
-        if name == "c":
-            stored = max(read.source.chunks[at] for read in pass_.reads)
+        if name == "c" and pass_.all_channels:
+            options.append([whole[at]])
+        elif name == "c":
+            stored = max(dict(zip(r.source.axes, r.source.chunks, strict=True)).get(name, 1) for r in pass_.reads)
             options.append([min(whole[at], -(-stored // units[at]))])
         elif name == "t" or (name == "z" and not deep):
             options.append([1])

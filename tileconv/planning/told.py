@@ -30,6 +30,7 @@ def stage_json(stage: Stage) -> dict[str, Any]:
         "halo_px": {a: [stage.halo.before[i], stage.halo.after[i]] for i, a in enumerate(SPACE)},
         "border": {a: str(b) for a, b in zip(SPACE, stage.borders, strict=True)},
         "dtype": str(stage.values_out.dtype),
+        "channels": stage.channels_out,
         "error_bound": stage.error_bound,
         "expected_error": stage.expected_error,
         "error_unit": stage.error_unit,

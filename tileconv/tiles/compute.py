@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tileconv.boxes import SPACE, Box, pieces, space, with_space
+from tileconv.boxes import SPACE, Box, pieces, space
 from tileconv.engines.borders import Border, extend
 from tileconv.engines.cast import cast, exactly, like_nodata, unify_nan
 from tileconv.engines.sums import kernel_sums
 from tileconv.errors import TileError
 from tileconv.images import equal, parted
 from tileconv.planning.memory import last_reader
-from tileconv.planning.parts import Pass, Read
+from tileconv.planning.parts import Pass, Read, Write
 from tileconv.planning.regions import Region, regions
 from tileconv.planning.stages import Stage
 
@@ -84,76 +84,93 @@ def compute_tile(
     counts = [Counts() for _ in pass_.writes]
     if tile.size == 0:
         return made, tuple(counts)
-    out = space(tile)
-    volumes = [array.reshape(-1, *out.shape) for array in made]
-    read = zip(*(_volumes(block, tile) for block in blocks), strict=True)
+    out, together = space(tile), pass_.all_channels
+    first, last = next(
+        (e for a, *e in zip(tile.axes, tile.start, tile.stop, strict=True) if together and a == "c"), (0, 1)
+    )
+    volumes = [array.reshape(-1, last - first, *out.shape) for array in made]
+    read = zip(*(_volumes(block, tile, together=together) for block in blocks), strict=True)
     boxes = [space(block.box) for block in blocks]
     with np.errstate(all="ignore"):  # NaN and infinity are values here, and pass
         for number, pixels in enumerate(read):
-            for first, last in pieces(out.start[1], out.stop[1], pass_.strip):
-                strip = Box((out.start[0], first, out.start[2]), (out.stop[0], last, out.stop[2]))
-                into = [volume[number][strip.within(out)] for volume in volumes]
+            for top, end in pieces(out.start[1], out.stop[1], pass_.strip):
+                strip = Box((out.start[0], top, out.start[2]), (out.stop[0], end, out.stop[2]))
+                into = [volume[number][:, *strip.within(out)] for volume in volumes]
                 try:
-                    noticed = _strip(pass_, list(map(Block, pixels, boxes)), strip, into)
+                    noticed = _strip(pass_, list(map(Block, pixels, boxes)), strip, into, slice(first, last))
                 except TileError as error:
                     raise TileError(error.problem, where=f"tile {tile}", why=error.why, fix=error.fix) from error
                 counts = [one + more for one, more in zip(counts, noticed, strict=True)]
     return made, tuple(counts)
 
 
-def _strip(pass_: Pass, blocks: Sequence[Block], out: Box, made: Sequence[Array]) -> list[Counts]:
-    """Write the pixels of *out*, some rows of a tile, into *made*; each result is freed after its last reader."""
+def _strip(pass_: Pass, blocks: Sequence[Block], out: Box, made: Sequence[Array], channels: slice) -> list[Counts]:
+    """Write the pixels of *out*, some rows of a tile, into *made*; each result is freed after its last reader.
+
+    A result is one volume, or one for every channel, of which *made* has *channels*.
+    """
     steps = regions(pass_.stages, pass_.stored, out)
-    results: dict[int, Array] = {}
+    results: dict[int, Sequence[Array]] = {}
     missing = fallbacks = 0
     for number, (read, block) in enumerate(zip(pass_.reads, blocks, strict=True)):
-        box = steps[-1 - number].out
-        pixels = extend(block.pixels, block.box, box, read.domain, REPEATED)
-        results[-1 - number], absent = _mark(read, pixels, box, _owned(read, space(pass_.image), out))
-        missing += absent
-    stored = _store(pass_, [-1 - n for n in range(len(blocks))], results, steps, out, made)
+        box, owned = steps[-1 - number].out, _owned(read, space(pass_.image), out)
+        pixels = (extend(volume, block.box, box, read.domain, REPEATED) for volume in block.pixels)
+        results[-1 - number], absent = zip(*(_mark(read, volume, box, owned) for volume in pixels), strict=True)
+        missing += sum(absent)
+    stored = _store(pass_, [-1 - n for n in range(len(blocks))], results, steps, out, made, channels)
     last = last_reader(pass_.stages)
     for number, stage in enumerate(pass_.stages):
         step = steps[number]
-        inputs = [extend(results[i], steps[i].out, step.have, stage.domain_in, REPEATED) for i in stage.inputs]
+        inputs = [
+            [extend(volume, steps[i].out, step.have, stage.domain_in, REPEATED) for volume in results[i]]
+            for i in stage.inputs
+        ]
         results = {i: pixels for i, pixels in results.items() if last.get(i, -1) > number}
-        results[number], fell = _run(stage, inputs, step.have, step.want, step.out)
+        results[number], fell = _run(stage, inputs, step)
         fallbacks += fell
-        stored |= _store(pass_, [number], results, steps, out, made)
+        stored |= _store(pass_, [number], results, steps, out, made, channels)
     return [stored[n] + Counts(missing=missing, fallbacks=fallbacks) for n in range(len(made))]
 
 
 def _store(
-    pass_: Pass, numbers: Collection[int], results: Mapping[int, Array], steps: Mapping[int, Region], out: Box,
-    made: Sequence[Array],
+    pass_: Pass, numbers: Collection[int], results: Mapping[int, Sequence[Array]], steps: Mapping[int, Region],
+    out: Box, made: Sequence[Array], channels: slice,
 ) -> dict[int, Counts]:  # fmt: skip
     """Write the pixels of *out* of the results *numbers* into their arrays of *made*, and return what was noticed."""
     noticed = {}
-    for at, (write, into) in enumerate(zip(pass_.writes, made, strict=True)):
+    for at, (write, volumes) in enumerate(zip(pass_.writes, made, strict=True)):
         if write.stage in numbers:
-            pixels = results[write.stage][out.within(steps[write.stage].out)]
-            nodata, like = write.info.nodata, 0
-            into[...], clipped = cast(pixels, into.dtype, overflow=write.overflow, nodata=nodata)
-            if nodata is not None:
-                like = like_nodata(pixels, into, nodata, overflow=write.overflow)
-            elif into.dtype.kind == "f" and pass_.values(write.stage).nan:
-                unify_nan(into)
-            noticed[at] = Counts(clipped, like_nodata=like)
+            noticed[at], place = Counts(), out.within(steps[write.stage].out)
+            for result, into in zip(results[write.stage][channels], volumes, strict=True):
+                noticed[at] += _stored(result[place], into, write, nan=pass_.values(write.stage).nan)
     return noticed
+
+
+def _stored(pixels: Array, into: Array, write: Write, *, nan: bool) -> Counts:
+    """Write *pixels*, among which there may be *nan*, into the array *into*, and return what was noticed."""
+    nodata, like = write.info.nodata, 0
+    into[...], clipped = cast(pixels, into.dtype, overflow=write.overflow, nodata=nodata)
+    if nodata is not None:
+        like = like_nodata(pixels, into, nodata, overflow=write.overflow)
+    elif into.dtype.kind == "f" and nan:
+        unify_nan(into)
+    return Counts(clipped, like_nodata=like)
 
 
 def needed(pass_: Pass, tile: Box) -> tuple[Box, ...]:
     """Return the box that *tile* is made from of every read, all axes; along a ``wrap`` axis it may leave the image."""
     steps = regions(pass_.stages, pass_.stored, space(tile))
-    return tuple(with_space(tile, steps[-1 - number].out) for number in range(len(pass_.reads)))
+    return tuple(pass_.block(number, tile, steps[-1 - number].out) for number in range(len(pass_.reads)))
 
 
-def _volumes(block: Block, tile: Box) -> Iterator[Array]:
-    """Yield the block's volumes (z, y, x), one for every index along the lead axes of *tile*."""
-    have = block.box
-    lead = [i for i, a in enumerate(tile.axes) if a not in SPACE]
-    for index in product(*(range(tile.start[i] - have.start[i], tile.stop[i] - have.start[i]) for i in lead)):
-        yield block.pixels[index].reshape(space(have).shape)
+def _volumes(block: Block, tile: Box, *, together: bool) -> Iterator[Array]:
+    """Yield the volumes (n, z, y, x) of every index along the lead axes of *tile*; of all channels *together*."""
+    have, shape = block.box, space(block.box).shape
+    lead = {a: range(tile.start[i], tile.stop[i]) for i, a in enumerate(tile.axes) if a not in SPACE + "c" * together}
+    for index in product(*lead.values()):
+        at = dict(zip(lead, index, strict=True))
+        place = (at[a] - have.start[i] if a in at else slice(None) for i, a in enumerate(have.axes) if a not in SPACE)
+        yield block.pixels[tuple(place)].reshape(-1, *shape)
 
 
 def _mark(read: Read, pixels: Array, have: Box, owned: Box) -> tuple[Array, int]:
@@ -189,22 +206,37 @@ def _owned(read: Read, image: Box, tile: Box) -> Box:
     return grown.intersect(domain)  # beyond it ``wrap`` repeats pixels of other tiles
 
 
-def _run(stage: Stage, inputs: list[Array], have: Box, want: Box, out: Box) -> tuple[Array, int]:
-    """Return the stage's pixels of *out*, from *inputs* of *have*, extended to *want* at the borders of their image.
+def _run(stage: Stage, inputs: list[list[Array]], step: Region) -> tuple[Sequence[Array], int]:
+    """Return the stage's volumes, from those of *inputs*, and how many FFT blocks fell back; the lists are emptied."""
+    if stage.operation.mixes_channels:
+        (channels,) = inputs
+        blocks = [_extended(stage, channels.pop(0), step) for _ in range(len(channels))]
+        return stage.operation.mix(blocks, step.want, step.out, stage.values_out), 0
+    made, fallbacks = list[Array](), 0
+    for _ in range(len(inputs[0])):
+        volumes, fell = _one(stage, [channels.pop(0) for channels in inputs], step)
+        made += volumes
+        fallbacks += fell
+    return made, fallbacks
 
-    The list of *inputs* is emptied.
-    """
-    if not stage.reaches:
-        return stage.operation.combine(tuple(inputs), [], (), stage.values_out), 0
-    pixels, values = inputs.pop(), stage.padded[0]
+
+def _extended(stage: Stage, pixels: Array, step: Region) -> Array:
+    """Return *pixels* in the type of the stage's block, extended at the borders of their image."""
+    values = stage.padded[0]
     held = exactly(pixels, values.dtype) if values.whole else pixels.astype(values.dtype, copy=False)
-    block = extend(held, have, want, stage.domain_in, stage.borders)
-    del pixels, held
+    return extend(held, step.have, step.want, stage.domain_in, stage.borders)
+
+
+def _one(stage: Stage, inputs: list[Array], step: Region) -> tuple[Sequence[Array], int]:
+    """Return what the stage makes of one channel of its *inputs*, a list that is emptied."""
+    if not stage.reaches:
+        return stage.operation.each(tuple(inputs), [], (), stage.values_out), 0
+    block = _extended(stage, inputs.pop(), step)
     offset = stage.operation.sum_offset
-    made = [kernel_sums(c, block, want, out, stage.domain_out, offset) for c in stage.choices]
+    made = [kernel_sums(c, block, step.want, step.out, stage.domain_out, offset) for c in stage.choices]
     sums = [s for s, _ in made]
     fallbacks = sum(n for _, n in made)
     del made
     if stage.choices and stage.operation.reads_pixels:
-        block = block[out.within(want)]
-    return stage.operation.combine((block,), sums, stage.choices, stage.values_out), fallbacks
+        block = block[step.out.within(step.want)]
+    return stage.operation.each((block,), sums, stage.choices, stage.values_out), fallbacks

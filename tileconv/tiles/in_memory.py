@@ -27,7 +27,9 @@ SMALL = 2**28
 def in_memory(array: Array, pass_: Pass) -> Array:
     """Return what *pass_* makes of a NumPy array, tile by tile on all processors; PlanError if a halo does not fit."""
     _check_memory(pass_)
-    source = MemorySource(array, pass_.image.axes, copies=not array.flags.behaved)  # others would be compiled for apart
+    source = MemorySource(
+        array, pass_.reads[0].source.axes, copies=not array.flags.behaved
+    )  # others would be compiled for apart
     out = np.empty(pass_.image.shape, pass_.writes[0].info.dtype)
 
     def tile(box: Box) -> None:

@@ -34,6 +34,7 @@ def overlap(arrays: Sequence[da.Array], pass_: Pass) -> list[da.Array]:
     Chunks that are smaller than the halo are merged first, by an explicit rechunk. The results' chunks are those of the
     first array; with ``full`` and ``valid`` the outer ones grow or shrink.
     """
+    arrays = [_with_axes(array, pass_, number) for number, array in enumerate(arrays)]
     cuts = _cuts_of(arrays[0], pass_)
 
     def tiles(dtype: np.dtype[Any], shown: Callable[[Sequence[Array]], Array]) -> da.Array:
@@ -82,7 +83,7 @@ def outcomes_by_rows(job: Job, outcome_of: Callable[[Box, Callable[[], Receipt]]
     A row at a time keeps the graph and the pixels in flight small; the chunks beside a row are read again for the next.
     Where the halo is larger than a tile, tiles that lie side by side are made by one task, one after the other.
     """
-    array = as_dask(job.sources[0], chunks_for(job.pass_))
+    array = _with_axes(as_dask(job.sources[0], chunks_for(job.pass_)), job.pass_, 0)
 
     def store(blocks: Sequence[Block], box: Box) -> Array:
         keep_freed_memory()
@@ -103,7 +104,9 @@ def outcomes_by_rows(job: Job, outcome_of: Callable[[Box, Callable[[], Receipt]]
 def chunks_for(pass_: Pass, number: int = 0) -> Chunks:
     """Return chunks of what *pass_* reads, of the read *number*, each of which becomes a whole number of tiles."""
     image, along = pass_.image, []
-    for i, tile in enumerate(pass_.grid.tile):
+    for i, (axis, tile) in enumerate(zip(image.axes, pass_.grid.tile, strict=True)):
+        if axis not in pass_.reads[number].source.axes:
+            continue
         cuts = _inside(range(image.start[i], image.stop[i], tile), pass_, i)
         start, stop = _extents(pass_, i)[number]
         along.append(_sizes(start, cuts, stop))
@@ -121,6 +124,13 @@ def as_dask(source: Source, chunks: Chunks) -> da.Array:
 
     array: da.Array = da.from_array(_Readable(source), chunks=chunks, name=False, asarray=False, fancy=False)
     return array
+
+
+def _with_axes(array: da.Array, pass_: Pass, number: int) -> da.Array:
+    """Return *array*, which is the read *number* of *pass_*, with all axes of what the pass makes."""
+    own = pass_.reads[number].source.axes
+    made: da.Array = array[tuple(slice(None) if axis in own else None for axis in pass_.image.axes)]
+    return made
 
 
 def _mapped(
@@ -220,12 +230,19 @@ def _space_axis(pass_: Pass, i: int) -> int:
 
 def _extents(pass_: Pass, i: int) -> list[Interval]:
     """Return where each array that is read starts and stops along axis *i*."""
-    axis = _space_axis(pass_, i)
-    return [(r.domain.start[axis], r.domain.stop[axis]) if axis >= 0 else (0, r.source.shape[i]) for r in pass_.reads]
+    axis, name = _space_axis(pass_, i), pass_.image.axes[i]
+    if axis >= 0:
+        return [(read.domain.start[axis], read.domain.stop[axis]) for read in pass_.reads]
+    return [(0, dict(zip(read.source.axes, read.source.shape, strict=True)).get(name, 1)) for read in pass_.reads]
 
 
 def _inside(cuts: Iterable[int], pass_: Pass, i: int) -> list[int]:
-    """Return those of *cuts* along axis *i* that leave pixels of the image and of each read on both sides."""
+    """Return those of *cuts* along axis *i* that leave pixels of the image and of each read on both sides.
+
+    None among channels that are made together.
+    """
+    if pass_.all_channels and pass_.image.axes[i] == "c":
+        return []
     starts, stops = zip((pass_.image.start[i], pass_.image.stop[i]), *_extents(pass_, i), strict=True)
     return [cut for cut in cuts if max(starts) < cut < min(stops)]
 

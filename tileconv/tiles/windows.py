@@ -87,12 +87,14 @@ class Job:
 def reads_of(pass_: Pass, number: int = 0) -> Reads:
     """Return all the boxes that the tiles of *pass_* read of source *number*, in the source's coordinates."""
     grid, along, of = pass_.grid, [], pass_.reads[number]
-    lows = with_space(Box((0,) * len(grid.tile), (0,) * len(grid.tile), pass_.image.axes), of.domain).start
-    for i, low in enumerate(lows):
+    lows = with_space(of.source.box, of.domain).start
+    for at, low in enumerate(lows):
+        i = pass_.image.axes.index(of.source.axes[at])
         boxes = (
-            needed(pass_, grid.box([k * (i == j) for j in range(len(lows))]))[number] for k in range(grid.counts[i])
+            needed(pass_, grid.box([k * (i == j) for j in range(len(grid.tile))]))[number]
+            for k in range(grid.counts[i])
         )
-        bounds = [_pieces(box.start[i], box.stop[i], low, of.source.shape[i]) for box in boxes]
+        bounds = [_pieces(box.start[at], box.stop[at], low, of.source.shape[at]) for box in boxes]
         along.append([(a + shift - low, b + shift - low) for pieces in bounds for a, b, shift in pieces])
     starts, stops = (tuple(tuple(sorted(ends[n] for ends in axis)) for axis in along) for n in (0, 1))
     return Reads(starts, stops, pass_.cache_bytes)
