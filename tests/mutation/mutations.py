@@ -53,8 +53,8 @@ GEOMETRY = (
     broken(
         "a tile reads one pixel less than it needs, and extends what it has",
         "tiles/compute.py",
-        "    return tuple(with_space(tile, steps[-1 - number].out) for number in range(len(pass_.reads)))",
-        "    boxes = [with_space(tile, steps[-1 - number].out) for number in range(len(pass_.reads))]\n"
+        "    return tuple(pass_.block(number, tile, steps[-1 - number].out) for number in range(len(pass_.reads)))",
+        "    boxes = [pass_.block(number, tile, steps[-1 - number].out) for number in range(len(pass_.reads))]\n"
         "    return tuple(Box(b.start, (*b.stop[:-1], max(tile.stop[-1], b.stop[-1] - 1)), b.axes) for b in boxes)",
         f"{TILING}::test_tile_sizes_and_halo_methods",
         "planning/test_regions.py",
@@ -120,8 +120,8 @@ GEOMETRY = (
     broken(
         "missing pixels that valid reads and no tile has are not seen",
         "tiles/compute.py",
-        "_mark(read, pixels, box, _owned(read, space(pass_.image), out))",
-        "_mark(read, pixels, box, out)",
+        "box, owned = steps[-1 - number].out, _owned(read, space(pass_.image), out)",
+        "box, owned = steps[-1 - number].out, out",
         f"{SILENT}::test_the_rule_error_sees_what_lies_in_a_halo_alone",
     ),
     broken(
