@@ -195,16 +195,6 @@ def test_help_is_not_cut(call):
     assert "--install-completion" in words
 
 
-@pytest.mark.parametrize(
-    ("typed", "found"), [("ver", "verify"), ("ops lapl", "laplacian_of_gaussian"), ("sample hub", "hubble")]
-)
-def test_the_shell_completes(call, monkeypatch, typed, found):
-    monkeypatch.setenv("_TILECONV_COMPLETE", "complete_bash")
-    monkeypatch.setenv("COMP_WORDS", f"tileconv {typed}")
-    monkeypatch.setenv("COMP_CWORD", str(len(typed.split())))
-    assert found in call()[1].split()
-
-
 def test_schema(call):
     code, out, err = call("schema")
     assert (code, err) == (0, "")

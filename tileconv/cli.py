@@ -8,78 +8,66 @@ import sys
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
+from tileconv import completion
 from tileconv.errors import PlanError, SpecError, TileconvError
 from tileconv.learn_command import learn
-from tileconv.options import (
-    Input,
-    Json,
-    Output,
-    Overwrite,
-    Pipeline,
-    Set,
-    argument,
-    only,
-    option,
-)
+from tileconv.options import argument, as_json, input_, only, option, output, overwrite, pipeline, set_
 from tileconv.printing import fail, interruptible, json_text, print_, refuse, rich_text
 from tileconv.streams import lost
 from tileconv.tools import calibrate, ops, picture, sample, schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from tileconv.execute.report import Report
     from tileconv.progress import Progress
     from tileconv.spec import PipelineSpec
 
-    Command = TypeVar("Command", bound=Callable[..., None])
 
-app = typer.Typer(
-    help="Convolve images too large for memory: a pipeline file (YAML) in, OME-Zarr out.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+class InOrder(click.Group):
+    """Lists its commands in the order in which they stand here."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 as click calls it
+        """Return their names."""
+        return list(self.commands)
 
 
-def _command(function: Command) -> Command:
+@click.group(cls=InOrder, no_args_is_help=True)
+@click.version_option(package_name="tileconv", message="%(prog)s %(version)s", help="Print the version and exit.")
+@completion.install
+@completion.show
+def app() -> None:
+    """Convolve images too large for memory: a pipeline file (YAML) in, OME-Zarr out."""
+
+
+def _command(function: Callable[..., None]) -> click.Command:
     """Make *function* a command, whose line in the list of all is the first of its docstring, whatever its length."""
     return app.command(short_help=(function.__doc__ or "").partition("\n\n")[0])(function)
 
 
-def _version(asked: bool) -> None:
-    if asked:
-        from importlib.metadata import version
-
-        print_(f"tileconv {version('tileconv')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _of_all(
-    version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and exit.")
-    ] = False,
-) -> None:
-    pass
-
-
 @_command
+@pipeline
+@set_
+@input_
+@output
+@overwrite
+@click.option("--keep-going", is_flag=True, help="Make the other tiles when one fails.")
+@click.option("--repair", is_flag=True, help="Verify the output first; make what is damaged again.")
+@as_json
 def run(
-    spec: Pipeline,
-    set_: Set = None,
-    input_: Input = None,
-    output: Output = None,
-    overwrite: Overwrite = False,
-    keep_going: Annotated[bool, typer.Option("--keep-going", help="Make the other tiles when one fails.")] = False,
-    repair: Annotated[bool, typer.Option("--repair", help="Verify the output first; make what is damaged again.")] = (
-        False
-    ),
-    as_json: Json = False,
+    spec: Path,
+    set_: Sequence[str],
+    input_: Sequence[str],
+    output: Sequence[str],
+    *,
+    overwrite: bool,
+    keep_going: bool,
+    repair: bool,
+    as_json: bool,
 ) -> None:
     """Run a pipeline, or what is left of an unfinished run, and print where the result lies.
 
@@ -101,13 +89,12 @@ def run(
 
 
 @_command
-def rerun(
-    made: Annotated[Path, argument(metavar="OUT", help="A finished output; its run folder is not needed.")],
-    output: Annotated[Path | None, option("--output", "-o", help="By default OUT.rerun.ome.zarr beside it.")] = None,
-    input_: Annotated[Path | None, option("--input", "-i", help="Where the input lies now.")] = None,
-    overwrite: Overwrite = False,
-    as_json: Json = False,
-) -> None:
+@argument("made", metavar="OUT", help="A finished output; its run folder is not needed.")
+@option("--output", "-o", help="By default OUT.rerun.ome.zarr beside it.")
+@option("--input", "-i", "input_", help="Where the input lies now.")
+@overwrite
+@as_json
+def rerun(made: Path, output: Path | None, input_: Path | None, *, overwrite: bool, as_json: bool) -> None:
     """Make a result once more, from the provenance that it carries."""
     from tileconv import api
 
@@ -142,14 +129,13 @@ def _report(call: Callable[..., Report], *, as_json: bool, repair: bool = False)
 
 
 @_command
-def verify(
-    output: Annotated[Path, argument(help="The output of a run, beside its run folder.")],
-    recompute: Annotated[
-        str, typer.Option(metavar="SHARE", help="Also make a sample again and compare: 1%, or a number of boxes.")
-    ] = "",
-    seed: Annotated[int, typer.Option(help="Another number, another sample.")] = 0,
-    as_json: Json = False,
-) -> None:
+@argument("output", help="The output of a run, beside its run folder.")
+@click.option(
+    "--recompute", metavar="SHARE", default="", help="Also make a sample again and compare: 1%, or a number of boxes."
+)
+@click.option("--seed", default=0, show_default=True, help="Another number, another sample.")
+@as_json
+def verify(output: Path, recompute: str, seed: int, *, as_json: bool) -> None:
     """Compare an output with what was written: exit code 0 when it is whole, 4 when anything differs."""
     from tileconv import api
     from tileconv.report.terminal import TerminalProgress, verification_text
@@ -157,22 +143,28 @@ def verify(
     with TerminalProgress(sys.stderr) as progress:
         found = api.verify(output, recompute=recompute, seed=seed, progress=progress)
     print_(json_text(found.as_json()) if as_json else verification_text(found))
-    raise typer.Exit(found.exit_code)
+    raise SystemExit(found.exit_code)
 
 
 @_command
-def status(output: Annotated[Path, argument(help="The output of a run.")], as_json: Json = False) -> None:
+@argument("output", help="The output of a run.")
+@as_json
+def status(output: Path, *, as_json: bool) -> None:
     """Tell how far a run is: exit code 0 when its output is complete, 3 when it is not."""
     from tileconv.audit.status import status as status_of
     from tileconv.report.terminal import status_text
 
     found = status_of(output)
     print_(json_text(found.as_json()) if as_json else status_text(found))
-    raise typer.Exit(found.exit_code)
+    raise SystemExit(found.exit_code)
 
 
 @_command
-def check(spec: Pipeline, set_: Set = None, input_: Input = None, output: Output = None) -> None:
+@pipeline
+@set_
+@input_
+@output
+def check(spec: Path, set_: Sequence[str], input_: Sequence[str], output: Sequence[str]) -> None:
     """Check a pipeline file, print every problem at once, and look at its input and where its output will lie."""
     loaded = _load(spec, set_, input_, output)
     print_(f"{spec}: fine, {len(loaded.stages)} stage{'s' * (len(loaded.stages) != 1)}")
@@ -183,7 +175,12 @@ def check(spec: Pipeline, set_: Set = None, input_: Input = None, output: Output
 
 
 @_command
-def plan(spec: Pipeline, set_: Set = None, input_: Input = None, output: Output = None, as_json: Json = False) -> None:
+@pipeline
+@set_
+@input_
+@output
+@as_json
+def plan(spec: Path, set_: Sequence[str], input_: Sequence[str], output: Sequence[str], *, as_json: bool) -> None:
     """Print what a run would do, what it would need, and why."""
     from tileconv import api
     from tileconv.report.explain import explain
@@ -196,11 +193,11 @@ for command in (learn, ops, schema, sample, calibrate, picture):
     _command(command)
 
 
-def _load(spec: Path, overrides: list[str] | None, inputs: list[str] | None, outputs: list[str] | None) -> PipelineSpec:
+def _load(spec: Path, overrides: Sequence[str], inputs: Sequence[str], outputs: Sequence[str]) -> PipelineSpec:
     from tileconv.spec import load_spec
 
     input_, output = only(inputs, "--input"), only(outputs, "--output")
-    return load_spec(spec, overrides or (), input_path=input_, output_path=output)
+    return load_spec(spec, overrides, input_path=input_, output_path=output)
 
 
 def main() -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
 
-import typer
+import click
 
 
 def path(text: str) -> Path:
@@ -16,13 +16,13 @@ def path(text: str) -> Path:
     try:
         return local(text)
     except ValueError as error:
-        raise typer.BadParameter(f"expected a path, found {text!r}: {error}") from None
+        raise click.BadParameter(f"expected a path, found {text!r}: {error}") from None
 
 
-def only(given: list[str] | None, option: str) -> str | None:
+def only(given: Sequence[str], option: str) -> str | None:
     """Return the value of an option that is given once or not at all; a usage error where it is given again."""
-    if given and len(given) > 1:
-        raise typer.BadParameter(f"{option} is given {len(given)} times: a run has one, so run each image by itself")
+    if len(given) > 1:
+        raise click.BadParameter(f"{option} is given {len(given)} times: a run has one, so run each image by itself")
     return given[0] if given else None
 
 
@@ -33,19 +33,19 @@ def memory(text: str) -> int | None:
     try:
         return parse_memory(text)
     except ValueError:
-        raise typer.BadParameter(f"expected a size such as 2GiB, found {text!r}") from None
+        raise click.BadParameter(f"expected a size such as 2GiB, found {text!r}") from None
 
 
 def size_of(shape: str | None, size: str | None) -> tuple[int, int] | None:
     """Return (height, width) from either option."""
     if shape and size:
-        raise typer.BadParameter("give --shape or --size, not both")
+        raise click.BadParameter("give --shape or --size, not both")
     text, separator = (shape, ",") if shape else (size, "x")
     if text is None:
         return None
     numbers = text.split(separator)
     if len(numbers) != 2 or not all(n.strip().isdecimal() and int(n) > 0 for n in numbers):
-        raise typer.BadParameter(f"expected two numbers as in --shape 512,1024 or --size 1024x512, found {text}")
+        raise click.BadParameter(f"expected two numbers as in --shape 512,1024 or --size 1024x512, found {text}")
     first, second = map(int, numbers)
     return (first, second) if shape else (second, first)
 
@@ -64,16 +64,19 @@ def samples() -> list[str]:
     return list(sample_names())
 
 
-argument = partial(typer.Argument, parser=path)
-option = partial(typer.Option, metavar="PATH", parser=path)
+def completed(names: Callable[[], list[str]]) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Return what the shell asks for those of *names* that begin as what is typed."""
+    return lambda _context, _parameter, typed: [name for name in names() if name.startswith(typed)]
 
-Pipeline = Annotated[Path, argument(metavar="PIPELINE", help="The pipeline file (YAML).")]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override, as stages.0.sigma=3.")]
-Input = Annotated[list[str] | None, typer.Option("--input", "-i", metavar="PATH", help="Replaces input.path.")]
-Output = Annotated[
-    list[str] | None,
-    typer.Option("--output", "-o", metavar="PATH", help="Replaces output.path; {stem} and {parent} of the input."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that tileconv made.")]
-Compression = Literal["deflate", "lzw", "zstd"]
+
+argument = partial(click.argument, type=path)
+option = partial(click.option, metavar="PATH", type=path)
+
+pipeline = argument("spec", metavar="PIPELINE", help="The pipeline file (YAML).")
+set_ = click.option("--set", "set_", metavar="KEY=VALUE", multiple=True, help="Override, as stages.0.sigma=3.")
+input_ = click.option("--input", "-i", "input_", metavar="PATH", multiple=True, help="Replaces input.path.")
+output = click.option(
+    *("--output", "-o"), metavar="PATH", multiple=True, help="Replaces output.path; {stem} and {parent} of the input."
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+overwrite = click.option("--overwrite", is_flag=True, help="Replace an output that tileconv made.")

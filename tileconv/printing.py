@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import typer
+import click
 
 from tileconv.errors import Interrupted
 from tileconv.streams import lost
@@ -49,7 +49,7 @@ def interruptible() -> Iterator[None]:
         yield
     except Interrupted as end:
         sys.stderr.write(f"{end}\n")
-        raise typer.Exit(end.exit_code) from None
+        raise SystemExit(end.exit_code) from None
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
@@ -60,4 +60,4 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 def refuse(message: str) -> NoReturn:
     """End the command as one that was used wrongly."""
-    raise typer.BadParameter(message)
+    raise click.BadParameter(message)

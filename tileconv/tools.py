@@ -5,21 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Literal
 
-import typer
+import click
 
-from tileconv.options import Compression, Json, argument, memory, operators, option, samples, size_of
+from tileconv.options import argument, as_json, completed, memory, operators, option, samples, size_of
 from tileconv.printing import json_text, print_, refuse, rich_text
 from tileconv.signals import cleaning
 
 SAMPLE_TILE_PX = 256 * 256
 
 
-def ops(
-    name: Annotated[str | None, typer.Argument(help="One of them, explained.", autocompletion=operators)] = None,
-    as_json: Json = False,
-) -> None:
+@click.argument("name", required=False, help="One of them, explained.", shell_complete=completed(operators))
+@as_json
+def ops(name: str | None, *, as_json: bool) -> None:
     """List the operators and their parameters, or explain one."""
     from tileconv.report.operators import operator_list, operator_text
     from tileconv.spec import operator_table
@@ -42,19 +41,31 @@ def schema() -> None:
     print_(json_text(json_schema()), alone=True)
 
 
+@click.argument(
+    "name",
+    required=False,
+    help="A photograph, such as hubble, or synthetic; none lists them.",
+    shell_complete=completed(samples),
+)
+@argument("path", required=False, help="The file to write: .tif or .zarr.")
+@option("--output", "-o", help="The same, as an option.")
+@click.option("--shape", metavar="HEIGHT,WIDTH", help="Pixels of a synthetic image.")
+@click.option("--size", metavar="WIDTHxHEIGHT", help="The same.")
+@click.option("--dtype", help="Pixel type of a synthetic image.")
+@click.option("--seed", default=0, show_default=True, help="Another number, another synthetic image.")
+@click.option("--compression", type=click.Choice(["deflate", "lzw", "zstd"]), help="Of a TIFF.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def sample(
-    name: Annotated[
-        str | None,
-        typer.Argument(help="A photograph, such as hubble, or synthetic; none lists them.", autocompletion=samples),
-    ] = None,
-    path: Annotated[Path | None, argument(help="The file to write: .tif or .zarr.")] = None,
-    output: Annotated[Path | None, option("--output", "-o", help="The same, as an option.")] = None,
-    shape: Annotated[str | None, typer.Option(help="Pixels of a synthetic image: HEIGHT,WIDTH.")] = None,
-    size: Annotated[str | None, typer.Option(help="The same as WIDTHxHEIGHT.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="Pixel type of a synthetic image.")] = None,
-    seed: Annotated[int, typer.Option(help="Another number, another synthetic image.")] = 0,
-    compression: Annotated[Compression | None, typer.Option(help="Of a TIFF.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    name: str | None,
+    path: Path | None,
+    output: Path | None,
+    shape: str | None,
+    size: str | None,
+    dtype: str | None,
+    seed: int,
+    compression: Literal["deflate", "lzw", "zstd"] | None,
+    *,
+    overwrite: bool,
 ) -> None:
     """Write an image to try things on, or list those that there are."""
     from tileconv.report.terminal import TerminalProgress
@@ -96,11 +107,8 @@ def _target(name: str, path: Path | None, output: Path | None, names: Sequence[s
     return name, target
 
 
-def calibrate(
-    output: Annotated[
-        Path | None, option("--output", "-o", help="Where to keep them; by default for this user.")
-    ] = None,
-) -> None:
+@option("--output", "-o", help="Where to keep them; by default for this user.")
+def calibrate(output: Path | None) -> None:
     """Measure this machine's engines, so that plans choose by its own costs."""
     from tileconv.allocator import keep_freed_memory
     from tileconv.engines.calibrate import calibrate as measure
@@ -115,16 +123,32 @@ def calibrate(
     print_(str(target))
 
 
+@argument("image", help="An image: a result, or anything that tileconv reads.")
+@option("--output", "-o", "png", required=True, help="The PNG to write.")
+@click.option("--max-px", type=click.IntRange(1), default=1024, show_default=True, help="Longest side, in pixels.")
+@click.option("--signed", is_flag=True, help="Blue above zero, red below, white at zero.")
+@click.option(
+    "--zoom",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Pixels of the picture along each that is shown.",
+)
+@click.option("--series", type=click.IntRange(0), default=0, help="As input.series of a pipeline file.")
+@click.option("--level", type=click.IntRange(0), default=0, help="As input.level.")
+@click.option("--axes", help="As input.axes.")
+@click.option("--max-chunk", metavar="SIZE", type=memory, help="As run.max_chunk.")
 def picture(
-    image: Annotated[Path, argument(help="An image: a result, or anything that tileconv reads.")],
-    png: Annotated[Path, option("--output", "-o", help="The PNG to write.")],
-    max_px: Annotated[int, typer.Option(min=1, help="Longest side, in pixels.")] = 1024,
-    signed: Annotated[bool, typer.Option("--signed", help="Blue above zero, red below, white at zero.")] = False,
-    zoom: Annotated[int, typer.Option(min=1, max=64, help="Pixels of the picture along each that is shown.")] = 1,
-    series: Annotated[int, typer.Option(min=0, help="As input.series of a pipeline file.")] = 0,
-    level: Annotated[int, typer.Option(min=0, help="As input.level.")] = 0,
-    axes: Annotated[str | None, typer.Option(help="As input.axes.")] = None,
-    max_chunk: Annotated[int | None, typer.Option(metavar="SIZE", parser=memory, help="As run.max_chunk.")] = None,
+    image: Path,
+    png: Path,
+    max_px: int,
+    zoom: int,
+    series: int,
+    level: int,
+    axes: str | None,
+    max_chunk: int | None,
+    *,
+    signed: bool,
 ) -> None:
     """Write a small PNG of an image of any size."""
     from tileconv.report.picture import write_picture

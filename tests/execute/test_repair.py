@@ -225,7 +225,7 @@ import os, sys
 
 class Killed:
     def find_spec(name, path=None, target=None):
-        if name == "tileconv.api":
+        if name == "tileconv.execute.prepare":
             assert "numba" not in sys.modules
             os._exit(9)
 
