@@ -110,3 +110,10 @@ def test_cluster_prints_what_a_tile_costs(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert re.search(r"^scheduler: -?[\d,]+ bytes per tile stay, of 9 tiles of 16 x 16 pixels$", printed, re.M)
     assert [line.split(":")[0] for line in printed.splitlines()] == ["scheduler", "cluster", "threads"]
+
+
+def test_learn_finds_the_kernel_as_nearly_as_the_noise_lets_it():
+    made = load("learn").one(300, 0.1, "1GiB", 1)
+    assert 0.5 < made["off"] / (0.1 * 9 / 300) < 2
+    assert made["explained"] == pytest.approx(1 / 1.01, abs=1e-3)
+    assert made["passes"] == 1

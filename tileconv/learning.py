@@ -9,19 +9,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from tileconv.arguments import as_pixels, borders, choice, is_lazy
 from tileconv.boxes import SPACE
 from tileconv.engines.borders import Border, Rule
 from tileconv.errors import KernelError, PlanError
-from tileconv.lessons.learned import FIRST, Learned
+from tileconv.lessons.learned import Learned
 from tileconv.operations.parameters import Sizes, number, sizes_per_axis
 from tileconv.planning.parts import Missing
 from tileconv.progress import Progress, watching
 from tileconv.spec.words import parse_executor, parse_memory
-from tileconv.stores import steady
 
 if TYPE_CHECKING:
     from tileconv.lessons.layout import Layout
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
     from tileconv.sources.source import Source
 
 Image = str | Path | ArrayLike
-PIXEL = 32
-"""How large a weight is in the picture of a kernel."""
 
 
 def learn(
@@ -115,8 +111,7 @@ def learn(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> import tileconv
+    >>>     >>> import tileconv
     >>> image = np.random.default_rng(1).integers(0, 256, (64, 64))
     >>> learned = learn(image, tileconv.sobel(image, component="x") + 7, size=3)
     >>> learned.weights.round(6) + 0.0
@@ -131,9 +126,10 @@ def learn(
     named = {"before": before, "after": after} | ({} if mask is None else {"mask": mask})
     sources = tuple(_source(image, axes, name) for name, image in named.items())
     _check(sources, kernel_axes, target, validation)
-    file = None if output is None else _free(output, overwrite=overwrite)
     from tileconv.lessons.teach import Task, teach
+    from tileconv.report.learned_files import free_place, write_files
 
+    file = None if output is None else free_place(output, sources, overwrite=overwrite)
     layout = _layout(sources, shape, tile, workers, memory, executor)
     outside = _outside(border, kernel_axes)
     task = Task(sources, shape, kernel_axes, wishes, outside, border, float(validation), target == "mask")
@@ -141,7 +137,7 @@ def learn(
         place = file or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "kernel"
         learned = teach(task, layout, place, watching(progress))
     if file is not None:
-        _write(learned, before, file)
+        write_files(learned, before, file)
     return learned
 
 
@@ -250,39 +246,3 @@ def _executor(text: str) -> str:
     except ValueError:
         fix = "Say threads, processes, or tcp://host:port of a Dask scheduler."
         raise PlanError(f"there is no executor {text!r}", fix=fix) from None
-
-
-def _free(output: str | Path, *, overwrite: bool) -> Path:
-    """Return the file to write; PlanError if it is of another kind, or holds what may not be replaced."""
-    file = Path(output).expanduser().absolute()
-    if file.suffix not in {".yaml", ".yml"}:
-        raise PlanError(f"a kernel that is learned goes to a .yaml file, found {file.name}")
-    from tileconv.sinks.files import sink_errors
-
-    with sink_errors(file):
-        if not steady.exists(file):
-            return file
-        ours = steady.is_file(file) and steady.read_bytes(file).startswith(FIRST.encode())
-    if not ours:
-        raise PlanError("exists, and tileconv did not learn it", where=str(file), fix="Choose another output.")
-    if not overwrite:
-        raise PlanError("exists", where=str(file), fix="Replace it with --overwrite, or choose another output.")
-    return file
-
-
-def _write(learned: Learned, before: Any, file: Path) -> None:
-    """Write the pipeline with what was learned, and the picture of the kernel beside it."""
-    from tileconv.report.picture import write_picture
-    from tileconv.sinks.files import sink_errors
-    from tileconv.sources.memory import MemorySource
-
-    image = None
-    if isinstance(before, str | Path):
-        path = Path(before).expanduser().absolute()
-        image = path.name if path.parent == file.parent else path
-    with sink_errors(file):
-        steady.replace(file, [[learned.text(image, file).encode()]])
-    planes = learned.weights.reshape(-1, *learned.weights.shape[-2:])
-    gap = np.full((planes.shape[1], 1), np.nan)
-    row = np.hstack([part for plane in planes for part in (plane, gap)][:-1])
-    write_picture(MemorySource(row), file.with_suffix(".png"), signed=True, zoom=PIXEL)

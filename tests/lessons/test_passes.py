@@ -113,6 +113,16 @@ def test_what_is_written_is_a_pipeline(tmp_path, shape):
         tileconv.learn(before, after, **words, overwrite=True)
 
 
+def test_no_picture_of_others_is_replaced(tmp_path):
+    Image.fromarray(BEFORE[:40, :40].astype(np.uint8)).save(tmp_path / "a.png")
+    held = (tmp_path / "a.png").read_bytes()
+    with pytest.raises(SinkError, match="the output is the input"):
+        tileconv.learn(tmp_path / "a.png", AFTER[:40, :40], size=3, output=tmp_path / "a.yaml")
+    with pytest.raises(PlanError, match=r"a\.png: exists, and tileconv did not learn it"):
+        tileconv.learn(BEFORE[:40, :40], AFTER[:40, :40], size=3, output=tmp_path / "a.yaml", overwrite=True)
+    assert (tmp_path / "a.png").read_bytes() == held
+
+
 def test_a_tile_that_fails_ends_the_pass_and_leaves_nothing(tmp_path):
     big = np.full((40, 40), 1e200)
     big[0] = 0
