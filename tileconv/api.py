@@ -29,6 +29,7 @@ from tileconv.sources.axes import assumed_axes, map_axes
 from tileconv.sources.source import Source
 from tileconv.spec import PipelineSpec, load_spec, spec_from_mapping
 from tileconv.spec.model import MaskSpec
+from tileconv.stores.location import Location
 from tileconv.tiles.lazy import of_array, of_source
 
 __all__ = ["lazy", "learn", "plan", "rerun", "run", "verify"]
@@ -173,7 +174,7 @@ def _of_image(spec: PipelineSpec, image: Any) -> Any:
     dropped = array.ndim - len(axes.order)
     array = array.transpose(order)[(..., *(0,) * dropped)]
     info = ImageInfo(array.shape, axes.axes, np.dtype(array.dtype).newbyteorder("="), (1,) * array.ndim)
-    plan = make_plan(replace(spec, input=replace(spec.input, path="image")), info, this_machine(user_costs()))
+    plan = make_plan(replace(spec, input=replace(spec.input, path=Location("image"))), info, this_machine(user_costs()))
 
     def relabelled(made: Any, nodata: float | None) -> Any:
         if labels is None:

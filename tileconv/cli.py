@@ -110,7 +110,7 @@ def _announced(loaded: PipelineSpec) -> Iterator[None]:
 
     with ExitStack() as stack:
         for output in loaded.outputs:
-            stack.enter_context(announced(Path(output.path), hold=loaded.run.lock == "auto"))
+            stack.enter_context(announced(output.path, hold=loaded.run.lock == "auto"))
         yield
 
 

@@ -11,7 +11,7 @@ import click
 
 def path(text: str) -> Path:
     """Return the path that *text* names; a usage error where it is none of this machine."""
-    from tileconv.paths import local
+    from tileconv.stores.location import local
 
     try:
         return local(text)

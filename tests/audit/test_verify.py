@@ -20,6 +20,7 @@ from tileconv.record.journal import DONE, Event, Journal, TileKey
 from tileconv.sinks.layout import Layout
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.stores.local import LocalStore
+from tileconv.stores.location import here
 
 DEEP = [{"op": "gaussian", "sigma": 1.5, "extent": "full"}, {"op": "sobel"}, {"op": "box", "size": 4, "border": "wrap"}]
 
@@ -94,7 +95,7 @@ def test_an_unfinished_run(tmp_path):
         tileconv.run(spec, keep_going=True)
     (found,) = tileconv.verify(tmp_path / "o.zarr", recompute="1%").damages
     assert "109 of 110 tiles are done" in str(found)
-    with RunFolder(tmp_path / "o.zarr").locked(), pytest.raises(SinkError, match="being written now"):
+    with RunFolder(here(tmp_path / "o.zarr")).locked(), pytest.raises(SinkError, match="being written now"):
         tileconv.verify(tmp_path / "o.zarr")
 
 
@@ -137,8 +138,8 @@ def test_pixels_that_are_wrong_though_whole(tmp_path):
     sink = ZarrSink(LocalStore(tmp_path / "o.zarr"), Layout(tileconv.plan(spec).info))
     wrong = np.zeros((16, 16), np.float32)
     digest = sink.writer.write(Box((32, 48), (48, 64), "yx"), wrong)
-    folder = RunFolder(tmp_path / "o.zarr")
-    with Journal(folder.store) as journal:
+    folder = RunFolder(here(tmp_path / "o.zarr"))
+    with Journal(folder.place) as journal:
         journal.append(Event(DONE, TileKey(1, 0, 25), digest))
     assert tileconv.verify(tmp_path / "o.zarr").damages == ()
     found = tileconv.verify(tmp_path / "o.zarr", recompute="100%").damages

@@ -13,7 +13,7 @@ from tileconv.record.folder import RunFolder
 from tileconv.sinks.layout import Layout
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.stores import steady
-from tileconv.stores.local import LocalStore
+from tileconv.stores.location import here
 
 BOX = Box((0, 0), (4, 8))
 
@@ -21,13 +21,13 @@ BOX = Box((0, 0), (4, 8))
 @pytest.fixture
 def folder(tmp_path):
     """The run folder of an output, as a run makes it."""
-    made = RunFolder(tmp_path / "o.zarr")
+    made = RunFolder(here(tmp_path / "o.zarr"))
     made.path.mkdir()
     return made
 
 
 def sink_of(folder, staging=None):
-    return ZarrSink(LocalStore(folder.output, staging), Layout(ImageInfo((4, 8), "yx", np.dtype("uint16"), (4, 4))))
+    return ZarrSink(folder.output.store(staging), Layout(ImageInfo((4, 8), "yx", np.dtype("uint16"), (4, 4))))
 
 
 def pixels(value):
@@ -37,11 +37,11 @@ def pixels(value):
 def test_the_same_bytes_as_beside_their_place(folder):
     sink_of(folder).create()
     beside = sink_of(folder).writer.write(BOX, pixels(3))
-    expected = digest(folder.output)
+    expected = digest(folder.output.local)
     with writing(folder) as place:
         assert sink_of(folder, place).writer.write(BOX, pixels(3)) == beside
         assert list(place.iterdir()) == []
-    assert digest(folder.output) == expected
+    assert digest(folder.output.local) == expected
     assert list(folder.path.iterdir()) == []
 
 
@@ -50,15 +50,15 @@ def test_after_the_run_nothing_comes_into_its_place(folder):
     with writing(folder) as place:
         late = sink_of(folder, place)
         late.writer.write(BOX, pixels(3))
-    expected = digest(folder.output)
+    expected = digest(folder.output.local)
     with pytest.raises(SinkError, match=r"c/0/0: is not written by this run any more, because the run ended"):
         late.writer.write(BOX, pixels(4))
-    assert digest(folder.output) == expected
+    assert digest(folder.output.local) == expected
 
 
 def test_a_chunk_that_is_written_and_not_yet_in_its_place(folder, monkeypatch):
     """The process may be stopped there for as long as another run takes; no folder is made for it either."""
-    rename, chunk = steady.rename, folder.output / "0" / "c" / "0" / "0"
+    rename, chunk = steady.rename, folder.output.local / "0" / "c" / "0" / "0"
 
     def late(path, target):
         if target == chunk:
@@ -68,7 +68,7 @@ def test_a_chunk_that_is_written_and_not_yet_in_its_place(folder, monkeypatch):
     monkeypatch.setattr(steady, "rename", late)
     with writing(folder) as place, pytest.raises(FileNotFoundError):
         steady.replace(chunk, [[b"late"]], staging=place)
-    assert not folder.output.exists()
+    assert not folder.output.local.exists()
     assert list(folder.path.iterdir()) == []
 
 

@@ -164,7 +164,7 @@ class Elsewhere(Wrapped):
 def test_who_sees_another_output_or_input_is_told(tmp_path):
     plan = tileconv.plan(write_spec(tmp_path, ONE))
     run_plan(plan, open_source(tmp_path / "a.tif"))
-    file, source = tmp_path / "o.zarr" / "name", open_source(tmp_path / "a.tif")
+    key, source = "name", open_source(tmp_path / "a.tif")
     (sink,) = sinks_of(plan)
 
     def staged(folder):
@@ -172,14 +172,14 @@ def test_who_sees_another_output_or_input_is_told(tmp_path):
         return Job(plan.passes[0], (source,), (replace(sink, store=store),))
 
     job = staged(tmp_path)
-    assert "o.zarr is another folder there than here (No such file" in admit(job, [file])
-    file.write_text("another name")
-    assert admit(job, [file]).endswith("o.zarr is another folder there than here")
-    file.write_text("name")
-    assert admit(job, [file]) == ""
-    assert admit(staged(tmp_path / "not here"), [file]).endswith("not here is another folder there than here")
+    assert "o.zarr is another folder there than here (No such file" in admit(job, key)
+    (tmp_path / "o.zarr" / key).write_text("another name")
+    assert admit(job, key).endswith("o.zarr is another folder there than here")
+    (tmp_path / "o.zarr" / key).write_text("name")
+    assert admit(job, key) == ""
+    assert admit(staged(tmp_path / "not here"), key).endswith("not here is another folder there than here")
     source.fingerprint["size"] += 1
-    assert admit(job, [file]).endswith("a.tif is another file than the one that was opened")
+    assert admit(job, key).endswith("a.tif is another file than the one that was opened")
 
 
 class Here:

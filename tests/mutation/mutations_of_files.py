@@ -286,7 +286,7 @@ JOURNALS = (
     ),
     broken(
         "a URL is a folder whose name ends in a colon",
-        "paths.py",
+        "stores/location.py",
         "            raise ValueError(hint)\n",
         "            continue\n",
         "spec/test_override.py::test_paths_of_no_file_here_are_refused_wherever_they_come_from",

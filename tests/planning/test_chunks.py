@@ -13,6 +13,7 @@ from tileconv.images import ImageInfo
 from tileconv.planning.chunks import FILES, LEAST_BYTES, SHARD_BYTES, chunks_of, storage_of
 from tileconv.planning.tiles import candidates
 from tileconv.spec.model import OutputSpec
+from tileconv.stores.location import Location
 
 
 def info_of(shape, dtype="float32", chunks=None, axes=None):
@@ -25,7 +26,7 @@ def auto(shape, dtype="float32", asked=None, shards=None, axes=None):
 
 
 def stored(shape, chunks, dtype="float32", **words):
-    return storage_of(info_of(shape, dtype, chunks), OutputSpec("o.zarr", **words))
+    return storage_of(info_of(shape, dtype, chunks), OutputSpec(Location("o.zarr"), **words))
 
 
 def test_small_planes_are_put_together():
@@ -92,7 +93,7 @@ def test_many_small_chunks_are_put_into_shards_of_4_to_8_mebibytes():
 )
 def test_shards_are_whole_chunks_and_neither_tiny_nor_large(shape, chunks):
     info = info_of(shape, "uint16", tuple(map(min, chunks, shape)))
-    shards = storage_of(info, OutputSpec("o.zarr")).shards
+    shards = storage_of(info, OutputSpec(Location("o.zarr"))).shards
     files = math.prod(-(-n // c) for n, c in zip(shape, info.chunks, strict=True))
     assert bool(shards) == (files > FILES and math.prod(info.chunks) * 2 < LEAST_BYTES)
     if shards:

@@ -22,6 +22,7 @@ from tileconv.errors import PlanError, ResumeError, SinkError
 from tileconv.record.done import PLAN, plan_digest
 from tileconv.record.folder import RunFolder
 from tileconv.report.terminal import summary
+from tileconv.stores.location import here
 
 KERNEL = [[0, 1, 0], [1, 2, 1], [0, 1, 0]]
 STAGES = [{"op": "gaussian", "sigma": 1, "id": "blur"}, {"op": "correlate", "kernel": KERNEL, "engine": "direct"}]
@@ -122,7 +123,7 @@ def test_the_time_of_change_alone_makes_no_other_input(folder):
 
 def test_an_output_that_a_version_of_before_began(folder):
     """Its record tells what is done, and what of it is not; the run is refused with what to do."""
-    run = RunFolder(folder / "o.zarr")
+    run = RunFolder(here(folder / "o.zarr"))
     (run.path / "done").unlink()
     before = status(folder / "o.zarr")
     run.write_plan(run.plan() | {"format": 3})
@@ -142,7 +143,7 @@ def test_an_output_that_a_version_of_before_began(folder):
 
 def test_an_output_that_format_3_describes_is_looked_at_and_not_resumed(tmp_path):
     """Its plan.json told what is stored under keys of their own, and the digest of it stands in ``done``."""
-    spec, run = write_spec(tmp_path, ONE, output={"shards": 32}, tile=32), RunFolder(tmp_path / "o.zarr")
+    spec, run = write_spec(tmp_path, ONE, output={"shards": 32}, tile=32), RunFolder(here(tmp_path / "o.zarr"))
     tileconv.run(spec)
     plan = run.plan()
     output, grid = plan["identity"]["output"], plan["grids"][0] | {"strip": 9}
@@ -202,7 +203,7 @@ PACKAGES = ["tileconv", "numpy", "numba", "imagecodecs", "tifffile"]
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_another_version_is_refused(folder, package):
-    run = RunFolder(folder / "o.zarr")
+    run = RunFolder(here(folder / "o.zarr"))
     plan = run.plan()
     plan["identity"]["versions"][package] = "0.0.1"
     run.write_plan(plan)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tileconv.errors import SinkError, SourceError
 from tileconv.record.journal import BEGIN, DAMAGED, DONE, FAILED, Event, History, Journal, TileKey
 from tileconv.stores.local import LocalStore
+from tileconv.stores.location import here
 from tileconv.stores.memory import MemoryStore
 from tileconv.tiles.compute import Counts
 
@@ -27,7 +28,7 @@ TILES, KEYS = (3, 1), [TileKey(0, 0, 0), TileKey(0, 0, 1), TileKey(1, 0, 0)]
 
 def write(folder, events=EVENTS):
     """Write *events* to the journal in *folder*; return what it holds."""
-    with Journal(LocalStore(folder)) as journal:
+    with Journal(here(folder)) as journal:
         for event in events:
             journal.append(event)
     return (folder / "journal").read_bytes()
@@ -72,7 +73,7 @@ def test_every_torn_end_loses_the_last_line_alone(tmp_path):
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
         before = sum(start <= length for start in starts[1:])
-        with Journal(LocalStore(tmp_path)) as journal:
+        with Journal(here(tmp_path)) as journal:
             journal.append(Event(DONE, TileKey(1, 0, 1), "000000dd-1"))
         history = read(tmp_path, (3, 2))
         assert history.digest(TileKey(1, 0, 1)) == "000000dd-1"
@@ -115,7 +116,7 @@ def test_segments_are_read_in_the_order_of_their_numbers(tmp_path):
     assert (history.attempts(KEYS[0]), history.unreadable, history.begun) == (12, 12, [])
     for key in store.list():
         (tmp_path / key).write_bytes(store.read_all(key))
-    with Journal(LocalStore(tmp_path)) as journal:
+    with Journal(here(tmp_path)) as journal:
         journal.append(Event(DAMAGED, KEYS[0]))
     assert read(tmp_path).what(KEYS[0]) == DAMAGED
 
@@ -187,7 +188,7 @@ def test_a_short_write_of_the_system_is_made_good(tmp_path, monkeypatch):
 
 
 def test_a_disk_that_is_full_is_named(tmp_path):
-    with Journal(LocalStore(tmp_path)) as journal:
+    with Journal(here(tmp_path)) as journal:
         os.dup2(os.open("/dev/full", os.O_WRONLY), journal._descriptor)
         with pytest.raises(SinkError, match=r"No space left.*Free some disk space"):
             journal.append(Event(BEGIN))

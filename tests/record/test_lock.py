@@ -14,12 +14,13 @@ from tileconv.errors import SinkError
 from tileconv.record import lock as module
 from tileconv.record.folder import RunFolder
 from tileconv.record.lock import LOOKS
+from tileconv.stores.location import here
 
 HOLD = """
 import sys
-from pathlib import Path
 from tileconv.record.folder import RunFolder
-folder = RunFolder(Path(sys.argv[1]))
+from tileconv.stores.location import here
+folder = RunFolder(here(sys.argv[1]))
 with folder.locked():
     folder.write_plan({})
     print("held", flush=True)
@@ -29,7 +30,7 @@ with folder.locked():
 
 @pytest.fixture
 def folder(tmp_path):
-    return RunFolder(tmp_path / "o.zarr")
+    return RunFolder(here(tmp_path / "o.zarr"))
 
 
 @pytest.fixture

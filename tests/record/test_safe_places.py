@@ -12,11 +12,12 @@ from tileconv.errors import ResumeError, SinkError, SourceError, TileError
 from tileconv.execute import local
 from tileconv.execute.outcome import Failure, attempt
 from tileconv.record.folder import RunFolder
+from tileconv.stores.location import here
 
 
 def test_a_link_leads_to_the_same_run_folder(tmp_path):
     (tmp_path / "link.zarr").symlink_to(tmp_path / "real.zarr")
-    assert RunFolder(tmp_path / "link.zarr").path == tmp_path / "real.zarr.tileconv"
+    assert RunFolder(here(tmp_path / "link.zarr")).path == tmp_path / "real.zarr.tileconv"
     for ask in (status, tileconv.verify):
         with pytest.raises(SourceError, match="has no name"):
             ask("/")
@@ -46,7 +47,7 @@ def test_a_plan_that_was_changed_counts_as_damaged(tmp_path):
 
 def test_a_done_that_lacks_a_key_is_a_damage(tmp_path):
     tileconv.run(write_spec(tmp_path, ONE))
-    folder = RunFolder(tmp_path / "o.zarr")
+    folder = RunFolder(here(tmp_path / "o.zarr"))
     folder.set_done({key: value for key, value in folder.facts().items() if key != "metadata"})
     assert "done, cannot be read" in str(tileconv.verify(tmp_path / "o.zarr").damages[0])
 

@@ -9,6 +9,7 @@ import pytest
 
 from tileconv.errors import SinkError
 from tileconv.sinks.files import free_bytes, refuse_existing, refuse_same, replacing, sink_errors
+from tileconv.stores.location import here
 
 
 def test_an_output_that_is_the_input_is_refused_through_links(tmp_path):
@@ -18,7 +19,7 @@ def test_an_output_that_is_the_input_is_refused_through_links(tmp_path):
     os.link(image, tmp_path / "hard.tif")
     for output in (image, tmp_path / "x" / ".." / "image.tif", tmp_path / "soft.tif", tmp_path / "hard.tif"):
         with pytest.raises(SinkError, match="the output is the input, because the input would be destroyed"):
-            refuse_same(output, image)
+            refuse_same(here(output), here(image))
 
 
 def test_an_output_around_or_inside_the_input_is_refused(tmp_path):
@@ -26,26 +27,25 @@ def test_an_output_around_or_inside_the_input_is_refused(tmp_path):
     (store / "0").mkdir(parents=True)
     (tmp_path / "alias").symlink_to(tmp_path / "data")
     with pytest.raises(SinkError, match="lies inside the input"):
-        refuse_same(store / "0" / "out.zarr", store)
+        refuse_same(here(store / "0" / "out.zarr"), here(store))
     with pytest.raises(SinkError, match="lies inside the input"):
-        refuse_same(tmp_path / "alias" / "in.zarr" / "new" / "out.zarr", store)
+        refuse_same(here(tmp_path / "alias" / "in.zarr" / "new" / "out.zarr"), here(store))
     with pytest.raises(SinkError, match="holds the input"):
-        refuse_same(tmp_path / "alias", store)
+        refuse_same(here(tmp_path / "alias"), here(store))
 
 
 def test_neighbours_are_allowed(tmp_path):
     image = tmp_path / "in.tif"
     image.write_bytes(b"pixels")
     shutil.copy(image, tmp_path / "copy.tif")
-    refuse_same(tmp_path / "copy.tif", image)
-    refuse_same(tmp_path / "in.tif.zarr", image)
-    refuse_same(tmp_path / "new" / "out.zarr", "https://example.org/in.zarr")
+    refuse_same(here(tmp_path / "copy.tif"), here(image))
+    refuse_same(here(tmp_path / "in.tif.zarr"), here(image))
 
 
 def test_free_bytes_of_a_folder_that_does_not_exist_yet(tmp_path):
     (tmp_path / "here").mkdir()
     disk = os.statvfs(tmp_path)
-    found = free_bytes(tmp_path / "not" / "yet" / "out.zarr")
+    found = free_bytes(here(tmp_path / "not" / "yet" / "out.zarr"))
     assert found == pytest.approx(disk.f_bavail * disk.f_frsize, rel=0.05)
 
 

@@ -10,7 +10,6 @@ import random
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -25,6 +24,7 @@ from tileconv.record.compare import Damage
 from tileconv.sources.open import open_source
 from tileconv.sources.source import Source
 from tileconv.spec.model import INPUT
+from tileconv.stores.location import Location
 from tileconv.tiles.compute import needed
 from tileconv.tiles.lazy import Computed, pixels
 
@@ -58,7 +58,7 @@ def sample(pass_: Pass, asked: str, seed: int) -> list[Box]:
     return [tile_at(grid, number).intersect(image) for number in sorted(picked)]
 
 
-def differences(again: Again, output: Path, boxes: Sequence[Box], progress: Progress) -> list[Damage]:
+def differences(again: Again, output: Location, boxes: Sequence[Box], progress: Progress) -> list[Damage]:
     """Return how *boxes* of *output* differ from those that are made now; PlanError if one does not fit in memory."""
     passes, made = again.plan.passes, {INPUT: again.source}
     for pass_ in passes[:-1]:
@@ -73,7 +73,7 @@ def differences(again: Again, output: Path, boxes: Sequence[Box], progress: Prog
             where="--recompute",
             fix="Free some memory, or verify without it.",
         )
-    stored = open_source(str(output), missing_chunks="error")
+    stored = open_source(output.local, missing_chunks="error")
     one = partial(_one, passes[-1], [made[read.array] for read in passes[-1].reads], stored)
     progress.begin(len(boxes), sum(box.size for box in boxes))
     damages = []

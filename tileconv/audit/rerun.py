@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tileconv.errors import PlanError, ResumeError, SinkError, SourceError
+from tileconv.errors import ResumeError, SinkError, SourceError
 from tileconv.execute.prepare import planned
 from tileconv.execute.report import Report
 from tileconv.execute.run import run_plan
-from tileconv.paths import located
 from tileconv.planning.model import Plan
 from tileconv.progress import Progress
 from tileconv.record.identity import first_difference
@@ -21,7 +20,7 @@ from tileconv.record.provenance import identity_of, read_provenance
 from tileconv.sinks.files import sink_errors
 from tileconv.sources.source import Source
 from tileconv.spec import PipelineSpec, spec_from_mapping
-from tileconv.stores import steady
+from tileconv.stores.location import Location, here
 
 SAME = "the result would be another"
 MOST_CHUNK = 10**15 - 1
@@ -68,7 +67,7 @@ def rerun(
     ResumeError
         If the input, a kernel or an engine is not what it was.
     """
-    made = _here(output)
+    made = here(output)
     again = plan_again(made, target_of(made, target, overwrite=overwrite), input_path=input_path)
     if note:
         for text in again.notes:
@@ -77,7 +76,7 @@ def rerun(
 
 
 def plan_again(
-    output: Path, target: Path, *, input_path: Path | str | None = None, run: Mapping[str, Any] | None = None
+    output: Location, target: Location, *, input_path: Path | str | None = None, run: Mapping[str, Any] | None = None
 ) -> Again:
     """Return the run that made *output*, writing to *target*.
 
@@ -128,7 +127,7 @@ _FIXES = {
 }
 
 
-def target_of(output: Path, asked: Path | str | None, *, overwrite: bool) -> Path:
+def target_of(output: Location, asked: Path | str | None, *, overwrite: bool) -> Location:
     """Return where *output* is made again: *asked*, or ``NAME.rerun.ome.zarr`` beside it.
 
     Raises
@@ -137,19 +136,23 @@ def target_of(output: Path, asked: Path | str | None, *, overwrite: bool) -> Pat
         If it lies inside *output*, or is *output* and *overwrite* is not set.
     """
     stem = output.name.removesuffix(".zarr").removesuffix(".ome")
-    target = _here(asked) if asked is not None else output.with_name(f"{stem}.rerun.ome.zarr")
+    target = here(asked) if asked is not None else output.beside(f"{stem}.rerun.ome.zarr")
     with sink_errors(target):
-        written, read = steady.resolve(target), steady.resolve(output)
+        written, read = target.resolved(), output.resolved()
     if written == read and not overwrite:
         fix = "Choose another path, or allow replacing it with --overwrite."
         raise SinkError("is the output itself", where=str(target), fix=fix)
-    if read in written.parents:
+    if written.within(read):
         raise SinkError(f"lies inside {output}", where=str(target), fix="Choose another path.")
     return target
 
 
 def _spec(
-    provenance: Mapping[str, Any], output: Path, target: Path, input_path: Path | str | None, run: Mapping[str, Any]
+    provenance: Mapping[str, Any],
+    output: Location,
+    target: Location,
+    input_path: Path | str | None,
+    run: Mapping[str, Any],
 ) -> PipelineSpec:
     """Return the recorded pipeline with other paths and another ``run``.
 
@@ -160,7 +163,7 @@ def _spec(
         spec["output"]["path"] = str(target)
         spec["run"] = {"max_chunk": MOST_CHUNK, **spec.get("run", {}), **run}
         if input_path is not None:
-            spec["input"]["path"] = str(_here(input_path))
+            spec["input"]["path"] = str(here(input_path))
         for number, stage in enumerate(spec["stages"]):
             name = stage.get("id") or f"{number} {stage['op']}"
             if name in provenance.get("weights", {}):
@@ -171,15 +174,7 @@ def _spec(
     return spec_from_mapping(spec)
 
 
-def _here(path: Path | str) -> Path:
-    """Return *path* in full; PlanError where it names no file of this machine."""
-    try:
-        return Path(located(str(path), Path()))
-    except ValueError as error:
-        raise PlanError(f"expected a path of this machine, found {str(path)!r}: {error}") from None
-
-
-def _check(before: Any, now: Any, part: str, output: Path, fix: str) -> None:
+def _check(before: Any, now: Any, part: str, output: Location, fix: str) -> None:
     """Refuse another input, kernel or engine than that of the record."""
     if difference := first_difference(before, now):
         path, was, is_now = difference

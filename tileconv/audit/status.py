@@ -12,7 +12,7 @@ from tileconv.record.done import check_not_replaced, recorded_store, tiles_of
 from tileconv.record.folder import RunFolder
 from tileconv.record.journal import History
 from tileconv.sinks.files import sink_errors
-from tileconv.stores import steady
+from tileconv.stores.location import here
 
 EXIT_UNFINISHED = 3
 
@@ -73,9 +73,9 @@ def status(output: Path | str) -> Status:
     ResumeError
         If the run is done, but another output lies in the place of what it wrote.
     """
-    folder = RunFolder(Path(output))
+    folder = RunFolder(here(output))
     plan = folder.plan()
-    where = str(folder.path)
+    where = str(folder.place)
     if plan is None:
         found = "no plan.json that can be read" if folder.there() else "no run folder"
         fix = "Give the output of a run; its run folder lies beside it."
@@ -84,7 +84,7 @@ def status(output: Path | str) -> Status:
     grids = tiles_of(folder, plan)
     history = History.of(folder.store, grids)
     with sink_errors(folder.output, "read"):
-        finished = folder.done() and steady.exists(folder.output)
+        finished = folder.done() and not sink.custody.free()
     if finished:
         check_not_replaced(folder, sink.custody.metadata_digests())
     done = sum(grids) if finished else history.total_done()

@@ -14,6 +14,7 @@ from tileconv.record.done import recorded_plan, recorded_run, tiles_of
 from tileconv.record.folder import RunFolder
 from tileconv.record.journal import History
 from tileconv.sinks.files import sink_errors
+from tileconv.stores.location import here
 
 
 def verify(output: Path | str, *, recompute: str = "", seed: int = 0, progress: Progress | None = None) -> Verification:
@@ -48,7 +49,7 @@ def verify(output: Path | str, *, recompute: str = "", seed: int = 0, progress: 
         return found
     if any(damage.tile is None for damage in found.damages):
         return replace(found, notes=(*found.notes, "nothing was made again, because more than tiles is damaged"))
-    where = Path(output).absolute()
+    where = here(output)
     again = plan_again(where, where, run=recorded_run(where))
     boxes = sample(again.plan.passes[-1], recompute, seed)
     damages = differences(again, where, boxes, progress)
@@ -65,7 +66,7 @@ def verify_stored(output: Path | str, *, progress: Progress | None = None) -> Ve
     SinkError
         If a run is writing the output now.
     """
-    folder = RunFolder(Path(output))
+    folder = RunFolder(here(output))
     if folder.live():
         holder = folder.holder() or {}
         who = f"process {holder.get('pid')} on {holder.get('host')}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tileconv.errors import ResumeError, SinkError
@@ -14,25 +13,25 @@ from tileconv.record.done import check_not_replaced
 from tileconv.record.folder import RunFolder
 from tileconv.record.identity import adopt, check_same, touched, what
 from tileconv.record.journal import History
-from tileconv.record.todo import Todo, left_to_do, sinks_of
+from tileconv.record.todo import Todo, left_to_do, places_of, sinks_of
 from tileconv.sinks.files import refuse_same, sink_errors
 from tileconv.sinks.layout import Layout
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.source import Source
-from tileconv.stores import steady
-from tileconv.stores.local import LocalStore
+from tileconv.stores.location import Location
 
 
 @dataclass(frozen=True)
 class Begun:
     """A run about to make tiles: its plan with the tiles that are in force, what is left of it, and what to say.
 
-    ``passes`` are those of the plan, without what writes outputs that are complete; ``sinks`` are those of all arrays,
-    and ``histories`` those of all outputs.
+    ``passes`` are those of the plan, without what writes outputs that are complete; ``places`` and ``sinks`` are those
+    of all arrays, and ``histories`` those of all outputs.
     """
 
     plan: Plan
     passes: tuple[Pass, ...]
+    places: Sequence[Location]
     sinks: Sequence[ZarrSink]
     histories: Sequence[History]
     todo: Todo
@@ -46,14 +45,14 @@ class Begun:
         return sorted(w.array - first for pass_ in self.passes for w in pass_.writes if w.array >= first)
 
 
-def refuse_outputs(plan: Plan, source: Source) -> None:
+def refuse_outputs(plan: Plan) -> None:
     """Refuse to write anything over the input, through a link, or twice to one place; SinkError."""
-    sinks = sinks_of(plan)
-    folders = [RunFolder(Path(output.path)) for output in plan.spec.outputs]
-    for place in (*(sink.store.where() for sink in sinks), *(str(folder.path) for folder in folders)):
-        for read in (source.where, *([] if plan.source.mask is None else [plan.source.mask.where])):
+    folders = [RunFolder(output.path) for output in plan.spec.outputs]
+    inputs = [plan.spec.input.path, *([] if plan.source.mask is None else [Location(plan.source.mask.where)])]
+    for place in (*places_of(plan), *(folder.place for folder in folders)):
+        for read in inputs:
             refuse_same(place, read)
-    for sink in sinks:
+    for sink in sinks_of(plan):
         with sink_errors(sink.store.where()):
             sink.store.check(f"{sink.layout.chunks_key()}0")
     for number, folder in enumerate(folders):
@@ -100,7 +99,7 @@ def begin(
     passes = _unfinished(plan, sinks, todo)
     if passes != plan.passes:
         todo = left_to_do(plan, passes, sinks, histories)
-    return Begun(plan, passes, sinks, histories, todo, bool(recorded), notes)
+    return Begun(plan, passes, places_of(plan), sinks, histories, todo, bool(recorded), notes)
 
 
 def _unfinished(plan: Plan, sinks: Sequence[ZarrSink], todo: Todo) -> tuple[Pass, ...]:
@@ -129,7 +128,7 @@ def _check_goes_on(
     if custody.complete() and custody.marker().get("fingerprint") != plan.fingerprint(output):
         problem = "its metadata names another run than the one that began this output"
         fix = "Compare and mend every tile with --repair, or begin anew with --overwrite."
-        raise ResumeError(problem, where=path, fix=fix)
+        raise ResumeError(problem, where=str(path), fix=fix)
 
 
 def _anew(
@@ -151,12 +150,12 @@ def _anew(
     last.create(overwrite=overwrite)
 
 
-def _litter(output: Path, last: ZarrSink, known: Collection[str]) -> list[ZarrSink]:
+def _litter(output: Location, last: ZarrSink, known: Collection[str]) -> list[ZarrSink]:
     """Return intermediate results beside *output* that a run of more passes left; *known* are those of this one."""
     prefix = f"{output.name}.pass"
     with sink_errors(output):
-        entries = steady.entries(output.parent) if steady.is_folder(output.parent) else []
-    numbered = [e for e in entries if e.name.startswith(prefix) and e.name.removeprefix(prefix).isdecimal()]
-    places = sorted({e.path for e in numbered} - set(known))
-    sinks = [ZarrSink(LocalStore(Path(place)), Layout(last.layout.info, plain=True)) for place in places]
+        names = sorted(name.removesuffix("/") for name in output.parent.store().names())
+    places = [output.beside(n) for n in names if n.startswith(prefix) and n.removeprefix(prefix).isdecimal()]
+    others = [place.store() for place in places if str(place) not in known]
+    sinks = [ZarrSink(store, Layout(last.layout.info, plain=True)) for store in others]
     return [sink for sink in sinks if sink.custody.replaceable()]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from tileconv.errors import SinkError
 from tileconv.sinks.files import refuse_same, sink_errors
@@ -14,6 +13,7 @@ from tileconv.sources.source import Source
 from tileconv.spec import PipelineSpec
 from tileconv.spec.model import MaskSpec
 from tileconv.stores import steady
+from tileconv.stores.location import Location
 
 
 def source_of(spec: PipelineSpec) -> Source:
@@ -26,7 +26,7 @@ def source_of(spec: PipelineSpec) -> Source:
     """
     file, most = spec.input, spec.run.max_chunk
     image = open_source(
-        file.path,
+        file.path.local,
         series=file.series,
         level=file.level,
         axes=file.axes,
@@ -37,9 +37,12 @@ def source_of(spec: PipelineSpec) -> Source:
     asked = file.mask
     if not isinstance(asked, MaskSpec):
         return image
-    path, level = (asked.path, 0) if asked.path else (f"{file.path}/labels/{asked.label}", file.level)
+    label = file.path.below(f"labels/{asked.label}")
+    place, level = (asked.path, 0) if asked.path else (label, file.level)
     level = level if asked.level is None else asked.level
-    mask = open_source(path, series=asked.series, level=level, missing_chunks=file.missing_chunks, max_chunk=most)
+    mask = open_source(
+        place.local, series=asked.series, level=level, missing_chunks=file.missing_chunks, max_chunk=most
+    )
     return Masked(image, mask, asked.inverted)
 
 
@@ -59,12 +62,12 @@ def looked(spec: PipelineSpec) -> Iterator[str]:
     if source.info.mask:
         yield f"mask     {source.info.mask}"
     yield from (f"         {note}" for note in source.info.notes)
-    for output in (Path(one.path) for one in spec.outputs):
-        for read in (source.where, *([source.info.mask.where] if source.info.mask else [])):
+    for output in (one.path for one in spec.outputs):
+        for read in (spec.input.path, *([Location(source.info.mask.where)] if source.info.mask else [])):
             refuse_same(output, read)
         with sink_errors(output):
-            there = steady.exists(output)
-            folder = next(place for place in (output, *output.parents) if steady.exists(place))
+            there = steady.exists(output.local)
+            folder = next(place for place in (output.local, *output.local.parents) if steady.exists(place))
             if not steady.is_folder(folder) or not os.access(folder, os.W_OK | os.X_OK):
                 raise SinkError(f"{folder} is no folder that can be written to", where=str(output))
         state = "exists: it is resumed if it is of this pipeline, else only --overwrite replaces it"

@@ -69,7 +69,7 @@ def mark_damaged(plan: Plan, source: Source, output: int, folder: RunFolder, pro
     last = len(recorded["grids"]) - 1
     keyed = {TileKey(last, 0, d.tile): d for d in found.damages if d.tile is not None}
     of_last = {key: damage for key, damage in keyed.items() if history.digest(key)}
-    with Journal(folder.store) as journal:
+    with Journal(folder.place) as journal:
         for key, damage in (of_last | earlier).items():
             event = Event(DAMAGED, key, error=damage.problem)
             journal.append(event)

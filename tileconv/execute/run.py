@@ -34,7 +34,7 @@ from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.open import open_source
 from tileconv.sources.source import Source
 from tileconv.spec.model import INPUT
-from tileconv.stores.local import LocalStore
+from tileconv.stores.location import Location
 from tileconv.tiles.windows import Job
 
 NAMED = 5
@@ -73,8 +73,8 @@ def run_plan(
     """
     began = time.perf_counter()
     progress = watching(progress)
-    refuse_outputs(plan, source)
-    folders = [RunFolder(Path(output.path)) for output in plan.spec.outputs]
+    refuse_outputs(plan)
+    folders = [RunFolder(output.path) for output in plan.spec.outputs]
     missing_chunks, _ = source.missing_chunks_total()
     with sink_errors(folders[0].output), ExitStack() as stack:
         for folder in folders:
@@ -120,11 +120,11 @@ def _report(
     seconds: float,
 ) -> Report:
     """Return what was done in *seconds*, by a *ledger* if tiles were made; *notes* are those of the input."""
-    plan, sinks = begun.plan, begun.sinks[begun.plan.between :]
+    plan, places = begun.plan, begun.places[begun.plan.between :]
     stored = []
-    for output, (sink, history) in enumerate(zip(sinks, begun.histories, strict=True)):
-        info, place = sink.layout.info, Path(sink.store.where())
-        stored.append(Stored(place, info.shape, str(info.dtype), history.counts(), plan.fingerprint(output)))
+    for output, (place, history) in enumerate(zip(places, begun.histories, strict=True)):
+        info = plan.write_of(output).info
+        stored.append(Stored(place.local, info.shape, str(info.dtype), history.counts(), plan.fingerprint(output)))
     return Report(
         **vars(stored[0]),
         tiles=ledger.tiles_made if ledger else 0,
@@ -157,7 +157,7 @@ def _written(
     for output in begun.outputs:
         folders[output].unset_done()
     with ExitStack() as stack:
-        journals = {output: stack.enter_context(Journal(folders[output].store)) for output in used}
+        journals = {output: stack.enter_context(Journal(folders[output].place)) for output in used}
         ledger = Ledger(plan, begun.passes, journals, begun.histories, progress, stop, keep_going)
         staging = (
             {}
@@ -170,7 +170,7 @@ def _written(
 
 def _make(begun: Begun, source: Source, ledger: Ledger, staging: Mapping[int, Path], *, overwrite: bool) -> None:
     """Make the tiles that are left, pass by pass, and finish the outputs; workers write by way of *staging*."""
-    plan, sinks, left = begun.plan, begun.sinks, begun.todo.left
+    plan, sinks, places, left = begun.plan, begun.sinks, begun.places, begun.todo.left
     ledger.begin()
     boxes = (tile_at(pass_.grid, n) for pass_, numbers in zip(begun.passes, left, strict=True) for n in numbers)
     ledger.progress.begin(sum(map(len, left)), sum(box.size for box in boxes), begun.todo.kept)
@@ -180,12 +180,12 @@ def _make(begun: Begun, source: Source, ledger: Ledger, staging: Mapping[int, Pa
     for number, pass_ in enumerate(begun.passes):
         if left[number]:
             axes = pass_.image.axes
-            sources = tuple(source if r.array == INPUT else _between(sinks[r.array], axes) for r in pass_.reads)
-            targets = [(sinks[write.array], staging.get(plan.recorded(write.array)[0])) for write in pass_.writes]
+            sources = tuple(source if r.array == INPUT else _between(places[r.array], axes) for r in pass_.reads)
+            targets = [_target(begun, write.array, staging) for write in pass_.writes]
             ledger.begin_pass(number)
             possible = _possible(begun, ledger, number)
             try:
-                job = Job(pass_, sources, tuple(_staged(sink, place) for sink, place in targets))
+                job = Job(pass_, sources, tuple(targets))
                 with telling(partial(ledger.progress.waiting, "compiling loops, on the first run only")):
                     _tiles(plan, source, job, possible, ledger, whole=not begun.resumed)
                 give_back()
@@ -211,9 +211,10 @@ def _wanted(begun: Begun, array: int) -> bool:
     return any(left and array in [read.array for read in pass_.reads] for pass_, left in passes)
 
 
-def _staged(sink: ZarrSink, staging: Path | None) -> ZarrSink:
-    """Return *sink* as workers write to it, by way of *staging*."""
-    return replace(sink, store=LocalStore(Path(sink.store.where()), staging)) if staging else sink
+def _target(begun: Begun, array: int, staging: Mapping[int, Path]) -> ZarrSink:
+    """Return the sink of *array* as workers write to it, by way of the folder in *staging* of its output."""
+    folder = staging.get(begun.plan.recorded(array)[0])
+    return replace(begun.sinks[array], store=begun.places[array].store(folder))
 
 
 def _prepare(begun: Begun) -> None:
@@ -244,9 +245,9 @@ def _possible(begun: Begun, ledger: Ledger, number: int) -> Sequence[int]:
     return [tile for tile in left if tile not in lost] if lost else left
 
 
-def _between(sink: ZarrSink, axes: str) -> Source:
+def _between(place: Location, axes: str) -> Source:
     """Open what a pass wrote for a later one; a chunk that is not there must never read as zeros."""
-    return open_source(sink.store.where(), axes=axes, missing_chunks="error")
+    return open_source(place.local, axes=axes, missing_chunks="error")
 
 
 def _tiles(plan: Plan, source: Source, job: Job, numbers: Sequence[int], ledger: Ledger, *, whole: bool) -> None:
@@ -270,7 +271,7 @@ def _check(ledger: Ledger, possible: Sequence[int]) -> None:
         pass_ = ledger.passes[ledger.number]
         problem = f"nothing was heard of {len(unheard):,} tiles, the first is {tile_at(pass_.grid, unheard[0])}"
         fix = "This is a mistake in tileconv: please report it. The same command makes them."
-        raise TileError(problem, where=ledger.plan.spec.output.path, fix=fix)
+        raise TileError(problem, where=str(ledger.plan.spec.output.path), fix=fix)
 
 
 def _unfinished(ledger: Ledger, *, overwrite: bool) -> UnfinishedError:
@@ -279,7 +280,7 @@ def _unfinished(ledger: Ledger, *, overwrite: bool) -> UnfinishedError:
     more = f"; and {count - NAMED:,} more, which tileconv status lists" * (count > NAMED)
     out = f", {len(ledger.left_out):,} need them" * bool(ledger.left_out)
     problem = f"{count:,} tile{'s' * (count != 1)} failed{out}: {named}{more}"
-    error = UnfinishedError(problem, where=ledger.plan.spec.output.path)
+    error = UnfinishedError(problem, where=str(ledger.plan.spec.output.path))
     passes = all(failure.system in TRANSIENT for failure in ledger.failures.values())
     error.fix = f"{ledger.how_far(None if passes else error, overwrite=overwrite)}."
     return error

@@ -46,7 +46,7 @@ def revoke(folder: RunFolder) -> None:
 
     The name goes first, so that nothing more is written there while files are removed one by one.
     """
-    with sink_errors(folder.path):
+    with sink_errors(folder.place):
         for entry in steady.entries(folder.path) if steady.is_folder(folder.path) else []:
             if found := re.fullmatch(r"(writing|revoked)-([0-9a-f]{32})", entry.name):
                 gone = folder.path / f"revoked-{found[2]}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Set
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from pickle import dumps
 from typing import TYPE_CHECKING, Any
@@ -17,11 +16,10 @@ from uuid import uuid4
 from tileconv.errors import ClusterError, TileconvError
 from tileconv.execute import look as looking
 from tileconv.execute.connect import result_of
-from tileconv.retry import retrying
 from tileconv.sinks.files import sink_errors
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.stores.local import LocalStore
-from tileconv.stores.steady import is_folder, remove
+from tileconv.stores.steady import is_folder
 from tileconv.tiles.windows import Job
 
 if TYPE_CHECKING:
@@ -44,7 +42,7 @@ class Trust:
         self.client, self.note = client, note
         text = Path(looking.__file__).read_text("utf-8")
         self._words: dict[str, Any] = {"text": text, "expected": looking.look(libraries)}
-        self._jobs: dict[int, tuple[Job, list[Path]]] = {}
+        self._jobs: dict[int, tuple[Job, str]] = {}
         self.trusted: set[str] = set()
         self.refused: dict[str, str] = {}
         self.asked: dict[str, Any] = {}
@@ -57,14 +55,14 @@ class Trust:
     def take(self, job: Job, at_work: Collection[Job]) -> None:
         """Ask all workers anew, about *job* and about those *at_work*, and about no others from now on.
 
-        A worker knows an output by a file in it, which is there for so long.
+        A worker knows an output by an object in it, which is there for so long.
         """
         self.forget(at_work)
-        files = [Path(sink.store.where()) / f".worker.{uuid4().hex}.partial" for sink in job.sinks]
-        self._jobs[id(job)] = job, files
-        for file in files:
-            with sink_errors(file):
-                retrying(partial(file.write_text, file.name))
+        key = f".worker.{uuid4().hex}.partial"
+        self._jobs[id(job)] = job, key
+        for store in (sink.store for sink in job.sinks):
+            with sink_errors(store.where(key)):
+                store.write(key, [[key.encode()]])
         self._words = {**self._words, "call": dumps((_admit_all, ([*self._jobs.values()],)))}
         for answers in (self.trusted, self.refused, self.asked):
             answers.clear()
@@ -72,10 +70,10 @@ class Trust:
     def forget(self, but: Collection[Job] = ()) -> None:
         """Forget all jobs, *but* these."""
         for number in self._jobs.keys() - set(map(id, but)):
-            _, files = self._jobs.pop(number)
-            for file in files:
-                with sink_errors(file):
-                    remove(file)
+            job, key = self._jobs.pop(number)
+            for store in (sink.store for sink in job.sinks):
+                with sink_errors(store.where(key)):
+                    store.delete(key)
 
     def look(self, there: Set[str]) -> None:
         """Ask those of the workers *there* that are new, hear those that were asked, and forget those that went."""
@@ -135,29 +133,29 @@ def trusting(client: Client, libraries: Iterable[str], note: Callable[[str], Non
         trust.forget()
 
 
-def _admit_all(jobs: Iterable[tuple[Job, list[Path]]]) -> str:
-    return next((why for job, files in jobs if (why := admit(job, files))), "")
+def _admit_all(jobs: Iterable[tuple[Job, str]]) -> str:
+    return next((why for job, key in jobs if (why := admit(job, key))), "")
 
 
-def admit(job: Job, files: Iterable[Path]) -> str:
-    """On a worker, return why it must not make tiles of *job*, as a store lacks its one of *files*; or ``""``."""
+def admit(job: Job, key: str) -> str:
+    """On a worker, return why it must not make tiles of *job*, as a store lacks the object *key*; or ``""``."""
     try:
         for source in job.sources:
             source.check_stored()
-        reasons = [_strange(sink, file) for sink, file in zip(job.sinks, files, strict=True)]
+        reasons = [_strange(sink, key) for sink in job.sinks]
     except TileconvError as error:
         return f"{error.where} {error.problem}"
     return next(filter(None, reasons), "")
 
 
-def _strange(sink: ZarrSink, file: Path) -> str:
+def _strange(sink: ZarrSink, key: str) -> str:
     """Return why this machine has another folder than the client where *sink* writes; ``""`` if it has the same."""
-    try:
-        found = retrying(file.read_text)
-    except OSError as error:
-        return f"{file.parent} is another folder there than here ({error.strerror})"
     store = sink.store
+    try:
+        same = store.read_all(key) == key.encode()
+    except OSError as error:
+        return f"{store.where()} is another folder there than here ({error.strerror})"
     staging = store.staging if isinstance(store, LocalStore) else None
-    if found != file.name or (staging and not is_folder(staging)):
-        return f"{file.parent if found != file.name else staging} is another folder there than here"
+    if not same or (staging and not is_folder(staging)):
+        return f"{staging if same else store.where()} is another folder there than here"
     return "" if os.access(sink.written, os.W_OK) else f"it must not write to {sink.written}"

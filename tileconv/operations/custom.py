@@ -13,9 +13,9 @@ from tileconv.engines.kernel import Kernel, Weights, check_size, checked_weights
 from tileconv.errors import KernelError
 from tileconv.operations.linear import Linear
 from tileconv.operations.parameters import WeightsOrFile, number
-from tileconv.paths import local
 from tileconv.retry import retrying
 from tileconv.stores import steady
+from tileconv.stores.location import local
 
 CSV_LIMIT_BYTES, CSV_LIMIT_WEIGHTS = 2**25, 2**20
 """The largest kernel that is read as text: every number takes 60 bytes on the way."""

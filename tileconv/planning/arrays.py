@@ -15,6 +15,7 @@ from tileconv.planning.layout import lay_out
 from tileconv.planning.parts import Missing, Pass
 from tileconv.planning.tiles import strip_of
 from tileconv.spec.model import OutputSpec, StageSpec
+from tileconv.stores.location import Location
 
 BAND_PX = 2**21
 """Pixels of a tile of an array in memory: enough to keep overheads small, few enough to share among processors."""
@@ -44,7 +45,7 @@ def array_passes(
     PlanError
         As ``make_stages`` says.
     """
-    output = OutputSpec("", cast("Any", dtype), nodata=nodata, stage=len(specs) - 1)
+    output = OutputSpec(Location(""), cast("Any", dtype), nodata=nodata, stage=len(specs) - 1)
     passes = lay_out(specs, [output], source, shipped_costs(), missing=missing, precision=precision)[1]
     return [_tiled(pass_, tile) for pass_ in passes]
 

@@ -148,7 +148,7 @@ def retiled(pass_: Pass, spec: PipelineSpec, budget: Budget, tile: tuple[int, ..
     raise PlanError(
         f"this output was begun with tiles of {sides}, which take {option.peak / MIB:,.0f} MiB, and the run "
         f"may take {allowed.count / MIB:,.0f} MiB ({allowed.why})",
-        where=spec.output.path,
+        where=str(spec.output.path),
         fix="Let it take more, use fewer workers, or begin anew with --overwrite.",
     )
 

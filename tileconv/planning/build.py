@@ -30,7 +30,7 @@ def make_plan(spec: PipelineSpec, source: ImageInfo, machine: Machine, *, cache_
     if not set(needed) <= set(source.axes):
         raise PlanError(
             f"the image has axes {', '.join(source.axes)}, and the stages act on {', '.join(needed)}",
-            where=spec.input.path,
+            where=str(spec.input.path),
             fix="Set input.axes to the names of the file's axes, or the stage's over to axes that are there.",
         )
     missing = _missing(spec, source)
@@ -59,7 +59,7 @@ def _missing(spec: PipelineSpec, source: ImageInfo) -> Missing | None:
     if source.masks and said is None and spec.input.mask is None:
         raise PlanError(
             f"{' and '.join(source.masks)} says which pixels are missing, and is not read",
-            where=spec.input.path,
+            where=str(spec.input.path),
             why="a kernel would mix them with real pixels",
             fix="Give a mask with input.mask: {path: ...}, or say input.nodata: none to take every pixel.",
         )
@@ -73,7 +73,7 @@ def _missing(spec: PipelineSpec, source: ImageInfo) -> Missing | None:
     if nodata is not None and spec.missing is None:
         raise PlanError(
             f"pixels of value {as_text(nodata)} are missing ones, and the spec does not say what becomes of them",
-            where=spec.input.path,
+            where=str(spec.input.path),
             why="a kernel would mix them with real pixels",
             fix="Add missing: {rule: propagate}, {rule: fill, value: 0} or {rule: error}; or say input.nodata: none.",
         )

@@ -19,6 +19,7 @@ from tileconv.engines.kernel import Kernel
 from tileconv.operations.operation import Operation
 from tileconv.operations.registry import OPERATORS
 from tileconv.operations.steps import Steps
+from tileconv.stores.location import Location
 
 KIND = "kind"
 """Under it an operation tells which one it is."""
@@ -44,6 +45,8 @@ def encoded(value: Any) -> Any:
     match value:
         case Kernel():
             return value.digest
+        case Location():
+            return str(value)
         case float() if not math.isfinite(value):
             return str(float(value))
         case None | bool() | int() | float() | str():
@@ -104,6 +107,8 @@ def decoded(hint: Any, value: Any, kernels: Mapping[str, Kernel] | None = None) 
 def _from_text(arms: Sequence[Any], value: str, kernels: Mapping[str, Kernel]) -> Any:
     if Kernel in arms:
         return kernels[value]
+    if Location in arms:
+        return Location(value)
     if float in arms and value in INFINITE:
         return float(value)
     return np.dtype(value) if any(get_origin(arm) is np.dtype for arm in arms) else value

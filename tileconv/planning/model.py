@@ -177,7 +177,7 @@ class Plan(Shown):
         outputs = {output.label: self._output(n) for n, output in enumerate(self.spec.outputs)}
         return {
             "fingerprint": self.fingerprint(),
-            "input": image_json(self.source) | {"path": self.spec.input.path, "notes": self.source.notes},
+            "input": image_json(self.source) | {"path": str(self.spec.input.path), "notes": self.source.notes},
             **({"output": outputs[""]} if "" in outputs else {"outputs": outputs}),
             "workers": self.workers,
             "why_workers": self.why_workers,
@@ -208,12 +208,12 @@ class Plan(Shown):
 
     def _output(self, number: int) -> dict[str, Any]:
         write = self.write_of(number)
-        return image_json(write.info) | {"path": self.spec.outputs[number].path, **write.storage.as_json()}
+        return image_json(write.info) | {"path": str(self.spec.outputs[number].path), **write.storage.as_json()}
 
     def _edges(self) -> dict[str, Any]:
         """Return the names of input, stages and outputs, and who is read by whom."""
         stages = self.spec.stages
         names = {INPUT: IMAGE} | {number: stage.name_at(number) for number, stage in enumerate(stages)}
         edges = [(names[i], names[number]) for number, stage in enumerate(stages) for i in stage.inputs]
-        stored = [(names[output.stage], output.path) for output in self.spec.outputs]
+        stored = [(names[output.stage], str(output.path)) for output in self.spec.outputs]
         return {"nodes": [*names.values(), *(path for _, path in stored)], "edges": [*edges, *stored]}

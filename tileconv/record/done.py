@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from tileconv.boxes import TileGrid
@@ -17,8 +16,7 @@ from tileconv.sinks.layout import Layout
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.spec.model import RunSpec
 from tileconv.storage import Storage
-from tileconv.stores import steady
-from tileconv.stores.local import LocalStore
+from tileconv.stores.location import Location
 from tileconv.stores.store import content
 
 PLAN, METADATA = "plan", "metadata"
@@ -33,19 +31,19 @@ def recorded_plan(folder: RunFolder) -> dict[str, Any]:
     SourceError
         If it is absent or damaged.
     """
-    plan, where = folder.plan(), str(folder.path)
+    plan, where = folder.plan(), str(folder.place)
     expected = (folder.facts() or {}).get(PLAN)
     if plan is None or (expected is not None and expected != plan_digest(folder)):
         found = "a plan.json that is damaged" if folder.holds("plan.json") else "no plan.json"
         found = found if folder.there() else "nothing"
         fix = "Give the output of a run; its run folder lies beside it."
-        if steady.exists(folder.output / "zarr.json"):
+        if folder.output.store().stat("zarr.json"):
             fix = f"Only that holds the digests of tiles; tileconv rerun {folder.output} makes the result again."
         raise SourceError(f"expected the run folder of {folder.output}, found {found}", where=where, fix=fix)
     return plan
 
 
-def recorded_run(output: Path) -> dict[str, Any]:
+def recorded_run(output: Location) -> dict[str, Any]:
     """Return the section ``run`` of the spec of the run that made *output*; empty if that does not tell it.
 
     Raises
@@ -59,7 +57,7 @@ def recorded_run(output: Path) -> dict[str, Any]:
 
 def plan_digest(folder: RunFolder) -> str:
     """Return a digest of ``plan.json``; empty if it is absent."""
-    with sink_errors(folder.path, "read"):
+    with sink_errors(folder.place, "read"):
         stored = content(folder.store, "plan.json")
     return "" if stored is None else hashlib.sha256(stored).hexdigest()
 
@@ -115,7 +113,7 @@ def recorded_store(folder: RunFolder, plan: dict[str, Any]) -> tuple[ZarrSink, T
         grid = TileGrid(info.box, tuple(plan["grids"][-1]["tile"]))
         if len(grid) != plan["grids"][-1]["tiles"]:
             raise ValueError
-        return ZarrSink(LocalStore(folder.output), Layout(info, storage=storage)), grid
+        return ZarrSink(folder.output.store(), Layout(info, storage=storage)), grid
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise _untold(folder) from error
 
@@ -128,4 +126,4 @@ def _before_format_4(plan: dict[str, Any]) -> dict[str, Any]:
 
 def _untold(folder: RunFolder) -> SourceError:
     fix = "Verify it with the version of tileconv that made it, or make it again with --overwrite."
-    return SourceError("does not say what was written", where=str(folder.path / "plan.json"), fix=fix)
+    return SourceError("does not say what was written", where=folder.store.where("plan.json"), fix=fix)

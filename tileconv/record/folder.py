@@ -24,7 +24,7 @@ from tileconv.record.lock import acquire, taken
 from tileconv.retry import retrying
 from tileconv.sinks.files import sink_errors
 from tileconv.stores import steady
-from tileconv.stores.local import LocalStore
+from tileconv.stores.location import Location
 from tileconv.stores.store import Store, content
 
 _OURS = ("plan.json", "journal", "done", "repair")
@@ -52,24 +52,29 @@ class RunFolder:
         If it cannot be looked up: links in a circle.
     """
 
-    output: Path
+    output: Location
 
     def __post_init__(self) -> None:
         with sink_errors(self.output):
-            output = steady.resolve(self.output)
+            output = self.output.resolved()
         if not output.name:
             raise SourceError("has no name", where=str(self.output), fix="Give the path of an output.")
         object.__setattr__(self, "output", output)
 
     @property
-    def path(self) -> Path:
-        """The folder itself."""
-        return self.output.with_name(f"{self.output.name}.tileconv")
+    def place(self) -> Location:
+        """Where the folder lies."""
+        return self.output.beside(f"{self.output.name}.tileconv")
 
     @property
-    def store(self) -> LocalStore:
+    def path(self) -> Path:
+        """The folder itself, for what is locked or renamed in it."""
+        return self.place.local
+
+    @property
+    def store(self) -> Store:
         """What lies in the folder."""
-        return LocalStore(self.path)
+        return self.place.store()
 
     @property
     def lock(self) -> Path:
@@ -94,12 +99,12 @@ class RunFolder:
 
     def there(self) -> bool:
         """Return whether anything lies in it; SinkError if the file system refuses to tell."""
-        with sink_errors(self.path, "read"):
+        with sink_errors(self.place, "read"):
             return bool(self.store.names())
 
     def holds(self, name: str) -> bool:
         """Return whether a file of that name lies in the folder; SinkError if the file system refuses to tell."""
-        with sink_errors(self.path, "read"):
+        with sink_errors(self.place, "read"):
             return self.store.stat(name) is not None
 
     def announced(self) -> bool:
@@ -128,7 +133,7 @@ class RunFolder:
 
     def check(self) -> None:
         """Refuse a folder that holds what tileconv did not write, or that is a link or holds one; SinkError."""
-        with sink_errors(self.path):
+        with sink_errors(self.place):
             self.store.check("plan.json")
             names = [name.removesuffix("/") for name in self.store.names()]
             for name in names:
@@ -137,7 +142,7 @@ class RunFolder:
         foreign = [name for name in names if name not in ours and not _PASSING.fullmatch(name)]
         if foreign:
             fix = "Choose another output path."
-            raise SinkError(f"holds {foreign[0]!r}, which tileconv did not write", where=str(self.path), fix=fix)
+            raise SinkError(f"holds {foreign[0]!r}, which tileconv did not write", where=str(self.place), fix=fix)
 
     def clear(self) -> None:
         """Forget the run, but for the lock: first that it was done, then what it was."""
@@ -147,7 +152,7 @@ class RunFolder:
 
     def tidy(self) -> None:
         """Remove files that a killed process was writing; SinkError if the file system refuses."""
-        with sink_errors(self.path):
+        with sink_errors(self.place):
             for name in self.store.names():
                 if name.startswith(".") and name.endswith(".partial"):
                     self.store.delete(name)
@@ -169,12 +174,12 @@ class RunFolder:
             If another run holds it: its process and host are named. If the file system has no locks.
         """
         self.check()
-        with sink_errors(self.path):
+        with sink_errors(self.place):
             descriptor = acquire(self.lock, hold=hold, idle=self.done)
         if descriptor is None:
             raise self._taken()
         try:
-            with sink_errors(self.path):
+            with sink_errors(self.place):
                 if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_RDWR:
                     holder = json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
                     retrying(partial(os.ftruncate, descriptor, 0))
@@ -204,7 +209,7 @@ class RunFolder:
 
 
 @contextmanager
-def announced(output: Path, *, hold: bool) -> Iterator[None]:
+def announced(output: Location, *, hold: bool) -> Iterator[None]:
     """Say before the block that a repair of *output* begins in it, and afterwards that it did not, if it was refused.
 
     So that it is said at once, and not after a second in which libraries are imported: whoever kills the process

@@ -15,6 +15,7 @@ from tileconv.planning.parts import Pass, only
 from tileconv.record.provenance import identity_of
 from tileconv.sources.source import Source
 from tileconv.spec.model import as_mapping
+from tileconv.stores.location import Location
 
 FORMAT = 4
 LONGEST = 200
@@ -58,7 +59,7 @@ def _date(ns: int) -> str:
     return datetime.fromtimestamp(ns / 1e9).astimezone().isoformat(" ", "seconds") if ns else "an unknown time"
 
 
-def check_same(recorded: dict[str, Any], now: dict[str, Any], output: str) -> None:
+def check_same(recorded: dict[str, Any], now: dict[str, Any], output: Location) -> None:
     """Refuse to go on with what another run began.
 
     Raises
@@ -70,7 +71,7 @@ def check_same(recorded: dict[str, Any], now: dict[str, Any], output: str) -> No
         problem = f"was begun by another version of tileconv: its plan.json has format {format_}, and not {FORMAT}"
         why = "that does not tell all that decides pixels"
         raise ResumeError(
-            problem, where=output, why=why, fix="Begin anew with --overwrite, or resume it with that version."
+            problem, where=str(output), why=why, fix="Begin anew with --overwrite, or resume it with that version."
         )
     found = first_difference(recorded["identity"], now["identity"])
     if found is None:
@@ -87,7 +88,7 @@ def check_same(recorded: dict[str, Any], now: dict[str, Any], output: str) -> No
     problem = f"{name} was {_short(before)} when this output was begun, and is {_short(after)}"
     if name in CONTENT:
         problem += f"; the file was changed last at {now['run'][CHANGED]}, and at {recorded['run'][CHANGED]} then"
-    raise ResumeError(problem, where=output, why=_why(name), fix=fix)
+    raise ResumeError(problem, where=str(output), why=_why(name), fix=fix)
 
 
 def _why(name: str) -> str:
@@ -157,5 +158,5 @@ def _with_tile(plan: Plan, source: Source, pass_: Pass, tile: tuple[int, ...]) -
     if plan.spec.run.tile is not None:
         before, now = (_short(dict(zip(pass_.image.axes, sides, strict=True))) for sides in (tile, pass_.grid.tile))
         problem = f"run.tile was {before} when this output was begun, and is {now}"
-        raise ResumeError(problem, where=plan.spec.output.path, fix=ANEW)
+        raise ResumeError(problem, where=str(plan.spec.output.path), fix=ANEW)
     return with_tile(plan, pass_, tile, cache_bytes=source.cache_bytes)

@@ -24,7 +24,7 @@ from tileconv.record.folder import JOURNAL, segments
 from tileconv.retry import retrying
 from tileconv.sinks.files import sink_errors
 from tileconv.stores import steady
-from tileconv.stores.local import LocalStore
+from tileconv.stores.location import Location
 from tileconv.stores.store import Store
 from tileconv.tiles.compute import Counts
 
@@ -268,11 +268,11 @@ def _lines(store: Store) -> Iterator[bytes]:
 
 
 class Journal:
-    """Appends events to the last segment in *store*, each by one write of the system; a context manager."""
+    """Appends events to the last segment in *place*, each by one write of the system; a context manager."""
 
-    def __init__(self, store: LocalStore) -> None:
-        with sink_errors(store.where()):
-            self.path = store.path([JOURNAL, *segments(store)][-1])
+    def __init__(self, place: Location) -> None:
+        with sink_errors(place):
+            self.path = place.local / [JOURNAL, *segments(place.store())][-1]
         with sink_errors(self.path):
             self._descriptor = steady.open_descriptor(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW)
             size = retrying(lambda: os.fstat(self._descriptor).st_size)

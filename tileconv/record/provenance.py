@@ -6,13 +6,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tileconv.errors import SourceError
-from tileconv.paths import stem
 from tileconv.planning.identity import Identity
 from tileconv.planning.model import Plan
 from tileconv.sinks.custody import read_attributes
@@ -20,7 +18,7 @@ from tileconv.sinks.layout import MARKER
 from tileconv.sources.source import Source
 from tileconv.spec.model import StageSpec, as_mapping
 from tileconv.stores import steady
-from tileconv.stores.local import LocalStore
+from tileconv.stores.location import Location, stem
 from tileconv.tiles.compute import Counts
 
 MOST_WEIGHTS = 4096
@@ -81,7 +79,8 @@ def libraries(plan: Plan, source: Source, *outputs: int) -> dict[str, str]:
 
 def image_name(plan: Plan, output: int) -> str:
     """Return a name for viewers that holds wherever the output lies: ``hubble gaussian sobel``, of input and stages."""
-    return " ".join([stem(plan.spec.input.path), *(stage.id or stage.op for stage in plan.spec.only(output).stages)])
+    spec = plan.spec.only(output)
+    return " ".join([stem(str(spec.input.path)), *(stage.id or stage.op for stage in spec.stages)])
 
 
 def _weights(stage: StageSpec) -> dict[str, Any]:
@@ -94,7 +93,7 @@ def _weights(stage: StageSpec) -> dict[str, Any]:
     return {key: weights.tolist()} if weights.size <= MOST_WEIGHTS else {}
 
 
-def read_provenance(output: Path) -> Mapping[str, Any]:
+def read_provenance(output: Location) -> Mapping[str, Any]:
     """Return the ``tileconv`` attribute of a finished output.
 
     Raises
@@ -103,9 +102,9 @@ def read_provenance(output: Path) -> Mapping[str, Any]:
         If *output* is no finished output of tileconv, or says nothing of how it was made.
     """
     where = str(output)
-    found = read_attributes(LocalStore(output)).get(MARKER)
+    found = read_attributes(output.store()).get(MARKER)
     if not isinstance(found, dict) or "complete" not in found:
-        there, fix = "no mark of one" if steady.exists(output) else "nothing", "Give the folder that a run wrote."
+        there, fix = "no mark of one" if steady.exists(output.local) else "nothing", "Give the folder that a run wrote."
         raise SourceError(f"expected an output of tileconv, found {there}", where=where, fix=fix)
     if found["complete"] is not True:
         problem = "the run that makes it did not finish, and only a finished output says how it was made"

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from tileconv.record.journal import DAMAGED, DONE, FAILED, History, TileKey
 from tileconv.sinks.layout import Layout
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.spec.model import INPUT
-from tileconv.stores.local import LocalStore
+from tileconv.stores.location import Location
 from tileconv.tiles.compute import needed
 
 _REASONS = {None: "not made before", FAILED: "failed before", DAMAGED: "found damaged"}
@@ -146,17 +145,22 @@ def stored_box(pass_: Pass, number: int) -> Box:
     return tile_at(pass_.grid, number).shift([-a for a in pass_.image.start])
 
 
-def intermediate_path(output: Path, array: int) -> Path:
-    """Return the folder beside the first *output* that holds *array* between two passes."""
-    return output.with_name(f"{output.name}.pass{array}")
+def between_passes(output: Location, array: int) -> Location:
+    """Return the place beside the first *output* of *array*, which a later pass reads."""
+    return output.beside(f"{output.name}.pass{array}")
+
+
+def places_of(plan: Plan) -> list[Location]:
+    """Return where each array of *plan* lies, by number, links followed."""
+    outputs = [RunFolder(output.path).output for output in plan.spec.outputs]
+    return [*(between_passes(outputs[0], array) for array in range(plan.between)), *outputs]
 
 
 def sinks_of(plan: Plan) -> list[ZarrSink]:
     """Return where each array of *plan* is written, by number: bare arrays beside the first output, and the outputs."""
-    outputs = [RunFolder(Path(output.path)).output for output in plan.spec.outputs]
-    between = [intermediate_path(outputs[0], array) for array in range(plan.between)]
-    writes = [plan.made_by(array)[1] for array in range(len(between) + len(outputs))]
+    places = places_of(plan)
+    writes = [plan.made_by(array)[1] for array in range(len(places))]
     return [
-        ZarrSink(LocalStore(path), Layout(write.info, plain=write.array < len(between), storage=write.storage))
-        for path, write in zip([*between, *outputs], writes, strict=True)
+        ZarrSink(place.store(), Layout(write.info, plain=write.array < plan.between, storage=write.storage))
+        for place, write in zip(places, writes, strict=True)
     ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -17,7 +16,7 @@ from tileconv.planning.memory import total
 from tileconv.planning.model import Plan
 from tileconv.planning.parts import Pass, Write
 from tileconv.planning.stages import Stage
-from tileconv.record.todo import intermediate_path
+from tileconv.record.todo import between_passes
 from tileconv.report.readers import shut_out
 from tileconv.shown import duration_text, size_text, tiles_text
 from tileconv.sinks.files import free_bytes
@@ -45,12 +44,12 @@ def _lines(plan: Plan) -> Iterator[RenderableType]:
         for readers in shut_out(write.storage):
             yield Text(f"         not for {readers}")
     yield from map(Text, _graph(plan))
-    free = free_bytes(Path(plan.spec.output.path))
+    free = free_bytes(plan.spec.output.path)
     between = sum(plan.made_by(array)[1].info.nbytes for array in range(plan.between))
     made = sum(plan.write_of(number).info.nbytes for number in range(len(plan.spec.outputs)))
     needed = f"{size_text(made)} before compression"
     if between:
-        names = ", ".join(intermediate_path(Path(plan.spec.output.path), array).name for array in range(plan.between))
+        names = ", ".join(between_passes(plan.spec.output.path, array).name for array in range(plan.between))
         needed += f" and {size_text(between)} beside it while it runs ({names})"
     short = " - not enough if nothing compresses" if free < made + between else ""
     yield Text(f"disk     {needed}, {size_text(free)} free{short}")

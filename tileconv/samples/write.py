@@ -21,8 +21,7 @@ from tileconv.sinks.files import sink_errors
 from tileconv.sinks.layout import Layout
 from tileconv.sinks.tiff import Compression, write_tiff
 from tileconv.sinks.zarr import ZarrSink
-from tileconv.stores import steady
-from tileconv.stores.local import LocalStore
+from tileconv.stores.location import here
 
 SYNTHETIC = "synthetic"
 _THREADS = 2
@@ -86,8 +85,8 @@ def write_sample(
             write_tiff(output, info, _made(info, make, progress), compression=compression, overwrite=overwrite)
         case ".zarr" if compression is None:
             with sink_errors(output):
-                store = LocalStore(steady.resolve(output))
-            _write_zarr(ZarrSink(store, Layout(info)), make, provenance, overwrite, progress)
+                place = here(output).resolved()
+            _write_zarr(ZarrSink(place.store(), Layout(info)), make, provenance, overwrite, progress)
         case ".zarr":
             raise PlanError("compression can be chosen for TIFF only; OME-Zarr always uses zstd", where=str(output))
         case _:

@@ -17,10 +17,11 @@ from tileconv.errors import GeometryError, SinkError
 from tileconv.images import ImageInfo
 from tileconv.retry import advice, retrying
 from tileconv.stores import steady
+from tileconv.stores.location import Location
 
 
 @contextmanager
-def sink_errors(path: Path | str, doing: str = "write") -> Iterator[None]:
+def sink_errors(path: Location | Path | str, doing: str = "write") -> Iterator[None]:
     """Turn every error of the file system inside the block into a SinkError that names *path* and what to do."""
     try:
         yield
@@ -78,7 +79,7 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
         raise SinkError("already exists", where=str(path), fix="Choose another path, or allow it with --overwrite.")
 
 
-def refuse_same(output: Path | str, input: Path | str) -> None:
+def refuse_same(output: Location, input: Location) -> None:
     """Refuse an output that is the input, lies in it, or holds it; links of every kind are seen through.
 
     Raises
@@ -86,8 +87,8 @@ def refuse_same(output: Path | str, input: Path | str) -> None:
     SinkError
         If writing *output* would destroy *input*.
     """
-    with sink_errors(Path(output)):
-        written, read = steady.resolve(Path(output)), steady.resolve(Path(input))
+    with sink_errors(output):
+        written, read = steady.resolve(output.local), steady.resolve(input.local)
         steady.exists(written)  # raises for a name that is too long
     if any(_same(written, part) for part in (read, *read.parents)):
         problem = "is the input" if _same(written, read) else f"holds the input {read}"
@@ -99,10 +100,10 @@ def refuse_same(output: Path | str, input: Path | str) -> None:
     raise SinkError(f"the output {problem}", where=str(output), why=why, fix="Choose another output path.")
 
 
-def free_bytes(path: Path | str) -> int:
-    """Return the bytes that an unprivileged user may still write on the disk where *path* is or would be."""
-    with sink_errors(Path(path)):
-        place = steady.resolve(Path(path))
+def free_bytes(output: Location) -> int:
+    """Return the bytes that an unprivileged user may still write on the disk where *output* is or would be."""
+    with sink_errors(output):
+        place = steady.resolve(output.local)
         while not steady.exists(place):
             place = place.parent
         return retrying(partial(shutil.disk_usage, place)).free

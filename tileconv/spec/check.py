@@ -28,6 +28,7 @@ from tileconv.spec.operators import make_operation, operator_fields
 from tileconv.spec.outputs import check_output, outputs_of, stored_stages
 from tileconv.spec.reader import BAD, Reader, did_you_mean, join, per_axis_hint
 from tileconv.spec.text import ListNode, MapNode, Node, ScalarNode, kind_of
+from tileconv.stores.location import Location
 
 MOST_PROBLEMS = 100
 """Mistakes of one file that are listed."""
@@ -133,6 +134,8 @@ def _section(reader: Reader, node: Node, cls: type, name: str) -> Any:
         values["mask"] = mask_of(reader, values["mask"], join(name, "mask"))
     if cls is OutputSpec:
         check_output(reader, node, name, values)
+    if "path" in values:
+        values["path"] = Location(values["path"])
     for sizes in {"chunks", "shards", "tile"} & set(values):
         if isinstance(values[sizes], int):
             values[sizes] = dict.fromkeys("yx", values[sizes])

@@ -8,6 +8,7 @@ from tileconv.spec.fields import fields_of
 from tileconv.spec.model import MaskSpec
 from tileconv.spec.reader import Reader, join
 from tileconv.spec.text import MapNode, Node, ScalarNode, kind_of
+from tileconv.stores.location import Location
 
 MASK = fields_of(MaskSpec)
 FOREIGN = {"file": "path", "page": "series", "invert": "inverted", "name": "label"}
@@ -29,4 +30,6 @@ def mask_of(reader: Reader, node: Node, key: str) -> MaskSpec | Literal["none"] 
         reader.problem(node.place, key, f"expected either path or label, found {found}", "write {path: ...}")
     if "label" in given and "series" in node.items:
         reader.problem(node.keys["series"], join(key, "series"), "belongs to path alone: a label is one image")
+    if "path" in values:
+        values["path"] = Location(values["path"])
     return MaskSpec(**values) if len(reader.problems) == before else None

@@ -13,6 +13,7 @@ from tileconv.operations.steps import Steps
 from tileconv.spec.fields import Exact, Written
 from tileconv.spec.words import AxesText, Axis, Executor, FormatText, Index, LabelText, Memory, StageId, Workers
 from tileconv.storage import USUAL, Checksum, Codec, Format
+from tileconv.stores.location import Location
 
 Over = Literal["yx", "zyx", "x", "y", "z", "zx", "zy"]
 Extent = Literal["same", "full", "valid"]
@@ -37,7 +38,9 @@ class MaskSpec:
     Its ``level`` is 0 by default, of a label that of the input.
     """
 
-    path: Annotated[str | None, "File or Zarr store of the mask, relative to the pipeline file."] = None
+    path: Annotated[
+        Location | None, Written(str | None), "File or Zarr store of the mask, relative to the pipeline file."
+    ] = None
     label: Annotated[str | None, Written(LabelText), "Name of a label image in the OME-Zarr image that is read."] = None
     series: Annotated[Index, "Which image of a file that holds several."] = 0
     level: Annotated[Index | None, "Which level of a pyramid."] = None
@@ -46,9 +49,9 @@ class MaskSpec:
 
 @dataclass(frozen=True)
 class InputSpec:
-    """The image to read; ``path`` is absolute."""
+    """The image to read."""
 
-    path: Annotated[str, "File or Zarr store to read, relative to the pipeline file."]
+    path: Annotated[Location, Written(str), "File or Zarr store to read, relative to the pipeline file."]
     series: Annotated[Index, "Which image of a file that holds several."] = 0
     level: Annotated[Index, "Which level of a pyramid; 0 is the full size."] = 0
     axes: Annotated[str | None, Written(AxesText), "Names of the axes as stored, where the file does not say."] = None
@@ -97,12 +100,12 @@ class StageSpec:
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """An OME-Zarr store to write; ``path`` is absolute. Chunks and shards of None are left to the plan.
+    """An OME-Zarr store to write. Chunks and shards of None are left to the plan.
 
     ``stage`` is the position of the stage whose result it holds; ``label`` is empty where the file says ``output``.
     """
 
-    path: Annotated[str, "OME-Zarr store to write, relative to the pipeline file."]
+    path: Annotated[Location, Written(str), "OME-Zarr store to write, relative to the pipeline file."]
     dtype: Annotated[Dtype, "Pixel type; auto keeps every value, input keeps the input's type."] = "auto"
     chunks: Annotated[Mapping[str, int] | None, Written(SizePerAxis), "Pixels per chunk along each axis."] = None
     overflow: Annotated[
@@ -205,6 +208,8 @@ def _name(spec: PipelineSpec, stage: int) -> str | None:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Location):
+        return str(value)
     if isinstance(value, Border):
         return {"rule": value.rule} | ({"value": value.value} if value.rule == "constant" else {})
     if isinstance(value, StageSpec):

@@ -14,6 +14,7 @@ from tileconv.spec.reader import BAD, Reader, join
 from tileconv.spec.text import ListNode, MapNode, Node, kind_of
 from tileconv.spec.words import StageId, is_id
 from tileconv.storage import CODECS, LEVELS, Codec
+from tileconv.stores.location import Location
 
 Output = tuple[str, Node, OutputSpec | None]
 """The key of an output, its node, and its values if they are right."""
@@ -53,13 +54,13 @@ def outputs_of(reader: Reader, root: MapNode, values: Mapping[str, Any], section
 
 def _places(reader: Reader, outputs: Sequence[Output]) -> None:
     """Record a problem where one output lies at the path of another, or inside it."""
-    taken: dict[Path, str] = {}
+    taken: dict[Location, str] = {}
     for key, node, output in outputs:
         if output is None:
             continue
-        path = Path(output.path)
+        path = output.path
         for other, before in taken.items():
-            if path == other or other in path.parents or path in other.parents:
+            if path == other or path.within(other) or other.within(path):
                 place = cast("MapNode", node).items["path"].place
                 where = "is written to the path" if path == other else "lies inside or around the path"
                 reader.problem(place, join(key, "path"), f"{where} of {before}", "give each output a path of its own")

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from tileconv.errors import Problem, SpecError
-from tileconv.paths import located, stem
 from tileconv.spec.text import VARIABLE, ListNode, MapNode, Node, Place, ScalarNode, compose_value, kind_of, problem_at
+from tileconv.stores.location import located, stem
 
 
 def apply_overrides(root: MapNode, overrides: Sequence[str]) -> tuple[MapNode, list[Problem]]:

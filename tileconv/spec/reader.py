@@ -10,9 +10,9 @@ from typing import Any, Literal, get_args
 
 from tileconv.engines.borders import ALIASES
 from tileconv.errors import Problem
-from tileconv.paths import located
 from tileconv.spec.fields import REQUIRED, Arm, Exact, Field, arms, bounds, describe, items_of, word_of
 from tileconv.spec.text import ListNode, MapNode, Node, Place, ScalarNode, is_nothing, kind_of, problem_at
+from tileconv.stores.location import located
 
 BAD: Any = object()
 """What reading gives for a value that became a problem."""

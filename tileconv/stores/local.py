@@ -40,10 +40,6 @@ class LocalStore:
     root: Path
     staging: Path | None = None
 
-    def path(self, key: str) -> Path:
-        """Return the file of *key*."""
-        return self.root / key
-
     def where(self, key: str = "") -> str:
         return f"{self.root}/{key}" if key else str(self.root)
 
