@@ -41,7 +41,7 @@ from tileconv.progress import Progress
 from tileconv.record.folder import RunFolder
 from tileconv.sinks.files import sink_errors
 from tileconv.sources.source import Source
-from tileconv.stores.local import LocalStore
+from tileconv.stores.location import Location
 from tileconv.tiles.windows import Job, read
 
 Array = NDArray[np.float64]
@@ -135,13 +135,13 @@ def teach(task: Task, layout: Layout, output: Path, progress: Progress) -> Learn
     TileconvError
         What went wrong. Nothing is kept of a pass, and the same command begins it again.
     """
-    began, folder = time.perf_counter(), RunFolder(output)
+    began, folder = time.perf_counter(), RunFolder(Location(str(output)))
     with sink_errors(output), folder.locked(), on_signals(progress.stopping) as stop:
         revoke(folder)
         with writing(folder) as place:
             passes = Passes(task, layout, place, progress, stop)
             learn = _marks if task.marked else _squares
-            sinks = (Notebook(LocalStore(place)),)
+            sinks = (Notebook(Location(str(place)).store()),)
             lesson = Lesson(
                 task.sources, sinks, task.shape, task.borders, _centre(task, layout), task.share, layout.grid,
                 layout.blocks,

@@ -16,6 +16,7 @@ from tileconv.sinks.files import refuse_same, sink_errors
 from tileconv.sources.memory import MemorySource
 from tileconv.sources.source import Source
 from tileconv.stores import steady
+from tileconv.stores.location import Location
 
 PIXEL = 32
 """How large a weight is in the picture."""
@@ -36,7 +37,7 @@ def free_place(output: str | Path, sources: Sequence[Source], *, overwrite: bool
         raise PlanError(f"a kernel that is learned goes to a .yaml file, found {file.name}")
     places = file, file.with_suffix(".png")
     for place, source in product(places, sources):
-        refuse_same(place, source.where)
+        refuse_same(Location(str(place)), Location(source.where))
     with sink_errors(file):
         there = [place for place in places if steady.exists(place)]
         ours = steady.is_file(file) and steady.read_bytes(file).startswith(FIRST.encode())
