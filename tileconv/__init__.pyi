@@ -51,7 +51,7 @@ class _Options(TypedDict, total=False):
     axes: int | str | Sequence[int | str] | None
     channel_axis: int | str | None
     nodata: float | None
-    missing: Literal["propagate", "error"] | Mapping[str, Any] | None
+    missing: Literal["propagate", "renormalize", "error"] | Mapping[str, Any] | None
     dtype: DTypeLike
     output_nodata: float | None
 

@@ -21,6 +21,8 @@ from tileconv.errors import PlanError, TileError
 from tileconv.images import exact_number
 from tileconv.planning.parts import Missing
 from tileconv.spec.check import FOREIGN
+from tileconv.spec.missing import BELONGS
+from tileconv.spec.model import MissingSpec
 from tileconv.spec.reader import did_you_mean
 
 
@@ -166,22 +168,16 @@ def tile_sizes(tile: Any, count: int) -> tuple[int, ...]:
     return sizes
 
 
-def missing_rule(missing: Any, nodata: float | None) -> Missing | None:
-    """Return the rule for missing pixels: a name, or a mapping of ``rule`` and, for ``fill``, ``value``; PlanError."""
+def missing_rule(missing: Any, nodata: float | None) -> tuple[MissingSpec | None, Missing | None]:
+    """Return the rule for missing pixels, as a file has it, and which are missing: a name or a mapping; PlanError."""
     if missing is None:
         if nodata is not None:
             raise PlanError(f"nodata={nodata} needs missing=", fix="Say missing='propagate', 'error' or a fill.")
-        return None
+        return None, None
     if not isinstance(missing, str | Mapping):
         raise PlanError(f"missing must be a rule or a mapping, found {missing!r}", fix="Say missing='propagate'.")
-    words: dict[str, Any] = {"rule": missing} if isinstance(missing, str) else dict(missing)
-    rule = choice("missing", words.pop("rule", None), ("propagate", "fill", "error"))
-    value = words.pop("value", None)
-    if words or (value is not None) != (rule == "fill") or (rule == "fill" and not _is_finite(value)):
-        fix = "Say missing={'rule': 'fill', 'value': 0}."
-        raise PlanError("missing takes a rule, and a value with the rule fill alone", fix=fix)
-    nodata = None if nodata is None else number("nodata", nodata)
-    return Missing(rule, nodata, None if value is None else exact_number(value))
+    spec = _missing_spec({"rule": missing} if isinstance(missing, str) else dict(missing))
+    return spec, Missing.of(spec, None if nodata is None else number("nodata", nodata))
 
 
 def number(name: str, value: Any) -> float:
@@ -189,6 +185,21 @@ def number(name: str, value: Any) -> float:
     if not _is_number(value):
         raise PlanError(f"{name} must be a number, found {value!r}")
     return exact_number(value)
+
+
+def _missing_spec(words: dict[str, Any]) -> MissingSpec:
+    rule = choice("missing", words.pop("rule", None), ("propagate", "renormalize", "fill", "error"))
+    if other := sorted(words.keys() - {name for name, of in BELONGS.items() if of == rule}):
+        known = ", ".join(f"{name} with the rule {of}" for name, of in BELONGS.items())
+        raise PlanError(f"missing takes {known}; found {other[0]!r} with {rule}")
+    value, share, keep = words.get("value"), words.get("min_coverage", 0.5), words.get("keep", True)
+    if rule == "fill" and not _is_finite(value):
+        raise PlanError("the rule fill needs a finite value", fix="Say missing={'rule': 'fill', 'value': 0}.")
+    if not _is_finite(share) or not 0 <= share <= 1:
+        raise PlanError(f"min_coverage must be a share from 0 to 1, found {share!r}")
+    if not isinstance(keep, bool):
+        raise PlanError(f"keep must be True or False, found {keep!r}")
+    return MissingSpec.of(rule, None if value is None else exact_number(value), float(share), keep)
 
 
 def choice(name: str, value: Any, allowed: Sequence[str], other: Mapping[str, str] | None = None) -> str:

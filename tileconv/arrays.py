@@ -27,6 +27,7 @@ from tileconv.arguments import (
 from tileconv.boxes import SPACE
 from tileconv.engines.borders import Rule
 from tileconv.engines.kernel import Kernel
+from tileconv.errors import PlanError
 from tileconv.images import ImageInfo
 from tileconv.labelled import labelled
 from tileconv.operations.linear import Linear, as_operation
@@ -35,7 +36,7 @@ from tileconv.operations.registry import OF_ONE
 from tileconv.operations.steps import Steps
 from tileconv.planning.arrays import array_passes
 from tileconv.spec import StageSpec
-from tileconv.spec.model import Dtype, Engine, Extent, Precision
+from tileconv.spec.model import Dtype, Engine, Extent, MissingSpec, Precision
 from tileconv.tiles.in_memory import in_memory
 from tileconv.tiles.lazy import of_array
 
@@ -60,7 +61,7 @@ def apply(
     axes: int | str | Sequence[int | str] | None = None,
     channel_axis: int | str | None = None,
     nodata: float | None = None,
-    missing: Literal["propagate", "error"] | Mapping[str, Any] | None = None,
+    missing: Literal["propagate", "renormalize", "error"] | Mapping[str, Any] | None = None,
     dtype: DTypeLike = "auto",
     output_nodata: float | None = None,
 ) -> Any:
@@ -94,8 +95,8 @@ def apply(
     channel_axis
         The axis that holds colours; it is never convolved over.
     nodata, missing
-        The value of missing pixels, and the rule for them and NaN: ``propagate``, ``error``, or a mapping such as
-        ``{"rule": "fill", "value": 0}``.
+        The value of missing pixels, and the rule for them and NaN: ``propagate``, ``renormalize``, ``error``, or a
+        mapping such as ``{"rule": "fill", "value": 0}`` or ``{"rule": "renormalize", "min_coverage": 0.2}``.
     dtype
         ``auto`` loses nothing: float64 stays, exact whole numbers become int32 or int64, all else float32. ``input``
         or a type's name rounds half to even and clips.
@@ -119,8 +120,8 @@ def apply(
     >>> tileconv.apply([[0, 0, 8, 8]], tileconv.kernels.sobel("x"), border={"x": "wrap"})
     array([[-32,  32,  32, -32]])
     """
-    rule_of_missing = missing_rule(missing, nodata)
-    array = as_pixels(image, rule_of_missing)
+    rule, absent = missing_rule(missing, nodata)
+    array = as_pixels(image, absent)
     made = as_operation(operation)
     count = len(made.halo.before) if made.halo else operator_axes(array.ndim, axes, channel_axis)
     moved = kernel_axes(array.shape, count, axes, channel_axis)
@@ -129,10 +130,10 @@ def apply(
     info = ImageInfo(array.shape, "t" * bool(lead) + SPACE[-count:], native, (1,) * array.ndim)
     kind = _kind(dtype, image)
     passes = array_passes(
-        [_stage(made, SPACE[-count:], border, cval, extent, engine)],
+        [_stage(made, SPACE[-count:], border, cval, extent, engine, rule)],
         info,
         precision=cast("Any", choice("precision", precision, get_args(Precision))),
-        missing=rule_of_missing,
+        missing=absent,
         dtype=kind,
         nodata=None if output_nodata is None else number("output_nodata", output_nodata),
         tile=None if tile is None else tile_sizes(tile, count),
@@ -241,8 +242,15 @@ def _kind(asked: Any, image: Any) -> str:
     return kind
 
 
-def _stage(operation: Operation | Steps, over: str, border: Any, cval: float, extent: Any, engine: Any) -> StageSpec:
+def _stage(
+    operation: Operation | Steps, over: str, border: Any, cval: float, extent: Any, engine: Any,
+    missing: MissingSpec | None,
+) -> StageSpec:  # fmt: skip
     """Return the stage of a pipeline file that does what the arguments say; PlanError if one is not understood."""
+    renormalizes = missing is not None and missing.renormalizes
+    if renormalizes and operation.no_mean:
+        fix = "Say missing='propagate', or fill the holes first."
+        raise PlanError(f"missing pixels cannot be left out: {operation.no_mean}", where="missing", fix=fix)
     return StageSpec(
         op="apply",
         operation=operation,
@@ -250,6 +258,7 @@ def _stage(operation: Operation | Steps, over: str, border: Any, cval: float, ex
         border=borders(border, cval, SPACE, over, "reflect" if extent == "same" else "constant"),
         extent=cast("Any", choice("extent", extent, get_args(Extent))),
         engine=cast("Any", choice("engine", engine, get_args(Engine))),
+        missing=missing if renormalizes else None,
     )
 
 

@@ -106,7 +106,7 @@ GEOMETRY = (
     broken(
         "NaN may go into integers by the plan",
         "planning/layout.py",
-        "if nan and output.nodata is None:",
+        "if missing and missing.becomes_nan and _may_lack(source, missing) and values.nan and output.nodata is None:",
         "if False:",
         "planning/test_plan_model.py::test_nan_into_integers_is_refused_by_the_plan",
     ),
@@ -382,7 +382,7 @@ NUMBERS = (
     broken(
         "nodata needs no rule",
         "planning/build.py",
-        "if nodata is not None and spec.missing is None:",
+        "if nodata is not None and spec.missing is None and not said_by_all:",
         "if False:",
         f"{SILENT}::test_nodata_without_a_rule_is_refused",
     ),

@@ -135,7 +135,7 @@ def test_shape_of_the_schema() -> None:
         ("outputs", {"a": {"path": "/c.zarr"}}),
         ("output.from", ["blur", "last"]),
         ("border", ["wrap"]),
-        ("missing.rule", "renormalize"),
+        ("missing.rule", "renormalise"),
         ("output.dtype", "float"),
         ("output.chunks", {"w": 3}),
         ("run.memory", "2G"),

@@ -125,29 +125,29 @@ class Kernel:
     @property
     def integral(self) -> bool:
         """Whether every weight is a whole number, so that whole-number images have exact sums."""
-        return all(part.dtype.kind == "i" for part in self._parts)
+        return all(part.dtype.kind == "i" for part in self.parts)
 
     @property
-    def _parts(self) -> Term:
+    def parts(self) -> Term:
         """Arrays whose outer product the weights are: the grid alone, or the factors of the only term."""
         return self.given_terms[0] if self.dense is None else (self.dense,)
 
     @cached_property
     def total(self) -> float:
         """Sum of the weights after the division: what a constant image of ones becomes."""
-        return math.prod(math.fsum(part.flat) for part in self._parts) / self.divide_by
+        return math.prod(math.fsum(part.flat) for part in self.parts) / self.divide_by
 
     @cached_property
     def absolute_sum(self) -> float:
         """Sum of the absolute weights before the division: the most by which a sum exceeds the largest pixel."""
         with np.errstate(over="ignore"):  # refused when the kernel is made
-            return math.prod(float(np.abs(part).sum(dtype=np.float64)) for part in self._parts)
+            return math.prod(float(np.abs(part).sum(dtype=np.float64)) for part in self.parts)
 
     @cached_property
     def norm(self) -> float:
         """Euclidean norm of the weights before the division."""
-        powers = [int(np.frexp(np.abs(part).max())[1]) for part in self._parts]  # so that no square leaves float64
-        scaled = [np.ldexp(part, -power) for part, power in zip(self._parts, powers, strict=True)]
+        powers = [int(np.frexp(np.abs(part).max())[1]) for part in self.parts]  # so that no square leaves float64
+        scaled = [np.ldexp(part, -power) for part, power in zip(self.parts, powers, strict=True)]
         norms = [math.sqrt(float(np.square(part).sum())) for part in scaled]
         return math.prod(map(math.ldexp, norms, powers))
 
@@ -155,7 +155,7 @@ class Kernel:
     def signed_sums(self) -> tuple[float, float]:
         """Sum of the positive and sum of the negative weights, before the division."""
         positive, negative = 1.0, 0.0
-        for part in self._parts:
+        for part in self.parts:
             above, below = (float(part[side].sum(dtype=np.float64)) for side in (part > 0, part < 0))
             positive, negative = positive * above + negative * below, positive * below + negative * above
         return positive, negative
@@ -190,7 +190,7 @@ class Kernel:
     def digest(self) -> str:
         """SHA-256 of all that decides a sum to the last bit: weights, anchor, divisor and terms."""
         digest = hashlib.sha256(f"{self.shape} {self.anchor} {self.divide_by!r} {len(self.terms)}".encode())
-        for array in (*self._parts, *(factor for term in self.terms for factor in term)):
+        for array in (*self.parts, *(factor for term in self.terms for factor in term)):
             digest.update(array.dtype.str.encode() + array.tobytes())
         return digest.hexdigest()
 

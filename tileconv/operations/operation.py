@@ -86,6 +86,15 @@ class Operation(ABC):
         return False
 
     @property
+    def no_mean(self) -> str:
+        """Why missing pixels cannot be left out of its sums, in words; empty where they can."""
+        if not self.kernels:
+            return "it sums no pixels under weights"
+        if any(kernel.signed_sums[1] < 0 for kernel in self.kernels):
+            return "its weights are of both signs, and take differences"
+        return "" if all(kernel.signed_sums[0] > 0 for kernel in self.kernels) else "its weights sum to 0"
+
+    @property
     def error_scale(self) -> str:
         """What its errors grow with where nothing bounds the pixels, in words."""
         return "max |pixel|"

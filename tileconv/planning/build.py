@@ -9,7 +9,10 @@ from tileconv.planning.layout import lay_out
 from tileconv.planning.machine import Allowance, Machine
 from tileconv.planning.model import Plan
 from tileconv.planning.parts import Missing, Pass
-from tileconv.spec.model import PipelineSpec, RunSpec
+from tileconv.spec.model import INPUT, MissingSpec, PipelineSpec, RunSpec
+
+RULES = "missing: {rule: propagate}, {rule: renormalize}, {rule: fill, value: 0} or {rule: error}"
+"""What may become of missing pixels, for messages."""
 
 
 def make_plan(spec: PipelineSpec, source: ImageInfo, machine: Machine, *, cache_bytes: int = 0) -> Plan:
@@ -70,21 +73,23 @@ def _missing(spec: PipelineSpec, source: ImageInfo) -> Missing | None:
             where="input.nodata",
             fix="Give a value that pixels can have, or none.",
         )
-    if nodata is not None and spec.missing is None:
+    own = [stage.missing is not None for stage in spec.stages if INPUT in stage.inputs]
+    said_by_all = all(own) and bool(own) and all(output.stage != INPUT for output in spec.outputs)
+    if nodata is not None and spec.missing is None and not said_by_all:
         raise PlanError(
             f"pixels of value {as_text(nodata)} are missing ones, and the spec does not say what becomes of them",
             where=str(spec.input.path),
             why="a kernel would mix them with real pixels",
-            fix="Add missing: {rule: propagate}, {rule: fill, value: 0} or {rule: error}; or say input.nodata: none.",
+            fix=f"Add {RULES}; or say input.nodata: none.",
         )
-    if source.mask is not None and spec.missing is None:
+    if source.mask is not None and spec.missing is None and not said_by_all:
         raise PlanError(
             "pixels are missing by a mask, and the spec does not say what becomes of them",
             where=source.mask.where,
             why="a kernel would mix them with real pixels",
-            fix="Add missing: {rule: propagate}, {rule: fill, value: 0} or {rule: error}; or say input.mask: none.",
+            fix=f"Add {RULES}; or say input.mask: none.",
         )
-    return Missing.of(spec.missing, nodata)
+    return Missing.of(MissingSpec("propagate") if any(own) and spec.missing is None else spec.missing, nodata)
 
 
 def _workers(run: RunSpec, machine: Machine) -> tuple[int, str]:

@@ -149,9 +149,9 @@ def _hints(kind: type) -> dict[str, Any]:
     return {f.name: hints[f.name] for f in fields(kind) if f.init}
 
 
-def kernel_table(operations: Iterable[Operation | Steps]) -> dict[str, Any]:
-    """Return the kernels that *operations* hold in full, by their digests."""
-    return {kernel.digest: by_field(kernel) for operation in operations for kernel in _kernels(operation)}
+def kernel_table(holders: Iterable[Any]) -> dict[str, Any]:
+    """Return the kernels that *holders*, such as operations, hold in full, by their digests."""
+    return {kernel.digest: by_field(kernel) for holder in holders for kernel in _kernels(holder)}
 
 
 def _kernels(value: Any) -> Iterator[Kernel]:

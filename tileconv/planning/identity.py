@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from tileconv.planning.parts import Missing
     from tileconv.planning.stages import Stage
 
-FOLLOW = ("domain_in", "domain_out", "values_in", "padded", "values_out", "channels_in", "channels_out")
+FOLLOW = (
+    "domain_in", "domain_out", "values_in", "padded", "values_out", "coverage", "channels_in", "channels_out",
+)  # fmt: skip
 """Fields of a stage that follow from the others and from the image that it reads."""
 
 Told = Mapping[str, Any]
@@ -83,6 +85,8 @@ def stage_identity(stage: Stage) -> dict[str, Any]:
     """Return what of a stage determines its pixels, in plain JSON values: all its fields but those that follow."""
     told = {f.name: getattr(stage, f.name) for f in fields(stage) if f.name not in FOLLOW}
     operation, choices = told.pop("operation"), told.pop("choices")
+    if told["missing"] is None:  # as it was before there were any
+        del told["missing"]
     return {
         "name": told.pop("name"),
         "border": {axis: str(border) for axis, border in zip(SPACE, told.pop("borders"), strict=True)},

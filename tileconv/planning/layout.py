@@ -116,7 +116,8 @@ class _Layout:
             output, number, source = self.outputs[n], self.ends[n], self.image.source
             values = self.image.block if number == INPUT else self.stages[number].values_out
             kind = output_dtype(output.dtype, source.dtype, values, computed=number != INPUT)
-            _refuse_what_cannot_fit(kind, values, source, self.image.missing, output)
+            ends = any(s.missing and not s.missing.renormalizes for s in self.stages)  # maybe all that are missing
+            _refuse_what_cannot_fit(kind, values, source, None if ends else self.image.missing, output)
             info, image = self._info(number, kind, output)
             info = replace(info, nodata=_nodata(kind, output))
             write = Write(number, len(self.between) + n, info, output.overflow, storage_of(info, output))
@@ -202,7 +203,7 @@ def block_values(source: ImageInfo, missing: Missing | None, precision: Precisio
     if missing is None or missing.rule == "error" or not _may_lack(source, missing):
         return values
     working = block_dtype(source.dtype, precision)
-    if missing.rule == "propagate":
+    if missing.becomes_nan:
         return Values(working, whole=False, low=values.low, high=values.high, nan=True) if values.whole else values
     value = missing.value or 0.0
     return values if values.hold(value) else beside(values, value, working=working, exact=exact)
@@ -248,10 +249,9 @@ def _refuse_what_cannot_fit(
     """Refuse an integer type for NaN, and one that no pixel fits under overflow: error, as a tile would later."""
     if dtype.kind == "f":
         return
-    nan = missing and missing.rule == "propagate" and _may_lack(source, missing) and values.nan
-    if nan and output.nodata is None:
+    if missing and missing.becomes_nan and _may_lack(source, missing) and values.nan and output.nodata is None:
         raise PlanError(
-            f"missing pixels become NaN under rule propagate, and {dtype} has no NaN",
+            f"missing pixels become NaN under rule {missing.rule}, and {dtype} has no NaN",
             where=f"{output.key}.dtype",
             fix=f"Choose {output.key}.dtype: float32, {output.key}.nodata: {np.iinfo(dtype).max}, "
             "or missing: {rule: fill, value: 0}.",

@@ -141,21 +141,31 @@ def _stage_bytes(stage: Stage, given: int, want: int, out: int, volumes: int) ->
 
     The formula's own are those of one channel, beside those that are made.
     """
-    made, together = stage.values_out.dtype, stage.volumes_in if stage.operation.mixes_channels else 1
+    made, held = stage.values_out.dtype, stage.padded[0]
+    together = stage.volumes_in if stage.operation.mixes_channels else 1
     waiting = volumes if together > 1 else volumes - max(1, volumes // stage.volumes_in)
     extended = stage.reaches or together > 1
     sums = sum(c.sums.accumulate.itemsize for c in stage.choices)
     cast = sum(made.itemsize for c in stage.choices if c.sums.accumulate != made)
-    own = [c.by.scratch(c, stage.padded[0], want) for c in stage.choices]
+    own = [c.by.scratch(c, held, want) for c in stage.every_choice]
     return (
         Bytes(f"input of {stage.name}", given),
-        Bytes("extended by the border", together * want * stage.padded[0].dtype.itemsize if extended else 0),
+        Bytes("extended by the border", together * want * held.dtype.itemsize if extended else 0),
         Bytes("sums", out * (sums + cast)),
-        Bytes("engine's own", max(own, default=stage.operation.scratch(stage.padded[0], want))),
+        Bytes("engine's own", max(own, default=stage.operation.scratch(held, want))),
+        Bytes("missing pixels and coverage", _coverage_bytes(stage, want, out)),
         Bytes(f"output of {stage.name}", (stage.operation.copies + waiting) * out * made.itemsize),
     )
 
 
+def _coverage_bytes(stage: Stage, want: int, out: int) -> int:
+    """Return what leaving missing pixels out takes: their mask, pixels with zeros for them, and sums of one kernel."""
+    sums = (c.choice.sums.accumulate.itemsize for c in stage.coverage)
+    bare = (c.sums.accumulate.itemsize for c in stage.choices if stage.operation.sum_offset)
+    own = want * (1 + stage.padded[0].dtype.itemsize) if stage.coverage else 0
+    return own + out * (max(sums, default=0) + max(bare, default=0) * bool(stage.coverage))
+
+
 def kernel_bytes(stages: Sequence[Stage]) -> int:
     """Return what kernels take in one process: grids of weights where an engine wants them, and their transforms."""
-    return sum(c.by.kernel_bytes(c) for s in stages for c in s.choices)
+    return sum(c.by.kernel_bytes(c) for s in stages for c in s.every_choice)

@@ -174,6 +174,7 @@ class Plan(Shown):
     def as_json(self) -> dict[str, Any]:
         """Return the plan as plain JSON values, bytes and pixels as numbers; under ``plan`` is all that it holds."""
         operations = [*(stage.operation for stage in self.spec.stages), *(stage.operation for stage in self.graph)]
+        coverage = [one.choice for stage in self.graph for one in stage.coverage]
         outputs = {output.label: self._output(n) for n, output in enumerate(self.spec.outputs)}
         return {
             "fingerprint": self.fingerprint(),
@@ -186,7 +187,7 @@ class Plan(Shown):
             "seconds": self.seconds,
             "graph": self._edges(),
             "passes": [pass_json(p) for p in self.passes],
-            "plan": {"kernels": kernel_table(operations), **by_field(self)},
+            "plan": {"kernels": kernel_table([*operations, *coverage]), **by_field(self)},
         }
 
     @classmethod

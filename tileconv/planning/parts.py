@@ -24,6 +24,11 @@ class Missing:
     nodata: float | None
     value: float | None
 
+    @property
+    def becomes_nan(self) -> bool:
+        """Whether stages find the missing pixels as NaN."""
+        return self.rule in {"propagate", "renormalize"}
+
     @classmethod
     def of(cls, spec: MissingSpec | None, nodata: float | None) -> Missing | None:
         """Return the rule of *spec* for *nodata*, or None when there is none."""

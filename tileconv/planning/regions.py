@@ -61,7 +61,7 @@ def _span(stage: Stage, axis: int, out: Interval) -> Span:
         return Span(out, out, out)
     low, size = stage.domain_in.start[axis], stage.domain_in.shape[axis]
     grown = out[0] - stage.halo.before[axis], out[1] + stage.halo.after[axis]
-    ends = [reach(c, axis, *out, stage.domain_out) for c in stage.choices] or [grown]
+    ends = [reach(c, axis, *out, stage.domain_out) for c in stage.every_choice] or [grown]
     want = min(a for a, _ in ends), max(b for _, b in ends)
     first, last = source_interval(want[0] - low, want[1] - low, size, stage.borders[axis].rule)
     if last - first > size:

@@ -13,17 +13,20 @@ from tileconv.boxes import SPACE, Box, Halo
 from tileconv.engines.borders import Border
 from tileconv.engines.choose import Choice, choose, in_space
 from tileconv.engines.cost import Costs
+from tileconv.engines.coverage import Coverage
 from tileconv.engines.values import Precision, Values, beside, block_dtype
 from tileconv.errors import PlanError
 from tileconv.operations.operation import Operation
 from tileconv.operations.steps import steps_of
 from tileconv.spec.graph import in_order
-from tileconv.spec.model import INPUT, StageSpec
+from tileconv.spec.model import INPUT, MissingSpec, StageSpec
 
 NO_HALO = Halo.same(0, axes=3)
 WHOLE_PX = 2**22
 """The largest output that one transform may make: it is held whole by every worker."""
 OUTGROWN = "sums in float64, because float32 does not hold their range"
+PROPAGATE = MissingSpec("propagate")
+"""The rule that is followed where none is: NaN makes NaN."""
 UNTOUCHED = Border("wrap")
 """The rule along an axis on which a stage has no halo: positions stay as they are, also those of a repetition."""
 
@@ -42,8 +45,12 @@ class Stage:
         The images before, which are one box, and after, in the coordinates of the run: ``full`` starts below zero and
         ``valid`` above.
     values_in, padded
-        What the pixels of each input are like, and with those of a constant border among them, in whose type the block
-        is held.
+        What the pixels of each input are like, and with a fill value and those of a constant border among them, in
+        whose type the block is held.
+    missing
+        What becomes of missing pixels, where that is more than NaN, and there may be any.
+    coverage
+        Of each kernel that of its weights, where missing pixels are left out.
     channels_in, channels_out
         Names of the channels before and after, as ``ImageInfo.channel_names``.
     """
@@ -59,6 +66,8 @@ class Stage:
     values_in: tuple[Values, ...]
     padded: tuple[Values, ...]
     values_out: Values
+    missing: MissingSpec | None = None
+    coverage: tuple[Coverage, ...] = ()
     channels_in: tuple[str, ...] = ()
     channels_out: tuple[str, ...] = ()
 
@@ -72,6 +81,11 @@ class Stage:
         """How many channels there are after it."""
         return max(1, len(self.channels_out))
 
+    @property
+    def every_choice(self) -> tuple[Choice, ...]:
+        """How all sums are made, those of coverage among them."""
+        return (*self.choices, *(c.choice for c in self.coverage))
+
     @cached_property
     def halo(self) -> Halo:
         """Pixels needed around an output pixel, before the FFT's blocks are counted."""
@@ -84,9 +98,9 @@ class Stage:
 
     @property
     def ns_per_pixel(self) -> float:
-        """Cost of one output pixel of one channel before it, all kernels and the formula."""
+        """Cost of one output pixel of one channel before it, all kernels and the formula, where pixels are missing."""
         own = self.operation.ns_per_pixel(self.padded[0])
-        return 0.5 + own + sum(c.chosen.ns_per_pixel for c in self.choices)
+        return 0.5 + own + sum(c.chosen.ns_per_pixel for c in self.every_choice)
 
     @property
     def error_bound(self) -> float:
@@ -188,6 +202,7 @@ def _stage(
     (step,) = steps_of(spec.operation)
     operation = step.operation
     kernels, halo = operation.kernels, _halo(operation)
+    rule = spec.missing if any(v.nan for v in values) and spec.missing != PROPAGATE else None
     borders = tuple(
         spec.border.get(a, Border()) if b + c else UNTOUCHED
         for a, b, c in zip(SPACE, halo.before, halo.after, strict=True)
@@ -199,7 +214,8 @@ def _stage(
     zeros_around = domain if whole else None
 
     def decided(precision: Precision) -> tuple[tuple[Values, ...], tuple[Choice, ...], Values]:
-        padded = tuple(_padded(v, borders, precision, exact=exact) for v in values)
+        filled = (v if rule is None else _without(v, rule, precision, exact=exact) for v in values)
+        padded = tuple(_padded(v, borders, precision, exact=exact) for v in filled)
         choices = tuple(choose(k, padded[0], precision, spec.engine, image, costs, zeros_around) for k in kernels)
         return padded, choices, operation.outcome(padded, choices, precision)
 
@@ -207,6 +223,10 @@ def _stage(
     if operation.outgrows_float32(padded, choices, values_out):
         padded, choices, values_out = decided("float64")
         choices = tuple(replace(c, sums=replace(c.sums, why=OUTGROWN)) for c in choices)
+    coverage: tuple[Coverage, ...] = ()
+    if rule is not None and rule.min_coverage is not None:  # it renormalizes
+        coverage = tuple(Coverage.of(k, rule.min_coverage, image, costs, zeros_around) for k in kernels)
+        choices = tuple(one.widened(choice) for one, choice in zip(coverage, choices, strict=True))
     return Stage(
         name,
         operation,
@@ -219,7 +239,18 @@ def _stage(
         values,
         padded,
         values_out,
+        rule,
+        coverage,
     )
+
+
+def _without(values: Values, rule: MissingSpec, precision: Precision, *, exact: bool) -> Values:
+    """Return *values* once *rule* is followed; *exact* as ``beside`` takes it."""
+    if rule.renormalizes:
+        return values
+    if rule.value is not None and not values.hold(rule.value):
+        values = beside(values, rule.value, working=block_dtype(values.dtype, precision), exact=exact)
+    return replace(values, nan=False)
 
 
 def _padded(values: Values, borders: Sequence[Border], precision: Precision, *, exact: bool) -> Values:

@@ -6,6 +6,7 @@ from typing import Any
 
 from tileconv.boxes import SPACE
 from tileconv.images import ImageInfo
+from tileconv.planning.encoding import by_field, encoded
 from tileconv.planning.parts import Pass
 from tileconv.planning.stages import Stage
 
@@ -17,7 +18,7 @@ def image_json(info: ImageInfo) -> dict[str, Any]:
         "axes": info.axes,
         "dtype": str(info.dtype),
         "chunks": info.chunks,
-        "nodata": info.nodata,
+        "nodata": encoded(info.nodata),
         **({} if info.mask is None else {"mask": {"path": info.mask.where, "inverted": info.mask.inverted}}),
         "bytes": info.nbytes,
     }
@@ -52,7 +53,19 @@ def stage_json(stage: Stage) -> dict[str, Any]:
             }
             for c in stage.choices
         ],
+        **_missing(stage),
     }
+
+
+def _missing(stage: Stage) -> dict[str, Any]:
+    """Return what the stage does about missing pixels; nothing where NaN makes NaN."""
+    if stage.missing is None:
+        return {}
+    sums = [
+        {"engine": c.choice.engine, "ns_per_pixel": c.choice.chosen.ns_per_pixel, "whole": c.whole, "least": c.least}
+        for c in stage.coverage
+    ]
+    return {"missing": by_field(stage.missing), "coverage": sums}
 
 
 def pass_json(pass_: Pass) -> dict[str, Any]:

@@ -62,6 +62,7 @@ def _lines(plan: Plan) -> Iterator[RenderableType]:
     for number, pass_ in enumerate(plan.passes):
         yield Text(f"\npass {number + 1} of {len(plan.passes)}: {pass_.why}", style="bold")
         yield _stages(pass_)
+        yield from (Text(f"missing  {stage.name}: {missing_text(stage)}") for stage in pass_.stages if stage.missing)
         yield from map(Text, _pass(plan, pass_))
 
 
@@ -142,6 +143,21 @@ def _error(stage: Stage) -> str:
         return "exact"
     unit = f" x {stage.error_unit}" if stage.error_unit else ""
     return f"at most {stage.error_bound:.1e}{unit}, expected {stage.expected_error:.1e}{unit}"
+
+
+def missing_text(stage: Stage) -> str:
+    """Return what a stage with a rule of its own does about missing pixels."""
+    rule = stage.missing
+    if rule is None or not rule.renormalizes:
+        return "refused" if rule is None or rule.value is None else f"filled with {as_text(rule.value)}"
+    engines = ", ".join(
+        f"{c.choice.engine}, {c.choice.chosen.ns_per_pixel:.1f} ns per pixel" for c in dict.fromkeys(stage.coverage)
+    )
+    kept = "stays missing" if rule.keep else "is filled"
+    return (
+        f"left out of sums that have {rule.min_coverage:g} of their weight on others, else NaN; "
+        f"a missing pixel {kept}; their weight by {engines}, where there are any"
+    )
 
 
 def image_text(info: ImageInfo) -> str:

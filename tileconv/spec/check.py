@@ -14,6 +14,7 @@ from tileconv.operations.steps import steps_of
 from tileconv.spec.fields import Field, fields_of
 from tileconv.spec.graph import check_ids, ids_of, inputs_of
 from tileconv.spec.masks import mask_of
+from tileconv.spec.missing import check_belongs, check_global, missing_of, rule_of_stage
 from tileconv.spec.model import (
     RESOLVED,
     InputSpec,
@@ -50,7 +51,7 @@ PIPELINE = (
 )
 STAGE = {name: field for name, field in fields_of(StageSpec).items() if name not in RESOLVED} | {
     "op": Field(None),
-    **dict.fromkeys(("border", "from"), OPTIONAL_NODE),
+    **dict.fromkeys(("border", "from", "missing"), OPTIONAL_NODE),
 }
 OUTPUT = {name: field for name, field in fields_of(OutputSpec).items() if name not in RESOLVED} | {
     **dict.fromkeys(("codec", "from"), OPTIONAL_NODE),
@@ -58,7 +59,7 @@ OUTPUT = {name: field for name, field in fields_of(OutputSpec).items() if name n
 INPUT = fields_of(InputSpec) | {"mask": OPTIONAL_NODE}
 BORDER = {"rule": Field(fields_of(Border)["rule"].form), "value": fields_of(Border)["value"]}
 
-RESERVED_STAGE_KEYS = ("channels", "mask", "dtype", "missing", "input")
+RESERVED_STAGE_KEYS = ("channels", "mask", "dtype", "input")
 FOREIGN: dict[str, dict[str, str]] = {
     "": {"nan": "missing: {rule: ...}", "nodata": "input: {nodata: ...}", "steps": "stages", "mode": "border",
          "boundary": "border", "memory": "run: {memory: ...}", "workers": "run: {workers: ...}"},
@@ -107,29 +108,30 @@ def _pipeline(reader: Reader, root: MapNode) -> PipelineSpec | None:
     border = dict.fromkeys("zyx", Border()) | (
         borders(reader, values["border"], "border", "zyx") if "border" in values else {}
     )
-    stages = _stages(reader, values["stages"], border) if "stages" in values else []
+    missing = missing_of(reader, values["missing"], "missing") if "missing" in values else None
+    stages = _stages(reader, values["stages"], border, missing) if "stages" in values else []
     sections: dict[str, Any] = {
         name: _section(reader, values[name], cls, name)
-        for name, cls in (("input", InputSpec), ("run", RunSpec), ("missing", MissingSpec))
+        for name, cls in (("input", InputSpec), ("run", RunSpec))
         if name in values
     }
     outputs = outputs_of(reader, root, values, lambda node, key: _section(reader, node, OutputSpec, key))
     read = stored_stages(reader, values.get("stages"), stages, outputs)
+    check_global(reader, values.get("stages"), stages, missing)
     whole = [output for _, _, output in outputs if output is not None]
     if reader.problems:
         return None
     made = tuple(replace(output, stage=stage) for output, stage in zip(whole, read, strict=True))
     values.pop("output", None)
-    return PipelineSpec(**values | sections | {"border": border, "stages": tuple(stages), "outputs": made})
+    return PipelineSpec(
+        **values | sections | {"border": border, "missing": missing, "stages": tuple(stages), "outputs": made}
+    )
 
 
 def _section(reader: Reader, node: Node, cls: type, name: str) -> Any:
     before = len(reader.problems)
-    reserved = ("min_coverage",) if cls is MissingSpec else ()
     shape = {OutputSpec: OUTPUT, InputSpec: INPUT}.get(cls) or fields_of(cls)
-    values = reader.section(node, shape, name, foreign=FOREIGN.get(name.partition("s.")[0]), reserved=reserved)
-    if cls is MissingSpec and "rule" in values:
-        _value_belongs(reader, node, name, values, "fill", needed=True)
+    values = reader.section(node, shape, name, foreign=FOREIGN.get(name.partition("s.")[0]))
     if "mask" in values:
         values["mask"] = mask_of(reader, values["mask"], join(name, "mask"))
     if cls is OutputSpec:
@@ -144,17 +146,9 @@ def _section(reader: Reader, node: Node, cls: type, name: str) -> Any:
     return cls(**values) if len(reader.problems) == before else None
 
 
-def _value_belongs(reader: Reader, node: Node, key: str, values: Mapping[str, Any], rule: str, *, needed: bool) -> None:
-    """Record a problem when ``value`` is given with another rule than *rule*, or *needed* and not given."""
-    items = cast("MapNode", node).items
-    if values["rule"] != rule and "value" in items:
-        place = cast("MapNode", node).keys["value"]
-        reader.problem(place, join(key, "value"), f"belongs to rule: {rule} alone, found rule: {values['rule']}")
-    if needed and values["rule"] == rule and "value" not in items:
-        reader.problem(node.place, join(key, "value"), f"missing: rule: {rule} needs a value")
-
-
-def _stages(reader: Reader, node: Node, border: Mapping[str, Border]) -> list[StageSpec | None]:
+def _stages(
+    reader: Reader, node: Node, border: Mapping[str, Border], missing: MissingSpec | None
+) -> list[StageSpec | None]:
     """Return the stages in the order of the text, None for one that is wrong."""
     if not isinstance(node, ListNode):
         reader.problem(
@@ -166,12 +160,13 @@ def _stages(reader: Reader, node: Node, border: Mapping[str, Border]) -> list[St
         return []
     check_ids(reader, node.items)
     ids = ids_of(node.items)
-    return [_stage(reader, item, i, border, ids) for i, item in enumerate(node.items)]
+    return [_stage(reader, item, i, border, ids, missing) for i, item in enumerate(node.items)]
 
 
 def _stage(
-    reader: Reader, node: Node, number: int, border: Mapping[str, Border], ids: Mapping[str, int]
-) -> StageSpec | None:
+    reader: Reader, node: Node, number: int, border: Mapping[str, Border], ids: Mapping[str, int],
+    missing: MissingSpec | None,
+) -> StageSpec | None:  # fmt: skip
     before, key = len(reader.problems), f"stages[{number}]"
     if not isinstance(node, MapNode) or "op" not in node.items:
         _no_operator(reader, node, key)
@@ -185,6 +180,7 @@ def _stage(
     values = reader.section(node, shape, key, foreign=words, reserved=RESERVED_STAGE_KEYS, axes=axes)
     own = borders(reader, values["border"], join(key, "border"), axes) if "border" in values else {}
     inputs = inputs_of(reader, values.pop("from"), join(key, "from"), ids) if "from" in values else (number - 1,)
+    rule = missing_of(reader, values["missing"], join(key, "missing")) if "missing" in values else None
     if len(reader.problems) > before:
         return None
     values |= {"op": op, "border": {axis: own.get(axis, border[axis]) for axis in axes}, "inputs": inputs}
@@ -194,6 +190,7 @@ def _stage(
         if len(steps_of(operation)) > 1 and values.get("extent", "same") != "same":
             message = f"expected 'same', the only one that {op} has, found '{values['extent']}'"
             reader.problem(node.items["extent"].place, join(key, "extent"), message)
+        values["missing"] = rule_of_stage(reader, node, key, operation, rule, missing)
         return StageSpec(operation=operation, parameters=chosen, **values)
     except KernelError as error:
         name = next(iter(chosen)) if len(chosen) == 1 else next((n for n, v in chosen.items() if v == error.where), "")
@@ -260,5 +257,5 @@ def _border(reader: Reader, node: Node, key: str, axes: str) -> Border | None:
     values = reader.section(node, BORDER, key, foreign=FOREIGN["border"])
     if "rule" not in values or ("value" in node.items and "value" not in values):
         return None
-    _value_belongs(reader, node, key, values, "constant", needed=False)
+    check_belongs(reader, node, key, values["rule"], {"value": "constant"})
     return Border(**values)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Annotated, Any, Literal
 
+from annotated_types import Ge
+
 from tileconv.engines.borders import Border
 from tileconv.operations.operation import Operation
 from tileconv.operations.parameters import Count
@@ -69,16 +71,34 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class MissingSpec:
-    """How missing pixels (NaN and nodata) are treated; ``value`` belongs to the rule ``fill`` alone."""
+    """How missing pixels (NaN and nodata) are treated.
 
-    rule: Annotated[Literal["propagate", "fill", "error"], "What becomes of missing pixels."]
+    ``value`` belongs to the rule ``fill`` alone, ``min_coverage`` (one half) and ``keep`` (true) to ``renormalize``.
+    """
+
+    rule: Annotated[Literal["propagate", "renormalize", "fill", "error"], "What becomes of missing pixels."]
     value: Annotated[float | None, Exact(), "What fill puts in their place."] = None
+    min_coverage: Annotated[
+        Annotated[float, Ge(0)] | None, "The share of the weights on valid pixels that renormalize asks for, or NaN."
+    ] = None
+    keep: Annotated[bool | None, "Whether renormalize leaves a pixel missing that is so itself."] = None
+
+    @property
+    def renormalizes(self) -> bool:
+        """Whether sums are made over the pixels that are not missing."""
+        return self.rule == "renormalize"
+
+    @classmethod
+    def of(cls, rule: Any, value: float | None = None, min_coverage: float = 0.5, keep: bool = True) -> MissingSpec:
+        """Return the rule with the defaults of its keys."""
+        return cls(rule, value, min_coverage, keep) if rule == "renormalize" else cls(rule, value)
 
 
 @dataclass(frozen=True)
 class StageSpec:
     """One stage: an operation over the axes ``over``, with the border of each of them, in the order of ``over``.
 
+    ``missing`` is None where NaN makes NaN; else the stage's own rule, or the global one where pixels are left out.
     ``inputs`` are the positions of the stages that it reads. Two stages are equal when their words are; ``operation``
     follows from these and takes no part.
     """
@@ -91,6 +111,7 @@ class StageSpec:
     border: Mapping[str, Border] = field(default_factory=dict)
     extent: Annotated[Extent, "Output size, as scipy.signal names it."] = "same"
     engine: Annotated[Engine, "How sums are computed; auto takes the cheapest."] = "auto"
+    missing: MissingSpec | None = None
     inputs: tuple[int, ...] = (INPUT,)
 
     def name_at(self, number: int) -> str:

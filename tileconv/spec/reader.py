@@ -31,7 +31,6 @@ NOT_NUMBERS = {
 """Texts that mean a number, and how it is written; groups are those of the text."""
 SYNONYMS: dict[str, str] = {**ALIASES, "vertical": "x", "horizontal": "y", "float": "float32", "double": "float64"}
 """What other tools call our choices."""
-RESERVED_CHOICES = {"renormalize"}
 
 
 class Refused(Exception):  # noqa: N818 it never leaves this module
@@ -78,8 +77,6 @@ class Reader:
                     hint = hint or str(refused)
             if all(arm.origin is Sequence for arm in options):
                 hint = "write a list, as in [10, 20]"
-        if isinstance(node, ScalarNode) and node.text in RESERVED_CHOICES:
-            return self.problem(node.place, key, f"'{node.text}' is reserved, not available yet")
         return self.problem(node.place, key, f"expected {describe(options)}, found {kind_of(node)}", hint)
 
     def _per_axis(self, node: MapNode, arm: Arm, key: str, axes: str) -> Any:

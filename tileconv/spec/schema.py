@@ -59,24 +59,27 @@ def json_schema() -> dict[str, Any]:
         for name, cls, shape, default in (
             ("input", InputSpec, fields_of(InputSpec) | {"mask": mask}, REQUIRED),
             ("run", RunSpec, fields_of(RunSpec), None),
-            ("missing", MissingSpec, fields_of(MissingSpec), None),
         )
     }
+    missing = Field(_model("Missing", fields_of(MissingSpec), MissingSpec.__doc__ or ""), None)
     output = _model("OutputSpec", OUTPUT | {"codec": codec, "from": STORED}, OutputSpec.__doc__ or "")
     sections |= {
         "output": Field(output, None),
         "outputs": Field(Annotated[dict[Annotated[str, _NAME], output], MinLen(1)], None, "Several outputs, by name."),  # type: ignore[valid-type]
     }
-    stage: Any = Annotated[reduce(or_, map(_stage, OPERATORS)), PydanticField(discriminator="op")]
-    shape = PIPELINE | sections | {"border": BORDER, "stages": Field(list[stage])}
+    stage: Any = Annotated[
+        reduce(or_, (_stage(name, missing) for name in OPERATORS)), PydanticField(discriminator="op")
+    ]
+    shape = PIPELINE | sections | {"border": BORDER, "missing": missing, "stages": Field(list[stage])}
     pipeline = _model("Pipeline", shape, "A tileconv pipeline.")
     schema = pipeline.model_json_schema()
     either = [{"required": ["output"]}, {"required": ["outputs"]}]
     return {"$schema": DIALECT, **_without_null(schema), "oneOf": either, "patternProperties": {"^x-": {}}}
 
 
-def _stage(name: str) -> type[BaseModel]:
-    shape = STAGE | {"border": BORDER, "from": FROM, "op": Field(Literal[name])} | operator_fields(name)
+def _stage(name: str, missing: Field) -> type[BaseModel]:
+    own = {"border": BORDER, "from": FROM, "missing": missing, "op": Field(Literal[name])}
+    shape = STAGE | own | operator_fields(name)
     return _model(f"Stage_{name}", shape, operator_summary(name))
 
 

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from tileconv.boxes import SPACE, Box, pieces, space
 from tileconv.engines.borders import Border, extend
 from tileconv.engines.cast import cast, exactly, like_nodata, unify_nan
-from tileconv.engines.sums import kernel_sums
 from tileconv.errors import TileError
 from tileconv.images import equal, parted
 from tileconv.planning.memory import last_reader
 from tileconv.planning.parts import Pass, Read, Write
 from tileconv.planning.regions import Region, regions
 from tileconv.planning.stages import Stage
+from tileconv.tiles.missing import followed, stage_sums
 
 Array = NDArray[Any]
 
@@ -193,7 +193,7 @@ def _mark(read: Read, pixels: Array, have: Box, owned: Box) -> tuple[Array, int]
         )
     made = exactly(pixels, dtype, besides=absent) if read.exact else pixels.astype(dtype)
     if absent.any() and missing.rule != "error":  # in the halo, where another tile refuses it
-        made = np.where(absent, dtype.type(np.nan if missing.rule == "propagate" else missing.value), made)
+        made = np.where(absent, dtype.type(missing.value if missing.rule == "fill" else np.nan), made)
     return made, count
 
 
@@ -222,7 +222,7 @@ def _run(stage: Stage, inputs: list[list[Array]], step: Region) -> tuple[Sequenc
 
 def _extended(stage: Stage, pixels: Array, step: Region) -> Array:
     """Return *pixels* in the type of the stage's block, extended at the borders of their image."""
-    values = stage.padded[0]
+    values, (pixels,) = stage.padded[0], followed(stage, [pixels])
     held = exactly(pixels, values.dtype) if values.whole else pixels.astype(values.dtype, copy=False)
     return extend(held, step.have, step.want, stage.domain_in, stage.borders)
 
@@ -230,13 +230,8 @@ def _extended(stage: Stage, pixels: Array, step: Region) -> Array:
 def _one(stage: Stage, inputs: list[Array], step: Region) -> tuple[Sequence[Array], int]:
     """Return what the stage makes of one channel of its *inputs*, a list that is emptied."""
     if not stage.reaches:
-        return stage.operation.each(tuple(inputs), [], (), stage.values_out), 0
+        return stage.operation.each(tuple(followed(stage, inputs)), [], (), stage.values_out), 0
     block = _extended(stage, inputs.pop(), step)
-    offset = stage.operation.sum_offset
-    made = [kernel_sums(c, block, step.want, step.out, stage.domain_out, offset) for c in stage.choices]
-    sums = [s for s, _ in made]
-    fallbacks = sum(n for _, n in made)
-    del made
-    if stage.choices and stage.operation.reads_pixels:
-        block = block[step.out.within(step.want)]
-    return stage.operation.each((block,), sums, stage.choices, stage.values_out), fallbacks
+    sums, own, fallbacks = stage_sums(stage, block, step.want, step.out)
+    del block
+    return stage.operation.each((own,), sums, stage.choices, stage.values_out), fallbacks
