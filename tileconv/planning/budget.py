@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache, partial
 
 from tileconv.boxes import TileGrid
 from tileconv.engines.values import Dtype
@@ -23,7 +24,7 @@ from tileconv.planning.memory import (
     total,
 )
 from tileconv.planning.parts import Pass
-from tileconv.planning.tiles import DECODE_NS, READ_NS, Tiling, candidates, planes, tiling
+from tileconv.planning.tiles import DECODE_NS, READ_NS, Sums, Tiling, axis_sums, candidates, planes, tiling
 from tileconv.spec.model import INPUT, PipelineSpec, RunSpec
 
 OVERLAP_TASKS, TASK_NS = 11.5, 4e5
@@ -107,10 +108,10 @@ def budget_of(pass_: Pass, limit: Allowance, workers: int, run: RunSpec, whole: 
     return Budget(limit, workers, run.executor, BASE_BYTES + kernel_bytes(pass_.stages), whole)
 
 
-def _option(pass_: Pass, run: RunSpec, budget: Budget, sides: tuple[int, ...]) -> Option:
+def _option(pass_: Pass, run: RunSpec, budget: Budget, sides: tuple[int, ...], sums: Sums) -> Option:
     """Return what follows from a tile of *sides*; decoding once counts where one cache can hold what tiles share."""
-    for cache in (budget.room if run.executor == "threads" else 0, 0):
-        tile = tiling(pass_, sides, budget.workers, cache)
+    for kept in (budget.room if run.executor == "threads" else 0, 0):
+        tile = tiling(pass_, sides, sums, budget.workers, kept)
         method, why = _method(pass_, tile, run)
         memory = _memory(pass_, tile, method, budget.workers)
         beside = budget.keeping(pass_, tile, method, memory)
@@ -121,10 +122,11 @@ def _option(pass_: Pass, run: RunSpec, budget: Budget, sides: tuple[int, ...]) -
 
 def tiled(pass_: Pass, run: RunSpec, budget: Budget) -> Pass:
     """Return *pass_* with the tile that is cheapest of those that fit, or the one asked for."""
-    options = [_option(pass_, run, budget, sides) for sides in candidates(pass_)]
+    sums = cache(partial(axis_sums, pass_))
+    options = [_option(pass_, run, budget, sides, sums) for sides in candidates(pass_)]
     fitting = [o for o in options if o.fits]
     if run.tile is not None:
-        option = _option(pass_, run, budget, _asked(run.tile, options[0].tile.tile, pass_))
+        option = _option(pass_, run, budget, _asked(run.tile, options[0].tile.tile, pass_), sums)
         why = "run.tile"
     elif fitting:
         least = min(o.ns for o in fitting)
@@ -141,7 +143,7 @@ def tiled(pass_: Pass, run: RunSpec, budget: Budget) -> Pass:
 
 def retiled(pass_: Pass, spec: PipelineSpec, budget: Budget, tile: tuple[int, ...]) -> Pass:
     """Return *pass_* with tiles of *tile*, which another run chose; PlanError if they do not fit."""
-    option = _option(pass_, spec.run, budget, tile)
+    option = _option(pass_, spec.run, budget, tile, partial(axis_sums, pass_))
     if option.fits:
         return _chosen(pass_, option, "the tile that the run began with")
     sides, allowed = json.dumps(dict(zip(pass_.image.axes, tile, strict=True))), budget.allowed

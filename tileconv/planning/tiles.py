@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -120,10 +120,15 @@ def strip_of(pass_: Pass, sides: Sequence[int]) -> int:
     return strip_rows(pass_.stages, sides[1], sides[0] * sides[2] * volumes)
 
 
-def tiling(pass_: Pass, tile: Sequence[int], workers: int = 1, cache: int = 0) -> Tiling:
+Sums = Callable[[int, int, int], AxisSums]
+"""``axis_sums`` of one pass, which remember those that several of its tiles have."""
+
+
+def tiling(pass_: Pass, tile: Sequence[int], sums: Sums, workers: int = 1, cache: int = 0) -> Tiling:
     """Return what *tile* (one size per axis of the image) costs *pass_* in memory, reads and time.
 
-    *workers* threads share a cache of *cache* bytes for decoded chunks; nothing is decoded twice where that is enough.
+    *sums* are the pass's own. *workers* threads share a cache of *cache* bytes for decoded chunks; nothing is decoded
+    twice where that is enough.
     """
     stages, image = pass_.stages, pass_.image
     sides = [min(tile[image.axes.index(a)], image.shape[image.axes.index(a)]) if a in image.axes else 1 for a in SPACE]
@@ -131,7 +136,7 @@ def tiling(pass_: Pass, tile: Sequence[int], workers: int = 1, cache: int = 0) -
     along = []
     for axis, name in enumerate(SPACE):
         side = tile[image.axes.index(name)] if name in image.axes else 1
-        along.append(axis_sums(pass_, axis, side, strip if name == "y" and name in image.axes else side))
+        along.append(sums(axis, side, strip if name == "y" and name in image.axes else side))
     given = [pass_.sides(n, tile) for n in range(len(pass_.reads))]
     volumes = {n: pass_.volumes(n) for n in along[0].longest}
     px = math.prod(s.length for s in along)
