@@ -60,6 +60,7 @@ ANSWERS = {
         [("correlate", {"kernel": RELIEF, "offset": 128}), ("clip", {"range": [0, 255]})],
         0,
     ),
+    "median": ("coins", "reflect", [("median", {"size": 5}), ("sobel", {})], 1e-3),
     "own_psf": ("camera", "reflect", [("convolve", {"kernel": SMEAR, "normalize": True})], 1e-3),
     "sky_background": ("hubble", "mirror", [("clip", {"range": [0, 40]}), ("disk", {"radius": 30})], 1e-4),
 }

@@ -296,6 +296,80 @@ def clip(image: ArrayLike, range: Range, **options: Unpack[_Options]) -> NDArray
     """Limit values to *range*, ``[low, high]``."""
 
 @overload
+def median(image: _L, size: Sizes | None = None, *, radius: Lengths | None = None, **options: Unpack[_Options]) -> _L:
+    """Median of a box of *size* pixels (3 by default), or of a disk of *radius*: specks go, edges stay."""
+
+@overload
+def median(
+    image: ArrayLike, size: Sizes | None = None, *, radius: Lengths | None = None, **options: Unpack[_Options]
+) -> NDArray[Any]:
+    """Median of a box of *size* pixels (3 by default), or of a disk of *radius*: specks go, edges stay."""
+
+@overload
+def rank(
+    image: _L,
+    size: Sizes | None = None,
+    *,
+    radius: Lengths | None = None,
+    rank: int | None = None,
+    percentile: float | None = None,
+    **options: Unpack[_Options],
+) -> _L:
+    """Pixel at place *rank* in the order of those in a box or a disk; or at *percentile*, from 0 to 100."""
+
+@overload
+def rank(
+    image: ArrayLike,
+    size: Sizes | None = None,
+    *,
+    radius: Lengths | None = None,
+    rank: int | None = None,
+    percentile: float | None = None,
+    **options: Unpack[_Options],
+) -> NDArray[Any]:
+    """Pixel at place *rank* in the order of those in a box or a disk; or at *percentile*, from 0 to 100."""
+
+@overload
+def local_minimum(
+    image: _L, size: Sizes | None = None, *, radius: Lengths | None = None, **options: Unpack[_Options]
+) -> _L:
+    """Smallest pixel of a box of *size* pixels (3 by default), or of a disk of *radius*: erosion of a gray image."""
+
+@overload
+def local_minimum(
+    image: ArrayLike, size: Sizes | None = None, *, radius: Lengths | None = None, **options: Unpack[_Options]
+) -> NDArray[Any]:
+    """Smallest pixel of a box of *size* pixels (3 by default), or of a disk of *radius*: erosion of a gray image."""
+
+@overload
+def local_maximum(
+    image: _L, size: Sizes | None = None, *, radius: Lengths | None = None, **options: Unpack[_Options]
+) -> _L:
+    """Largest pixel of a box of *size* pixels (3 by default), or of a disk of *radius*: dilation of a gray image."""
+
+@overload
+def local_maximum(
+    image: ArrayLike, size: Sizes | None = None, *, radius: Lengths | None = None, **options: Unpack[_Options]
+) -> NDArray[Any]:
+    """Largest pixel of a box of *size* pixels (3 by default), or of a disk of *radius*: dilation of a gray image."""
+
+@overload
+def variance(image: _L, size: Sizes = 3, **options: Unpack[_Options]) -> _L:
+    """Variance of the pixels in a box of *size*: the mean square of what they differ from their mean."""
+
+@overload
+def variance(image: ArrayLike, size: Sizes = 3, **options: Unpack[_Options]) -> NDArray[Any]:
+    """Variance of the pixels in a box of *size*: the mean square of what they differ from their mean."""
+
+@overload
+def standard_deviation(image: _L, size: Sizes = 3, **options: Unpack[_Options]) -> _L:
+    """Root of the variance of the pixels in a box of *size*, which shows texture: standard deviation."""
+
+@overload
+def standard_deviation(image: ArrayLike, size: Sizes = 3, **options: Unpack[_Options]) -> NDArray[Any]:
+    """Root of the variance of the pixels in a box of *size*, which shows texture: standard deviation."""
+
+@overload
 def apply(image: _L, operation: Kernel | Operation | Steps, **options: Unpack[_Options]) -> _L:
     """Apply a kernel or an operation to an array; every operator's function takes the same keywords."""
 

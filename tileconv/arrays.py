@@ -98,8 +98,8 @@ def apply(
         The value of missing pixels, and the rule for them and NaN: ``propagate``, ``renormalize``, ``error``, or a
         mapping such as ``{"rule": "fill", "value": 0}`` or ``{"rule": "renormalize", "min_coverage": 0.2}``.
     dtype
-        ``auto`` loses nothing: float64 stays, exact whole numbers become int32 or int64, all else float32. ``input``
-        or a type's name rounds half to even and clips.
+        ``auto`` loses nothing: float64 stays, exact whole numbers become int32 or int64, all else float32; pixels that
+        are picked among others keep their type. ``input`` or a type's name rounds half to even and clips.
     output_nodata
         The value of the result that NaN becomes, as integers have none; its type must hold it.
 

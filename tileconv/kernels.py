@@ -14,8 +14,10 @@ from tileconv.operations.edge import (
     scharr,
     sobel,
 )
+from tileconv.operations.rank import local_maximum, local_minimum, median, rank
 from tileconv.operations.rescale import rescale
 from tileconv.operations.sharpen import sharpen, unsharp
+from tileconv.operations.variance import standard_deviation, variance
 
 __all__ = [
     "Kernel",
@@ -30,10 +32,16 @@ __all__ = [
     "gaussian",
     "laplacian",
     "laplacian_of_gaussian",
+    "local_maximum",
+    "local_minimum",
+    "median",
     "prewitt",
+    "rank",
     "rescale",
     "scharr",
     "sharpen",
     "sobel",
+    "standard_deviation",
     "unsharp",
+    "variance",
 ]

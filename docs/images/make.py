@@ -33,15 +33,31 @@ WORDS = {
     "bilateral": {"sigma_color": 25, "sigma_spatial": 3},
     "local_normalize": {"sigma": 8, "epsilon": 4.0},
     "richardson_lucy": {"psf": BELL.tolist(), "iterations": 15},
+    "median": {"size": 3},
+    "rank": {"size": 9, "percentile": 80},
+    "local_minimum": {"size": 7},
+    "local_maximum": {"radius": 4},
+    "variance": {"size": 5},
+    "standard_deviation": {"size": 5},
 }
 """What each operator is given; others need nothing."""
+
+
+def specked(image: np.ndarray) -> np.ndarray:
+    """Return *image* with black and white pixels strewn over it."""
+    drawn = np.random.default_rng(1).random(image.shape)
+    return np.where(drawn < 0.05, 0, np.where(drawn > 0.95, 255, image)).astype(image.dtype)
+
+
+STARTS = {"absolute": tileconv.edge, "median": specked}
+"""What is made of the photograph first."""
 
 
 def main() -> None:
     """Write one picture per operator."""
     image = photograph("camera")[60:204, 160:304]
     for name in FUNCTIONS.keys() - {"apply"}:
-        start = tileconv.edge(image) if name == "absolute" else image
+        start = STARTS.get(name, np.copy)(image)
         made = FUNCTIONS[name](start, **WORDS.get(name, {}))
         for array, place in ((start, FOLDER / "before.png"), (made, FOLDER / f"{name}.png")):
             write_picture(MemorySource(np.ascontiguousarray(array), "yx"), place)

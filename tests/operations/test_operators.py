@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from oracles import convolution, operators
+from oracles.borders import extended
 
 from tileconv import kernels
 from tileconv.engines.kernel import Kernel
+from tileconv.engines.values import Values
 from tileconv.errors import KernelError
 from tileconv.operations import registry
 from tileconv.operations.absolute import Absolute
@@ -27,8 +29,18 @@ def sums(kernel, image, border, value):
     return convolution.correlate(image, kernel.weights, border, value, anchor=kernel.anchor) / kernel.divide_by
 
 
+def around(operation, image, border, value):
+    """Return what *operation* makes of the image extended by the oracle."""
+    halo, axes = operation.halo, image.ndim
+    block = extended(image, halo.before, halo.after, [border] * axes, [value] * axes)
+    out = operation.outcome((Values.of(image.dtype),), (), "auto")
+    return operation.combine((block.reshape((1, *block.shape)[-3:]),), [], (), out).reshape(image.shape)
+
+
 def result(operation: Operation, image, border="reflect", value=0.0):
     """Return what *operation* says in words, by the oracle's sums and NumPy."""
+    if operation.halo and not operation.kernels:
+        return around(operation, image, border, value)
     parts = [sums(kernel, image, border, value) for kernel in operation.kernels]
     match operation:
         case Linear():
@@ -154,6 +166,14 @@ def test_disks_of_fractional_radius():
         (lambda: registry.OPERATORS["clip"]([2, 1]), r"range must be \[low, high\] with low <= high, found \[2, 1\]"),
         (lambda: registry.OPERATORS["clip"]([float("nan"), 1]), "low <= high"),
         (lambda: registry.OPERATORS["clip"]([1, 2, 3]), "low <= high"),
+        (lambda: kernels.median(3, radius=2), "expected size or radius, found both"),
+        (lambda: kernels.local_minimum(0), "size must be above 0 and finite, found 0"),
+        (lambda: kernels.rank(3), "expected rank or percentile, found neither"),
+        (lambda: kernels.rank(3, rank=1, percentile=2), "expected rank or percentile, found both"),
+        (lambda: kernels.rank(3, rank=9), "rank must be a whole number from -9 to 8, found 9"),
+        (lambda: kernels.rank(3, rank=-10), "rank must be a whole number from -9 to 8, found -10"),
+        (lambda: kernels.rank(3, rank=0.5), "rank must be a whole number from -9 to 8, found 0.5"),
+        (lambda: kernels.rank(3, percentile=100.5), "percentile must be from 0 to 100, found 100.5"),
         (lambda: as_operation("sobel"), "an operator makes a Kernel or an operation, found str"),
     ],
 )

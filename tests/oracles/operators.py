@@ -119,6 +119,22 @@ def _richardson_lucy(image, outside, psf, iterations=10):
     return estimate
 
 
+def _ranked(filtered):
+    def apply_ranked(image, outside, size=3, radius=None, **words):
+        if radius is None:
+            return filtered(image, size=size, **words, **outside)
+        shape = skimage.morphology.disk(radius) if image.ndim == 2 else skimage.morphology.ball(radius)
+        return filtered(image, footprint=shape, **words, **outside)
+
+    return apply_ranked
+
+
+def _rank(image, outside, percentile=None, **words):
+    if percentile is None:
+        return _ranked(nd.rank_filter)(image, outside, **words)
+    return _ranked(nd.percentile_filter)(image, outside, percentile=percentile, **words)
+
+
 _OPERATORS = {
     "box": _box,
     "gaussian": _gaussian,
@@ -138,6 +154,12 @@ _OPERATORS = {
     "rescale": lambda image, _outside, gain=1.0, offset=0.0: gain * image + offset,
     "abs": lambda image, _outside: np.abs(image),
     "clip": lambda image, _outside, range: np.clip(image, *range),
+    "median": _ranked(nd.median_filter),
+    "rank": _rank,
+    "local_minimum": _ranked(nd.minimum_filter),
+    "local_maximum": _ranked(nd.maximum_filter),
+    "variance": lambda image, outside, size=3: nd.generic_filter(image, np.var, size, **outside),
+    "standard_deviation": lambda image, outside, size=3: nd.generic_filter(image, np.std, size, **outside),
 }
 NAMES = tuple(_OPERATORS)
 CASES = (
@@ -160,6 +182,15 @@ CASES = (
     ("rescale", {"gain": -0.5, "offset": 3.0}),
     ("abs", {}),
     ("clip", {"range": [-10, 20]}),
+    ("median", {}),
+    ("median", {"size": 4}),
+    ("median", {"radius": 2}),
+    ("rank", {"size": 3, "rank": -2}),
+    ("rank", {"radius": 3, "percentile": 30}),
+    ("local_minimum", {"size": 4}),
+    ("local_maximum", {"radius": 2}),
+    ("variance", {"size": 4}),
+    ("standard_deviation", {"size": 5}),
 )
 APART = frozenset(("bilateral", "local_normalize", "richardson_lucy"))
 """Those that are no formula of sums: tests/operations/test_local.py has their cases."""

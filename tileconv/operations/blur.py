@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import reduce
 
 import numpy as np
@@ -71,14 +72,20 @@ def disk(radius: Lengths, *, axes: str = "yx") -> Kernel:
     """
     radii = per_axis(radius, axes, "radius", above=0.0)
     check_size([2 * int(r) + 1 for r in radii])
-    grids = np.ogrid[tuple(slice(-int(r), int(r) + 1) for r in radii)]
-    squares = [(g / r) ** 2 for g, r in zip(grids, radii, strict=True)]
-    inside = reduce(np.add, squares) <= 1 + ON_THE_RIM
+    inside = within_radii(radii)
     return Kernel.of(inside, divide_by=int(inside.sum()))
 
 
 ON_THE_RIM = 1e-12
 """Pixels like (5, 12) at radius 13 lie on the rim exactly, and their quotients' squares do not sum to exactly one."""
+
+
+def within_radii(radii: Sequence[float]) -> NDArray[np.bool_]:
+    """Return which pixels of the box around a disk of *radii*, one per axis, lie in it."""
+    grids = np.ogrid[tuple(slice(-int(r), int(r) + 1) for r in radii)]
+    squares = [(g / r) ** 2 for g, r in zip(grids, radii, strict=True)]
+    inside: NDArray[np.bool_] = reduce(np.add, squares) <= 1 + ON_THE_RIM
+    return inside
 
 
 def bells(sigma: Sigmas | None, size: Sizes | None, truncate: float, axes: str) -> list[NDArray[np.float64]]:

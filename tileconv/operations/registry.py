@@ -55,6 +55,12 @@ OF_ONE = Operators(
         "rescale": "rescale.rescale",
         "abs": "absolute.absolute",
         "clip": "clip.clip",
+        "median": "rank.median",
+        "rank": "rank.rank",
+        "local_minimum": "rank.local_minimum",
+        "local_maximum": "rank.local_maximum",
+        "variance": "variance.variance",
+        "standard_deviation": "variance.standard_deviation",
     }
 )
 """Operators of one input, which are functions of an image in Python, too."""
@@ -87,5 +93,21 @@ HINTS = {
     "sobel_y": "sobel with component: y",
     "conv": "convolve",
     "cast": "output.dtype",
+    "median_filter": "median",
+    "median_blur": "median",
+    "rank_filter": "rank",
+    "percentile": "rank with percentile: 90",
+    "percentile_filter": "rank with percentile: 90",
+    "min_filter": "local_minimum",
+    "minimum_filter": "local_minimum",
+    "erode": "local_minimum",
+    "erosion": "local_minimum",
+    "max_filter": "local_maximum",
+    "maximum_filter": "local_maximum",
+    "dilate": "local_maximum",
+    "dilation": "local_maximum",
+    "std": "standard_deviation",
+    "stdev": "standard_deviation",
+    "var": "variance",
 }
 """Names that other tools use, refused with ours."""

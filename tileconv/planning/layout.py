@@ -10,7 +10,7 @@ import numpy as np
 
 from tileconv.boxes import AXES, SPACE, Box, TileGrid, with_space
 from tileconv.engines.cost import Costs
-from tileconv.engines.values import FLOAT32, FLOAT64, Dtype, Precision, Values, beside, block_dtype
+from tileconv.engines.values import EXACT, FLOAT32, FLOAT64, Dtype, Precision, Values, beside, block_dtype
 from tileconv.errors import PlanError
 from tileconv.images import ImageInfo, as_text, exact_number, holds
 from tileconv.operations.steps import steps_of
@@ -218,13 +218,13 @@ def output_dtype(asked: str, source: Dtype, values: Values, *, computed: bool) -
     """Return the output's pixel type for what the spec asks.
 
     ``auto`` loses nothing: float64 and uint64 stay, whole numbers become int32 or int64 by their range, all else
-    float32; an image that no stage touched keeps its type.
+    float32; pixels that no stage computed, or that were picked among others, keep their type.
     """
     if asked == "input":
         return source
     if asked != "auto":
         return np.dtype(asked)
-    if values.whole and computed and values.dtype != np.uint64:
+    if values.whole and computed and values.dtype in [summed for summed, _ in EXACT]:
         return np.dtype(np.int32 if values.low >= -(2.0**31) and values.high < 2.0**31 else np.int64)
     return values.dtype
 
