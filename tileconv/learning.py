@@ -19,6 +19,7 @@ from tileconv.lessons.learned import Learned
 from tileconv.operations.parameters import Sizes, number, sizes_per_axis
 from tileconv.planning.parts import Missing
 from tileconv.progress import Progress, watching
+from tileconv.sources.masked import Masked
 from tileconv.spec.words import parse_executor, parse_memory
 
 if TYPE_CHECKING:
@@ -123,9 +124,10 @@ def learn(
     """
     shape, kernel_axes = _shape(size, over)
     wishes = _wishes(ridge, symmetric, non_negative=non_negative, sum_one=sum_one, zero_sum=zero_sum)
-    named = {"before": before, "after": after} | ({} if mask is None else {"mask": mask})
-    sources = tuple(_source(image, axes, name) for name, image in named.items())
+    sources = _source(before, axes, "before"), _source(after, axes, "after", masks=mask is None)
     _check(sources, kernel_axes, target, validation)
+    if mask is not None:
+        sources = sources[0], Masked(sources[1], _source(mask, axes, "mask", masks=False))
     from tileconv.lessons.teach import Task, teach
     from tileconv.report.learned_files import free_place, write_files
 
@@ -137,12 +139,12 @@ def learn(
         place = file or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "kernel"
         learned = teach(task, layout, place, watching(progress))
     if file is not None:
-        write_files(learned, before, file)
+        write_files(learned, before, axes, sources[0], file)
     return learned
 
 
 def _layout(
-    sources: Sequence[Source],
+    sources: tuple[Source, Source],
     shape: tuple[int, int, int],
     tile: int | None,
     workers: int | None,
@@ -193,14 +195,14 @@ def _wishes(ridge: float, symmetric: Any, *, non_negative: bool, sum_one: bool, 
     return Wishes(number(ridge, "ridge"), tuple(name.strip() for name in names if name.strip()), non_negative, total)
 
 
-def _source(image: Any, axes: str | None, name: str) -> Source:
-    """Return an image as a source: a file opened, an array as it is."""
+def _source(image: Any, axes: str | None, name: str, *, masks: bool = True) -> Source:
+    """Return an image as a source: a file opened, with a mask of its own if *masks*, an array as it is."""
     from tileconv.sources.axes import assumed_axes, map_axes
     from tileconv.sources.memory import MemorySource
     from tileconv.sources.open import open_source
 
     if isinstance(image, str | Path):
-        return open_source(image, axes=axes)
+        return open_source(image, axes=axes, own_mask=masks)
     array = as_pixels(image, Missing("propagate", None, None))
     if is_lazy(array):
         raise PlanError(f"{name} is a Dask array", fix="Give the path of the file that it reads, or compute it first.")
@@ -210,25 +212,19 @@ def _source(image: Any, axes: str | None, name: str) -> Source:
     return MemorySource(mapped.canonical(array), mapped.axes, copies=False)
 
 
-def _check(sources: Sequence[Source], kernel_axes: str, target: str, validation: float) -> None:
+def _check(sources: tuple[Source, Source], kernel_axes: str, target: str, validation: float) -> None:
     """Refuse images that do not fit together, or what is no target or share: PlanError."""
     choice("target", target, ("image", "mask"))
     if not 0 <= number(validation, "validation") < 1:
         raise PlanError(f"validation must be a share from 0 to below 1, found {validation}")
-    first, second, *masks = (source.info for source in sources)
+    first, second = (source.info for source in sources)
     if not set(kernel_axes) <= set(first.axes):
         raise PlanError(
             f"the images have axes {', '.join(first.axes)}, and the kernel runs over {', '.join(kernel_axes)}",
             fix="Name the axes of the images, or give a size of fewer axes.",
         )
-    sizes = dict(zip(first.axes, first.shape, strict=True))
     if (second.axes, second.shape) != (first.axes, first.shape):
         raise PlanError(f"the images must have one shape, found {first} and {second}", fix="Cut them to the same.")
-    for info in masks:
-        if not {"y", "x"} <= set(info.axes) or any(
-            sizes.get(axis) != n for axis, n in zip(info.axes, info.shape, strict=True)
-        ):
-            raise PlanError(f"the mask must have the shape of the images, or their y and x, found {info} and {first}")
 
 
 def _bytes(memory: int | str | None) -> int | None:

@@ -8,7 +8,7 @@ import tifffile
 from oracles import learning
 
 import tileconv
-from tileconv.errors import KernelError, PlanError
+from tileconv.errors import KernelError, PlanError, SourceError
 
 RANDOM = np.random.default_rng(11)
 BEFORE = RANDOM.integers(0, 65536, (300, 530), dtype=np.uint16)
@@ -96,6 +96,21 @@ def test_missing_pixels_and_a_mask_do_not_count(tmp_path):
     assert learned.left_out == (300 - 3) * (530 - 4) - learned.pixels
 
 
+@pytest.mark.parametrize("border", ["reflect", {"rule": "constant", "value": 300.5}])
+def test_pixels_that_a_mask_in_the_file_calls_missing(tmp_path, border):
+    good = np.random.default_rng(8).random(SMALL.shape) < 0.98
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(SMALL, photometric="minisblack", tile=(32, 32), metadata=None)
+        file.write(good, photometric="mask", subfiletype=4, tile=(32, 32), compression="deflate", metadata=None)
+    output = tmp_path / "k.yaml"
+    learned = tileconv.learn(tmp_path / "a.tif", BLURRED, size=(3, 2), border=border, axes="yx", output=output)
+    before = np.where(good, SMALL, np.nan)
+    expected = learning.rows(before, BLURRED, (3, 2), border)
+    same(learned, learning.least_squares(*expected))
+    assert learned.pixels == len(expected[1]) < 0.95 * good.size
+    assert np.isnan(tileconv.lazy(output).compute()).sum() == good.size - learned.pixels
+
+
 def test_all_planes_share_a_kernel_and_a_mask_may_have_fewer_axes():
     random = np.random.default_rng(4)
     before, counts = random.integers(0, 255, (3, 40, 50), dtype=np.uint8), random.random((40, 50)) < 0.5
@@ -175,7 +190,7 @@ def test_a_result_shows_itself():
     ("words", "found"),
     [
         ({"after": AFTER[:40, :41]}, "the images must have one shape"),
-        ({"mask": AFTER[:4, :4]}, "the mask must have the shape"),
+        ({"mask": AFTER[:4, :4]}, "the mask has the pixels y=4 x=4"),
         ({"size": 33}, "at most 1,024 weights, found 1,089"),
         ({"size": (1, 2, 3, 4)}, "size must be one number, or one for each"),
         ({"size": 0}, "size must be above 0"),
@@ -196,5 +211,5 @@ def test_a_result_shows_itself():
 )
 def test_what_does_not_fit_is_refused(words, found):
     words = {"before": BEFORE[:40, :40], "after": AFTER[:40, :40], "size": 3} | words
-    with pytest.raises((KernelError, PlanError), match=found):
+    with pytest.raises((KernelError, PlanError, SourceError), match=found):
         tileconv.learn(words.pop("before"), words.pop("after"), **words)

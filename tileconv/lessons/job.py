@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -15,7 +15,7 @@ from tileconv.allocator import keep_freed_memory
 from tileconv.boxes import SPACE, Box, Halo, TileGrid, number_of, pieces, space, with_space
 from tileconv.engines.borders import Border, extend, source_interval
 from tileconv.errors import TileError
-from tileconv.images import equal
+from tileconv.images import ImageInfo, equal, parted
 from tileconv.lessons.block import Model, block_sums, entries, footprints, held_out, marked_sums
 from tileconv.lessons.exact import ExactSums, packed
 from tileconv.lessons.sums import Shape
@@ -47,7 +47,7 @@ class Lesson:
     Attributes
     ----------
     sources
-        The image before, the one after, and if there is one the mask of the pixels that count.
+        The image before and the one after; pixels that a mask of theirs calls missing do not count.
     shape
         Of the kernel, axes (z, y, x); its centre is ``n // 2``.
     borders
@@ -62,7 +62,7 @@ class Lesson:
         Where *after* is a mask: what the step begins with.
     """
 
-    sources: tuple[Source, ...]
+    sources: tuple[Source, Source]
     sinks: tuple[Notebook]
     shape: Shape
     borders: tuple[Border, Border, Border] | None
@@ -112,9 +112,9 @@ class Lesson:
         began, left_out = time.perf_counter(), 0
         sums = [ExactSums(entries(int(np.prod(self.shape)))) for _ in range(2)]
         with np.errstate(all="ignore"):
-            for number, volumes in self._volumes(tile):
+            for number, before, after in self._volumes(tile):
                 try:
-                    made, without = self._block(*volumes)
+                    made, without = self._block(before, after)
                     sums[held_out(number, self.share)].add(made)
                 except TileError as error:
                     raise TileError(error.problem, where=f"{self.where}, tile {tile}", fix=error.fix) from error
@@ -130,14 +130,16 @@ class Lesson:
         """Return the name under which the sums of *tile* lie."""
         return f"{number_of(self.grid, tile)}.sums"
 
-    def _volumes(self, tile: Box) -> Iterator[tuple[int, list[Pixels]]]:
-        """Yield every block of *tile* that counts: its number, and its pixels of each source, axes (z, y, x)."""
+    def _volumes(self, tile: Box) -> Iterator[tuple[int, Pixels, Pixels]]:
+        """Yield every block of *tile* that counts: its number, and its pixels before, with the halo, and after."""
         inner, blocks = space(tile).intersect(self.counting), self.blocks
         if not inner.size:
             return
         have = self.held(inner.grow(self.halo))
-        grown = [self._read(0, with_space(tile, have))]
-        grown += [self._read(n, with_space(tile, inner)) for n in range(1, len(self.sources))]
+        boxes = with_space(tile, have), with_space(tile, inner)
+        read_of = zip(self.sources, boxes, strict=True)
+        before, after = (read(source, space(self.grid.image), box) for source, box in read_of)
+        before, after = before.reshape(-1, *have.shape), after.reshape(-1, *inner.shape)
         lead = [range(a, b) for axis, a, b in zip(tile.axes, tile.start, tile.stop, strict=True) if axis not in SPACE]
         sides = space(Box((0,) * len(tile.axes), blocks.tile, tile.axes)).shape
         cuts = [pieces(a, b, n) for a, b, n in zip(space(tile).start, space(tile).stop, sides, strict=True)]
@@ -146,17 +148,24 @@ class Lesson:
                 block = Box(tuple(a for a, _ in cut), tuple(b for _, b in cut)).intersect(inner)
                 if not block.size:
                     continue
-                volumes = [self._extended(grown[0][at], have, block.grow(self.halo))]
-                volumes += [pixels[at][block.within(inner)] for pixels in grown[1:]]
-                yield self._number(tile, index, [a for a, _ in cut]), volumes
+                grown = self._extended(before[at], have, block.grow(self.halo))
+                yield self._number(tile, index, [a for a, _ in cut]), grown, after[at][block.within(inner)]
 
     def _extended(self, pixels: Pixels, have: Box, want: Box) -> Pixels:
         """Return the pixels of *want* from those of *have*; float64 where some lie outside, as a constant may be."""
-        own = self.held(want)
+        own, whole = self.held(want), space(self.grid.image)
         part = pixels[own.within(have)]
         if own == want or self.borders is None:
             return part
-        return extend(part.astype(np.float64), own, want, space(self.grid.image), self.borders)
+        plain, good = parted(part)
+        made = extend(plain.astype(np.float64), own, want, whole, self.borders)
+        if good is None:
+            return made
+        both = np.empty(want.shape, [("pixel", np.float64), ("valid", np.bool_)])
+        both["pixel"] = made
+        rules = [replace(border, value=1.0) for border in self.borders]  # constants are valid
+        both["valid"] = extend(good, own, want, whole, rules)
+        return both
 
     def _number(self, tile: Box, lead: tuple[int, ...], start: list[int]) -> int:
         """Return the number of the block of the volume *lead* that begins at *start*, axes (z, y, x)."""
@@ -167,25 +176,12 @@ class Lesson:
             number = number * count + at[axis] // side
         return number
 
-    def _read(self, number: int, box: Box) -> Pixels:
-        """Return *box* of a source as volumes (lead, z, y, x); a mask may have fewer axes."""
-        source, axes = self.sources[number], self.sources[number].info.axes
-        at = [box.axes.index(axis) for axis in axes]
-        own = Box(tuple(box.start[i] for i in at), tuple(box.stop[i] for i in at), axes)
-        pixels = read(source, space(source.info.box), own)
-        shape = [n if axis in axes else 1 for axis, n in zip(box.axes, box.shape, strict=True)]
-        lead = [i for i, axis in enumerate(box.axes) if axis not in SPACE]
-        every = np.broadcast_to(pixels.reshape(shape), box.shape) if lead else pixels
-        return every.reshape(-1, *space(box).shape)
-
-    def _block(self, before: Pixels, after: Pixels, mask: Pixels | None = None) -> tuple[NDArray[np.float64], int]:
+    def _block(self, before: Pixels, after: Pixels) -> tuple[NDArray[np.float64], int]:
         """Return the sums of one block, and how many of its pixels do not count."""
         pixels, good = _centred(before, self.sources[0], self.centre[0])
         target, counts = _centred(after, self.sources[1], self.centre[1] if self.model is None else 0.0)
         if good is not None:
             counts = footprints(good, self.shape) & (True if counts is None else counts)
-        if mask is not None:
-            counts = (mask != 0) & (True if counts is None else counts)
         if counts is not None and counts.all():
             counts = None
         without = 0 if counts is None else int(counts.size - counts.sum())
@@ -196,16 +192,20 @@ class Lesson:
         return block_sums(pixels, self.shape, target, counts), without
 
 
+def valid(pixels: Pixels, image: ImageInfo) -> tuple[Pixels, NDArray[np.bool_] | None]:
+    """Return the pixels of what was read of *image*, and which are numbers that nothing calls missing; None for all."""
+    pixels, good = parted(pixels)
+    if pixels.dtype.kind == "f":
+        good = np.isfinite(pixels) & (True if good is None else good)
+    if image.nodata is not None:
+        good = ~equal(pixels, image.nodata) & (True if good is None else good)
+    return pixels, None if good is None or good.all() else good
+
+
 def _centred(pixels: Pixels, source: Source, centre: float) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
     """Return *pixels* less *centre*, 0 where one is missing, and where none is; None where none is anywhere."""
-    good = None
-    if pixels.dtype.kind == "f":
-        good = np.isfinite(pixels)
-    if source.info.nodata is not None:
-        good = ~equal(pixels, source.info.nodata) & (True if good is None else good)
-    made = pixels.astype(np.float64)
-    made -= centre
-    if good is None or good.all():
-        return np.ascontiguousarray(made), None
-    made[~good] = 0
+    pixels, good = valid(pixels, source.info)
+    made = np.ascontiguousarray(pixels, np.float64) - centre
+    if good is not None:
+        made[~good] = 0
     return made, good

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tileconv.boxes import SPACE, Box, TileGrid
@@ -44,7 +43,7 @@ class Layout:
 
 
 def lay_out(
-    sources: Sequence[Source],
+    sources: tuple[Source, Source],
     shape: Shape,
     machine: Machine,
     *,
@@ -114,20 +113,26 @@ def _whole(image: ImageInfo, block: tuple[int, ...]) -> list[int]:
 
 
 def _layout(
-    sources: Sequence[Source], shape: Shape, block: tuple[int, ...], tile: tuple[int, ...], workers: int, executor: str
+    sources: tuple[Source, Source],
+    shape: Shape,
+    block: tuple[int, ...],
+    tile: tuple[int, ...],
+    workers: int,
+    executor: str,
 ) -> Layout:
     image = sources[0].info
     whole = Box.of_shape(image.shape, image.axes)
     held = tuple(map(min, tile, image.shape))
     halo = dict(zip(SPACE, (n - 1 for n in shape), strict=True))
     grown = math.prod(n + halo.get(axis, 0) for axis, n in zip(image.axes, held, strict=True))
-    read = (grown, math.prod(held), math.prod(held))
+    read = (grown, math.prod(held))
     weights, pixels = math.prod(shape), math.prod(VOLUME if shape[0] > 1 else PLANE)
     padded = math.prod(n + k - 1 for n, k in zip(VOLUME if shape[0] > 1 else PLANE, shape, strict=True))
     sums = 8 * entries(weights)
     memory = (
-        Bytes("pixels read", sum(n * s.info.dtype.itemsize for n, s in zip(read, sources, strict=False))),
-        Bytes("a chunk being decoded", 2 * max(_chunk(s.info) for s in sources)),
+        Bytes("pixels read", sum(n * s.info.as_read.itemsize for n, s in zip(read, sources, strict=True))),
+        Bytes("a mask beside them", 3 * max((n for n, s in zip(read, sources, strict=True) if s.info.mask), default=0)),
+        Bytes("a chunk being decoded", 2 * max(_chunk(i) for s in sources for i in s.info.stored)),
         Bytes("a block", 16 * padded + 48 * pixels),
         Bytes("products under way", 8 * (weights * weights + 4 * 256 * weights) + 3 * sums),
         Bytes("sums of the tile", 2 * 2 * LIMBS * sums),
@@ -142,7 +147,7 @@ def _chunk(image: ImageInfo) -> int:
     return math.prod(image.chunks) * image.dtype.itemsize * image.compressed
 
 
-def _decoded(sources: Sequence[Source], grid: TileGrid) -> float:
+def _decoded(sources: tuple[Source, Source], grid: TileGrid) -> float:
     """Return how many pixels are decoded for each that is read, rounded so that near ones count as one."""
     amplification = 1.0
     for source in (source for source in sources if source.info.compressed):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,8 +103,12 @@ class Learned(Shown):
         numbers = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in plain.items()}
         return {"weights": self.weights.tolist(), **numbers}
 
-    def text(self, image: str | Path | None, output: Path) -> str:
-        """Return a pipeline file that does to *image*, if one is named, what was learned; its output lies beside it."""
+    def text(self, image: Mapping[str, str], output: Path, *, missing: bool) -> str:
+        """Return a pipeline file that does what was learned.
+
+        Its input is *image*, as a pipeline file says it, or none; pixels may be *missing* there. Its output lies
+        beside the file *output*.
+        """
         lines = [
             f"{FIRST}: {self.rows()['kernel']}; explains {self.rows()['explained']}.",
             "# The weights slide over the image as written (correlation), centred at index n // 2."
@@ -111,8 +116,9 @@ class Learned(Shown):
             "# For another image: tileconv run FILE --input OTHER --output OTHER.ome.zarr; or copy the stage.",
             "version: 1",
         ]
-        if image is not None:
-            lines.append(f"input: {{path: {json.dumps(str(image), ensure_ascii=False)}}}")
+        if image:
+            lines.append(f"input: {json.dumps(dict(image), ensure_ascii=False)}")
+        lines += ["missing: {rule: propagate}"] * missing
         lines += ["stages:", "  - op: correlate", f"    offset: {self.offset!r}"]
         lines += [f"    over: {self.over}"] * (self.over != "yx") + ["    kernel:"]
         for plane in self.weights.tolist():

@@ -28,10 +28,9 @@ from tileconv.execute.outcome import Failure, Outcome
 from tileconv.execute.report import peak_bytes
 from tileconv.execute.staging import revoke, writing
 from tileconv.execute.stop import Stop, on_signals
-from tileconv.images import equal
 from tileconv.lessons.block import Model, entries
 from tileconv.lessons.exact import ExactSums, merge_packed
-from tileconv.lessons.job import Lesson, Notebook
+from tileconv.lessons.job import Lesson, Notebook, valid
 from tileconv.lessons.layout import Layout
 from tileconv.lessons.learned import Learned
 from tileconv.lessons.sums import Shape
@@ -53,7 +52,7 @@ MOST_STEPS, SETTLED = 30, 1e-9
 class Task:
     """What is to be learned, from which images."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[Source, Source]
     shape: Shape
     over: str
     wishes: Wishes
@@ -148,6 +147,7 @@ def teach(task: Task, layout: Layout, output: Path, progress: Progress) -> Learn
             )  # fmt: skip
             found = learn(passes, lesson, task)
     seconds = time.perf_counter() - began
+    unused = [f"{source.where}: {note}" for source in task.sources for note in source.info.notes]
     weights = found.pop("weights").reshape([n for n, a in zip(task.shape, "zyx", strict=True) if a in task.over])
     weights.flags.writeable = False
     return Learned(
@@ -162,7 +162,7 @@ def teach(task: Task, layout: Layout, output: Path, progress: Progress) -> Learn
         megapixels_per_second=passes.count * layout.grid.image.size / 1e6 / seconds,
         peak_bytes=peak_bytes(),
         predicted_bytes=layout.peak_bytes,
-        notes=(*found.pop("notes"), *passes.notes),
+        notes=(*found.pop("notes"), *passes.notes, *unused),
         **found,
     )
 
@@ -254,15 +254,13 @@ def _centre(task: Task, layout: Layout) -> tuple[float, float]:
     Sums of whole numbers of 16 bits are exact as they are.
     """
     centres = []
-    for source in task.sources[:2]:
+    for source in task.sources:
         dtype = source.info.dtype
         if dtype.kind in "iu" and dtype.itemsize <= 2 and not task.marked:
             centres.append(0.0)
             continue
         box = layout.blocks.box([n // 2 for n in layout.blocks.counts])
-        pixels = read(source, space(source.info.box), box)
-        good = np.isfinite(pixels)
-        if source.info.nodata is not None:
-            good &= ~equal(pixels, source.info.nodata)
-        centres.append(float(pixels[good].mean(dtype=np.float64)) if good.any() else 0.0)
+        pixels, good = valid(read(source, space(source.info.box), box), source.info)
+        some = pixels if good is None else pixels[good]
+        centres.append(float(some.mean(dtype=np.float64)) if some.size else 0.0)
     return centres[0], centres[1]

@@ -48,14 +48,18 @@ def free_place(output: str | Path, sources: Sequence[Source], *, overwrite: bool
     return file
 
 
-def write_files(learned: Learned, before: Any, file: Path) -> None:
-    """Write the pipeline with what was learned, and the picture of the kernel beside it."""
-    image = None
+def write_files(learned: Learned, before: Any, axes: str | None, source: Source, file: Path) -> None:
+    """Write the pipeline with what was learned, and the picture of the kernel beside it.
+
+    *before* is what was learned from, with *axes* if they were given, opened as *source*.
+    """
+    image = {"axes": axes} if axes else {}
     if isinstance(before, str | Path):
         path = Path(before).expanduser().absolute()
-        image = path.name if path.parent == file.parent else path
+        image["path"] = path.name if path.parent == file.parent else str(path)
+    missing = source.info.nodata is not None or source.info.mask is not None
     with sink_errors(file):
-        steady.replace(file, [[learned.text(image, file).encode()]])
+        steady.replace(file, [[learned.text(image if "path" in image else {}, file, missing=missing).encode()]])
     planes = learned.weights.reshape(-1, *learned.weights.shape[-2:])
     gap = np.full((planes.shape[1], 1), np.nan)
     row = np.hstack([part for plane in planes for part in (plane, gap)][:-1])
