@@ -66,7 +66,7 @@ ANSWERS = {
 }
 """Per example: photograph, border, stages for the oracle, and the largest difference. The others have tests of their
 own below."""
-OTHERS = {"branches", "nodata", "z_stack"}
+OTHERS = {"branches", "network", "nodata", "z_stack"}
 
 
 def crop(name, folder, size=(90, 110)):
@@ -131,6 +131,13 @@ def test_another_point_spread_function(suffix, tmp_path, monkeypatch):
     source, pixels = crop("camera", tmp_path)
     _, result = made("own_psf", source, tmp_path)
     np.testing.assert_allclose(result, convolution.convolve(pixels, weights) / weights.sum(), rtol=0, atol=1e-3)
+
+
+def test_a_small_network_measures_how_steep_the_image_is(tmp_path):
+    source, pixels = crop("coins", tmp_path)
+    _, result = made("network", source, tmp_path)
+    steep = sum(abs(operators.apply("sobel", pixels.astype(np.float64), component=axis)) for axis in "xy")
+    np.testing.assert_allclose(result[0], steep.reshape(45, 2, 55, 2).max(axis=(1, 3)), rtol=1e-6)
 
 
 def test_holes_grow_by_the_halo_and_the_rest_is_untouched(tmp_path, monkeypatch):

@@ -18,11 +18,13 @@ import numpy.typing
 import tileconv
 from tileconv import api, arrays, kernels
 from tileconv.engines import borders, values
-from tileconv.operations import operation, parameters, steps
+from tileconv.operations import activation, operation, parameters, steps
 from tileconv.spec import model
 
 STUB = Path(tileconv.__file__).with_suffix(".pyi")
-HOMES = [collections.abc, typing, numpy.typing, parameters, kernels, values, operation, steps, borders, model]
+HOMES = [
+    *(collections.abc, typing, numpy.typing, parameters, kernels, values, operation, steps, activation, borders, model)
+]
 """Where a name in an annotation comes from: the first that has it."""
 HEAD = '''\
 class _Lazy(Protocol):

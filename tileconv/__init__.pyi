@@ -16,10 +16,13 @@ from tileconv.api import verify as verify
 from tileconv.engines.borders import Rule
 from tileconv.engines.values import Precision
 from tileconv.kernels import Kernel
+from tileconv.operations.activation import Activation
 from tileconv.operations.operation import Operation
 from tileconv.operations.parameters import (
+    Amounts,
     Component,
     Count,
+    LayerWeights,
     Lengths,
     NotNegative,
     Positive,
@@ -270,6 +273,62 @@ def richardson_lucy(
     image: ArrayLike, psf: WeightsOrFile, iterations: Count = 10, **options: Unpack[_Options]
 ) -> NDArray[Any]:
     """Deconvolution of an image that was convolved with *psf*, by *iterations* rounds of Richardson and Lucy."""
+
+@overload
+def conv_layer(
+    image: _L,
+    weights: LayerWeights,
+    bias: str | None = None,
+    *,
+    stride: Sizes = 1,
+    padding: Amounts | None = None,
+    dilation: Sizes = 1,
+    groups: Count = 1,
+    activation: Activation = "none",
+    slope: float = 0.01,
+    **options: Unpack[_Options],
+) -> _L:
+    """Layer of a convolutional network: channels in, other channels out, correlated as PyTorch does."""
+
+@overload
+def conv_layer(
+    image: ArrayLike,
+    weights: LayerWeights,
+    bias: str | None = None,
+    *,
+    stride: Sizes = 1,
+    padding: Amounts | None = None,
+    dilation: Sizes = 1,
+    groups: Count = 1,
+    activation: Activation = "none",
+    slope: float = 0.01,
+    **options: Unpack[_Options],
+) -> NDArray[Any]:
+    """Layer of a convolutional network: channels in, other channels out, correlated as PyTorch does."""
+
+@overload
+def pool(
+    image: _L,
+    size: Sizes = 2,
+    method: Literal["mean", "maximum"] = "maximum",
+    *,
+    stride: Sizes | None = None,
+    padding: Amounts | None = None,
+    **options: Unpack[_Options],
+) -> _L:
+    """Mean or maximum of windows of *size* that step over the image: one pixel for each, on a coarser grid."""
+
+@overload
+def pool(
+    image: ArrayLike,
+    size: Sizes = 2,
+    method: Literal["mean", "maximum"] = "maximum",
+    *,
+    stride: Sizes | None = None,
+    padding: Amounts | None = None,
+    **options: Unpack[_Options],
+) -> NDArray[Any]:
+    """Mean or maximum of windows of *size* that step over the image: one pixel for each, on a coarser grid."""
 
 @overload
 def rescale(image: _L, gain: float = 1.0, offset: float = 0.0, **options: Unpack[_Options]) -> _L:

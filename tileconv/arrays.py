@@ -33,7 +33,7 @@ from tileconv.labelled import labelled
 from tileconv.operations.linear import Linear, as_operation
 from tileconv.operations.operation import Operation
 from tileconv.operations.registry import OF_ONE
-from tileconv.operations.steps import Steps
+from tileconv.operations.steps import Steps, steps_of
 from tileconv.planning.arrays import array_passes
 from tileconv.spec import StageSpec
 from tileconv.spec.model import Dtype, Engine, Extent, MissingSpec, Precision
@@ -93,7 +93,8 @@ def apply(
         ones as the kernel has. Of a DataArray they may be named; by default they are its axes ``z``, ``y`` and ``x``
         if it has ``y`` and ``x``, and a parameter per axis names axes as the DataArray does.
     channel_axis
-        The axis that holds colours; it is never convolved over.
+        The axis that holds colours; it is never convolved over. Operators that make other channels take the only axis
+        beside those that they act on, and add one in front where there is none.
     nodata, missing
         The value of missing pixels, and the rule for them and NaN: ``propagate``, ``renormalize``, ``error``, or a
         mapping such as ``{"rule": "fill", "value": 0}`` or ``{"rule": "renormalize", "min_coverage": 0.2}``.
@@ -125,9 +126,12 @@ def apply(
     made = as_operation(operation)
     count = len(made.halo.before) if made.halo else operator_axes(array.ndim, axes, channel_axis)
     moved = kernel_axes(array.shape, count, axes, channel_axis)
+    if any(step.operation.makes_channels for step in steps_of(made)):
+        array, moved = _with_channels(array, moved, channel_axis)
     array, lead = _moved(array, moved)
     native = np.dtype(array.dtype).newbyteorder("=")
-    info = ImageInfo(array.shape, "t" * bool(lead) + SPACE[-count:], native, (1,) * array.ndim)
+    named = "t" * bool(lead) + "c" * (len(moved) > count) + SPACE[-count:]
+    info = ImageInfo(array.shape, named, native, (1,) * array.ndim)
     kind = _kind(dtype, image)
     passes = array_passes(
         [_stage(made, SPACE[-count:], border, cval, extent, engine, rule)],
@@ -139,8 +143,8 @@ def apply(
         tile=None if tile is None else tile_sizes(tile, count),
     )
     array = of_array(array, passes)[len(passes) - 1] if is_lazy(image) else reduce(in_memory, passes, array)
-    array = array.reshape(*lead, *array.shape[array.ndim - count :])
-    return np.moveaxis(array, range(array.ndim - count, array.ndim), moved)
+    array = array.reshape(*lead, *array.shape[array.ndim - len(moved) :])
+    return np.moveaxis(array, range(array.ndim - len(moved), array.ndim), moved)
 
 
 @labelled
@@ -260,6 +264,18 @@ def _stage(
         engine=cast("Any", choice("engine", engine, get_args(Engine))),
         missing=missing if renormalizes else None,
     )
+
+
+def _with_channels(array: Any, moved: Sequence[int], channel_axis: Any) -> tuple[Any, list[int]]:
+    """Return *array* with an axis of channels, the first where it has none, and that axis before those that *moved*."""
+    others = [axis for axis in range(array.ndim) if axis not in moved]
+    if not others:
+        return array[None], [0, *(axis + 1 for axis in moved)]
+    if channel_axis is None and len(others) > 1:
+        problem = f"of an array of shape {array.shape} it is not known which axis holds the channels"
+        raise PlanError(problem, fix="Say channel_axis.")
+    (channel,) = others if channel_axis is None else [int(channel_axis) % array.ndim]
+    return array, [channel, *moved]
 
 
 def _moved(array: Any, axes: Sequence[int]) -> tuple[Any, tuple[int, ...]]:

@@ -18,7 +18,7 @@ from tileconv.learn_command import learn
 from tileconv.options import argument, as_json, input_, only, option, output, overwrite, pipeline, set_
 from tileconv.printing import fail, interruptible, json_text, print_, refuse, rich_text
 from tileconv.streams import lost
-from tileconv.tools import calibrate, ops, picture, sample, schema
+from tileconv.tools import calibrate, import_network, ops, picture, sample, schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -189,7 +189,7 @@ def plan(spec: Path, set_: Sequence[str], input_: Sequence[str], output: Sequenc
     print_(json_text(made.as_json()) if as_json else rich_text(explain(made)), alone=True)
 
 
-for command in (learn, ops, schema, sample, calibrate, picture):
+for command in (learn, import_network, ops, schema, sample, calibrate, picture):
     _command(command)
 
 

@@ -123,6 +123,16 @@ def calibrate(output: Path | None) -> None:
     print_(str(target))
 
 
+@argument("model", help="The network: .onnx, or .safetensors.")
+@option("--output", "-o", required=True, help="The pipeline file to write; weights lie beside it.")
+@click.option("--input", "-i", "image", metavar="PATH", default="image.tif", help="The image that it reads.")
+def import_network(model: Path, output: Path, image: str) -> None:
+    """Write a pipeline of the layers of a trained network."""
+    from tileconv.networks import import_network as written
+
+    print_("\n".join(map(str, written(model, output, image))))
+
+
 @argument("image", help="An image: a result, or anything that tileconv reads.")
 @option("--output", "-o", "png", required=True, help="The PNG to write.")
 @click.option("--max-px", type=click.IntRange(1), default=1024, show_default=True, help="Longest side, in pixels.")

@@ -120,8 +120,8 @@ GEOMETRY = (
     broken(
         "missing pixels that valid reads and no tile has are not seen",
         "tiles/compute.py",
-        "box, owned = steps[-1 - number].out, _owned(read, space(pass_.image), out)",
-        "box, owned = steps[-1 - number].out, out",
+        "owned = _owned(read, image, ours)",
+        "owned = ours",
         f"{SILENT}::test_the_rule_error_sees_what_lies_in_a_halo_alone",
     ),
     broken(
@@ -262,7 +262,7 @@ NUMBERS = (
     broken(
         "float32 sums under weights outside its range",
         "planning/stages.py",
-        "if spec.operation.outgrows_float32(padded, choices, values_out):",
+        "if operation.outgrows_float32(padded, choices, values_out):",
         "if False:",
         f"{RANGE}::test_weights_outside_float32_are_summed_in_float64",
     ),

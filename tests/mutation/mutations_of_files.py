@@ -124,8 +124,8 @@ INPUT = (
     ),
     broken(
         "the place on the earth stays where it was",
-        "planning/layout.py",
-        "source.georeference.moved(*(0, *image.start)[-2:])",
+        "planning/grids.py",
+        'source.georeference.moved(corner.get("y", 0), corner.get("x", 0))',
         "source.georeference",
         DECLARED,
     ),

@@ -21,10 +21,16 @@ def look(libraries: Iterable[str]) -> dict[str, str]:
     found = {"Python": ".".join(map(str, sys.version_info[:2])), "processor": platform.machine()}
     for name in ("tileconv", *libraries):
         try:
-            found[name] = version(name)
-        except PackageNotFoundError:
+            found[name] = _blas() if name == "BLAS" else version(name)
+        except (ImportError, PackageNotFoundError):
             found[name] = "none"
     return {**found, CODE: _code()}
+
+
+def _blas() -> str:
+    from tileconv.engines.blas import kind
+
+    return kind()
 
 
 def _code() -> str:

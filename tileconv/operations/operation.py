@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.boxes import SPACE, Halo
+from tileconv.engines.borders import Border
 from tileconv.engines.kernel import Kernel
 from tileconv.engines.values import FLOAT32, Precision, Values, in_float32
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:  # Numba, which the check of a pipeline does without
 
 Array = NDArray[Any]
 Choices = Sequence["Choice"]
+
+
+PADDED = dict.fromkeys(("border", "extent"), "padding says what lies around the image, and how large the output is")
+"""Keys that an operation excludes which has a padding."""
 
 
 class Operation(ABC):
@@ -43,6 +48,8 @@ class Operation(ABC):
         Whether it makes other channels than it gets: ``channels_out`` names them, and a tile holds all of them.
     mixes_channels
         Whether ``mix`` makes them of all channels together, and not ``each`` of one channel after the other.
+    libraries
+        What takes part in making pixels, beside NumPy and Numba.
     """
 
     inputs: ClassVar[tuple[int, int | None]] = (1, 1)
@@ -50,6 +57,12 @@ class Operation(ABC):
     reads_pixels: ClassVar[bool] = True
     makes_channels: ClassVar[bool] = False
     mixes_channels: ClassVar[bool] = False
+    libraries: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def excludes(self) -> Mapping[str, str]:
+        """Keys of a stage that it has no use for, each with the reason."""
+        return {}
 
     @property
     def kernels(self) -> tuple[Kernel, ...]:
@@ -74,6 +87,21 @@ class Operation(ABC):
         """
         halos = [kernel.halo for kernel in self.kernels]
         return reduce(Halo.union, halos) if halos else None
+
+    @property
+    def stride(self) -> tuple[int, ...]:
+        """How many pixels of the input, axes (z, y, x), lie between two of the output."""
+        return (1, 1, 1)
+
+    @property
+    def padding(self) -> tuple[int, ...] | None:
+        """Pixels on each side, axes (z, y, x), that stand for border and extent; None where the stage says these."""
+        return None
+
+    @property
+    def padding_border(self) -> Border:
+        """What pixels of the padding are."""
+        return Border("constant", 0.0)
 
     @property
     def sum_offset(self) -> float:

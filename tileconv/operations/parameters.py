@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Annotated, Literal
 
@@ -27,6 +28,27 @@ WeightsOrFile = Annotated[
     str | Sequence[float] | Sequence[Sequence[float]] | Sequence[Sequence[Sequence[float]]], "kernel"
 ]
 """A nested list of numbers, or the path of a ``.npy`` or ``.csv`` file."""
+
+
+Amounts = Annotated[int, Ge(0)] | Mapping[str, Annotated[int, Ge(0)]]
+"""Whole pixels of which there may be none."""
+
+
+@dataclass(frozen=True)
+class Plain:
+    """The note of a text that is no path."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of a file that holds several."""
+
+    path: Annotated[str, "A .safetensors file."]
+    name: Annotated[str, Plain(), "Name of the weights in it."]
+
+
+LayerWeights = Annotated[str | Tensor | Sequence[Sequence[Sequence[Sequence[float]]]], "weights"]
+"""(out-channels, in-channels, y, x): numbers, or the path of a ``.npy``, ``.npz`` or ``.safetensors`` file."""
 
 
 def number(value: object, name: str, *, fix: str = "") -> float:
@@ -69,9 +91,9 @@ def per_axis(
     return values
 
 
-def sizes_per_axis(size: Sizes, axes: str) -> tuple[int, ...]:
-    """Return one whole number of pixels >= 1 per letter of *axes*; KernelError otherwise."""
-    values = per_axis(size, axes, "size", above=0.0)
+def sizes_per_axis(size: Amounts, axes: str, name: str = "size", *, least: int = 1) -> tuple[int, ...]:
+    """Return one whole number of pixels >= *least* per letter of *axes*; KernelError otherwise."""
+    values = per_axis(size, axes, name, above=least - 1.0)
     if not all(v.is_integer() for v in values):
-        raise KernelError(f"size must be a whole number of pixels, found {size}")
+        raise KernelError(f"{name} must be a whole number of pixels, found {size}")
     return tuple(int(v) for v in values)

@@ -52,6 +52,8 @@ OF_ONE = Operators(
         "bilateral": "bilateral.bilateral",
         "local_normalize": "local_normalize.local_normalize",
         "richardson_lucy": "richardson_lucy.richardson_lucy",
+        "conv_layer": "conv_layer.conv_layer",
+        "pool": "pool.pool",
         "rescale": "rescale.rescale",
         "abs": "absolute.absolute",
         "clip": "clip.clip",

@@ -234,6 +234,8 @@ def _method(pass_: Pass, tile: Tiling, run: RunSpec) -> tuple[str, str]:
     """
     if len(pass_.reads) > 1:
         return "windows", f"the pass reads {len(pass_.reads)} arrays, and halos of one alone can be exchanged"
+    if any(max(stage.stride) > 1 for stage in pass_.stages):
+        return "windows", "a stage has a stride, and halos are exchanged between chunks of one grid alone"
     if run.halo_method != "auto":
         return run.halo_method, "run.halo_method"
     read = READ_NS + (DECODE_NS if pass_.reads[0].source.compressed else 0.0)

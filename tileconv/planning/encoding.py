@@ -1,6 +1,6 @@
 """Values of a plan as plain JSON values, and back: dataclasses by their fields, so that a new one needs no line here.
 
-Kernels are told by their digests, and stand in a table of their own where they have to be read back.
+Kernels, and filters of layers, are told by their digests, and stand in a table of their own where they are read back.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from tileconv.engines.filters import Filters
 from tileconv.engines.kernel import Kernel
 from tileconv.operations.operation import Operation
 from tileconv.operations.registry import OPERATORS
 from tileconv.operations.steps import Steps
 from tileconv.stores.location import Location
 
+Told = Kernel | Filters
+"""What is told by its digest."""
 KIND = "kind"
 """Under it an operation tells which one it is."""
 INFINITE = ("inf", "-inf", "nan")
@@ -43,7 +46,7 @@ def encoded(value: Any) -> Any:
     [{'rule': 'constant', 'value': 'inf'}, 'uint8']
     """
     match value:
-        case Kernel():
+        case Kernel() | Filters():
             return value.digest
         case Location():
             return str(value)
@@ -74,7 +77,7 @@ def by_field(value: Any, *, but: Iterable[str] = ()) -> dict[str, Any]:
     return {f.name: encoded(getattr(value, f.name)) for f in fields(value) if f.name not in but}
 
 
-def decoded(hint: Any, value: Any, kernels: Mapping[str, Kernel] | None = None) -> Any:
+def decoded(hint: Any, value: Any, kernels: Mapping[str, Told] | None = None) -> Any:
     """Return the value of type *hint* that ``encoded`` made *value* of, with its *kernels* by their digests.
 
     Keys that are no fields of a dataclass are passed over, and absent ones have their defaults.
@@ -104,8 +107,8 @@ def decoded(hint: Any, value: Any, kernels: Mapping[str, Kernel] | None = None) 
     return value
 
 
-def _from_text(arms: Sequence[Any], value: str, kernels: Mapping[str, Kernel]) -> Any:
-    if Kernel in arms:
+def _from_text(arms: Sequence[Any], value: str, kernels: Mapping[str, Told]) -> Any:
+    if Kernel in arms or Filters in arms:
         return kernels[value]
     if Location in arms:
         return Location(value)
@@ -114,7 +117,7 @@ def _from_text(arms: Sequence[Any], value: str, kernels: Mapping[str, Kernel]) -
     return np.dtype(value) if any(get_origin(arm) is np.dtype for arm in arms) else value
 
 
-def _from_mapping(arms: Sequence[Any], value: Mapping[str, Any], kernels: Mapping[str, Kernel]) -> Any:
+def _from_mapping(arms: Sequence[Any], value: Mapping[str, Any], kernels: Mapping[str, Told]) -> Any:
     if mapping := next((arm for arm in arms if get_origin(arm) is Mapping), None):
         return {name: decoded(get_args(mapping)[1], item, kernels) for name, item in value.items()}
     kinds = (kind for arm in arms for kind in _kinds(arm))
@@ -150,13 +153,13 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def kernel_table(holders: Iterable[Any]) -> dict[str, Any]:
-    """Return the kernels that *holders*, such as operations, hold in full, by their digests."""
+    """Return the kernels and filters that *holders*, such as operations, hold in full, by their digests."""
     return {kernel.digest: by_field(kernel) for holder in holders for kernel in _kernels(holder)}
 
 
-def _kernels(value: Any) -> Iterator[Kernel]:
-    """Yield the kernels that are parts of *value*."""
-    if isinstance(value, Kernel):
+def _kernels(value: Any) -> Iterator[Told]:
+    """Yield the kernels and filters that are parts of *value*."""
+    if isinstance(value, Told):
         yield value
     elif isinstance(value, tuple):
         for item in value:
@@ -165,6 +168,6 @@ def _kernels(value: Any) -> Iterator[Kernel]:
         yield from _kernels(tuple(getattr(value, f.name) for f in fields(value)))
 
 
-def kernels_of(table: Mapping[str, Any]) -> dict[str, Kernel]:
-    """Return the kernels of ``kernel_table`` by their digests."""
-    return {digest: _from_mapping([Kernel], told, {}) for digest, told in table.items()}
+def kernels_of(table: Mapping[str, Any]) -> dict[str, Told]:
+    """Return the kernels and filters of ``kernel_table`` by their digests."""
+    return {digest: _from_mapping([Filters if "bias" in told else Kernel], told, {}) for digest, told in table.items()}

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from tileconv.planning.stages import Stage
 
 FOLLOW = (
-    "domain_in", "domain_out", "values_in", "padded", "values_out", "coverage", "channels_in", "channels_out",
-)  # fmt: skip
+    *("domain_in", "domain_out", "values_in", "padded", "values_out", "coverage"),
+    *("channels_in", "channels_out", "stride", "first", "grid"),
+)
 """Fields of a stage that follow from the others and from the image that it reads."""
 
 Told = Mapping[str, Any]

@@ -15,6 +15,7 @@ from tileconv.errors import PlanError
 from tileconv.images import ImageInfo, as_text, exact_number, holds
 from tileconv.operations.steps import steps_of
 from tileconv.planning.chunks import chunks_of, storage_of
+from tileconv.planning.grids import USUAL
 from tileconv.planning.parts import Missing, Pass, Read, Write
 from tileconv.planning.passes import renumbered, split, within
 from tileconv.planning.stages import Stage, make_stages
@@ -126,11 +127,11 @@ class _Layout:
 
     def _info(self, number: int, kind: Dtype, asked: OutputSpec) -> tuple[ImageInfo, Box]:
         """Return what is written of a stage, and its box in the coordinates of the run."""
-        source, domain = self.image.source, self.image.domain
+        source, domain, place = self.image.source, self.image.domain, USUAL
         if number != INPUT:
-            domain, source = self.stages[number].domain_out, _with_channels(source, self.stages[number].channels_out)
+            stage = self.stages[number]
+            domain, place, source = stage.domain_out, stage.grid, _with_channels(source, stage.channels_out)
         image = with_space(source.box, domain)
-        moved = zip(source.origin, image.start, source.scale, strict=True)
         info = replace(
             source,
             shape=image.shape,
@@ -141,8 +142,7 @@ class _Layout:
             mask=None,
             notes=(),
             inverted=False,
-            origin=tuple(at + pixels * size for at, pixels, size in moved),
-            georeference=source.georeference.moved(*(0, *image.start)[-2:]),
+            **place.placed(source, image),
         )
         return replace(info, chunks=chunks_of(info, asked.chunks or {}, asked.shards)), image
 

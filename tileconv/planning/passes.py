@@ -14,7 +14,7 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from tileconv.planning.regions import spans
+from tileconv.planning.regions import outputs, spans
 from tileconv.planning.stages import Stage
 from tileconv.spec.model import INPUT
 
@@ -97,7 +97,7 @@ def _cut(stages: Sequence[Stage], number: int, inside: Sequence[int], group: Seq
 
 
 def _repeats(stage: Stage, axis: int) -> bool:
-    if not all(c.by.repeats for c in stage.every_choice):
+    if stage.stride[axis] > 1 or not all(c.by.repeats for c in stage.every_choice):
         return False
     still = stage.halo.before[axis] + stage.halo.after[axis] == 0
     return still or (stage.borders[axis].rule == "wrap" and stage.extent == "same")
@@ -119,7 +119,7 @@ def _ns(stages: Sequence[Stage], stored: Sequence[int]) -> float:
             * stage.volumes_in
             * math.prod(
                 # the engines make what the next stage has; the FFT makes whole blocks of it
-                max(1, s[number].want[1] - s[number].want[0] - stage.halo.before[a] - stage.halo.after[a])
+                max(1, outputs(stage, a, s[number].want))
                 for a, s in enumerate(along)
             )
         )

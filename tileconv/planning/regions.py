@@ -60,13 +60,39 @@ def _span(stage: Stage, axis: int, out: Interval) -> Span:
     if not stage.reaches:
         return Span(out, out, out)
     low, size = stage.domain_in.start[axis], stage.domain_in.shape[axis]
-    grown = out[0] - stage.halo.before[axis], out[1] + stage.halo.after[axis]
+    stride, first = stage.stride[axis], stage.first[axis]
+    length = stage.halo.before[axis] + stage.halo.after[axis] + 1
+    grown = out[0] * stride + first, max(out[1] - 1, out[0]) * stride + first + length
     ends = [reach(c, axis, *out, stage.domain_out) for c in stage.every_choice] or [grown]
     want = min(a for a, _ in ends), max(b for _, b in ends)
     first, last = source_interval(want[0] - low, want[1] - low, size, stage.borders[axis].rule)
     if last - first > size:
         first, last = 0, size
     return Span((first + low, last + low), want, out)
+
+
+def outputs(stage: Stage, axis: int, want: Interval) -> int:
+    """Return how many pixels along *axis* the stage makes of *want*, of whole blocks all."""
+    return max(0, -(-(want[1] - want[0] - stage.halo.before[axis] - stage.halo.after[axis]) // stage.stride[axis]))
+
+
+def seen(stages: Sequence[Stage], stored: Sequence[int], read: int, out: Box) -> Box:
+    """Return the box of the array *read* whose pixels lie in the middle of the windows of *out*, of *stored* stages.
+
+    These boxes part the array as tiles part what is made of it.
+    """
+    usual = (1, 0)
+    along = []
+    for axis in range(3):
+        lines = {read: usual}
+        for number, stage in enumerate(stages):
+            known = next((lines[i] for i in stage.inputs if i in lines), None)
+            if known:
+                middle = stage.first[axis] + stage.halo.before[axis]
+                lines[number] = known[0] * stage.stride[axis], known[0] * middle + known[1]
+        step, first = next((lines[number] for number in stored if number in lines), usual)
+        along.append((out.start[axis] * step + first, out.stop[axis] * step + first))
+    return _box(along)
 
 
 def _hull(one: Interval | None, other: Interval) -> Interval:

@@ -18,6 +18,7 @@ from tileconv.engines.values import Precision, Values, beside, block_dtype
 from tileconv.errors import PlanError
 from tileconv.operations.operation import Operation
 from tileconv.operations.steps import steps_of
+from tileconv.planning.grids import USUAL, Grid, one_box, one_grid, windows
 from tileconv.spec.graph import in_order
 from tileconv.spec.model import INPUT, MissingSpec, StageSpec
 
@@ -53,6 +54,10 @@ class Stage:
         Of each kernel that of its weights, where missing pixels are left out.
     channels_in, channels_out
         Names of the channels before and after, as ``ImageInfo.channel_names``.
+    stride, first
+        Output ``n`` is made from the pixel ``n * stride + first`` of its input on, axes (z, y, x).
+    grid
+        Where its pixels lie among those of the run's input.
     """
 
     name: str
@@ -70,6 +75,9 @@ class Stage:
     coverage: tuple[Coverage, ...] = ()
     channels_in: tuple[str, ...] = ()
     channels_out: tuple[str, ...] = ()
+    stride: tuple[int, ...] = (1, 1, 1)
+    first: tuple[int, ...] = (0, 0, 0)
+    grid: Grid = USUAL
 
     @property
     def volumes_in(self) -> int:
@@ -157,30 +165,18 @@ def make_stages(
         name = spec.name_at(number)
         sources = [made.get(i) for i in spec.inputs]
         try:
-            before = _one_box([("the input", domain) if s is None else (s.name, s.domain_out) for s in sources])
+            grid = one_grid([("the input", USUAL) if s is None else (s.name, s.grid) for s in sources])
+            before = one_box([("the input", domain) if s is None else (s.name, s.domain_out) for s in sources])
             pixels = tuple(values if s is None else s.values_out for s in sources)
             given = _agreed([("the input", channels) if s is None else (s.name, s.channels_out) for s in sources])
-            made_of = spec.operation.channels_out(given)
-            stage = _stage(spec, name, before, pixels, precision, costs)
+            made_of = steps_of(spec.operation)[0].operation.channels_out(given)
+            stage = _stage(spec, name, (before, grid), pixels, precision, costs)
         except PlanError as error:
             raise PlanError(error.problem, where=f"stage {name}", why=error.why, fix=error.fix) from error
         inputs = tuple(places[i] for i in spec.inputs)
         made[number] = replace(stage, inputs=inputs, channels_in=given, channels_out=made_of)
         places[number] = len(places) - 1
     return tuple(made.values())
-
-
-def _one_box(boxes: Sequence[tuple[str, Box]]) -> Box:
-    """Return the box of all *boxes*, each with whose it is; PlanError where two differ."""
-    (name, first), *others = boxes
-    for other, box in others:
-        if box != first:
-            raise PlanError(
-                f"{name} has the pixels {first}, and {other} has {box}, of the input",
-                why="pixels of one place are put together",
-                fix="Give the stages before it the same extent, and kernels of odd sizes to those of extent valid.",
-            )
-    return first
 
 
 def _agreed(channels: Sequence[tuple[str, tuple[str, ...]]]) -> tuple[str, ...]:
@@ -197,26 +193,20 @@ def _agreed(channels: Sequence[tuple[str, tuple[str, ...]]]) -> tuple[str, ...]:
 
 
 def _stage(
-    spec: StageSpec, name: str, domain: Box, values: tuple[Values, ...], precision: Precision, costs: Costs
+    spec: StageSpec, name: str, place: tuple[Box, Grid], values: tuple[Values, ...], precision: Precision, costs: Costs
 ) -> Stage:
-    (step,) = steps_of(spec.operation)
-    operation = step.operation
+    operation = steps_of(spec.operation)[0].operation
     kernels, halo = operation.kernels, _halo(operation)
     rule = spec.missing if any(v.nan for v in values) and spec.missing != PROPAGATE else None
-    borders = tuple(
-        spec.border.get(a, Border()) if b + c else UNTOUCHED
-        for a, b, c in zip(SPACE, halo.before, halo.after, strict=True)
-    )
+    borders = _borders(spec, operation, halo)
+    domain, at = place[0], windows(operation, *place, halo, spec.extent)
     exact = precision == "auto" and operation.keeps_whole
-    image = _extent(domain, halo, spec.extent)
-    zeros = all(b == Border("constant", 0.0) for b in borders if b is not UNTOUCHED)
-    whole = zeros and image.size <= WHOLE_PX and not operation.reads_pixels
-    zeros_around = domain if whole else None
+    zeros_around = _zeros_around(operation, borders, domain, at.out)
 
     def decided(precision: Precision) -> tuple[tuple[Values, ...], tuple[Choice, ...], Values]:
         filled = (v if rule is None else _without(v, rule, precision, exact=exact) for v in values)
         padded = tuple(_padded(v, borders, precision, exact=exact) for v in filled)
-        choices = tuple(choose(k, padded[0], precision, spec.engine, image, costs, zeros_around) for k in kernels)
+        choices = tuple(choose(k, padded[0], precision, spec.engine, at.out, costs, zeros_around) for k in kernels)
         return padded, choices, operation.outcome(padded, choices, precision)
 
     padded, choices, values_out = decided(precision)
@@ -225,7 +215,7 @@ def _stage(
         choices = tuple(replace(c, sums=replace(c.sums, why=OUTGROWN)) for c in choices)
     coverage: tuple[Coverage, ...] = ()
     if rule is not None and rule.min_coverage is not None:  # it renormalizes
-        coverage = tuple(Coverage.of(k, rule.min_coverage, image, costs, zeros_around) for k in kernels)
+        coverage = tuple(Coverage.of(k, rule.min_coverage, at.out, costs, zeros_around) for k in kernels)
         choices = tuple(one.widened(choice) for one, choice in zip(coverage, choices, strict=True))
     return Stage(
         name,
@@ -234,14 +224,31 @@ def _stage(
         borders,
         spec.extent,
         domain,
-        image,
+        at.out,
         choices,
         values,
         padded,
         values_out,
         rule,
         coverage,
+        stride=at.stride,
+        first=at.first,
+        grid=at.grid,
     )
+
+
+def _zeros_around(operation: Operation, borders: Sequence[Border], domain: Box, out: Box) -> Box | None:
+    """Return *domain* where there are only zeros outside it and one transform may make all of *out*."""
+    zeros = all(b == Border("constant", 0.0) for b in borders if b is not UNTOUCHED)
+    return domain if zeros and out.size <= WHOLE_PX and not operation.reads_pixels else None
+
+
+def _borders(spec: StageSpec, operation: Operation, halo: Halo) -> tuple[Border, ...]:
+    """Return the rule of each of (z, y, x) for the pixels outside the image."""
+    if operation.padding is not None:
+        return (operation.padding_border,) * len(SPACE)
+    reached = zip(SPACE, halo.before, halo.after, strict=True)
+    return tuple(spec.border.get(a, Border()) if before + after else UNTOUCHED for a, before, after in reached)
 
 
 def _without(values: Values, rule: MissingSpec, precision: Precision, *, exact: bool) -> Values:
@@ -264,21 +271,3 @@ def _padded(values: Values, borders: Sequence[Border], precision: Precision, *, 
 def _halo(operation: Operation) -> Halo:
     own = operation.halo
     return NO_HALO if own is None else in_space(own)
-
-
-def _extent(domain: Box, halo: Halo, extent: str) -> Box:
-    """Return the output's box: as the input, grown to every pixel that a weight touches, or cut to whole kernels."""
-    if extent == "full":
-        return domain.grow(Halo(halo.after, halo.before))
-    if extent == "same":
-        return domain
-    start = tuple(a + b for a, b in zip(domain.start, halo.before, strict=True))
-    stop = tuple(b - a for b, a in zip(domain.stop, halo.after, strict=True))
-    if any(a >= b for a, b in zip(start, stop, strict=True)):
-        size = "x".join(str(b + a + 1) for b, a in zip(halo.before, halo.after, strict=True))
-        raise PlanError(
-            f"extent valid leaves no pixel of an image of {'x'.join(map(str, domain.shape))} under a kernel of {size}",
-            why="the kernel must fit inside the image",
-            fix="Use extent: same, or a smaller kernel.",
-        )
-    return Box(start, stop, domain.axes)

@@ -11,7 +11,7 @@ from tileconv.boxes import SPACE, Interval, pieces
 from tileconv.images import ImageInfo
 from tileconv.planning.memory import TileSizes
 from tileconv.planning.parts import Pass, Read
-from tileconv.planning.regions import spans
+from tileconv.planning.regions import outputs, spans
 from tileconv.planning.shared import chunk_sums, shared_px
 from tileconv.planning.stages import Stage
 
@@ -68,7 +68,6 @@ def axis_sums(pass_: Pass, axis: int, tile: int, strip: int) -> AxisSums:
     tiles = pieces(*extent, tile)
     whole = [spans(pass_.stages, pass_.stored, axis, *t) for t in tiles]
     rows = [spans(pass_.stages, pass_.stored, axis, *part) for t in tiles for part in pieces(*t, strip)]
-    halos = [s.halo.before[axis] + s.halo.after[axis] for s in pass_.stages]
     return AxisSums(
         tiles=len(tiles),
         length=extent[1] - extent[0],
@@ -81,7 +80,7 @@ def axis_sums(pass_: Pass, axis: int, tile: int, strip: int) -> AxisSums:
             )
             for n in rows[0]
         },
-        computed=tuple(sum(max(0, _length(r[i].want) - h) for r in rows) for i, h in enumerate(halos)),
+        computed=tuple(sum(outputs(stage, axis, r[i].want) for r in rows) for i, stage in enumerate(pass_.stages)),
     )
 
 

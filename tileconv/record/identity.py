@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from tileconv.engines.filters import BLAS
 from tileconv.errors import ResumeError
 from tileconv.planning.build import with_tile
 from tileconv.planning.model import Plan
@@ -93,6 +94,8 @@ def check_same(recorded: dict[str, Any], now: dict[str, Any], output: Location) 
 
 def _why(name: str) -> str:
     """Return why an output cannot be resumed where *name* differs."""
+    if name == f"versions.{BLAS}":
+        return "products of matrices differ by processor and by the library that makes them"
     if name.startswith("versions"):
         return "another version may make other bytes"
     if name == "input.path":

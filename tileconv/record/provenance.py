@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tileconv.engines.filters import BLAS
 from tileconv.errors import SourceError
 from tileconv.planning.identity import Identity
 from tileconv.planning.model import Plan
@@ -72,9 +73,18 @@ def libraries(plan: Plan, source: Source, *outputs: int) -> dict[str, str]:
     if stages or any(plan.source.dtype != plan.write_of(output).info.dtype for output in outputs):
         names.add("numba")
     names.update(library for stage in stages for choice in stage.choices for library in choice.by.libraries)
+    names.update(library for stage in stages for library in stage.operation.libraries)
     if any(len(plan.leading_to(output)) > 1 for output in outputs):  # which read what those before them stored
         names |= {"numcodecs", "zarr"}
-    return {name: version(name) for name in sorted(names)}
+    return {name: _version(name) for name in sorted(names)}
+
+
+def _version(name: str) -> str:
+    if name != BLAS:
+        return version(name)
+    from tileconv.engines.blas import kind
+
+    return kind()
 
 
 def image_name(plan: Plan, output: int) -> str:

@@ -9,8 +9,9 @@ from typing import Any, cast, get_args
 
 from tileconv.engines.borders import ALIASES, RULES, Border
 from tileconv.errors import KernelError, Problem, SpecError
+from tileconv.operations.operation import Operation
 from tileconv.operations.registry import HINTS, OPERATORS
-from tileconv.operations.steps import steps_of
+from tileconv.operations.steps import Steps, steps_of
 from tileconv.spec.fields import Field, fields_of
 from tileconv.spec.graph import check_ids, ids_of, inputs_of
 from tileconv.spec.masks import mask_of
@@ -187,17 +188,27 @@ def _stage(
     chosen = {name: values.pop(name) for name in operator_fields(op) if name in values}
     try:
         operation = make_operation(op, chosen, axes)
-        if len(steps_of(operation)) > 1 and values.get("extent", "same") != "same":
-            message = f"expected 'same', the only one that {op} has, found '{values['extent']}'"
-            reader.problem(node.items["extent"].place, join(key, "extent"), message)
-        values["missing"] = rule_of_stage(reader, node, key, operation, rule, missing)
-        return StageSpec(operation=operation, parameters=chosen, **values)
     except KernelError as error:
         name = next(iter(chosen)) if len(chosen) == 1 else next((n for n, v in chosen.items() if v == error.where), "")
         text = str(KernelError(error.problem, why=error.why))
         place = node.items[name].place if name else node.items["op"].place
         reader.problem(place, join(key, name) if name else key, text, error.fix)
         return None
+    _suits(reader, node, key, operation)
+    values["missing"] = rule_of_stage(reader, node, key, operation, rule, missing)
+    return StageSpec(operation=operation, parameters=chosen, **values)
+
+
+def _suits(reader: Reader, node: MapNode, key: str, operation: Operation | Steps) -> None:
+    """Record keys of the stage at *node* that its *operation* has no use for."""
+    extent = node.items.get("extent")
+    if len(steps_of(operation)) > 1 and isinstance(extent, ScalarNode) and extent.text != "same":
+        op = cast("ScalarNode", node.items["op"]).text
+        message = f"expected 'same', the only one that {op} has, found '{extent.text}'"
+        reader.problem(extent.place, join(key, "extent"), message)
+    for step in steps_of(operation):
+        for name in step.operation.excludes.keys() & node.items.keys():
+            reader.problem(node.keys[name], join(key, name), step.operation.excludes[name], f"remove {name}")
 
 
 def _over(node: MapNode) -> str:

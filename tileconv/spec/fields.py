@@ -13,7 +13,7 @@ import math
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt
@@ -164,6 +164,8 @@ def _describe(arm: Arm) -> str:
         return either([f"'{value}'" if isinstance(value, str) else str(value) for value in get_args(arm.type)])
     if arm.origin is Mapping:
         return "a mapping per axis"
+    if isinstance(arm.type, type) and is_dataclass(arm.type):
+        return f"a mapping with {' and '.join(fields_of(arm.type))}"
     name = {int: "a whole number", float: "a number", bool: "true or false", str: "a path"}[arm.type]
     low, above = bounds(arm)
     if low > -math.inf:

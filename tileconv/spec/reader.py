@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from tileconv.engines.borders import ALIASES
 from tileconv.errors import Problem
-from tileconv.spec.fields import REQUIRED, Arm, Exact, Field, arms, bounds, describe, items_of, word_of
+from tileconv.operations.parameters import Plain
+from tileconv.spec.fields import REQUIRED, Arm, Exact, Field, arms, bounds, describe, fields_of, items_of, word_of
 from tileconv.spec.text import ListNode, MapNode, Node, Place, ScalarNode, is_nothing, kind_of, problem_at
 from tileconv.stores.location import located
 
@@ -57,10 +59,10 @@ class Reader:
         return self._read(node, arms(form), key, axes)
 
     def _read(self, node: Node, options: Sequence[Arm], key: str, axes: str) -> Any:
-        mapping = next((arm for arm in options if arm.origin is Mapping), None)
+        mapping = next((arm for arm in options if arm.origin is Mapping or is_dataclass(arm.type)), None)
         hint = ""
         if isinstance(node, MapNode) and mapping:
-            return self._per_axis(node, mapping, key, axes)
+            return (self._record if is_dataclass(mapping.type) else self._per_axis)(node, mapping, key, axes)
         if isinstance(node, ListNode):
             inner = items_of(options)
             if inner:
@@ -78,6 +80,10 @@ class Reader:
             if all(arm.origin is Sequence for arm in options):
                 hint = "write a list, as in [10, 20]"
         return self.problem(node.place, key, f"expected {describe(options)}, found {kind_of(node)}", hint)
+
+    def _record(self, node: MapNode, arm: Arm, key: str, _: str) -> Any:
+        before, values = len(self.problems), self.section(node, fields_of(arm.type), key)
+        return values if len(self.problems) == before else BAD
 
     def _per_axis(self, node: MapNode, arm: Arm, key: str, axes: str) -> Any:
         names, inner = get_args(arm.type)
@@ -115,7 +121,7 @@ class Reader:
             truth = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
             raise Refused(f"write {truth[node.text.lower()]}" if node.text.lower() in truth else "")
         if arm.type is str:
-            return self.path(node.text)
+            return node.text if any(isinstance(note, Plain) for note in arm.notes) else self.path(node.text)
         if arm.type in {int, float}:
             return _bounded(node, arm)
         raise Refused

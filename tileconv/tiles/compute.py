@@ -18,7 +18,7 @@ from tileconv.errors import TileError
 from tileconv.images import equal, parted
 from tileconv.planning.memory import last_reader
 from tileconv.planning.parts import Pass, Read, Write
-from tileconv.planning.regions import Region, regions
+from tileconv.planning.regions import Region, regions, seen
 from tileconv.planning.stages import Stage
 from tileconv.tiles.missing import followed, stage_sums
 
@@ -113,7 +113,9 @@ def _strip(pass_: Pass, blocks: Sequence[Block], out: Box, made: Sequence[Array]
     results: dict[int, Sequence[Array]] = {}
     missing = fallbacks = 0
     for number, (read, block) in enumerate(zip(pass_.reads, blocks, strict=True)):
-        box, owned = steps[-1 - number].out, _owned(read, space(pass_.image), out)
+        box = steps[-1 - number].out
+        image, ours = (seen(pass_.stages, pass_.stored, -1 - number, b) for b in (space(pass_.image), out))
+        owned = _owned(read, image, ours)
         pixels = (extend(volume, block.box, box, read.domain, REPEATED) for volume in block.pixels)
         results[-1 - number], absent = zip(*(_mark(read, volume, box, owned) for volume in pixels), strict=True)
         missing += sum(absent)
@@ -166,11 +168,12 @@ def needed(pass_: Pass, tile: Box) -> tuple[Box, ...]:
 def _volumes(block: Block, tile: Box, *, together: bool) -> Iterator[Array]:
     """Yield the volumes (n, z, y, x) of every index along the lead axes of *tile*; of all channels *together*."""
     have, shape = block.box, space(block.box).shape
+    count = dict(zip(have.axes, have.shape, strict=True)).get("c", 1) if together else 1
     lead = {a: range(tile.start[i], tile.stop[i]) for i, a in enumerate(tile.axes) if a not in SPACE + "c" * together}
     for index in product(*lead.values()):
         at = dict(zip(lead, index, strict=True))
         place = (at[a] - have.start[i] if a in at else slice(None) for i, a in enumerate(have.axes) if a not in SPACE)
-        yield block.pixels[tuple(place)].reshape(-1, *shape)
+        yield block.pixels[tuple(place)].reshape(count, *shape)
 
 
 def _mark(read: Read, pixels: Array, have: Box, owned: Box) -> tuple[Array, int]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tileconv.allocator import keep_freed_memory
 from tileconv.boxes import SPACE, Box, Interval, TileGrid
+from tileconv.errors import PlanError
 from tileconv.planning.parts import Pass
 from tileconv.planning.regions import spans
 from tileconv.retry import retrying
@@ -34,6 +35,9 @@ def overlap(arrays: Sequence[da.Array], pass_: Pass) -> list[da.Array]:
     Chunks that are smaller than the halo are merged first, by an explicit rechunk. The results' chunks are those of the
     first array; with ``full`` and ``valid`` the outer ones grow or shrink.
     """
+    if any(max(stage.stride) > 1 for stage in pass_.stages):
+        problem = "a stage with a stride cannot be lazy where it reads a Dask array, or what another pass made"
+        raise PlanError(problem, fix="Give the path of a file, or a NumPy array.")
     arrays = [_with_axes(array, pass_, number) for number, array in enumerate(arrays)]
     cuts = _cuts_of(arrays[0], pass_)
 
