@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,8 @@ from tileconv.errors import KernelError
 from tileconv.operations.blur import within_radii
 from tileconv.operations.parameters import Lengths, Sizes, per_axis, sizes_per_axis
 
+REGION_PX = 2**16
+"""Pixels of a region, if the footprint is not too large for it: their words stay in the first cache."""
 Run = tuple[int, int, int, int]
 """Plane, row, first pixel and last pixel of a footprint, counted from the corner of its box."""
 
@@ -58,6 +61,11 @@ class Footprint:
     def count(self) -> int:
         """How many pixels it holds."""
         return sum(last - first + 1 for _, _, first, last in self.runs)
+
+    @property
+    def region_px(self) -> int:
+        """How many pixels are numbered together, at most, their halo included: it may be three quarters of them."""
+        return max(REGION_PX, 4 * math.prod(self.sizes))
 
     def along(self, axes: str) -> Footprint:
         """Return the same along *axes*, some of z, y and x: one pixel long along those between them and x."""

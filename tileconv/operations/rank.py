@@ -158,11 +158,10 @@ class Rank(Operation):
             return 0.4 * bytes_ * (lines + sum(math.log2(n) for n in self.footprint.sizes))
         if count <= MOST[bytes_]:
             return 0.03 * bytes_ * count * math.sqrt(math.log2(count))
-        return 80.0 + 3.0 * rows + 0.2 * bytes_
+        return 50.0 + 5.0 * rows + 5.0 * bytes_
 
     def scratch(self, values: Values, want: int) -> int:
-        region = max(2**16, 4 * math.prod(self.footprint.sizes))
-        return want * (3 * values.dtype.itemsize + 2 * values.nan) + 36 * region + 2**20
+        return want * (3 * values.dtype.itemsize + 2 * values.nan) + 36 * self.footprint.region_px + 2**20
 
     def range_out(self, values: tuple[Values, ...], choices: Choices, precision: Precision) -> Values:
         return values[0]

@@ -20,9 +20,6 @@ from tileconv.operations.footprint import Footprint
 
 Array = NDArray[Any]
 
-REGION = 2**16
-"""Pixels of a region, if the footprint is not too large for it: their words stay in the first cache."""
-
 SPREAD = np.uint64(0x03F79D71B4CB0A89)
 """A number whose 64 stretches of 6 bits all differ (de Bruijn): times a power of two, its highest bits tell which."""
 PLACES = np.empty(64, np.int64)
@@ -33,30 +30,34 @@ PLACES[[(int(SPREAD) << k) % 2**64 >> 58 for k in range(64)]] = np.arange(64)
 @njit(nogil=True, cache=True)
 def _put(number: int, words: Array, held: Array, change: int) -> int:  # pragma: no cover - compiled
     """Put *number* into the set (*change* 1), or take it out (-1); return the word it belongs to."""
-    at = number >> 6
-    words[at] ^= np.uint64(1) << np.uint64(number & 63)
+    at = np.uint64(number) >> np.uint64(6)  # without a sign, else it might count from the end
+    words[at] ^= np.uint64(1) << (np.uint64(number) & np.uint64(63))
     held[at] += change
-    return at
+    return np.int64(at)
 
 
 @njit(nogil=True, cache=True)
 def _slide(
-    numbers: Array, runs: Array, rank: int, places: Array, words: Array, held: Array, out: Array
+    numbers: Array, wide: int, runs: Array, rank: int, places: Array, words: Array, held: Array, out: Array
 ) -> None:  # pragma: no cover - compiled
-    """Write the number of rank *rank* under the *runs* at every pixel of *out*; *held* counts the bits of *words*."""
+    """Write the number of rank *rank* under the *runs* at every pixel of *out*; *held* counts the bits of *words*.
+
+    Numbers lie in rows of *wide*, and *runs* says where the first and the last of each run lie, from a first pixel on:
+    plain places, because each view of a row would be counted.
+    """
     for y in range(out.shape[0]):
         words[:] = 0
         held[:] = 0
-        for z, down, first, last in runs:
-            for x in range(first, last):
-                _put(numbers[z, y + down, x], words, held, 1)
+        for run in range(runs.shape[0]):
+            for at in range(runs[run, 0], runs[run, 1]):
+                _put(numbers[y * wide + at], words, held, 1)
         at, below = 0, 0  # the word that is looked at, and how many bits those before it hold
         for x in range(out.shape[1]):
-            for z, down, first, last in runs:
-                row = numbers[z, y + down]
-                below += int(_put(row[x + last], words, held, 1) < at)
-                if x > 0:
-                    below -= int(_put(row[x - 1 + first], words, held, -1) < at)
+            pixel = y * wide + x
+            for run in range(runs.shape[0]):
+                below += int(_put(numbers[pixel + runs[run, 1]], words, held, 1) < at)
+            for run in range(runs.shape[0] if x > 0 else 0):
+                below -= int(_put(numbers[pixel - 1 + runs[run, 0]], words, held, -1) < at)
             while below > rank:
                 at -= 1
                 below -= held[at]
@@ -72,30 +73,28 @@ def _slide(
 
 def slid(keys: Array, footprint: Footprint, rank: int) -> Array:
     """Return the pixel of *rank* of *footprint* wherever it fits inside *keys*, unsigned, axes (z, y, x)."""
-    runs = np.array(footprint.runs, np.int64)
+    z, y, first, last = np.array(footprint.runs, np.int64).T
     out = np.empty(tuple(n - k + 1 for n, k in zip(keys.shape, footprint.box, strict=True)), keys.dtype)
-    for part in _parts(out.shape, footprint.box):
+    for part in _parts(out.shape, footprint):
         region = keys[tuple(slice(a, b + k - 1) for (a, b), k in zip(part, footprint.box, strict=True))]
         flat = region.reshape(-1)
         order = flat.argsort(kind="stable" if flat.itemsize <= 2 else None)
         numbers = np.empty(flat.size, np.uint32)
         numbers[order] = np.arange(flat.size, dtype=np.uint32)
-        (z, _), (top, bottom), (left, right) = part
+        (plane, _), (top, bottom), (left, right) = part
+        _, high, wide = region.shape
+        runs = np.stack([(z * high + y) * wide + first, (z * high + y) * wide + last], axis=1)
         made, count = np.empty((bottom - top, right - left), np.int64), -(-flat.size // 64)
         words, held = np.empty(count, np.uint64), np.empty(count, np.uint8)
-        _slide(numbers.reshape(region.shape), runs, rank, PLACES, words, held, made)
-        out[z, top:bottom, left:right] = flat[order[made]]
+        _slide(numbers, wide, runs, rank, PLACES, words, held, made)
+        out[plane, top:bottom, left:right] = flat[order[made]]
     return out
 
 
-def region_px(box: tuple[int, int, int]) -> int:
-    """Return how many pixels a region holds at most: enough that the footprint's *box* makes a good part of it."""
-    return max(REGION, 4 * math.prod(box))
-
-
-def _parts(shape: tuple[int, ...], box: tuple[int, int, int]) -> Iterator[tuple[tuple[int, int], ...]]:
+def _parts(shape: tuple[int, ...], footprint: Footprint) -> Iterator[tuple[tuple[int, int], ...]]:
     """Yield the parts of an output of *shape*, each with its halo a region."""
-    room = region_px(box) // box[0]
+    box = footprint.box
+    room = footprint.region_px // box[0]
     rows = min(shape[1], max(1, math.isqrt(room) - box[1] + 1))
     width = max(1, room // (rows + box[1] - 1) - box[2] + 1)
     for z in pieces(0, shape[0], 1):
