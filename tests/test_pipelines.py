@@ -10,6 +10,7 @@ import pytest
 import tifffile
 import zarr
 from oracles import convolution, operators
+from oracles.renormalized import renormalized
 
 import tileconv
 from tileconv.samples.real import PHOTOGRAPHS, photograph
@@ -66,7 +67,7 @@ ANSWERS = {
 }
 """Per example: photograph, border, stages for the oracle, and the largest difference. The others have tests of their
 own below."""
-OTHERS = {"branches", "network", "nodata", "z_stack"}
+OTHERS = {"branches", "missing", "network", "nodata", "z_stack"}
 
 
 def crop(name, folder, size=(90, 110)):
@@ -138,6 +139,21 @@ def test_a_small_network_measures_how_steep_the_image_is(tmp_path):
     _, result = made("network", source, tmp_path)
     steep = sum(abs(operators.apply("sobel", pixels.astype(np.float64), component=axis)) for axis in "xy")
     np.testing.assert_allclose(result[0], steep.reshape(45, 2, 55, 2).max(axis=(1, 3)), rtol=1e-6)
+
+
+def test_holes_stay_and_narrow_ones_are_filled(tmp_path, monkeypatch):
+    source, pixels = crop("coins", tmp_path)
+    holes = np.zeros(pixels.shape, bool)
+    holes[20:60, 30:70] = holes[0, 0] = holes[70, :] = True
+    tifffile.imwrite(source, np.where(holes, -9999, pixels.astype(np.int16)))
+    monkeypatch.delenv("NODATA", raising=False)
+    report, result = made("missing", source, tmp_path)
+    assert report.counts.missing == holes.sum()
+    weights = operators.apply("gaussian", np.pad([[1.0]], 9), sigma=2)[1:-1, 1:-1]
+    words = {"min_coverage": 0.2, "keep": False}
+    expected, _ = renormalized(np.where(holes, np.nan, pixels.astype(float)), weights, "nearest", **words)
+    assert 0 < np.isnan(expected).sum() < holes.sum()
+    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-3)
 
 
 def test_holes_grow_by_the_halo_and_the_rest_is_untouched(tmp_path, monkeypatch):

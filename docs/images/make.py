@@ -4,8 +4,10 @@ From the root of the project: ``python -m docs.images.make``.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 import tileconv
@@ -63,14 +65,32 @@ def main() -> None:
             write_picture(MemorySource(np.ascontiguousarray(array), "yx"), place)
         _beside(FOLDER / "before.png", FOLDER / f"{name}.png")
     (FOLDER / "before.png").unlink()
+    _missing(image)
 
 
-def _beside(before: Path, after: Path) -> None:
-    left, right = (Image.open(path).convert("L") for path in (before, after))
-    sheet = Image.new("L", (left.width + GAP + right.width, left.height), 255)
-    sheet.paste(left, (0, 0))
-    sheet.paste(right, (left.width + GAP, 0))
-    sheet.quantize(GRAYS).save(after, optimize=True)
+def _missing(image: NDArray[Any]) -> None:
+    """Write a picture of an image with holes, and of what a blur makes of it by each rule."""
+    holes = image.astype(np.float32)
+    holes[30:60, 70:90] = holes[95:101, 20:120] = np.nan
+    holes[np.random.default_rng(0).random(holes.shape) < 0.005] = np.nan
+    filled = {"rule": "renormalize", "keep": False, "min_coverage": 0.1}
+    blurred = [tileconv.gaussian(holes, 3, missing=rule) for rule in ("propagate", "renormalize", filled)]
+    places = [FOLDER / f"missing{n}.png" for n in range(4)]
+    for array, place in zip((holes, *blurred), places, strict=True):
+        write_picture(MemorySource(array, "yx"), place)
+    _beside(*places)
+    places[-1].rename(FOLDER / "missing.png")
+    for place in places[:-1]:
+        place.unlink()
+
+
+def _beside(*paths: Path) -> None:
+    """Put pictures side by side, into the place of the last."""
+    parts = [Image.open(path).convert("L") for path in paths]
+    sheet = Image.new("L", (sum(part.width + GAP for part in parts) - GAP, parts[0].height), 255)
+    for number, part in enumerate(parts):
+        sheet.paste(part, (number * (part.width + GAP), 0))
+    sheet.quantize(GRAYS).save(paths[-1], optimize=True)
 
 
 if __name__ == "__main__":

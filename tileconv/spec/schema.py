@@ -61,7 +61,7 @@ def json_schema() -> dict[str, Any]:
             ("run", RunSpec, fields_of(RunSpec), None),
         )
     }
-    missing = Field(_model("Missing", fields_of(MissingSpec), MissingSpec.__doc__ or ""), None)
+    missing = Field(_model("MissingSpec", fields_of(MissingSpec), MissingSpec.__doc__ or ""), None)
     output = _model("OutputSpec", OUTPUT | {"codec": codec, "from": STORED}, OutputSpec.__doc__ or "")
     sections |= {
         "output": Field(output, None),
