@@ -213,10 +213,9 @@ def _stage(
     if operation.outgrows_float32(padded, choices, values_out):
         padded, choices, values_out = decided("float64")
         choices = tuple(replace(c, sums=replace(c.sums, why=OUTGROWN)) for c in choices)
-    coverage: tuple[Coverage, ...] = ()
-    if rule is not None and rule.min_coverage is not None:  # it renormalizes
-        coverage = tuple(Coverage.of(k, rule.min_coverage, at.out, costs, zeros_around) for k in kernels)
-        choices = tuple(one.widened(choice) for one, choice in zip(coverage, choices, strict=True))
+    least = None if rule is None else rule.min_coverage
+    coverage = tuple(Coverage.of(k, least, at.out, costs, zeros_around) for k in kernels if least is not None)
+    choices = tuple(map(Coverage.widened, coverage, choices)) or choices
     return Stage(
         name,
         operation,
