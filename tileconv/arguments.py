@@ -34,11 +34,11 @@ def other_words(words: Mapping[str, Any], known: Collection[str]) -> str:
     >>> other_words({"mode": "same"}, ["extent", "border"]), other_words({"sigam": 2}, ["sigma"])
     ("; write extent for 'mode'", "; did you mean 'sigma'?")
     """
-    found = []
+    hints = []
     for word in sorted(set(words) - set(known)):
         ours = FOREIGN["stage"].get(f"{word}: {words[word]}", FOREIGN["stage"].get(word, "")).partition(":")[0]
-        found.append(f"write {ours} for {word!r}" if ours in known else did_you_mean(word, known))
-    return "".join(f"; {hint}" for hint in found if hint)
+        hints.append(f"write {ours} for {word!r}" if ours in known else did_you_mean(word, known))
+    return "".join(f"; {hint}" for hint in hints if hint)
 
 
 def is_lazy(image: object) -> bool:

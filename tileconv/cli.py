@@ -89,19 +89,19 @@ def run(
 
 
 @_command
-@argument("made", metavar="OUT", help="A finished output; its run folder is not needed.")
+@argument("done", metavar="OUT", help="A finished output; its run folder is not needed.")
 @option("--output", "-o", help="By default OUT.rerun.ome.zarr beside it.")
 @option("--input", "-i", "input_", help="Where the input lies now.")
 @overwrite
 @as_json
-def rerun(made: Path, output: Path | None, input_: Path | None, *, overwrite: bool, as_json: bool) -> None:
+def rerun(done: Path, output: Path | None, input_: Path | None, *, overwrite: bool, as_json: bool) -> None:
     """Make a result once more, from the provenance that it carries."""
     from tileconv import api
 
     def note(text: str) -> None:
         sys.stderr.write(f"note: {text}\n")
 
-    _report(partial(api.rerun, made, output, input_path=input_, overwrite=overwrite, note=note), as_json=as_json)
+    _report(partial(api.rerun, done, output, input_path=input_, overwrite=overwrite, note=note), as_json=as_json)
 
 
 @contextmanager
@@ -154,9 +154,9 @@ def status(output: Path, *, as_json: bool) -> None:
     from tileconv.audit.status import status as status_of
     from tileconv.report.terminal import status_text
 
-    found = status_of(output)
-    print_(json_text(found.as_json()) if as_json else status_text(found))
-    raise SystemExit(found.exit_code)
+    state = status_of(output)
+    print_(json_text(state.as_json()) if as_json else status_text(state))
+    raise SystemExit(state.exit_code)
 
 
 @_command

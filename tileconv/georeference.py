@@ -61,17 +61,17 @@ class Georeference:
         The conventions ``proj:`` and ``spatial:`` of GeoZarr are read by GDAL 3.13, rioxarray and others; ``_CRS`` by
         GDAL before that; ``crs`` and ``transform`` by rioxarray before it knew the conventions.
         """
-        found: dict[str, Any] = {}
+        told: dict[str, Any] = {}
         if self.crs:
             code = self.crs.removeprefix("EPSG:")
             known = code != self.crs
-            found["proj:code" if known else "proj:wkt2"] = self.crs
-            found |= {"_CRS": {"url": _URL + code} if known else {"wkt": self.crs}, "crs": self.crs}
+            told["proj:code" if known else "proj:wkt2"] = self.crs
+            told |= {"_CRS": {"url": _URL + code} if known else {"wkt": self.crs}, "crs": self.crs}
         if self.transform:
-            found |= {"spatial:dimensions": ["y", "x"], "spatial:transform": list(self.transform)}
-            found["transform"] = list(self.transform)
+            told |= {"spatial:dimensions": ["y", "x"], "spatial:transform": list(self.transform)}
+            told["transform"] = list(self.transform)
         conventions = [_PROJ] * bool(self.crs) + [_SPATIAL] * bool(self.transform)
-        return found | ({"zarr_conventions": conventions} if conventions else {})
+        return told | ({"zarr_conventions": conventions} if conventions else {})
 
 
 NOWHERE = Georeference()

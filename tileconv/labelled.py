@@ -51,17 +51,17 @@ def _on_labelled(function: Callable[..., Any], image: Any, given: dict[str, Any]
     return with_labels(made, moved, words.get("output_nodata")).transpose(*image.dims)
 
 
-def with_labels(made: Any, image: Any, nodata: float | None = None) -> Any:
-    """Return the pixels *made* of *image*, whose axes they have, with its labels.
+def with_labels(pixels: Any, image: Any, nodata: float | None = None) -> Any:
+    """Return *pixels* that were made of *image*, whose axes they have, with its labels.
 
     Coordinates along an axis whose length ``extent`` changes are left out; so is the encoding, which says how the
     values of before were packed in a file. A *nodata* value is an attribute, as rioxarray and writers of files read it.
     """
-    sizes = dict(zip(image.dims, made.shape, strict=True))
+    sizes = dict(zip(image.dims, pixels.shape, strict=True))
     other = [name for name, c in image.coords.items() if any(sizes[d] != image.sizes[d] for d in c.dims)]
     labels = image.drop_vars(other).coords
-    told = {} if nodata is None else {"_FillValue": made.dtype.type(nodata)}
-    return type(image)(made, coords=labels, dims=image.dims, name=image.name, attrs=image.attrs | told)
+    told = {} if nodata is None else {"_FillValue": pixels.dtype.type(nodata)}
+    return type(image)(pixels, coords=labels, dims=image.dims, name=image.name, attrs=image.attrs | told)
 
 
 def _in_our_words(given: Mapping[str, Any], own: tuple[Hashable, ...], moved: tuple[Hashable, ...]) -> dict[str, Any]:

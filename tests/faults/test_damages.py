@@ -41,7 +41,7 @@ def damage(file, kind, pick):
 def made_again(folder, lines):
     """Return the tiles of the last pass that the journal has as made after its first *lines* lines."""
     events = [Event.of_line(line) for line in (folder / "o.zarr.tileconv" / "journal").read_bytes().splitlines()]
-    return sorted(e.key.tile for e in events[lines:] if e.what == DONE and e.key.array == 1)
+    return sorted(e.key.tile for e in events[lines:] if e.kind == DONE and e.key.array == 1)
 
 
 def tile_of(folder, file):
@@ -92,7 +92,7 @@ def test_many_at_once(whole, share):
     tiles = sorted(tile for p in chosen if (tile := tile_of(folder, p)) is not None)
     assert made_again(folder, lines) == tiles
     events = [Event.of_line(line) for line in (folder / "o.zarr.tileconv" / "journal").read_bytes().splitlines()]
-    assert sorted(e.key.tile for e in events[lines:] if e.what == DAMAGED) == tiles
+    assert sorted(e.key.tile for e in events[lines:] if e.kind == DAMAGED) == tiles
     assert {p: p.stat().st_ino for p in before} == before  # no other file was touched
     check_whole(folder, expected)
 

@@ -20,8 +20,8 @@ INPUT = (
     broken(
         "a lost chunk of an intermediate result reads as zeros",
         "execute/run.py",
-        'return open_source(sink.store.where(), axes=axes, missing_chunks="error")',
-        "return open_source(sink.store.where(), axes=axes)",
+        'return open_source(place.local, axes=axes, missing_chunks="error")',
+        "return open_source(place.local, axes=axes)",
         f"{ORDER}::test_a_lost_chunk_of_an_intermediate_result_is_never_zeros",
     ),
     broken(
@@ -201,7 +201,7 @@ JOURNALS = (
     broken(
         "a run goes on with what another began",
         "execute/begin.py",
-        "    check_same(recorded, what(plan, source, output), path)\n",
+        "    check_same(recorded, plan_record(plan, source, output), path)\n",
         "",
         f"{CHANGES}::test_another_input_is_refused",
     ),

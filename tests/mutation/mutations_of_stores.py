@@ -53,7 +53,7 @@ STORE = (
     broken(
         "finish takes a store that lacks chunks",
         "sinks/zarr.py",
-        "if found < expected:",
+        "if there < expected:",
         "if False:",
         f"{SINK}::test_finish_refuses_a_store_that_lacks_chunks",
     ),

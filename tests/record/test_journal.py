@@ -44,8 +44,8 @@ def test_what_is_written_is_read(tmp_path):
     assert text.count(b"\n") == len(EVENTS)
     read = [Event.of_line(line) for line in text.splitlines(keepends=True)]
     for found, event in zip(read, EVENTS, strict=True):
-        assert (found.what, found.key, found.digest, found.counts, found.error, found.attempt, found.seconds) == (
-            (event.what, event.key, event.digest, event.counts, event.error, event.attempt, event.seconds)
+        assert (found.kind, found.key, found.digest, found.counts, found.error, found.attempt, found.seconds) == (
+            (event.kind, event.key, event.digest, event.counts, event.error, event.attempt, event.seconds)
         )
         assert abs(found.time - event.time) < 0.01
 
@@ -79,8 +79,8 @@ def test_every_torn_end_loses_the_last_line_alone(tmp_path):
         assert history.digest(TileKey(1, 0, 1)) == "000000dd-1"
         # a line that lacks its newline alone is whole: the newline that goes before the next one ends it
         kept = before + (length + 1 in starts)
-        expected = {event.key: event.what for event in EVENTS[:kept] if event.what != BEGIN}
-        assert [history.what(key) for key in KEYS] == [expected.get(key) for key in KEYS]
+        expected = {event.key: event.kind for event in EVENTS[:kept] if event.kind != BEGIN}
+        assert [history.last(key) for key in KEYS] == [expected.get(key) for key in KEYS]
         assert history.unreadable == (length not in starts and length + 1 not in starts)
 
 
@@ -101,7 +101,7 @@ def test_a_flipped_bit_loses_its_line_and_invents_nothing(tmp_path_factory, data
 def test_any_bytes_are_read_without_an_error(tmp_path_factory, noise):
     folder = tmp_path_factory.mktemp("noise")
     (folder / "journal").write_bytes(noise)
-    assert [read(folder).what(key) for key in KEYS] == [None] * 3
+    assert [read(folder).last(key) for key in KEYS] == [None] * 3
 
 
 def test_segments_are_read_in_the_order_of_their_numbers(tmp_path):
@@ -118,7 +118,7 @@ def test_segments_are_read_in_the_order_of_their_numbers(tmp_path):
         (tmp_path / key).write_bytes(store.read_all(key))
     with Journal(here(tmp_path)) as journal:
         journal.append(Event(DAMAGED, KEYS[0]))
-    assert read(tmp_path).what(KEYS[0]) == DAMAGED
+    assert read(tmp_path).last(KEYS[0]) == DAMAGED
 
 
 def test_a_journal_of_before_and_one_of_a_later_version(tmp_path):
@@ -156,7 +156,7 @@ def test_lines_with_a_good_checksum_and_other_contents(tmp_path):
 def test_a_line_that_fits_no_tile_counts_as_unreadable(tmp_path, event):
     write(tmp_path, [*EVENTS, event])
     history = read(tmp_path)
-    assert (history.unreadable, history.what(TileKey(0, 0, 2)), history.total_done()) == (1, None, 2)
+    assert (history.unreadable, history.last(TileKey(0, 0, 2)), history.total_done()) == (1, None, 2)
 
 
 def test_a_history_is_small():

@@ -60,12 +60,12 @@ def sample(pass_: Pass, asked: str, seed: int) -> list[Box]:
 
 def differences(again: Again, output: Location, boxes: Sequence[Box], progress: Progress) -> list[Damage]:
     """Return how *boxes* of *output* differ from those that are made now; PlanError if one does not fit in memory."""
-    passes, made = again.plan.passes, {INPUT: again.source}
+    passes, sources_of = again.plan.passes, {INPUT: again.source}
     for pass_ in passes[:-1]:
         for write in pass_.writes:
             part = only(pass_, [write.array])
-            sources = tuple(made[read.array] for read in part.reads)
-            made[write.array] = cast("Source", Computed(part, sources))
+            sources = tuple(sources_of[read.array] for read in part.reads)
+            sources_of[write.array] = cast("Source", Computed(part, sources))
     free, each = available_bytes() - max(pass_.process_bytes for pass_ in passes), _bytes(passes, boxes)
     if each > free:
         raise PlanError(
@@ -74,7 +74,7 @@ def differences(again: Again, output: Location, boxes: Sequence[Box], progress: 
             fix="Free some memory, or verify without it.",
         )
     stored = open_source(output.local, missing_chunks="error")
-    one = partial(_one, passes[-1], [made[read.array] for read in passes[-1].reads], stored)
+    one = partial(_one, passes[-1], [sources_of[read.array] for read in passes[-1].reads], stored)
     progress.begin(len(boxes), sum(box.size for box in boxes))
     damages = []
     with ThreadPoolExecutor(max(1, min(again.plan.workers, free // each))) as pool:
@@ -99,17 +99,17 @@ def _bytes(passes: Sequence[Pass], boxes: Sequence[Box]) -> int:
 def _one(pass_: Pass, sources: Sequence[Source], stored: Source, box: Box) -> Damage | None:
     """Return how the stored pixels of *box* differ from those that are made now."""
     at = box.shift([-a for a in pass_.image.start])
-    made = np.ascontiguousarray(pixels(pass_, sources, box)[0])
+    again = np.ascontiguousarray(pixels(pass_, sources, box)[0])
     try:
-        found = np.ascontiguousarray(stored.read(at))
+        before = np.ascontiguousarray(stored.read(at))
     except SourceError as error:
         return Damage(f"cannot be compared with pixels made again: {error.problem}", box=str(at))
-    size = made.dtype.itemsize
-    if (made.dtype, made.shape) != (found.dtype, found.shape):
+    size = again.dtype.itemsize
+    if (again.dtype, again.shape) != (before.dtype, before.shape):
         raise TileconvError(
-            f"expected {made.dtype} of {made.shape}, found {found.dtype} of {found.shape}", where=str(at)
+            f"expected {again.dtype} of {again.shape}, found {before.dtype} of {before.shape}", where=str(at)
         )
-    differ = (made.view(np.uint8) != found.view(np.uint8)).reshape(-1, size).any(axis=1).reshape(made.shape)
+    differ = (again.view(np.uint8) != before.view(np.uint8)).reshape(-1, size).any(axis=1).reshape(again.shape)
     if not differ.any():
         return None
     first = np.argwhere(differ)[0]

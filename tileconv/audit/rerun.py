@@ -96,8 +96,8 @@ def plan_again(
     SpecError, PlanError
         If the recorded pipeline cannot be read or planned here, as when a large kernel's file is gone.
     """
-    found = read_provenance(output)
-    spec = _spec(found, output, target, input_path, run or {})
+    told = read_provenance(output)
+    spec = _spec(told, output, target, input_path, run or {})
     plan, source = planned(spec)
     identity = identity_of(plan, source)
     now = {
@@ -106,12 +106,12 @@ def plan_again(
         "engines": identity.of_stages("engine"),
     }
     for part, fix in _FIXES.items():
-        if part in found:
-            before, after = found[part], now[part]
+        if part in told:
+            before, after = told[part], now[part]
             if part == "input" and "mtime_ns" in before:  # an output of before tells less, and the time of change
                 before, after = ({key: one.get(key) for key in ("size", "digest")} for one in (before, after))
             _check(before, after, part, output, fix.format(input=source.where))
-    then = {"tileconv": found.get("version"), **found.get("libraries", {})}
+    then = {"tileconv": told.get("version"), **told.get("libraries", {})}
     notes = [
         f"{name} was {then.get(name)} then and is {here} now; bytes may differ"
         for name, here in identity.versions.items()

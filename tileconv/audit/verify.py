@@ -44,16 +44,16 @@ def verify(output: Path | str, *, recompute: str = "", seed: int = 0, progress: 
     progress = watching(progress)
     if recompute:
         count_of(recompute, 1)
-    found = verify_stored(output, progress=progress)
+    verified = verify_stored(output, progress=progress)
     if not recompute:
-        return found
-    if any(damage.tile is None for damage in found.damages):
-        return replace(found, notes=(*found.notes, "nothing was made again, because more than tiles is damaged"))
+        return verified
+    if any(damage.tile is None for damage in verified.damages):
+        return replace(verified, notes=(*verified.notes, "nothing was made again, because more than tiles is damaged"))
     where = here(output)
     again = plan_again(where, where, run=recorded_run(where))
     boxes = sample(again.plan.passes[-1], recompute, seed)
     damages = differences(again, where, boxes, progress)
-    return replace(found, damages=(*found.damages, *damages), recomputed=len(boxes), notes=again.notes)
+    return replace(verified, damages=(*verified.damages, *damages), recomputed=len(boxes), notes=again.notes)
 
 
 def verify_stored(output: Path | str, *, progress: Progress | None = None) -> Verification:

@@ -165,12 +165,12 @@ def _pieces(axis: int, have: Box, want: Box, domain: Box, border: Border) -> Pie
     pieces: Pieces = [(slice(inner - start, outer - start), slice(inner - first, outer - first))]
     lacks = inner < outer and (inner < first or outer > last)
     for begin, end in ((start, inner), (outer, stop)):
-        found = _positions(axis, begin, end, have, domain, border)
+        positions = _positions(axis, begin, end, have, domain, border)
         if border.rule == "constant":
             pieces.append((slice(begin - start, end - start), None))
             continue
-        lacks = lacks or bool(((found < 0) | (found >= last - first)).any())
-        pieces += [(slice(begin - start + p, begin - start + q), taken) for p, q, taken in _runs(found.tolist())]
+        lacks = lacks or bool(((positions < 0) | (positions >= last - first)).any())
+        pieces += [(slice(begin - start + p, begin - start + q), taken) for p, q, taken in _runs(positions.tolist())]
     if lacks:
         raise GeometryError(f"{have} lacks pixels that {want} takes from {domain} under border {border}")
     return [(to, taken) for to, taken in pieces if to.start < to.stop]

@@ -33,21 +33,21 @@ def calibrate(progress: Callable[[str], object] = lambda _: None) -> Costs:
     *progress* hears what is being measured. Each time is the least processor time of ``ROUNDS``, which a busy machine
     disturbs little.
     """
-    found: dict[str, Any] = {}
+    constants: dict[str, Any] = {}
     for name, dtype, pixels in (("narrow", np.float32, np.uint16), ("wide", np.float64, np.float64)):
         progress(f"direct, {name}")
-        found[f"direct_{name}"] = _line([(direct_work((k, k)), direct_ns(k, dtype, pixels)) for k in (3, 5, 9, 13)])
+        constants[f"direct_{name}"] = _line([(direct_work((k, k)), direct_ns(k, dtype, pixels)) for k in (3, 5, 9, 13)])
         progress(f"separable, {name}")
-        found[f"separable_{name}"] = _line([(1 + 2 * k, separable_ns(k, dtype, pixels)) for k in (5, 9, 17, 33)])
-        found[f"threes_{name}"] = round(separable_ns(3, dtype, pixels), 4)
+        constants[f"separable_{name}"] = _line([(1 + 2 * k, separable_ns(k, dtype, pixels)) for k in (5, 9, 17, 33)])
+        constants[f"threes_{name}"] = round(separable_ns(3, dtype, pixels), 4)
     # below 29 x 29 random weights the bound of float32 transforms exceeds that of direct sums
     for name, narrow, sizes in (("narrow", True, (33, 65, 129)), ("wide", False, (9, 33, 65, 129))):
         progress(f"fft, {name}")
         units = [fft_ns(k, narrow=narrow) / block_cost(_grid(k, narrow=narrow)) for k in sizes]
-        found[f"fft_{name}"] = round(float(np.median(units)), 4)
+        constants[f"fft_{name}"] = round(float(np.median(units)), 4)
     names = ("numba", "numpy", "scipy")
     versions = ", ".join([f"python {platform.python_version()}", *(f"{n} {version(n)}" for n in names)])
-    return Costs(datetime.now(UTC).date().isoformat(), f"{versions}, {platform.machine()}", **found)
+    return Costs(datetime.now(UTC).date().isoformat(), f"{versions}, {platform.machine()}", **constants)
 
 
 def direct_ns(size: int, accumulate: DTypeLike, pixels: DTypeLike) -> float:
@@ -69,11 +69,11 @@ def fft_ns(size: int, *, narrow: bool) -> float:
     """Return nanoseconds per output pixel of a *size* x *size* kernel under the FFT engine, in whole blocks."""
     weights = _numbers((1, size, size), np.float64)
     grid = _grid(size, narrow=narrow)
-    made = Box((0, 0, 0), (1, 2 * grid.step[1], 2 * grid.step[2]))
+    want = Box((0, 0, 0), (1, 2 * grid.step[1], 2 * grid.step[2]))
     halo = Halo((0, size // 2, size // 2), (0, size - 1 - size // 2, size - 1 - size // 2))
-    have = made.grow(halo)
+    have = want.grow(halo)
     block = _numbers(have.shape, np.float32)
-    return _least(lambda: fft(block, have, made, weights, halo, grid, exact=False, dtype=FLOAT32)) / made.size
+    return _least(lambda: fft(block, have, want, weights, halo, grid, exact=False, dtype=FLOAT32)) / want.size
 
 
 def _grid(size: int, *, narrow: bool) -> Blocks:

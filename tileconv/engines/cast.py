@@ -35,17 +35,17 @@ def cast(
     (array([  0,   0,   2, 255], dtype=uint8), 2)
     """
     if dtype.kind == "f":
-        made, clipped = (pixels, 0) if pixels.dtype == dtype else _to_float(pixels, dtype)
-        made = made if nodata is None else np.where(np.isnan(made), dtype.type(nodata), made)
+        narrowed, clipped = (pixels, 0) if pixels.dtype == dtype else _to_float(pixels, dtype)
+        narrowed = narrowed if nodata is None else np.where(np.isnan(narrowed), dtype.type(nodata), narrowed)
     elif pixels.dtype == dtype:
         return pixels, 0
     elif pixels.dtype.kind == "f":
-        made = np.empty(pixels.shape, dtype)
+        narrowed = np.empty(pixels.shape, dtype)
         limits = np.iinfo(dtype)
         flat = np.ascontiguousarray(pixels, np.result_type(pixels.dtype, np.float32)).reshape(-1)  # no loop has float16
         low, past = flat.dtype.type(limits.min), flat.dtype.type(float(limits.max) + 1)  # powers of two, or 0: exact
         instead = dtype.type(limits.min if nodata is None else int(nodata))
-        clipped, absent = _to_integer(flat, low, past, dtype.type(limits.max), instead, made.reshape(-1))
+        clipped, absent = _to_integer(flat, low, past, dtype.type(limits.max), instead, narrowed.reshape(-1))
         if absent and nodata is None:
             raise TileError(
                 f"{absent:,} pixels are NaN, and {dtype} has no NaN",
@@ -55,13 +55,13 @@ def cast(
         limits = np.iinfo(dtype)
         low, high = max(limits.min, np.iinfo(pixels.dtype).min), min(limits.max, np.iinfo(pixels.dtype).max)
         clipped = int(((pixels < low) | (pixels > high)).sum())
-        made = np.clip(pixels, low, high).astype(dtype)
+        narrowed = np.clip(pixels, low, high).astype(dtype)
     if clipped and overflow == "error":
         raise TileError(
             f"{clipped:,} pixels do not fit {dtype} under overflow: error",
             fix="Choose a wider output.dtype, or a rescale stage, or overflow: clip, which counts them.",
         )
-    return made, clipped
+    return narrowed, clipped
 
 
 def like_nodata(pixels: Array, made: Array, nodata: float, *, overflow: str = "clip") -> int:
@@ -123,12 +123,12 @@ def unify_nan(pixels: Array) -> None:
 
 def _to_float(pixels: Array, dtype: np.dtype[Any]) -> tuple[Array, int]:
     with np.errstate(over="ignore"):
-        made = pixels.astype(dtype)
+        narrowed = pixels.astype(dtype)
     if pixels.dtype.kind != "f" or pixels.dtype.itemsize <= dtype.itemsize:
-        return made, 0
-    too_large = np.isinf(made) & np.isfinite(pixels)
-    made[too_large] = np.copysign(np.finfo(dtype).max, made[too_large])
-    return made, int(too_large.sum())
+        return narrowed, 0
+    too_large = np.isinf(narrowed) & np.isfinite(pixels)
+    narrowed[too_large] = np.copysign(np.finfo(dtype).max, narrowed[too_large])
+    return narrowed, int(too_large.sum())
 
 
 @njit(nogil=True, cache=True)

@@ -76,18 +76,18 @@ def _centre(block: Array, corner: Any, mean: Any, out: Array) -> float:  # pragm
     """Write the pixels from *corner* on less *mean* into *out*; return the sum of their squares."""
     real = out.dtype.type
     squares = np.zeros(LANES)
-    made = np.empty(LANES, out.dtype)
+    centred = np.empty(LANES, out.dtype)
     for z in range(out.shape[0]):
         for y in range(out.shape[1]):
             row = block[corner[0] + z, corner[1] + y, corner[2] : corner[2] + out.shape[2]]
             for first in range(0, out.shape[2], LANES):
                 part = row[first : first + LANES]
                 for x in range(part.shape[0]):
-                    made[x] = real(part[x]) - mean
-                    squares[x] += np.float64(made[x]) * np.float64(made[x])
+                    centred[x] = real(part[x]) - mean
+                    squares[x] += np.float64(centred[x]) * np.float64(centred[x])
                 into = out[z, y, first : first + LANES]
                 for x in range(part.shape[0]):  # not by slices: Numba would compile the text of their error for 2 s
-                    into[x] = made[x]
+                    into[x] = centred[x]
     total = 0.0
     for x in range(LANES):
         total += squares[x]

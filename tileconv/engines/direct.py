@@ -174,6 +174,6 @@ class Direct(Engine):
     def scratch(self, choice: Choice, values: Values, want: int) -> int:
         return copied(choice, values, want)
 
-    def expected_error(self, choice: Choice, pixels: Spread, made: Spread, unit: float) -> float:
+    def expected_error(self, choice: Choice, pixels: Spread, sums: Spread, unit: float) -> float:
         weights = choice.kernel.weights.reshape(-1)
         return running_error([weights], pixels, unit) / abs(choice.kernel.divide_by)

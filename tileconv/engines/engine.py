@@ -105,8 +105,8 @@ class Engine(ABC):
         """Return the bytes it holds beside *want* pixels of its input, like *values*, and its sums."""
 
     @abstractmethod
-    def expected_error(self, choice: Choice, pixels: Spread, made: Spread, unit: float) -> float:
-        """Return the error to expect of divided sums like *made*, *unit* being that of one rounding near 1."""
+    def expected_error(self, choice: Choice, pixels: Spread, sums: Spread, unit: float) -> float:
+        """Return the error to expect of divided sums like *sums*, *unit* being that of one rounding near 1."""
 
     def note(self, grid: Blocks) -> str:  # noqa: ARG002 for those who have something to say of it
         """Return what a plan should say where it is chosen."""

@@ -92,13 +92,13 @@ class Fft(Engine):
         keys, kept = (2, narrow + 16 * half) if grid.narrow else (1, 16 * half)
         return super().kernel_bytes(choice) + kept + keys * 8 * math.prod(choice.shape)
 
-    def expected_error(self, choice: Choice, pixels: Spread, made: Spread, unit: float) -> float:
+    def expected_error(self, choice: Choice, pixels: Spread, sums: Spread, unit: float) -> float:
         grid, kernel = choice.grid, choice.kernel
         held = pixels.deviation if grid.zeros_around is None else pixels.size
         own = float(np.finfo(FLOAT32 if grid.narrow else FLOAT64).eps) / 2
         mean = ROUNDING * own * abs(pixels.mean * kernel.total * kernel.divide_by) if grid.narrow else 0.0
         error = math.hypot(TRANSFORM * own * math.sqrt(math.log2(grid.points)) * held * kernel.norm, mean)
-        return math.hypot(error / abs(kernel.divide_by), unit * made.size)
+        return math.hypot(error / abs(kernel.divide_by), unit * sums.size)
 
 
 def canonical_grid(kernel: Kernel, shape: tuple[int, ...], how: Sums, image: Box, zeros_around: Box | None) -> Blocks:

@@ -89,27 +89,27 @@ def _kept_elsewhere(function: Callable[..., Any], options: dict[str, Any]) -> An
     settings: Any = config
     before, settings.CACHE_DIR = settings.CACHE_DIR, _own_folder()  # read when a loop is declared
     try:
-        made = numba.njit(cache=bool(settings.CACHE_DIR), **options)(function)
+        loop = numba.njit(cache=bool(settings.CACHE_DIR), **options)(function)
     finally:
         settings.CACHE_DIR = before
     _elsewhere[:] = [_own_folder()]
-    return made
+    return loop
 
 
-def _forgiving(made: Any) -> Any:
-    """Return *made*, which goes on where the place of its cache is full or cannot be read: the loop is compiled."""
-    cache = made._cache
+def _forgiving(loop: Any) -> Any:
+    """Return *loop*, which goes on where the place of its cache is full or cannot be read: the loop is compiled."""
+    cache = loop._cache
 
     def attempted(name: str) -> Callable[..., Any]:
         def attempt(*args: Any) -> Any:
-            found = None
+            kept = None
             with suppress(OSError):
-                found = getattr(type(cache), name)(cache, *args)  # looked up late: engines/start.py changes one
-            if name == "load_overload" and found is None:
+                kept = getattr(type(cache), name)(cache, *args)  # looked up late: engines/start.py changes one
+            if name == "load_overload" and kept is None:
                 tell()
-            return found
+            return kept
 
         return attempt
 
     cache.load_overload, cache.save_overload = attempted("load_overload"), attempted("save_overload")
-    return made
+    return loop

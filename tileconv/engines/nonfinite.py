@@ -142,8 +142,8 @@ def _settle(pattern: Pattern, pixels: Array, sums: Array, offset: float, *, mark
 
 def _again(pattern: Pattern, pixels: Array, where: Array, offset: float, largest: float) -> Array:
     """Return the sums of finite *pixels* plus *offset*, *where* they are wanted; infinite only beyond float64."""
-    made = _sums(pattern, pixels, where, 0) + offset
-    beyond = ~np.isfinite(made)
+    sums = _sums(pattern, pixels, where, 0) + offset
+    beyond = ~np.isfinite(sums)
     if beyond.any():
         power = max(0, math.frexp(pattern.swell)[1])
         part = _sums(pattern, pixels / 4, where, power)[beyond] + math.ldexp(offset, -power - 2)
@@ -152,8 +152,8 @@ def _again(pattern: Pattern, pixels: Array, where: Array, offset: float, largest
         roundings = math.prod(pattern.shape) + 2 if pattern.kernel.has_grid else sum(pattern.shape) + 6
         slack = roundings * 2.0**-53 * math.ldexp(pattern.swell, -power) * (largest / 4)
         inside = np.isinf(scaled) & (np.abs(part) - slack <= math.ldexp(MOST, -power - 2))
-        made[beyond] = np.where(inside, np.copysign(MOST, part), scaled)
-    return made
+        sums[beyond] = np.where(inside, np.copysign(MOST, part), scaled)
+    return sums
 
 
 def _sums(pattern: Pattern, pixels: Array, where: Array, power: int) -> Array:
@@ -162,18 +162,18 @@ def _sums(pattern: Pattern, pixels: Array, where: Array, power: int) -> Array:
         z, y, x = (np.ones(1),) * (3 - len(pattern.kernel.shape)) + pattern.kernel.given_terms[0]
         line = np.ldexp(x / pattern.kernel.divide_by, -power)
         return separable(pixels, ((z.astype(np.float64), y.astype(np.float64), line),))[where]
-    made = np.zeros(where.shape)
-    direct_where(pixels, np.ldexp(pattern.own, -power), where, made)
-    return made[where]
+    sums = np.zeros(where.shape)
+    direct_where(pixels, np.ldexp(pattern.own, -power), where, sums)
+    return sums[where]
 
 
 def kinds(pixels: Array) -> Array:
     """Return what each pixel is, as uint8: 0 where it is finite, else ``UP``, ``DOWN`` or ``NAN``."""
-    made = np.isnan(pixels).view(np.uint8) * np.uint8(NAN)
+    codes = np.isnan(pixels).view(np.uint8) * np.uint8(NAN)
     infinite = np.isinf(pixels)
     if infinite.any():
-        made[infinite] = np.where(pixels[infinite] > 0, UP, DOWN)
-    return made
+        codes[infinite] = np.where(pixels[infinite] > 0, UP, DOWN)
+    return codes
 
 
 def put(sums: Array, codes: Array) -> None:

@@ -216,7 +216,7 @@ class Separable(Engine):
         deep = want * choice.sums.accumulate.itemsize if choice.shape[0] > 1 else 0
         return copied(choice, values, want) + deep
 
-    def expected_error(self, choice: Choice, pixels: Spread, made: Spread, unit: float) -> float:
+    def expected_error(self, choice: Choice, pixels: Spread, sums: Spread, unit: float) -> float:
         errors = (running_error(term[::-1], pixels, unit) for term in choice.kernel.terms)
         return math.hypot(*errors) / abs(choice.kernel.divide_by)
 

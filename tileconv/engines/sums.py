@@ -43,13 +43,13 @@ def kernel_sums(
     pixels = block[have_needed.within(have)]
     if choice.sums.guarded:
         _refuse_overflow(choice, pixels)
-    made, fallbacks = choice.by.sums(choice, pixels, have_needed, out)
+    sums, fallbacks = choice.by.sums(choice, pixels, have_needed, out)
     if offset and not choice.sums.exact:
-        made += made.dtype.type(offset)
-    if choice.watched and (choice.pattern.deaf or not finite(made)):
+        sums += sums.dtype.type(offset)
+    if choice.watched and (choice.pattern.deaf or not finite(sums)):
         under = _under(pixels, have_needed, out.grow(choice.halo))
-        settle(choice.pattern, under, made, offset=offset, marked=choice.by.marks)
-    return made, fallbacks
+        settle(choice.pattern, under, sums, offset=offset, marked=choice.by.marks)
+    return sums, fallbacks
 
 
 def _under(pixels: Array, have: Box, under: Box) -> Array:

@@ -132,9 +132,9 @@ class Tiles(Flight):
 
     def _hangs(self, batch: Batch, silent: set[str]) -> bool:
         """Return whether the newest try of *batch* lies at silent workers, or is late."""
-        what = self.flying.get(batch.key)
+        flown = self.flying.get(batch.key)
         limit = max(LATE_S, LATE * self.typical()) * 2 ** (batch.tries - 1)
-        late = bool(self.times and what and time.monotonic() - what[1] > limit)
+        late = bool(self.times and flown and time.monotonic() - flown[1] > limit)
         return late or self.crew.held_by(batch.key, silent)
 
     def outcomes(self, future: Any, batch: Batch) -> list[tuple[Job, Outcome]]:
@@ -142,7 +142,7 @@ class Tiles(Flight):
         if batch.over:  # another try was done first
             return []
         try:
-            made: list[Outcome] | None = self.made(future, batch)
+            outcomes: list[Outcome] | None = self.result(future, batch)
         except PoisonError as error:
             self._close(batch)
             if not self.alone:
@@ -155,12 +155,12 @@ class Tiles(Flight):
             if shared and shared.status == "error":
                 result_of(shared)  # says why no tile can be made
             raise
-        if made is None:
+        if outcomes is None:
             return []
         self._close(batch)
-        if seconds := [outcome.seconds for outcome in made if isinstance(outcome, Receipt)]:
+        if seconds := [outcome.seconds for outcome in outcomes if isinstance(outcome, Receipt)]:
             self.tile_s = (self.tile_s + sum(seconds) / len(seconds)) / 2
-        return [(batch.job, outcome) for outcome in made]
+        return [(batch.job, outcome) for outcome in outcomes]
 
     def _close(self, batch: Batch) -> None:
         batch.over = True

@@ -11,7 +11,7 @@ from tileconv.planning.model import Plan
 from tileconv.planning.parts import Pass, only
 from tileconv.record.done import check_not_replaced
 from tileconv.record.folder import RunFolder
-from tileconv.record.identity import adopt, check_same, touched, what
+from tileconv.record.identity import adopt, check_same, plan_record, touched
 from tileconv.record.journal import History
 from tileconv.record.todo import Todo, left_to_do, places_of, sinks_of
 from tileconv.sinks.files import refuse_same, sink_errors
@@ -80,10 +80,10 @@ def begin(
     sinks = sinks_of(plan)
     recorded = {}
     for output, folder in enumerate(folders):
-        found, sink = folder.plan(), sinks[plan.between + output]
-        if not (overwrite or found is None or sink.custody.free()):
-            _check_goes_on(plan, source, output, folder, sink, found)
-            recorded[output] = found
+        said, sink = folder.plan(), sinks[plan.between + output]
+        if not (overwrite or said is None or sink.custody.free()):
+            _check_goes_on(plan, source, output, folder, sink, said)
+            recorded[output] = said
     plan = adopt(plan, source, recorded)
     histories = []
     for output, folder in enumerate(folders):
@@ -94,7 +94,7 @@ def begin(
         else:
             _anew(plan, source, output, folder, sinks, overwrite=overwrite)
             histories.append(History(tiles))
-    notes = tuple(dict.fromkeys(note for found in recorded.values() for note in touched(found, source)))
+    notes = tuple(dict.fromkeys(note for said in recorded.values() for note in touched(said, source)))
     todo = left_to_do(plan, plan.passes, sinks, histories)
     passes = _unfinished(plan, sinks, todo)
     if passes != plan.passes:
@@ -123,7 +123,7 @@ def _check_goes_on(
     custody = sink.custody
     custody.check_free(overwrite=True)
     path = plan.spec.outputs[output].path
-    check_same(recorded, what(plan, source, output), path)
+    check_same(recorded, plan_record(plan, source, output), path)
     check_not_replaced(folder, custody.metadata_digests())
     if custody.complete() and custody.marker().get("fingerprint") != plan.fingerprint(output):
         problem = "its metadata names another run than the one that began this output"
@@ -146,7 +146,7 @@ def _anew(
     folder.clear()
     for sink in between:
         sink.custody.remove()
-    folder.write_plan(what(plan, source, output))
+    folder.write_plan(plan_record(plan, source, output))
     last.create(overwrite=overwrite)
 
 

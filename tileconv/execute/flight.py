@@ -36,9 +36,9 @@ class Flight:
         self.times: deque[float] = deque(maxlen=101)
         self.quiet_since = time.monotonic()
 
-    def add(self, future: Any, what: Any = None) -> None:
+    def add(self, future: Any, purpose: Any = None) -> None:
         """Take *future* into the book; it is handed back by ``landed`` once."""
-        self.flying[future.key] = what, time.monotonic()
+        self.flying[future.key] = purpose, time.monotonic()
         future.add_done_callback(self.finished.put)
 
     def landed(self) -> tuple[Any, Any] | None:
@@ -55,10 +55,10 @@ class Flight:
             future = self.finished.get(timeout=0.5)
         except Empty:
             return None
-        what, since = self.flying.pop(future.key)
+        purpose, since = self.flying.pop(future.key)
         self.quiet_since = time.monotonic()
         self.times.append(self.quiet_since - since)
-        return future, what
+        return future, purpose
 
     def look(self) -> None:
         """See who of the workers is there."""
@@ -88,7 +88,7 @@ class Flight:
         """Return the median of the seconds that what is done was in flight; 0 where nothing is."""
         return median(self.times) if self.times else 0.0
 
-    def made(self, future: Any, what: Any = None) -> Any:
+    def result(self, future: Any, purpose: Any = None) -> Any:
         """Return what *future* made; None if its worker was lost with it, and *future* is then in flight again.
 
         Raises
@@ -103,7 +103,7 @@ class Flight:
         except TimeoutError:
             if future.status == "error":
                 raise
-            self.add(future, what)
+            self.add(future, purpose)
             return None
 
     def wait(self) -> None:
@@ -142,7 +142,7 @@ def fly_row(crew: Crew, row: da.Array, tell: Tell) -> None:
             if landed is None:
                 continue
             try:
-                made = flight.made(*landed)
+                made = flight.result(*landed)
             except TileconvError as error:
                 errors.append(error)
                 continue

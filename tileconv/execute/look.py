@@ -18,13 +18,13 @@ CODE = "code of tileconv"
 
 def look(libraries: Iterable[str]) -> dict[str, str]:
     """Return what decides the pixels that this process makes: versions of *libraries*, its code, Python and machine."""
-    found = {"Python": ".".join(map(str, sys.version_info[:2])), "processor": platform.machine()}
+    seen = {"Python": ".".join(map(str, sys.version_info[:2])), "processor": platform.machine()}
     for name in ("tileconv", *libraries):
         try:
-            found[name] = _blas() if name == "BLAS" else version(name)
+            seen[name] = _blas() if name == "BLAS" else version(name)
         except (ImportError, PackageNotFoundError):
-            found[name] = "none"
-    return {**found, CODE: _code()}
+            seen[name] = "none"
+    return {**seen, CODE: _code()}
 
 
 def _blas() -> str:

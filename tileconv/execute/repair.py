@@ -17,7 +17,7 @@ from tileconv.progress import Progress
 from tileconv.record.compare import Damage, Verification, check_going, examine
 from tileconv.record.done import recorded_plan, tiles_of
 from tileconv.record.folder import RunFolder
-from tileconv.record.identity import check_same, what
+from tileconv.record.identity import check_same, plan_record
 from tileconv.record.journal import DAMAGED, Event, History, Journal, TileKey
 from tileconv.record.todo import sinks_of
 from tileconv.sinks.files import sink_errors
@@ -54,20 +54,20 @@ def mark_damaged(plan: Plan, source: Source, output: int, folder: RunFolder, pro
         If what lies at the output's place is not what tileconv wrote there, or the file system refuses.
     """
     recorded, sink = recorded_plan(folder), sinks_of(plan)[plan.between + output]
-    check_same(recorded, what(plan, source, output), plan.spec.outputs[output].path)
+    check_same(recorded, plan_record(plan, source, output), plan.spec.outputs[output].path)
     history = History.of(folder.store, tiles_of(folder, recorded))
     begun = folder.repairing() and not folder.announced()
     again = begun and folder.facts() is None  # of a repair that had found something
     folder.set_repairing()
-    found = examine(folder, recorded, progress, history, repairing=again, stop=stop)
+    verification = examine(folder, recorded, progress, history, repairing=again, stop=stop)
     earlier = dict(_earlier(plan, recorded, history, stop)) if output == 0 else {}
-    found = replace(found, damages=(*found.damages, *earlier.values()))
-    if not found.damages:
-        return Mending(found, history)
-    _check_ours(sink, found)
+    verification = replace(verification, damages=(*verification.damages, *earlier.values()))
+    if not verification.damages:
+        return Mending(verification, history)
+    _check_ours(sink, verification)
     folder.unset_done()
     last = len(recorded["grids"]) - 1
-    keyed = {TileKey(last, 0, d.tile): d for d in found.damages if d.tile is not None}
+    keyed = {TileKey(last, 0, d.tile): d for d in verification.damages if d.tile is not None}
     of_last = {key: damage for key, damage in keyed.items() if history.digest(key)}
     with Journal(folder.place) as journal:
         for key, damage in (of_last | earlier).items():
@@ -78,7 +78,7 @@ def mark_damaged(plan: Plan, source: Source, output: int, folder: RunFolder, pro
     with sink_errors(sink.store.where()):
         for stray in [*sink.custody.strays()]:
             sink.store.delete(stray)
-    return Mending(found, history)
+    return Mending(verification, history)
 
 
 def _earlier(plan: Plan, recorded: dict[str, Any], history: History, stop: Stop) -> Iterator[tuple[TileKey, Damage]]:

@@ -39,11 +39,11 @@ def compute_row(_job: Job, row: da.Array, tell: Tell, **where: Any) -> None:
 
     told: set[Box] = set()
 
-    def done(_key: Any, made: Any, *_: Any) -> None:
+    def done(_key: Any, result: Any, *_: Any) -> None:
         """Hear of outcomes as they come; a task's result may pass through another task."""
-        if not (isinstance(made, np.ndarray) and made.dtype.kind == "O"):
+        if not (isinstance(result, np.ndarray) and result.dtype.kind == "O"):
             return
-        for outcome in (o for part in made.ravel() if isinstance(part, list) for o in part):
+        for outcome in (o for part in result.ravel() if isinstance(part, list) for o in part):
             if outcome.tile not in told:
                 told.add(outcome.tile)
                 tell(outcome)

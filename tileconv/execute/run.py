@@ -199,8 +199,8 @@ def _make(begun: Begun, source: Source, ledger: Ledger, staging: Mapping[int, Pa
             sink.finish({}) if sink.custody.whole() else sink.finish_part()
     for output in begun.outputs:
         if begun.histories[output].is_done(plan.recorded(plan.between + output)[1]).all():
-            made = provenance(plan, source, begun.histories[output].counts(), output)
-            sinks[plan.between + output].finish(made, name=image_name(plan, output), workers=plan.workers)
+            told = provenance(plan, source, begun.histories[output].counts(), output)
+            sinks[plan.between + output].finish(told, name=image_name(plan, output), workers=plan.workers)
     if ledger.failures:
         raise _unfinished(ledger, overwrite=overwrite)
 
@@ -236,11 +236,11 @@ def _possible(begun: Begun, ledger: Ledger, number: int) -> Sequence[int]:
     """Return the tiles of pass *number* that are left and need no tile that failed or was left out itself."""
     left, pass_ = begun.todo.left[number], begun.passes[number]
     lost: set[int] = set()
-    for at, made in enumerate(begun.passes[:number]):
+    for at, earlier in enumerate(begun.passes[:number]):
         failed = {key.tile for key in (*ledger.failures, *ledger.left_out) if key.array == at}
-        arrays = [write.array for write in made.writes]
+        arrays = [write.array for write in earlier.writes]
         for n in [n for n, read in enumerate(pass_.reads) if failed and read.array in arrays]:
-            lost |= {t for t in left if not failed.isdisjoint(reads(pass_, tile_at(pass_.grid, t), made.grid, n))}
+            lost |= {t for t in left if not failed.isdisjoint(reads(pass_, tile_at(pass_.grid, t), earlier.grid, n))}
     ledger.left_out |= {TileKey(number, 0, tile) for tile in lost}
     return [tile for tile in left if tile not in lost] if lost else left
 

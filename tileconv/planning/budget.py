@@ -192,14 +192,14 @@ def _bytes(info: ImageInfo, dtype: Dtype) -> int:
 
 
 def _asked(asked: Mapping[str, int], default: tuple[int, ...], pass_: Pass) -> tuple[int, ...]:
-    image, what = pass_.image, "shard" if any(write.storage.shards for write in pass_.writes) else "chunk"
+    image, unit_name = pass_.image, "shard" if any(write.storage.shards for write in pass_.writes) else "chunk"
     tile = tuple(min(asked.get(a, d), n) for a, d, n in zip(image.axes, default, image.shape, strict=True))
     for axis, size, unit, whole in zip(image.axes, tile, pass_.unit, image.shape, strict=True):
         if size % unit and size < whole:
             raise PlanError(
-                f"run.tile of {size} pixels along {axis} is not a whole number of {what}s of {unit}",
-                why=f"two tiles would write one {what}",
-                fix=f"Use {-(-size // unit) * unit}, or set output.{what}s to {size}.",
+                f"run.tile of {size} pixels along {axis} is not a whole number of {unit_name}s of {unit}",
+                why=f"two tiles would write one {unit_name}",
+                fix=f"Use {-(-size // unit) * unit}, or set output.{unit_name}s to {size}.",
             )
     return tile
 

@@ -74,8 +74,8 @@ def storage_of(info: ImageInfo, output: OutputSpec) -> Storage:
     """
     shards = _shards(info, output) if output.format == "0.5" else ()
     checksum = output.checksum or ("crc32c" if output.format == "0.5" else "none")
-    made = Storage(output.codec, checksum, shards, output.format)
-    unit = made.unit(info.chunks)
+    storage = Storage(output.codec, checksum, shards, output.format)
+    unit = storage.unit(info.chunks)
     if math.prod(unit) * info.dtype.itemsize > MOST_BYTES:
         what = "shards" if shards else "chunks"
         raise PlanError(
@@ -83,7 +83,7 @@ def storage_of(info: ImageInfo, output: OutputSpec) -> Storage:
             where=f"{output.key}.{what}",
             fix="Use smaller ones.",
         )
-    return made
+    return storage
 
 
 def _shards(info: ImageInfo, output: OutputSpec) -> tuple[int, ...]:

@@ -126,9 +126,9 @@ def _from_mapping(arms: Sequence[Any], value: Mapping[str, Any], kernels: Mappin
     return kind(**{name: decoded(hints[name], value[name], kernels) for name in hints if name in value})
 
 
-def _one(found: Iterator[Any]) -> Any:
-    """Return the first that is *found*; TypeError if nothing is."""
-    for one in found:
+def _one(values: Iterator[Any]) -> Any:
+    """Return the first of *values*; TypeError if there is none."""
+    for one in values:
         return one
     raise TypeError(ELSEWHERE)
 

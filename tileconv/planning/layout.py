@@ -86,7 +86,7 @@ class _Layout:
 
     def passes(self) -> list[Pass]:
         """Return the passes, each after those whose arrays it reads."""
-        made = []
+        passes = []
         for at, group in enumerate(self.groups):
             together: list[list[_Written]] = []
             for written in self._written(at):
@@ -99,8 +99,8 @@ class _Layout:
                     fitting.append(written)
             for others in together:
                 why = group.why if others is together[0] else _why_apart(together[0][0], others[0])
-                made.append(self._pass(group.stages, others, why))
-        return made
+                passes.append(self._pass(group.stages, others, why))
+        return passes
 
     def _written(self, at: int) -> list[_Written]:
         """Return what is written of group *at*: arrays between passes, then outputs."""

@@ -141,12 +141,12 @@ def _stage_bytes(stage: Stage, given: int, want: int, out: int, volumes: int) ->
 
     The formula's own are those of one channel, beside those that are made.
     """
-    made, held = stage.values_out.dtype, stage.padded[0]
+    type_out, held = stage.values_out.dtype, stage.padded[0]
     together = stage.volumes_in if stage.operation.mixes_channels else 1
     waiting = volumes if together > 1 else volumes - max(1, volumes // stage.volumes_in)
     extended = stage.reaches or together > 1
     sums = sum(c.sums.accumulate.itemsize for c in stage.choices)
-    cast = sum(made.itemsize for c in stage.choices if c.sums.accumulate != made)
+    cast = sum(type_out.itemsize for c in stage.choices if c.sums.accumulate != type_out)
     own = [c.by.scratch(c, held, want) for c in stage.every_choice]
     return (
         Bytes(f"input of {stage.name}", given),
@@ -154,7 +154,7 @@ def _stage_bytes(stage: Stage, given: int, want: int, out: int, volumes: int) ->
         Bytes("sums", out * (sums + cast)),
         Bytes("engine's own", max(own, default=stage.operation.scratch(held, want))),
         Bytes("missing pixels and coverage", _coverage_bytes(stage, want, out)),
-        Bytes(f"output of {stage.name}", (stage.operation.copies + waiting) * out * made.itemsize),
+        Bytes(f"output of {stage.name}", (stage.operation.copies + waiting) * out * type_out.itemsize),
     )
 
 

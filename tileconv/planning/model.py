@@ -68,12 +68,12 @@ class Plan(Shown):
 
     def leading_to(self, output: int) -> list[int]:
         """Return the numbers of the passes that output *output* needs, in order."""
-        found, more = set[int](), {self.made_by(self.between + output)[0]}
-        while more := more - found:
-            found |= more
+        passes, more = set[int](), {self.made_by(self.between + output)[0]}
+        while more := more - passes:
+            passes |= more
             arrays = {read.array for number in more for read in self.passes[number].reads} - {INPUT}
             more = {self.made_by(array)[0] for array in arrays}
-        return sorted(found)
+        return sorted(passes)
 
     def write_of(self, output: int) -> Write:
         """Return how output *output* is written."""

@@ -51,11 +51,11 @@ def split(stages: Sequence[Stage]) -> list[Group]:
 
 def within(stages: Sequence[Stage], ends: Iterable[int], among: Collection[int]) -> list[int]:
     """Return the positions of those of *among* that lead to *ends*, in order."""
-    found, more = set[int](), set(ends)
+    leading, more = set[int](), set(ends)
     while more := more & set(among):
-        found |= more
-        more = {i for number in more for i in stages[number].inputs} - found
-    return sorted(found)
+        leading |= more
+        more = {i for number in more for i in stages[number].inputs} - leading
+    return sorted(leading)
 
 
 def renumbered(

@@ -34,12 +34,12 @@ def recorded_plan(folder: RunFolder) -> dict[str, Any]:
     plan, where = folder.plan(), str(folder.place)
     expected = (folder.facts() or {}).get(PLAN)
     if plan is None or (expected is not None and expected != plan_digest(folder)):
-        found = "a plan.json that is damaged" if folder.holds("plan.json") else "no plan.json"
-        found = found if folder.there() else "nothing"
+        state = "a plan.json that is damaged" if folder.holds("plan.json") else "no plan.json"
+        state = state if folder.there() else "nothing"
         fix = "Give the output of a run; its run folder lies beside it."
         if folder.output.store().stat("zarr.json"):
             fix = f"Only that holds the digests of tiles; tileconv rerun {folder.output} makes the result again."
-        raise SourceError(f"expected the run folder of {folder.output}, found {found}", where=where, fix=fix)
+        raise SourceError(f"expected the run folder of {folder.output}, found {state}", where=where, fix=fix)
     return plan
 
 

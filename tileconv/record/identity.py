@@ -30,7 +30,7 @@ TOLD = ("border", "extent", "engine")
 ANEW = "Use what it was, choose another output path, or begin anew with --overwrite."
 
 
-def what(plan: Plan, source: Source, output: int = 0) -> dict[str, Any]:
+def plan_record(plan: Plan, source: Source, output: int = 0) -> dict[str, Any]:
     """Return ``plan.json`` of an output: under ``identity`` all that determines it, the tiles under ``grids``.
 
     ``words`` are those of its stages, by which a difference is named. Under ``run`` is noted what changes no pixel:

@@ -52,7 +52,7 @@ _FIRST = TileKey(0, 0, 0)
 class Event:
     """One line of the journal; ``time`` is seconds since 1970 and never reaches the output."""
 
-    what: str
+    kind: str
     key: TileKey = _FIRST
     digest: str = ""
     attempt: int = 1
@@ -63,13 +63,13 @@ class Event:
 
     def line(self) -> bytes:
         """Return the event as a line with its checksum."""
-        fields: dict[str, Any] = {"event": self.what, "time": round(self.time, 3)}
-        if self.what == BEGIN:
+        fields: dict[str, Any] = {"event": self.kind, "time": round(self.time, 3)}
+        if self.kind == BEGIN:
             fields["version"] = VERSION
         else:
             array, level, tile = self.key
             fields |= {"array": array, "level": level, "tile": tile, "attempt": self.attempt}
-        if self.what == DONE:
+        if self.kind == DONE:
             fields |= {"digest": self.digest, "seconds": round(self.seconds, 4), **self.counts.as_json()}
         if self.error:
             fields["error"] = self.error
@@ -89,17 +89,17 @@ class Event:
         if checksum != b"%08x" % zlib.crc32(text):
             return None
         try:
-            found = json.loads(text)
-            counts = Counts(*(int(found.get(name, 0)) for name in Counts.__dataclass_fields__))
-            array = int(found.get("array", found.get("pass", 0)))
-            key = TileKey(array, int(found.get("level", 0)), int(found.get("tile", 0)))
+            told = json.loads(text)
+            counts = Counts(*(int(told.get(name, 0)) for name in Counts.__dataclass_fields__))
+            array = int(told.get("array", told.get("pass", 0)))
+            key = TileKey(array, int(told.get("level", 0)), int(told.get("tile", 0)))
             if min(key) < 0:
                 return None
-            if "version" in found and found["version"] > VERSION:
-                raise _later(found["version"])
-            words = {"digest": found.get("digest", ""), "error": found.get("error", "")}
-            numbers = {"attempt": found.get("attempt", 1), "seconds": found.get("seconds", 0.0)}
-            return cls(found["event"], key, counts=counts, time=float(found["time"]), **words, **numbers)
+            if "version" in told and told["version"] > VERSION:
+                raise _later(told["version"])
+            words = {"digest": told.get("digest", ""), "error": told.get("error", "")}
+            numbers = {"attempt": told.get("attempt", 1), "seconds": told.get("seconds", 0.0)}
+            return cls(told["event"], key, counts=counts, time=float(told["time"]), **words, **numbers)
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
 
@@ -151,12 +151,12 @@ class History:
     def add(self, event: Event) -> None:
         """Take the next event, of a tile that there is."""
         self.ended = event.time
-        if event.what == BEGIN:
+        if event.kind == BEGIN:
             self.begun.append(event.time)
             self.since_begin = 0
             return
-        made, tile, tiles = event.what == DONE, event.key.tile, self._tiles(event.key)
-        if made:
+        done, tile, tiles = event.kind == DONE, event.key.tile, self._tiles(event.key)
+        if done:
             checksum, _, size = event.digest.partition("-")
             tiles.checksum[tile], tiles.bytes[tile] = int(checksum, 16), int(size, 16)
             tiles.seconds[tile] = event.seconds
@@ -166,9 +166,9 @@ class History:
             if event.counts.like_nodata:
                 tiles.like_nodata[tile] = event.counts.like_nodata
             self.since_begin += 1
-        tiles.what[tile] = _WHAT[event.what]
-        tiles.attempts[tile] += event.what != DAMAGED
-        if event.what == FAILED:
+        tiles.events[tile] = _CODES[event.kind]
+        tiles.attempts[tile] += event.kind != DAMAGED
+        if event.kind == FAILED:
             self._errors[event.key] = event.error
         else:
             self._errors.pop(event.key, None)
@@ -176,9 +176,9 @@ class History:
     def _tiles(self, key: TileKey) -> _Tiles:
         return self._arrays[key[:2]]
 
-    def what(self, key: TileKey) -> str | None:
+    def last(self, key: TileKey) -> str | None:
         """Return the last event of a tile: ``DONE``, ``FAILED`` or ``DAMAGED``; None if there is none."""
-        return _EVENTS[self._tiles(key).what[key.tile]]
+        return _EVENTS[self._tiles(key).events[key.tile]]
 
     def attempts(self, key: TileKey) -> int:
         """Return how often a tile was made, or failed."""
@@ -187,7 +187,7 @@ class History:
     def digest(self, key: TileKey) -> str:
         """Return the digest of a tile that is stored; empty of any other."""
         tiles, tile = self._tiles(key), key.tile
-        made = tiles.what[tile] == _WHAT[DONE]
+        made = tiles.events[tile] == _CODES[DONE]
         return f"{tiles.checksum[tile]:08x}-{tiles.bytes[tile]:x}" if made else ""
 
     def unknown(self, array: int, level: int = 0) -> NDArray[np.intp]:
@@ -224,14 +224,14 @@ class History:
 
 
 _EVENTS = (None, DONE, FAILED, DAMAGED)
-_WHAT = {event: number for number, event in enumerate(_EVENTS)}
+_CODES = {event: number for number, event in enumerate(_EVENTS)}
 
 
 class _Tiles:
     """The last event of every tile of an array, a column per field, and how often each was made or failed."""
 
     def __init__(self, count: int) -> None:
-        self.what = bytearray(count)
+        self.events = bytearray(count)
         self.attempts, self.checksum = array("I", bytes(4 * count)), array("I", bytes(4 * count))
         self.bytes, self.seconds = array("Q", bytes(8 * count)), array("f", bytes(4 * count))
         self.clipped, self.missing = array("Q", bytes(8 * count)), array("Q", bytes(8 * count))
@@ -240,7 +240,7 @@ class _Tiles:
 
     def is_(self, event: str | None) -> NDArray[np.bool_]:
         """Return a mask of the tiles whose last event is *event*."""
-        mask: NDArray[np.bool_] = np.frombuffer(self.what, "u1") == _WHAT[event]
+        mask: NDArray[np.bool_] = np.frombuffer(self.events, "u1") == _CODES[event]
         return mask
 
     def counts(self) -> Counts:

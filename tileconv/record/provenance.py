@@ -112,13 +112,13 @@ def read_provenance(output: Location) -> Mapping[str, Any]:
         If *output* is no finished output of tileconv, or says nothing of how it was made.
     """
     where = str(output)
-    found = read_attributes(output.store()).get(MARKER)
-    if not isinstance(found, dict) or "complete" not in found:
+    told = read_attributes(output.store()).get(MARKER)
+    if not isinstance(told, dict) or "complete" not in told:
         there, fix = "no mark of one" if steady.exists(output.local) else "nothing", "Give the folder that a run wrote."
         raise SourceError(f"expected an output of tileconv, found {there}", where=where, fix=fix)
-    if found["complete"] is not True:
+    if told["complete"] is not True:
         problem = "the run that makes it did not finish, and only a finished output says how it was made"
         raise SourceError(problem, where=where, fix="Give the command of the run again.")
-    if not (isinstance(found.get("spec"), dict) and isinstance(found.get("input"), dict)):
+    if not (isinstance(told.get("spec"), dict) and isinstance(told.get("input"), dict)):
         raise SourceError("does not say how it was made", where=where, fix="Run its pipeline file instead.")
-    return found
+    return told

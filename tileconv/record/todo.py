@@ -63,13 +63,13 @@ def left_to_do(plan: Plan, passes: Sequence[Pass], sinks: Sequence[ZarrSink], hi
             found = _lacking(plan, pass_, write, sinks[write.array], histories, tiles)
             lacking |= {write.array} if found else set()
             why = found | why
-        made = array("q", sorted(why))
-        reasons.update(why[tile] for tile in made)
-        left.insert(0, made)
+        tiles_left = array("q", sorted(why))
+        reasons.update(why[tile] for tile in tiles_left)
+        left.insert(0, tiles_left)
         for number, read in enumerate(pass_.reads):
             if read.array != INPUT:
                 before = next(p.grid for p in passes if any(write.array == read.array for write in p.writes))
-                more = read_by(pass_, made, before, number)
+                more = read_by(pass_, tiles_left, before, number)
                 known = wanted.get(read.array)
                 wanted[read.array] = more if known is None else np.union1d(known, more).astype(int).tolist()
     kept = sum(len(p.grid) for p in plan.passes) - sum(map(len, left))
@@ -90,7 +90,7 @@ def _lacking(
 
 def _reason(pass_: Pass, sink: ZarrSink, history: History, key: TileKey, *, there: bool) -> str:
     """Return why a tile has to be made; empty when it is done and still there."""
-    found = history.what(key)
+    found = history.last(key)
     if found != DONE:
         return _REASONS[found]
     if not there and sink.layout.plain:
@@ -131,13 +131,13 @@ def _along(grid: TileGrid, box: Box, axis: int) -> list[int]:
     """Return which tiles *box* touches along *axis*; positions beyond the image are those of its repetition."""
     low, size, tile = grid.image.start[axis], grid.image.shape[axis], grid.tile[axis]
     start, stop = box.start[axis] - low, box.stop[axis] - low
-    found: set[int] = set()
+    touched: set[int] = set()
     while start < stop:
         shift = start // size * size
         end = min(stop, shift + size)
-        found.update(range((start - shift) // tile, (end - shift - 1) // tile + 1))
+        touched.update(range((start - shift) // tile, (end - shift - 1) // tile + 1))
         start = end
-    return sorted(found)
+    return sorted(touched)
 
 
 def stored_box(pass_: Pass, number: int) -> Box:

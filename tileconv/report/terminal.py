@@ -117,13 +117,13 @@ def summary(report: Report, *, repair: bool = False) -> str:
     return "\n".join(lines)
 
 
-def verification_text(found: Verification) -> str:
+def verification_text(verified: Verification) -> str:
     """Return every difference in a line of its own, and how much was compared."""
-    again = f", {found.recomputed:,} box{'es' * (found.recomputed != 1)} made again" * bool(found.recomputed)
-    compared = f"{tiles_text(found.tiles)} compared{again}"
-    count = len(found.damages)
+    again = f", {verified.recomputed:,} box{'es' * (verified.recomputed != 1)} made again" * bool(verified.recomputed)
+    compared = f"{tiles_text(verified.tiles)} compared{again}"
+    count = len(verified.damages)
     outcome = f"{count:,} difference{'s' * (count != 1)}" if count else "whole"
-    return "\n".join([*map(str, found.damages), *found.notes, f"{found.output}: {outcome}, {compared}"])
+    return "\n".join([*map(str, verified.damages), *verified.notes, f"{verified.output}: {outcome}, {compared}"])
 
 
 def status_text(status: Status) -> str:

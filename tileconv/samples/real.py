@@ -43,11 +43,11 @@ def photograph(name: str) -> NDArray[np.uint8]:
     >>> photograph("camera").shape
     (512, 512)
     """
-    found = importlib.util.find_spec("skimage")
-    if found is None or found.origin is None:
+    package = importlib.util.find_spec("skimage")
+    if package is None or package.origin is None:
         fix = "Install it with: pip install 'tileconv[sample]'."
         raise SourceError("the photograph comes with scikit-image, which is not installed", where=name, fix=fix)
-    file = Path(found.origin).parent / "data" / PHOTOGRAPHS[name]
+    file = Path(package.origin).parent / "data" / PHOTOGRAPHS[name]
     try:
         with Image.open(file) as image:
             pixels = np.asarray(image if image.mode == "L" else image.convert("RGB"))

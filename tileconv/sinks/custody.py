@@ -62,9 +62,9 @@ class Custody:
 
     def whole(self) -> bool:
         """Return whether as many objects of pixels are there as belong there."""
-        return self.found() >= len(self.layout.units)
+        return self.stored() >= len(self.layout.units)
 
-    def found(self) -> int:
+    def stored(self) -> int:
         """Return how many objects of pixels are there."""
         keys = self.store.list(self.layout.chunks_key())
         return sum(self.layout.is_chunk(key) and self.store.stat(key) is not None for key in keys)
@@ -125,11 +125,11 @@ class Custody:
 
     def format_there(self) -> Format:
         """Return the format of the store that is there, which may be another's; where nothing tells it, this one's."""
-        found: dict[Format, Any] = {
+        attributes: dict[Format, Any] = {
             "0.5": _metadata(self.store, "zarr.json").get("attributes"),
             "0.4": _metadata(self.store, ".zattrs"),
         }
-        ours = (of for of, said in found.items() if isinstance(said, dict) and MARKER in said)
+        ours = (of for of, said in attributes.items() if isinstance(said, dict) and MARKER in said)
         return next(ours, self.layout.storage.format)
 
     def check_names(self) -> None:

@@ -106,16 +106,16 @@ class Writer:
 
     def damaged_chunks(self, box: Box) -> dict[str, str]:
         """Return what is wrong with files of *box* that are missing or lack checksums of their own, by name."""
-        found = {}
+        damages = {}
         for unit, key in self._units(box):
             try:
                 if not all(intact(stored, self.layout.storage) for stored in self._stored(key, unit)):
-                    found[key] = "is not what was written"
+                    damages[key] = "is not what was written"
             except FileNotFoundError:
-                found[key] = "is missing"
+                damages[key] = "is missing"
             except OSError as error:
-                found[key] = f"cannot be read: {error.strerror}"
-        return found
+                damages[key] = f"cannot be read: {error.strerror}"
+        return damages
 
     def read(self, chunk: Box) -> NDArray[Any]:
         """Return the pixels of one chunk, those that lie in the image.

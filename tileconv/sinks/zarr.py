@@ -85,9 +85,9 @@ class ZarrSink:
             If chunks are missing or damaged, or the file system refuses.
         """
         with sink_errors(self.store.where()):
-            expected, found = len(self.layout.units), self.custody.found()
-            if found < expected:
-                raise SinkError(f"{expected - found} of {expected} chunks were never written", where=self.store.where())
+            expected, there = len(self.layout.units), self.custody.stored()
+            if there < expected:
+                raise SinkError(f"{expected - there} of {expected} chunks were never written", where=self.store.where())
             attributes: dict[str, Any] = {MARKER: {**provenance, "complete": True}}
             if not self.layout.plain:
                 info, version = self.layout.info, self.layout.storage.format

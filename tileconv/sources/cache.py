@@ -53,15 +53,15 @@ class Cache(Generic[Value]):
         with self._lock:
             if key in self._kept:
                 return self._use(key)
-            made = self._making.get(key)
-            if made is None:
+            other = self._making.get(key)
+            if other is None:
                 mine = self._making[key] = Future()
-        if made is not None:
-            found = made.result()
-            if found is None:
+        if other is not None:
+            result = other.result()
+            if result is None:
                 return self.get(key, make, uses, limit)
             with self._lock:
-                return self._use(key) if key in self._kept else found[0]
+                return self._use(key) if key in self._kept else result[0]
         value: tuple[Value] | None = None
         try:
             value = (make(),)

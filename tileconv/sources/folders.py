@@ -53,17 +53,17 @@ def shape_text(folder: Path, name: str) -> str:
 
 def images_below(folder: Path) -> list[str]:
     """Return the names of Zarr images and of files that look like images, relative to *folder*, in order."""
-    found, waiting, left = [], [(folder, 0)], MOST_ENTRIES
+    images, waiting, left = [], [(folder, 0)], MOST_ENTRIES
     while waiting and left > 0:
         path, depth = waiting.pop()
         for entry in sorted(steady.entries(path), key=lambda entry: entry.name)[:left]:
             left -= 1
             child = Path(entry.path)
             if child.suffix.lower() in IMAGE_SUFFIXES or " x " in shape_text(path, entry.name):
-                found.append(child.relative_to(folder).as_posix())
+                images.append(child.relative_to(folder).as_posix())
             elif depth < DEEPEST and steady.is_folder(child) and not steady.is_link(child):
                 waiting.append((child, depth + 1))
-    return sorted(found)
+    return sorted(images)
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -105,8 +105,8 @@ def _kind(path: Path, head: bytes) -> tuple[str, str]:
     if b"<OME" in head[:4096]:
         return "the OME metadata of an image that lies elsewhere", "Give the TIFF file that holds the pixels."
     if unusual_jpeg(head) and (frame := jpeg_frame(head)):
-        what = "a JPEG-LS file" if frame[0] == JPEG_LS else f"a JPEG file of {frame[1]} bits per sample"
-        return what, _GDAL.format(name=shlex.quote(path.name))
+        jpeg = "a JPEG-LS file" if frame[0] == JPEG_LS else f"a JPEG file of {frame[1]} bits per sample"
+        return jpeg, _GDAL.format(name=shlex.quote(path.name))
     for at, magic, kind, fix in _KINDS:
         if head[at:].startswith(magic):
             return kind, fix.format(name=shlex.quote(path.name), text=repr(path.name))
@@ -128,25 +128,25 @@ def _archive(path: Path, head: bytes) -> tuple[str, str]:
 
 def no_store(path: Path) -> SourceError:
     """Return the error for a folder that is no Zarr store; it names the images below."""
-    found = f"expected {EXPECTED}, found a folder without {', '.join(ZARR_FILES)}"
+    problem = f"expected {EXPECTED}, found a folder without {', '.join(ZARR_FILES)}"
     where = str(path)
     if steady.is_file(path / "attributes.json"):
         return SourceError(f"expected {EXPECTED}, found an N5 store", where=where, fix="Convert it to Zarr.")
     images = images_below(path)
     if not images:
-        return SourceError(found, where=where, fix="Give the folder of the image itself.")
+        return SourceError(problem, where=where, fix="Give the folder of the image itself.")
     fix = f"Give one of the images below: {listed(images)}."
     if len([name for name in images if not is_store(path / name)]) > 1:
         fix += " Several files are not read as one stack; tiffcp *.tif stack.tif makes one file of them."
-    return SourceError(found, where=where, fix=fix)
+    return SourceError(problem, where=where, fix=fix)
 
 
 def nothing(path: Path, given: str) -> SourceError:
     """Return the error for a path where nothing lies; *given* is as the user wrote it."""
-    found = f"expected {EXPECTED}, found nothing"
+    problem = f"expected {EXPECTED}, found nothing"
     if any(letter in path.name for letter in "*?["):
         fix = "Give one file: several files that a pattern names are not read as one stack."
-        return SourceError(f"{found} of this name, which looks like a pattern", where=str(path), fix=fix)
+        return SourceError(f"{problem} of this name, which looks like a pattern", where=str(path), fix=fix)
     folder = path.parent
     fix = f"Check the path {given!r}."
     if steady.is_folder(folder):
@@ -156,4 +156,4 @@ def nothing(path: Path, given: str) -> SourceError:
         fix = f"{str(folder)!r} is a file, and nothing lies below it."
     else:
         fix += f" There is no folder {str(folder)!r}."
-    return SourceError(found, where=str(path), fix=fix)
+    return SourceError(problem, where=str(path), fix=fix)

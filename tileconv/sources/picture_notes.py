@@ -22,34 +22,34 @@ _PRINT = "the resolution of {:g} x {:g} pixels per {} is that of a print and is 
 def png_notes(file: BinaryIO, bits: int, *, palette: bool) -> list[str]:
     """Return notes on a PNG of *bits* per sample; chunks behind the pixels are looked at as well."""
     chunks = _chunks(file)
-    found = _turned(chunks[b"eXIf"]) if b"eXIf" in chunks else []
+    notes = _turned(chunks[b"eXIf"]) if b"eXIf" in chunks else []
     if b"tRNS" in chunks and not palette:
-        found.append("one value is declared transparent, and is taken as any other")
+        notes.append("one value is declared transparent, and is taken as any other")
     significant = [*chunks.get(b"sBIT", b"")]
     if significant and min(significant) < bits:
         fewest = min(significant)
-        found.append(f"{fewest} of the {bits} bits of a sample are significant; values are taken as stored")
+        notes.append(f"{fewest} of the {bits} bits of a sample are significant; values are taken as stored")
     if profiles := [text for name, text in _PROFILES.items() if name in chunks]:
-        found.append(f"not applied and not carried: {', '.join(profiles)}")
+        notes.append(f"not applied and not carried: {', '.join(profiles)}")
     if len(chunks.get(b"pHYs", b"")) == 9:
         across, down, unit = struct.unpack(">IIB", chunks[b"pHYs"])
-        found += [_PRINT.format(across, down, "meter")] * (unit == 1)
-    return found
+        notes += [_PRINT.format(across, down, "meter")] * (unit == 1)
+    return notes
 
 
 def jpeg_notes(picture: Any) -> list[str]:
     """Return notes on a JPEG file that Pillow has opened."""
-    found = _orientation(picture.getexif())
+    notes = _orientation(picture.getexif())
     if "icc_profile" in picture.info:
-        found.append(f"not applied and not carried: {_PROFILES[b'iCCP']}")
+        notes.append(f"not applied and not carried: {_PROFILES[b'iCCP']}")
     if "dpi" in picture.info:
-        found.append(_PRINT.format(*map(float, picture.info["dpi"]), "inch"))
-    return found
+        notes.append(_PRINT.format(*map(float, picture.info["dpi"]), "inch"))
+    return notes
 
 
 def _chunks(file: BinaryIO) -> dict[bytes, bytes]:
     """Return the chunks of a PNG that are told of, by name; those of profiles without their content."""
-    found: dict[bytes, bytes] = {}
+    chunks: dict[bytes, bytes] = {}
     at = 8
     for _ in range(CHUNK_LIMIT):
         file.seek(at)
@@ -60,9 +60,9 @@ def _chunks(file: BinaryIO) -> dict[bytes, bytes]:
         if name in _KEPT or name in _PROFILES:
             content = file.read(min(length, _KEPT_BYTES))
             if not (name == b"gAMA" and content == _SRGB_GAMMA.to_bytes(4)):
-                found.setdefault(name, content)
+                chunks.setdefault(name, content)
         at += 12 + length
-    return found
+    return chunks
 
 
 def _turned(exif: bytes) -> list[str]:

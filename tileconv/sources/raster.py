@@ -181,12 +181,12 @@ class PictureSource:
     def _check_size(self, size: tuple[int, int] | None, pixel_limit: int) -> None:
         """Refuse a picture of more pixels than *pixel_limit*, or than its file can hold."""
         pixels = size[0] * size[1] if size else 0
-        found = f"its header declares {' x '.join(map(str, size or ()))} px"
+        declared = f"its header declares {' x '.join(map(str, size or ()))} px"
         if pixels // 8 > MOST_PER_BYTE * int(self.fingerprint["size"]):
-            problem = f"{found}, and a file of {self.fingerprint['size']} bytes holds no such picture"
+            problem = f"{declared}, and a file of {self.fingerprint['size']} bytes holds no such picture"
             raise SourceError(problem, where=self.where, fix="It is damaged or cut off: copy the file again.")
         if pixels > pixel_limit:
-            problem, why = f"{found}, the limit is {pixel_limit} px", "PNG and JPEG are decoded whole"
+            problem, why = f"{declared}, the limit is {pixel_limit} px", "PNG and JPEG are decoded whole"
             raise SourceError(problem, where=self.where, why=why, fix="Convert it to a tiled TIFF.")
 
     def read(self, box: Box, reads: Reads | None = None) -> Pixels:  # noqa: ARG002  no chunk is kept
@@ -261,17 +261,17 @@ def _check_rows(data: bytes) -> None:
     for top, left, down, across in _ADAM7 if interlaced else ((0, 0, 1, 1),):
         wide, tall = -(-(columns - left) // across), -(-(rows - top) // down)
         wanted += max(tall, 0) * (1 + -(-wide * per_pixel // 8)) if wide > 0 else 0
-    stream, at, found, painted = zlib.decompressobj(), 8, 0, colour != 3
-    while at + 8 <= len(data) and found < wanted:
+    stream, at, held, painted = zlib.decompressobj(), 8, 0, colour != 3
+    while at + 8 <= len(data) and held < wanted:
         length, kind = struct.unpack(">I4s", data[at : at + 8])
         painted |= kind == b"PLTE"
         part = data[at + 8 : at + 8 + length] if kind == b"IDAT" else b""
-        while part and found < wanted:
-            found += len(stream.decompress(part, 2**20))
+        while part and held < wanted:
+            held += len(stream.decompress(part, 2**20))
             part = stream.unconsumed_tail
         at += 12 + length
     if not painted:
         raise SourceError("its pixels are indices into a palette that is not there", fix="Copy the file again.")
-    if found < wanted:
-        problem = f"its rows take {wanted} bytes, the file holds {found}"
+    if held < wanted:
+        problem = f"its rows take {wanted} bytes, the file holds {held}"
         raise SourceError(problem, fix="It is cut off: copy the file again.")

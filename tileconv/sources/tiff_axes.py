@@ -146,9 +146,9 @@ def _micromanager(file: Any, page: Any, told: Stated) -> None:
     told.colours = tuple(f"{colour & 0xFFFFFF:06X}" for colour in colours if isinstance(colour, int))
 
 
-def _sizes(found: Stated, sizes: Mapping[str, Any], unit: str) -> None:
+def _sizes(told: Stated, sizes: Mapping[str, Any], unit: str) -> None:
     for axis, size in sizes.items():
-        found.size(axis, size, unit)
+        told.size(axis, size, unit)
 
 
 def _after(text: str, name: str) -> str | None:
@@ -157,8 +157,8 @@ def _after(text: str, name: str) -> str | None:
     return next((value.strip() for key, _, value in parts if key.strip() == name), None)
 
 
-def _mapping(found: Any) -> Mapping[str, Any]:
-    return found if isinstance(found, Mapping) else {}
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _size(text: Any) -> float | None:
@@ -172,12 +172,12 @@ def _size(text: Any) -> float | None:
 
 def _resolution(page: Any) -> dict[str, float]:
     """Return the reciprocals of the resolution tags, which are fractions, by axis."""
-    found = {}
+    sizes = {}
     for axis, code in (("x", 282), ("y", 283)):
         value = page.tags.valueof(code)
         if isinstance(value, tuple) and len(value) == 2 and all(isinstance(n, int) and n > 0 for n in value):
-            found[axis] = value[1] / value[0]
-    return found
+            sizes[axis] = value[1] / value[0]
+    return sizes
 
 
 def _unless_empty(texts: Sequence[str]) -> tuple[str, ...]:

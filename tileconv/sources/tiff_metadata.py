@@ -40,28 +40,28 @@ def parsed(text: str, kind: str, where: str) -> ElementTree.Element:
 
 def _check_numbers(element: ElementTree.Element, where: str) -> None:
     """Refuse sizes and positions that are no counts, or over ``PAGE_LIMIT`` planes."""
-    kind, found = element.tag.rpartition("}")[2], element.attrib
+    kind, numbers = element.tag.rpartition("}")[2], element.attrib
     planes: float
     if kind == "Pixels":
-        order = found.get("DimensionOrder", "")
+        order = numbers.get("DimensionOrder", "")
         if sorted(order) != sorted("XYZCT") or not order.startswith("XY"):
             raise SourceError(f"expected a DimensionOrder such as XYZCT, found {order[:20]!r}", where=where)
-        sizes = [_count(found, f"Size{axis}", where, least=1) for axis in "XYZCT"]
+        sizes = [_count(numbers, f"Size{axis}", where, least=1) for axis in "XYZCT"]
         planes = prod(sizes[2:])
     elif kind == "TiffData":
         names = ("IFD", "PlaneCount", "NumPlanes", "FirstZ", "FirstC", "FirstT")
-        planes = sum(_count(found, name, where) for name in names if name in found)
-    elif kind.startswith("ModuloAlong") and "Start" in found:
-        step = float(found.get("Step", 1))
-        planes = (float(found["End"]) - float(found["Start"])) / step if step else np.inf
+        planes = sum(_count(numbers, name, where) for name in names if name in numbers)
+    elif kind.startswith("ModuloAlong") and "Start" in numbers:
+        step = float(numbers.get("Step", 1))
+        planes = (float(numbers["End"]) - float(numbers["Start"])) / step if step else np.inf
     else:
         return
     if not planes <= PAGE_LIMIT:
         raise SourceError(f"the OME-XML speaks of more than {PAGE_LIMIT} planes", where=where)
 
 
-def _count(found: Mapping[str, str], name: str, where: str, *, least: int = 0) -> int:
-    text = found.get(name, "")
+def _count(numbers: Mapping[str, str], name: str, where: str, *, least: int = 0) -> int:
+    text = numbers.get(name, "")
     if not text.isdecimal() or len(text) > 18 or int(text) < least:
         raise SourceError(f"expected {name} from {least} in the OME-XML, found {text[:40]!r}", where=where)
     return int(text)

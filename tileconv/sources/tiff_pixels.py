@@ -72,21 +72,21 @@ def declared(page: Any, kind: str, *, masked: bool, path: Path) -> Declared:
     SourceError
         If sums of the numbers mean nothing: colours of a filter array, classes, signed colours kept as unsigned ones.
     """
-    found, where = Declared(), str(path)
-    _photometric(page, kind, found, where)
+    told, where = Declared(), str(path)
+    _photometric(page, kind, told, where)
     if masked:
-        found.masks.append("an internal mask")
+        told.masks.append("an internal mask")
     if beside := mask_beside(path):
-        found.masks.append(f"the mask {beside.name} beside it")
-    found.notes += beside_notes(path)
+        told.masks.append(f"the mask {beside.name} beside it")
+    told.notes += beside_notes(path)
     turned = int(page.tags.valueof(274, 1))
     if turned != 1:
-        found.notes.append(TURNED.format(turned))
-    found.notes += _extra_samples(page)
+        told.notes.append(TURNED.format(turned))
+    told.notes += _extra_samples(page)
     if unused := [text for code, text in _UNUSED.items() if code in page.tags and (code != 532 or _ycc(page))]:
-        found.notes.append(f"not applied and not carried: {', '.join(unused)}")
-    _gdal(page, found, where)
-    return found
+        told.notes.append(f"not applied and not carried: {', '.join(unused)}")
+    _gdal(page, told, where)
+    return told
 
 
 def _extra_samples(page: Any) -> list[str]:

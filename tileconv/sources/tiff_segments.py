@@ -109,10 +109,10 @@ class Segments:
             count, offset = count - len(part), offset + len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def damaged(self, page: int, index: int, found: str) -> SourceError:
-        """Return the error of a segment of which *found* is wrong."""
+    def damaged(self, page: int, index: int, fault: str) -> SourceError:
+        """Return the error of a segment of which *fault* is wrong."""
         return SourceError(
-            f"page {page}, segment {index} cannot be read: {found}",
+            f"page {page}, segment {index} cannot be read: {fault}",
             where=self.where,
             fix="It is damaged: copy the file again.",
         )

@@ -115,13 +115,13 @@ def _only_array(path: Path, node: Any, series: int, level: int) -> Found:
         return below(path, name), None, [f"the group is read as its array {name}{beside}"]
     if arrays:
         names = listed(f"{name} ({size(shape)})" for name, shape in sorted(arrays.items()))
-        what = f"a group of {len(arrays)} arrays: {names}"
+        given = f"a group of {len(arrays)} arrays: {names}"
         fix = "Give the folder of one array, with series and level 0."
     else:
         images = images_below(path)
-        what, fix = "a group without an image", f"Give one of those below: {listed(images)}." if images else ""
+        given, fix = "a group without an image", f"Give one of those below: {listed(images)}." if images else ""
     expected = "an array, an OME-Zarr image or a group of one array"
-    raise SourceError(f"expected {expected}, found {what}", where=str(path), fix=fix)
+    raise SourceError(f"expected {expected}, found {given}", where=str(path), fix=fix)
 
 
 def _refuse_unfinished(attributes: Mapping[str, Any], where: str) -> None:

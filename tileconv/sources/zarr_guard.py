@@ -69,13 +69,13 @@ def check_chunk(path: Path, key: str, size: int, codec: str) -> None:
     SourceError
         Before a decoder allocates what the header asks for.
     """
-    found = steady.stat_of(path / key)
-    if found is None or stat.S_ISDIR(found.st_mode):
+    facts = steady.stat_of(path / key)
+    if facts is None or stat.S_ISDIR(facts.st_mode):
         return
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(facts.st_mode):
         raise SourceError(f"chunk {key} is no plain file")
     most = 2 * size + SLACK
-    declared = found.st_size
+    declared = facts.st_size
     if declared <= most and codec in _SIZES:
         with steady.opened(path / key) as file:
             declared = max(declared, _SIZES[codec](file, most))

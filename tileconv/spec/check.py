@@ -240,7 +240,7 @@ def borders(reader: Reader, node: Node, key: str, axes: str) -> dict[str, Border
     if not isinstance(node, MapNode) or {"rule", "value"} & set(node.items):
         border = _border(reader, node, key, axes)
         return dict.fromkeys(axes, border) if border else {}
-    made = {}
+    by_axis = {}
     for name, item in node.items.items():
         if name in RULES or name in ALIASES:
             value = item.text if isinstance(item, ScalarNode) else "0"
@@ -253,8 +253,8 @@ def borders(reader: Reader, node: Node, key: str, axes: str) -> dict[str, Border
         elif name not in axes:
             reader.no_axis(node.keys[name], key, name, axes)
         elif border := _border(reader, item, join(key, name), ""):
-            made[name] = border
-    return made
+            by_axis[name] = border
+    return by_axis
 
 
 def _border(reader: Reader, node: Node, key: str, axes: str) -> Border | None:

@@ -82,11 +82,11 @@ def fields_of(cls: type) -> dict[str, Field]:
     0.0
     """
     hints = typing.get_type_hints(cls, include_extras=True)
-    found = {}
+    keys = {}
     for f in fields(cls):
         default = f.default if f.default_factory is MISSING else f.default_factory()
-        found[f.name] = _field(hints[f.name], REQUIRED if default is MISSING else default)
-    return found
+        keys[f.name] = _field(hints[f.name], REQUIRED if default is MISSING else default)
+    return keys
 
 
 def parameters_of(operator: Callable[..., Any]) -> dict[str, Field]:

@@ -44,16 +44,16 @@ def inputs_of(
     if not nodes or (most is not None and len(nodes) > most):
         hint = "write outputs: {NAME: {path: ...}} for several" if nodes else "leave the key out, or name a stage"
         reader.problem(node.place, key, f"expected one name, found {len(nodes)}", hint)
-    found = []
+    positions = []
     for item in nodes:
         text = item.text if isinstance(item, ScalarNode) else ""
         if text == IMAGE or text in ids:
-            found.append(ids.get(text, INPUT))
+            positions.append(ids.get(text, INPUT))
             continue
         known = [*ids, IMAGE]
         hint = did_you_mean(text, known) or f"the names here are {either(known)}; id: NAME gives a stage one"
         reader.problem(item.place, key, f"expected the id of a stage or '{IMAGE}', found {kind_of(item)}", hint)
-    return tuple(found) if found and len(found) == len(nodes) else None
+    return tuple(positions) if positions and len(positions) == len(nodes) else None
 
 
 def check_graph(reader: Reader, nodes: Sequence[Node], stages: Sequence[StageSpec], outputs: Collection[int]) -> None:

@@ -193,11 +193,11 @@ class PipelineSpec:
 
     def leading_to(self, output: int) -> list[int]:
         """Return the positions of the stages that output *output* needs, in order."""
-        found, more = set[int](), {self.outputs[output].stage}
+        needed, more = set[int](), {self.outputs[output].stage}
         while more := more - {INPUT}:
-            found |= more
-            more = {i for number in more for i in self.stages[number].inputs} - found
-        return sorted(found)
+            needed |= more
+            more = {i for number in more for i in self.stages[number].inputs} - needed
+        return sorted(needed)
 
     def only(self, output: int) -> PipelineSpec:
         """Return the pipeline of output *output* alone, with the stages that it needs in the same order."""

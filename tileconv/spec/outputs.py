@@ -40,16 +40,16 @@ def outputs_of(reader: Reader, root: MapNode, values: Mapping[str, Any], section
         problem = f"expected a mapping of names to outputs, found {given}"
         reader.problem(place, "outputs", problem, "write {NAME: {path: ...}}")
         return []
-    found = []
+    outputs = []
     for name, item in node.items.items():
         key, output = join("outputs", name), None
         if not is_id(name):
             reader.problem(node.keys[name], key, f"expected {describe(arms(StageId))}, found '{name}'")
         else:
             output = section(item, key)
-        found.append((key, item, output and replace(output, label=name)))
-    _places(reader, found)
-    return found
+        outputs.append((key, item, output and replace(output, label=name)))
+    _places(reader, outputs)
+    return outputs
 
 
 def _places(reader: Reader, outputs: Sequence[Output]) -> None:

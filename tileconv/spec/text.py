@@ -209,7 +209,7 @@ class _Composer:
         return self.mapping(place, depth)
 
     def mapping(self, place: Place, depth: int) -> MapNode:
-        made = MapNode({}, {}, place)
+        node = MapNode({}, {}, place)
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             key = self.node(event, depth + 1)
             if not isinstance(key, ScalarNode) or is_nothing(key):
@@ -217,12 +217,12 @@ class _Composer:
             value = self.node(next(self.events), depth + 1)
             if key.text == "<<":
                 self.problems.append(problem_at(key.place, "", "merge keys (<<) are not supported"))
-            elif key.text in made.keys:
-                first = made.keys[key.text].line
+            elif key.text in node.keys:
+                first = node.keys[key.text].line
                 self.problems.append(problem_at(key.place, key.text, "given twice", f"first given on line {first}"))
             else:
-                made.items[key.text], made.keys[key.text] = value, key.place
-        return made
+                node.items[key.text], node.keys[key.text] = value, key.place
+        return node
 
     def place(self, event: yaml.Event) -> Place:
         start: Any = event.start_mark
