@@ -57,6 +57,7 @@ OF_ONE = Operators(
         "rescale": "rescale.rescale",
         "abs": "absolute.absolute",
         "clip": "clip.clip",
+        "fill": "fill.fill",
         "median": "rank.median",
         "rank": "rank.rank",
         "local_minimum": "rank.local_minimum",

@@ -20,6 +20,7 @@ from tileconv.planning.memory import last_reader
 from tileconv.planning.parts import Pass, Read, Write
 from tileconv.planning.regions import Region, regions, seen
 from tileconv.planning.stages import Stage
+from tileconv.tiles.idle import all_missing, of_nothing
 from tileconv.tiles.missing import followed, stage_sums
 
 Array = NDArray[Any]
@@ -120,6 +121,11 @@ def _strip(pass_: Pass, blocks: Sequence[Block], out: Box, made: Sequence[Array]
         results[-1 - number], absent = zip(*(_mark(read, volume, box, owned) for volume in pixels), strict=True)
         missing += sum(absent)
     stored = _store(pass_, [-1 - n for n in range(len(blocks))], results, steps, out, made, channels)
+    if all(all_missing(volume) for volumes in results.values() for volume in volumes):
+        nothing = of_nothing(pass_.stages, steps, {number: len(volumes) for number, volumes in results.items()})
+        if nothing is not None:
+            stored |= _store(pass_, range(len(pass_.stages)), nothing, steps, out, made, channels)
+            return [stored[n] + Counts(missing=missing) for n in range(len(made))]
     last = last_reader(pass_.stages)
     for number, stage in enumerate(pass_.stages):
         step = steps[number]

@@ -1,0 +1,65 @@
+"""Strips without any valid pixel: what is left out changes no byte, and nothing else could come of it."""
+
+import numpy as np
+import pytest
+from properties.runs_help import tiled, windows
+
+from tileconv.operations.linear import Linear
+from tileconv.tiles import compute
+
+IMAGE = np.random.default_rng(0).random((90, 100)).astype(np.float32) * 100
+IMAGE[10:70, 5:85] = np.nan
+NOTHING = np.full((70, 50), np.nan, np.float32)
+PROPAGATE = {"missing": {"rule": "propagate"}}
+CHAINS = {
+    "direct": [{"op": "correlate", "kernel": [[1, 2, 0.5], [0, 1, -2]], "engine": "direct"}],
+    "fft": [{"op": "correlate", "kernel": np.ones((5, 4)).tolist(), "engine": "fft"}],
+    "chain": [{"op": "gaussian", "sigma": 1}, {"op": "sobel"}, {"op": "unsharp", "sigma": 1}],
+    "branches": [{"op": "box", "id": "a"}, {"op": "subtract", "from": ["input", "a"]}, {"op": "abs"}],
+    "filled": [{"op": "box"}, {"op": "fill", "method": "constant", "value": 3}],
+    "near": [{"op": "fill", "method": "nearest", "radius": 2}, {"op": "box"}],
+    "no weight": [{"op": "correlate", "kernel": [[0, 0], [0, 0]]}],
+}
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Count the strips that are left out."""
+    left = []
+    real = compute.of_nothing
+
+    def counting(*given):
+        made = real(*given)
+        left.extend([1] * (made is not None))
+        return made
+
+    monkeypatch.setattr(compute, "of_nothing", counting)
+    return left
+
+
+@pytest.mark.parametrize("border", ["reflect", "wrap", {"rule": "constant", "value": 7}])
+@pytest.mark.parametrize("name", CHAINS)
+def test_what_is_left_out_changes_no_byte(name, border, counted, monkeypatch):
+    words = {"border": border, **PROPAGATE}
+    made, counts = windows(tiled(CHAINS[name], 16, **words), IMAGE)
+    left = len(counted)
+    monkeypatch.setattr(compute, "all_missing", lambda _: False)
+    whole, all_counts = windows(tiled(CHAINS[name], None, **words), IMAGE)
+    assert made.tobytes() == whole.tobytes()
+    assert counts.missing == all_counts.missing
+    assert (left > 0) == (name not in ("filled", "no weight", "fft"))  # whose one block reads all of the image
+
+
+@pytest.mark.parametrize("name", ["direct", "fft"])
+def test_no_sum_is_made_of_nothing(name, monkeypatch, counted):
+    sizes = []
+    real = Linear.combine
+    monkeypatch.setattr(
+        Linear, "combine", lambda self, pixels, *rest: sizes.append(pixels[0].size) or real(self, pixels, *rest)
+    )
+    output = {"dtype": "uint8", "nodata": 255}
+    made, counts = windows(tiled(CHAINS[name], 32, output=output, **PROPAGATE), NOTHING)
+    assert (made == 255).all()
+    assert counts.missing == NOTHING.size
+    assert len(counted) == 6
+    assert max(sizes) == 1
