@@ -14,6 +14,7 @@ from oracles.renormalized import renormalized
 
 import tileconv
 from tileconv.samples.real import PHOTOGRAPHS, photograph
+from tileconv.sources.open import open_source
 from tileconv.spec import load_spec
 
 FOLDER = Path(__file__).parents[1] / "pipelines"
@@ -67,7 +68,7 @@ ANSWERS = {
 }
 """Per example: photograph, border, stages for the oracle, and the largest difference. The others have tests of their
 own below."""
-OTHERS = {"branches", "missing", "network", "nodata", "z_stack"}
+OTHERS = {"branches", "masked", "missing", "network", "nodata", "z_stack"}
 
 
 def crop(name, folder, size=(90, 110)):
@@ -199,6 +200,31 @@ def test_a_stack_is_smoothed_across_its_planes(tmp_path):
         shape[axis] = -1
         expected = convolution.correlate(expected, (bell / bell.sum()).reshape(shape), border)
     np.testing.assert_allclose(result, expected, rtol=0, atol=1e-3)
+
+
+def test_a_masked_raster_comes_back_as_one(tmp_path, monkeypatch):
+    source, pixels = crop("moon", tmp_path)
+    valid = np.ones(pixels.shape, np.uint8)
+    valid[20, 30], valid[40:60, 50:70] = 0, 0
+    np.save(tmp_path / "clouds.npy", valid)
+    monkeypatch.setenv("MASK", str(tmp_path / "clouds.npy"))
+    report, result = made("masked", source, tmp_path)
+    filled = np.where(valid, pixels, np.nan)
+    filled[20, 30] = pixels[19, 30]  # of four that are alike near the one above
+    far = np.zeros(pixels.shape, bool)
+    far[42:58, 52:68] = True
+    thick = np.argwhere((valid == 0) & ~far)
+    for y, x in thick:
+        near = [(dy * dy + dx * dx, dy, dx) for dy in range(-2, 3) for dx in range(-2, 3)]
+        near = [n for n in sorted(near) if n[0] <= 4 and valid[y + n[1], x + n[2]]]
+        filled[y, x] = pixels[y + near[0][1], x + near[0][2]] if near else np.nan
+    expected = operators.apply("gaussian", filled, "nearest", sigma=1)
+    missing = np.isnan(expected)
+    assert (result.dtype, report.counts.missing) == (pixels.dtype, 401)
+    assert np.array_equal(result == 0, missing | (np.rint(expected) == 0))
+    assert 256 < missing.sum() < 900
+    np.testing.assert_allclose(result[~missing], expected[~missing], rtol=0, atol=HALF_A_STEP)
+    assert open_source(report.output).info.nodata == 0
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

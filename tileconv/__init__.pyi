@@ -428,6 +428,31 @@ def standard_deviation(image: _L, size: Sizes = 3, **options: Unpack[_Options]) 
 def standard_deviation(image: ArrayLike, size: Sizes = 3, **options: Unpack[_Options]) -> NDArray[Any]:
     """Root of the variance of the pixels in a box of *size*, which shows texture: standard deviation."""
 
+def fill(
+    image: _L,
+    method: Literal["constant", "nearest", "blur"],
+    *,
+    value: float | None = None,
+    radius: Lengths | None = None,
+    sigma: Sigmas | None = None,
+    truncate: Positive = 4.0,
+    **options: Unpack[_Options],
+) -> _L:
+    """Replace missing pixels (NaN), and leave all others as they are."""
+
+@overload
+def fill(
+    image: ArrayLike,
+    method: Literal["constant", "nearest", "blur"],
+    *,
+    value: float | None = None,
+    radius: Lengths | None = None,
+    sigma: Sigmas | None = None,
+    truncate: Positive = 4.0,
+    **options: Unpack[_Options],
+) -> NDArray[Any]:
+    """Replace missing pixels (NaN), and leave all others as they are."""
+
 @overload
 def apply(image: _L, operation: Kernel | Operation | Steps, **options: Unpack[_Options]) -> _L:
     """Apply a kernel or an operation to an array; every operator's function takes the same keywords."""

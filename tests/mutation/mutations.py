@@ -10,11 +10,11 @@ from tests.mutation.mutation import Mutation, broken
 from tests.mutation.mutations_of_files import INPUT, JOURNALS
 from tests.mutation.mutations_of_graphs import GRAPH
 from tests.mutation.mutations_of_lessons import LESSONS
+from tests.mutation.mutations_of_missing import MISSING
 from tests.mutation.mutations_of_processes import PROCESSES
 from tests.mutation.mutations_of_stores import STORE
 
 MAPS, CAST = "engines/test_index_maps.py", "engines/test_cast.py"
-NODATA = "properties/test_output_nodata.py"
 SINK, KERNEL = "sinks/test_zarr_sink.py", "engines/test_kernel.py"
 TILING, RIGHT = "properties/test_tiling_is_invisible.py", "properties/test_right_answer.py"
 RANGE, PLAN, CHANGES = "properties/test_range.py", "planning/test_plan_model.py", "record/test_changes.py"
@@ -345,41 +345,6 @@ NUMBERS = (
         f"{CAST}::test_nan_is_refused_with_the_count",
     ),
     broken(
-        "NaN is stored as the least number and not as nodata",
-        "engines/cast.py",
-        "                into[i] = instead",
-        "                into[i] = low",
-        f"{NODATA}::test_nan_is_stored_as_the_value_in_every_type",
-    ),
-    broken(
-        "missing pixels count as valid ones that are stored as nodata",
-        "engines/cast.py",
-        "count = int(equal(made, nodata).sum() - absent)",
-        "count = int(equal(made, nodata).sum())",
-        f"{NODATA}::test_nan_is_stored_as_the_value_in_every_type",
-    ),
-    broken(
-        "a mask masks nothing",
-        "tiles/compute.py",
-        "absent |= ~valid",
-        "pass",
-        "properties/test_masks.py::test_borders_and_tiles_change_nothing",
-    ),
-    broken(
-        "a mask of one channel masks the first alone",
-        "sources/masked.py",
-        "valid.reshape([1 if one else n",
-        "valid.reshape([n",
-        "properties/test_masks.py::test_stacks_colours_and_masks_of_some_axes",
-    ),
-    broken(
-        "another mask is the same input",
-        "sources/masked.py",
-        'return self.image.fingerprint | {f"mask_{name}": value for name, value in self.mask.fingerprint.items()}',
-        "return self.image.fingerprint",
-        "properties/test_masks.py::test_the_mask_is_part_of_what_a_result_is",
-    ),
-    broken(
         "nodata needs no rule",
         "planning/build.py",
         "if nodata is not None and spec.missing is None and not said_by_all:",
@@ -417,4 +382,4 @@ NUMBERS = (
     ),
 )
 
-MUTATIONS = (*GEOMETRY, *GRAPH, *RULES, *NUMBERS, *INPUT, *STORE, *JOURNALS, *PROCESSES, *LESSONS)
+MUTATIONS = (*GEOMETRY, *GRAPH, *RULES, *NUMBERS, *INPUT, *STORE, *JOURNALS, *PROCESSES, *LESSONS, *MISSING)

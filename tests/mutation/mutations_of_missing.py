@@ -1,0 +1,66 @@
+"""Promises about missing pixels, masks, what NaN is stored as and what fills it, broken one at a time."""
+
+from __future__ import annotations
+
+from tests.mutation.mutation import broken
+
+NODATA = "properties/test_output_nodata.py"
+
+MISSING = (
+    broken(
+        "NaN is stored as the least number and not as nodata",
+        "engines/cast.py",
+        "                into[i] = instead",
+        "                into[i] = low",
+        f"{NODATA}::test_nan_is_stored_as_the_value_in_every_type",
+    ),
+    broken(
+        "missing pixels count as valid ones that are stored as nodata",
+        "engines/cast.py",
+        "count = int(equal(made, nodata).sum() - absent)",
+        "count = int(equal(made, nodata).sum())",
+        f"{NODATA}::test_nan_is_stored_as_the_value_in_every_type",
+    ),
+    broken(
+        "a mask masks nothing",
+        "tiles/compute.py",
+        "absent |= ~valid",
+        "pass",
+        "properties/test_masks.py::test_borders_and_tiles_change_nothing",
+    ),
+    broken(
+        "a mask of one channel masks the first alone",
+        "sources/masked.py",
+        "valid.reshape([1 if one else n",
+        "valid.reshape([n",
+        "properties/test_masks.py::test_stacks_colours_and_masks_of_some_axes",
+    ),
+    broken(
+        "another mask is the same input",
+        "sources/masked.py",
+        'return self.image.fingerprint | {f"mask_{name}": value for name, value in self.mask.fingerprint.items()}',
+        "return self.image.fingerprint",
+        "properties/test_masks.py::test_the_mask_is_part_of_what_a_result_is",
+    ),
+    broken(
+        "a strip without a valid pixel stays so after it is filled",
+        "tiles/idle.py",
+        "if not all(map(all_missing, each)) or not each:",
+        "if not each:",
+        "tiles/test_idle.py::test_what_is_left_out_changes_no_byte",
+    ),
+    broken(
+        "a constant border brings no number into a strip without a valid pixel",
+        "tiles/idle.py",
+        "if constant or not weighed",
+        "if not weighed",
+        "tiles/test_idle.py::test_what_is_left_out_changes_no_byte",
+    ),
+    broken(
+        "of valid pixels that are alike near the last is taken",
+        "operations/fill.py",
+        'order = np.argsort(squares.ravel(), kind="stable")',
+        'order = squares.size - 1 - np.argsort(squares.ravel()[::-1], kind="stable")',
+        "operations/test_fill.py::test_nearest",
+    ),
+)
