@@ -355,6 +355,32 @@ def clip(image: ArrayLike, range: Range, **options: Unpack[_Options]) -> NDArray
     """Limit values to *range*, ``[low, high]``."""
 
 @overload
+def fill(
+    image: _L,
+    method: Literal["constant", "nearest", "blur"],
+    *,
+    value: float | None = None,
+    radius: Lengths | None = None,
+    sigma: Sigmas | None = None,
+    truncate: Positive = 4.0,
+    **options: Unpack[_Options],
+) -> _L:
+    """Replace missing pixels (NaN), and leave all others as they are."""
+
+@overload
+def fill(
+    image: ArrayLike,
+    method: Literal["constant", "nearest", "blur"],
+    *,
+    value: float | None = None,
+    radius: Lengths | None = None,
+    sigma: Sigmas | None = None,
+    truncate: Positive = 4.0,
+    **options: Unpack[_Options],
+) -> NDArray[Any]:
+    """Replace missing pixels (NaN), and leave all others as they are."""
+
+@overload
 def median(image: _L, size: Sizes | None = None, *, radius: Lengths | None = None, **options: Unpack[_Options]) -> _L:
     """Median of a box of *size* pixels (3 by default), or of a disk of *radius*: specks go, edges stay."""
 
@@ -427,31 +453,6 @@ def standard_deviation(image: _L, size: Sizes = 3, **options: Unpack[_Options]) 
 @overload
 def standard_deviation(image: ArrayLike, size: Sizes = 3, **options: Unpack[_Options]) -> NDArray[Any]:
     """Root of the variance of the pixels in a box of *size*, which shows texture: standard deviation."""
-
-def fill(
-    image: _L,
-    method: Literal["constant", "nearest", "blur"],
-    *,
-    value: float | None = None,
-    radius: Lengths | None = None,
-    sigma: Sigmas | None = None,
-    truncate: Positive = 4.0,
-    **options: Unpack[_Options],
-) -> _L:
-    """Replace missing pixels (NaN), and leave all others as they are."""
-
-@overload
-def fill(
-    image: ArrayLike,
-    method: Literal["constant", "nearest", "blur"],
-    *,
-    value: float | None = None,
-    radius: Lengths | None = None,
-    sigma: Sigmas | None = None,
-    truncate: Positive = 4.0,
-    **options: Unpack[_Options],
-) -> NDArray[Any]:
-    """Replace missing pixels (NaN), and leave all others as they are."""
 
 @overload
 def apply(image: _L, operation: Kernel | Operation | Steps, **options: Unpack[_Options]) -> _L:
