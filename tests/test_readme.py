@@ -109,6 +109,8 @@ def test_the_readme_counts_the_examples():
         16: "sixteen",
         17: "seventeen",
         18: "eighteen",
+        19: "nineteen",
+        20: "twenty",
     }
     assert numbers[len(list((ROOT / "pipelines").glob("*.yaml")))] in README
 
