@@ -61,14 +61,16 @@ def stage_sums(stage: Stage, block: Array, want: Box, out: Box) -> tuple[list[Ar
     valid = block if absent is None else np.where(absent, block.dtype.type(0), block)
     offset, domain = stage.operation.sum_offset, stage.domain_out
     made = [kernel_sums(c, valid, want, out, domain, offset) for c in stage.choices]
-    sums, fallbacks, own = [s for s, _ in made], sum(n for _, n in made), block[out.within(want)]
+    sums, fallbacks = [s for s, _ in made], sum(n for _, n in made)
+    own = block[out.within(want)] if stage.operation.reads_pixels else block
     if absent is None:
         return sums, own, fallbacks
     for choice, coverage, summed in zip(stage.choices, stage.coverage, sums, strict=True):
         lost, _ = kernel_sums(coverage.choice, absent.view(np.uint8), want, out, domain)
         plain = kernel_sums(choice, valid, want, out, domain)[0] if offset else summed
         renormalize(coverage, lost, plain, summed, offset)
-    here = absent[out.within(want)]
+    here, inside = np.zeros(out.shape, bool), out.intersect(want)  # zeros around are not in the block of a whole image
+    here[inside.within(out)] = absent[inside.within(want)]
     if stage.missing is not None and stage.missing.keep:
         for summed in sums:
             summed[here] = np.nan
