@@ -28,7 +28,7 @@ PLACES[[(int(SPREAD) << k) % 2**64 >> 58 for k in range(64)]] = np.arange(64)
 
 
 @njit(nogil=True, cache=True)
-def _put(number: int, words: Array, held: Array, change: int) -> int:  # pragma: no cover - compiled
+def _put(number: int, words: Array, held: Array, change: int) -> np.int64:  # pragma: no cover - compiled
     """Put *number* into the set (*change* 1), or take it out (-1); return the word it belongs to."""
     at = np.uint64(number) >> np.uint64(6)  # without a sign, else it might count from the end
     words[at] ^= np.uint64(1) << (np.uint64(number) & np.uint64(63))
