@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -117,3 +118,10 @@ def test_learn_finds_the_kernel_as_nearly_as_the_noise_lets_it():
     assert 0.5 < made["off"] / (0.1 * 9 / 300) < 2
     assert made["explained"] == pytest.approx(1 / 1.01, abs=1e-3)
     assert made["passes"] == 1
+
+
+@pytest.mark.skipif(os.environ.get("TILECONV_PROFILE") != "long", reason="three processes: TILECONV_PROFILE=long")
+def test_outputs_compares_one_run_with_two(tmp_path, capsys):
+    load("outputs").main(["--folder", str(tmp_path), "--shape", "256", "--rounds", "1"])
+    assert re.search(r"processor time \d\.\d\d \(.*goal 0\.75", capsys.readouterr().out)
+    assert not list(tmp_path.glob("*.zarr*"))

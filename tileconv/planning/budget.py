@@ -233,7 +233,7 @@ def _method(pass_: Pass, tile: Tiling, run: RunSpec) -> tuple[str, str]:
     The exchange goes row by row of tiles, so that a chunk is read for its own row and for both beside it.
     """
     if len(pass_.reads) > 1:
-        return "windows", f"the pass reads {len(pass_.reads)} arrays, and halos of one alone can be exchanged"
+        return "windows", f"the pass reads {len(pass_.reads)} arrays, and a run by rows exchanges the halos of one"
     if any(max(stage.stride) > 1 for stage in pass_.stages):
         return "windows", "a stage has a stride, and halos are exchanged between chunks of one grid alone"
     if run.halo_method != "auto":
