@@ -38,8 +38,8 @@ MISSING = (
     broken(
         "a stage follows the global rule and not its own",
         "spec/missing.py",
-        "rule = own or (everywhere if everywhere and everywhere.renormalizes and operation.halo else None)",
-        "rule = everywhere if everywhere and everywhere.renormalizes and operation.halo else own",
+        "rule = own or (everywhere if asked and not operation.fills else None)",
+        "rule = everywhere if asked and not operation.fills else own",
         f"{LEFT_OUT}::test_stages_have_rules_of_their_own",
     ),
     broken(

@@ -112,6 +112,10 @@ def test_stages_have_rules_of_their_own():
     np.testing.assert_array_equal(whole, tileconv.sobel(once))
     with pytest.raises(TileError, match="before stage 1 sobel"):
         windows(tiled([blur, {"op": "sobel", "missing": {"rule": "error"}}], 16), image)
+    fill = {"op": "fill", "method": "blur", "sigma": 2}
+    filled, _ = windows(tiled([fill], 16), image)
+    made, _ = windows(tiled([fill], 16, missing=LEFT_OUT), image)
+    np.testing.assert_array_equal(made, filled)
     scaled, _ = windows(tiled([{"op": "rescale", "gain": 2}, BLUR], 16, missing=LEFT_OUT), image)
     assert np.array_equal(np.isnan(scaled), np.isnan(tileconv.gaussian(image, 1.5, missing=LEFT_OUT)))
 

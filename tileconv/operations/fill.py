@@ -86,6 +86,7 @@ class FillConstant(Operation):
     """*value* in place of NaN."""
 
     value: float
+    fills: ClassVar[bool] = True
 
     @property
     def keeps_whole(self) -> bool:
@@ -118,6 +119,7 @@ class _FillNear(Operation):
     """What the pixels around make in place of NaN; *near* has the weight of each."""
 
     near: Kernel
+    fills: ClassVar[bool] = True
 
     @property
     def halo(self) -> Halo:

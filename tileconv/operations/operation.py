@@ -44,6 +44,8 @@ class Operation(ABC):
         Arrays of the output's size and type that the formula holds beside its inputs and the sums, the output included.
     reads_pixels
         Whether the formula takes pixels as well where there are sums.
+    fills
+        Whether missing pixels are what it is about, so that no rule leaves them out.
     makes_channels
         Whether it makes other channels than it gets: ``channels_out`` names them, and a tile holds all of them.
     mixes_channels
@@ -55,6 +57,7 @@ class Operation(ABC):
     inputs: ClassVar[tuple[int, int | None]] = (1, 1)
     copies: ClassVar[int] = 1
     reads_pixels: ClassVar[bool] = True
+    fills: ClassVar[bool] = False
     makes_channels: ClassVar[bool] = False
     mixes_channels: ClassVar[bool] = False
     libraries: ClassVar[tuple[str, ...]] = ()

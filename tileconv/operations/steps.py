@@ -30,6 +30,7 @@ class Steps:
 
     steps: tuple[Step, ...]
     inputs: ClassVar[tuple[int, int | None]] = (1, 1)
+    fills: ClassVar[bool] = False
     no_mean: ClassVar[str] = "it is made in several steps"
 
     @property

@@ -14,7 +14,7 @@ from tileconv.spec.text import ListNode, MapNode, Node
 
 BELONGS = {"value": "fill", "min_coverage": "renormalize", "keep": "renormalize"}
 """The rule to which a key belongs alone."""
-INSTEAD = "write missing: {rule: propagate} on this stage, or fill the holes in a stage before it"
+INSTEAD = "write missing: {rule: propagate} on this stage, or put {op: fill, method: blur, sigma: 2} before it"
 
 
 def missing_of(reader: Reader, node: Node, key: str) -> MissingSpec | None:
@@ -53,7 +53,8 @@ def rule_of_stage(
 
     A stage whose sums are no means refuses that; one without sums passes NaN on where it does not say itself.
     """
-    rule = own or (everywhere if everywhere and everywhere.renormalizes and operation.halo else None)
+    asked = everywhere is not None and everywhere.renormalizes and operation.halo is not None
+    rule = own or (everywhere if asked and not operation.fills else None)
     if rule and rule.renormalizes and operation.no_mean:
         place = node.items["missing" if own else "op"].place
         message = f"missing pixels cannot be left out of it: {operation.no_mean}"
