@@ -4,6 +4,7 @@ import io
 import json
 import struct
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -218,10 +219,22 @@ def test_one_thread_of_blas_is_taken_and_given_back():
     def threads():
         return [part["num_threads"] for part in threadpool_info() if "numpy" in part["filepath"]]
 
+    def inside():
+        with blas.one_thread(), blas.one_thread():
+            return threads()
+
     before = threads()
-    with blas.one_thread(), blas.one_thread():
-        assert set(threads()) <= {1}
-    assert threads() == before
+    with ThreadPoolExecutor(2) as pool:  # threadpoolctl heeds only the first thread of a process that asks
+        for _ in range(3):
+            assert set(inside()) | set(pool.submit(inside).result()) <= {1}
+            assert threads() == before
+
+
+def test_layers_on_several_threads_have_the_same_bytes():
+    image, weights = RNG.standard_normal((64, 40, 64)).astype(np.float32), layer_of(64, 64, (3, 3))
+    with ThreadPoolExecutor(3) as pool:
+        made = list(pool.map(lambda _: tileconv.conv_layer(image, weights).tobytes(), range(6)))
+    assert set(made) == {tileconv.conv_layer(image, weights).tobytes()}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from typing import Any
 from threadpoolctl import ThreadpoolController
 
 _lock = threading.Lock()
-_inside: list[Any] = []
+_before: list[list[int]] = []
+"""For every thread that is inside what the process had set before the first of them came."""
 
 
 @contextmanager
@@ -25,15 +26,25 @@ def one_thread() -> Iterator[None]:
 
     What the process had set is set again when the last of them leaves.
     """
+    libraries = _loaded().lib_controllers
     with _lock:
-        _inside.append(_inside[0] if _inside else _loaded().limit(limits=1))
+        _before.append(_before[0] if _before else [library.num_threads for library in libraries])
+        _set([1] * len(libraries))
     try:
         yield
     finally:
         with _lock:
-            limits = _inside.pop()
-            if not _inside:
-                limits.restore_original_limits()
+            numbers = _before.pop()
+            if not _before:
+                _set(numbers)
+
+
+def _set(numbers: list[int]) -> None:
+    """Set how many threads each library takes; threadpoolctl heeds only the first thread that asks, if it may."""
+    for library, number in zip(_loaded().lib_controllers, numbers, strict=True):
+        if hasattr(library, "clear_controlling_thread"):
+            library.clear_controlling_thread(force=True)
+        library.set_num_threads(number)
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,99 @@
+"""Networks of conv_layer stages beside PyTorch on the whole image: answer, bytes at another tile, memory, and time.
+
+    python -m benchmarks.networks --folder F --torch ENV/bin/python
+
+PyTorch lies in an environment of its own, whose Python is given; both have the same threads.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+import tileconv
+
+NETWORKS = {"two layers of 64 channels": (3, 64, 64), "five layers": (3, 32, 64, 64, 32, 2)}
+TORCH = """
+import json, sys, time
+import numpy as np, torch
+folder, count, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+torch.set_num_threads(threads)
+with torch.inference_mode():
+    layers = [np.load(f"{folder}/{n}.npz") for n in range(count)]
+    layers = [(torch.from_numpy(l["weights"]), torch.from_numpy(l["bias"])) for l in layers]
+    for _ in range(2):
+        began = time.perf_counter()
+        x = torch.from_numpy(np.load(f"{folder}/image.npy"))[None]
+        read = time.perf_counter()
+        for weights, bias in layers:
+            x = torch.relu(torch.nn.functional.conv2d(x, weights, bias, padding=1))
+        made = time.perf_counter()
+        np.save(f"{folder}/torch.npy", x[0].numpy())
+    print(json.dumps([made - read, time.perf_counter() - began]))
+"""
+RUN = """
+import json, resource, sys, time, tileconv
+for _ in range(2):
+    began = time.perf_counter()
+    tileconv.run(sys.argv[1], overwrite=True)
+    took = time.perf_counter() - began
+print(json.dumps([took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+"""
+
+
+def main() -> None:
+    """Print a line of figures per network."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--torch", required=True, help="a Python that has PyTorch")
+    parser.add_argument("--size", type=int, default=1024)
+    parser.add_argument("--threads", type=int, default=2)
+    asked = parser.parse_args()
+    for name, channels in NETWORKS.items():
+        folder = asked.folder / name.replace(" ", "_")
+        folder.mkdir(parents=True, exist_ok=True)
+        measure(name, channels, folder, asked)
+
+
+def measure(name: str, channels: tuple[int, ...], folder: Path, asked: argparse.Namespace) -> None:
+    """Run the network of *channels* both ways and print what came of it."""
+    rng = np.random.default_rng(1)
+    np.save(folder / "image.npy", rng.random((channels[0], asked.size, asked.size), np.float32))
+    lines = []
+    for n, (ins, outs) in enumerate(pairwise(channels)):
+        weights = rng.standard_normal((outs, ins, 3, 3), np.float32) / np.float32(3 * np.sqrt(ins))
+        np.savez(folder / f"{n}.npz", weights=weights, bias=rng.standard_normal(outs, np.float32) / 10)
+        lines.append(f"  - {{op: conv_layer, weights: {n}.npz, padding: 1, activation: relu}}\n")
+    head = f"version: 1\ninput: {{path: image.npy, axes: cyx}}\nstages:\n{''.join(lines)}"
+    run = f"output: {{path: out.ome.zarr, codec: {{name: none}}}}\nrun: {{workers: {asked.threads}}}\n"
+    (folder / "net.yaml").write_text(head + run)
+    plan = tileconv.plan(folder / "net.yaml")
+    ours = [sys.executable, "-c", RUN, folder / "net.yaml"]
+    theirs = [asked.torch, "-c", TORCH, folder, str(len(lines)), str(asked.threads)]
+    took, peak = json.loads(subprocess.run(ours, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    made, whole = json.loads(subprocess.run(theirs, check=True, capture_output=True, text=True).stdout)
+    result = zarr.open(folder / "out.ome.zarr", mode="r")["0"][...]
+    apart = float(np.abs(result - np.load(folder / "torch.npy")).max())
+    other = (
+        run.replace("out.", "small.")
+        .replace("}}", "}, chunks: 64, shards: none}")
+        .replace("run: {", "run: {tile: 192, ")
+    )
+    (folder / "small.yaml").write_text(head + other)
+    tileconv.run(folder / "small.yaml", overwrite=True)
+    same = zarr.open(folder / "small.ome.zarr", mode="r")["0"][...].tobytes() == result.tobytes()
+    print(f"{name}, {asked.size} x {asked.size}, {asked.threads} threads: {took:.2f} s from file to file")
+    print(f"  PyTorch {whole:.2f} s, {made:.2f} of it for the layers: {whole / took:.2f} times its speed")
+    print(f"  largest difference {apart:.2g}, where pixels reach {np.abs(result).max():.3g}")
+    print(f"  bounds of the layers {', '.join(f'{stage.error_bound:.2g}' for stage in plan.graph)}")
+    print(f"  tiles of 192 make {'the same' if same else 'OTHER'} bytes")
+    print(f"  peak memory {peak:.0f} MiB, predicted {plan.peak_bytes / 2**20:.0f}")
+
+
+if __name__ == "__main__":
+    main()
