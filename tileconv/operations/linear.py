@@ -70,13 +70,13 @@ class Linear(Operation):
         return math.hypot(made.error, extra, moved)
 
 
-def as_operation(made: Kernel | Operation | Steps) -> Operation | Steps:
+def as_operation(given: Kernel | Operation | Steps) -> Operation | Steps:
     """Return what an operator made as an operation, or as its steps: a bare kernel is a linear one."""
-    if isinstance(made, Kernel):
-        return Linear(made)
-    if isinstance(made, Operation | Steps):
-        return made
-    raise KernelError(f"an operator makes a Kernel or an operation, found {type(made).__name__}")
+    if isinstance(given, Kernel):
+        return Linear(given)
+    if isinstance(given, Operation | Steps):
+        return given
+    raise KernelError(f"an operator makes a Kernel or an operation, found {type(given).__name__}")
 
 
 def _refuse_beyond_int64(sums: Array, offset: int) -> None:

@@ -191,8 +191,8 @@ class Plan(Shown):
         }
 
     @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> Plan:
-        """Return the plan of which ``as_json`` made *found*; nothing is planned again, and no file is read.
+    def from_json(cls, written: Mapping[str, Any]) -> Plan:
+        """Return the plan of which ``as_json`` made *written*; nothing is planned again, and no file is read.
 
         Raises
         ------
@@ -200,7 +200,7 @@ class Plan(Shown):
             If it is no such thing, or is of another version.
         """
         try:
-            told = found["plan"]
+            told = written["plan"]
             plan: Plan = decoded(cls, told, kernels_of(told["kernels"]))
         except (AttributeError, GeometryError, KeyError, TypeError, ValueError) as error:
             problem, fix = "expected the JSON of a plan of this version", "Plan the pipeline again."

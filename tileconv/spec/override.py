@@ -81,8 +81,8 @@ def expand(node: Node, environ: Mapping[str, str], problems: list[Problem], key:
             node, items=tuple(expand(item, environ, problems, f"{key}[{i}]") for i, item in enumerate(node.items))
         )
 
-    def value(found: re.Match[str]) -> str:
-        name, kind, rest = found["name"], found["kind"], found["rest"] or ""
+    def value(match: re.Match[str]) -> str:
+        name, kind, rest = match["name"], match["kind"], match["rest"] or ""
         if name is None:
             return "${"
         if environ.get(name):
@@ -144,12 +144,12 @@ def _outputs(root: MapNode) -> list[tuple[str, ...]]:
 def _filled(target: ScalarNode, source: str, key: str) -> tuple[ScalarNode, list[Problem]]:
     """Return the path of the output with ``{stem}`` and ``{parent}`` of the path *source* filled in."""
     words = {"{stem}": stem(source), "{parent}": source.rpartition("/")[0]}
-    found = set(re.findall(r"\{\w*\}", target.text))
+    named = set(re.findall(r"\{\w*\}", target.text))
     problems = [
         problem_at(target.place, key, f"expected {{stem}} or {{parent}}, found {word}")
-        for word in sorted(found - set(words))
+        for word in sorted(named - set(words))
     ]
-    if "{stem}" in found and words["{stem}"] in {"", ".", ".."}:
+    if "{stem}" in named and words["{stem}"] in {"", ".", ".."}:
         message = f"{{stem}} of {source} is '{words['{stem}']}', which names no output"
         problems.append(problem_at(target.place, key, message, "write a name instead of {stem}"))
     return replace(target, text=re.sub(r"\{(stem|parent)\}", lambda word: words[word[0]], target.text)), problems

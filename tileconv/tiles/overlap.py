@@ -67,10 +67,10 @@ def each_write(
     return arrays
 
 
-def _in_one(made: Sequence[Array]) -> Array:
-    """Return an array of one element: the arrays *made*."""
-    held = np.empty((1,) * made[0].ndim, object)
-    held.flat[0] = made
+def _in_one(arrays: Sequence[Array]) -> Array:
+    """Return an array of one element: *arrays* themselves."""
+    held = np.empty((1,) * arrays[0].ndim, object)
+    held.flat[0] = arrays
     return held
 
 

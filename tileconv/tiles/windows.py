@@ -77,10 +77,10 @@ class Job:
     def _block(self, number: int, box: Box) -> Block:
         return Block(read(self.sources[number], self.pass_.reads[number].domain, box, self.reads[number]), box)
 
-    def store(self, tile: Box, made: Sequence[Array], counts: tuple[Counts, ...], began: float) -> Receipt:
+    def store(self, tile: Box, tiles: Sequence[Array], counts: tuple[Counts, ...], began: float) -> Receipt:
         """Write a finished tile and return its receipt."""
         place = tile.shift([-a for a in self.pass_.image.start])
-        digests = tuple(sink.writer.write(place, pixels) for sink, pixels in zip(self.sinks, made, strict=True))
+        digests = tuple(sink.writer.write(place, pixels) for sink, pixels in zip(self.sinks, tiles, strict=True))
         return Receipt(tile, time.perf_counter() - began, counts, digests)
 
 
