@@ -68,7 +68,7 @@ ANSWERS = {
 }
 """Per example: photograph, border, stages for the oracle, and the largest difference. The others have tests of their
 own below."""
-OTHERS = {"branches", "masked", "missing", "network", "nodata", "z_stack"}
+OTHERS = {"bank", "branches", "masked", "missing", "network", "nodata", "z_stack"}
 
 
 def crop(name, folder, size=(90, 110)):
@@ -185,6 +185,14 @@ def test_two_results_of_one_read_are_those_of_another_library(tmp_path):
     np.testing.assert_allclose(smooth, np.clip(expected, 0, 255), rtol=0, atol=HALF_A_STEP)
     expected = answer(pixels, "reflect", [blur, ("sobel", {}), ("rescale", {"gain": 4})])
     np.testing.assert_allclose(lines, expected, rtol=0, atol=1e-2)
+
+
+def test_texture_is_where_the_waves_of_a_bank_answer(tmp_path):
+    source, pixels = crop("brick", tmp_path)
+    _, result = made("bank", source, tmp_path)
+    waves = tileconv.kernels.bank(gabor={"orientations": 8, "wavelengths": [6, 12]}).kernels
+    each = [convolution.correlate(pixels.astype(np.float64), kernel.weights, "reflect") for kernel in waves]
+    np.testing.assert_allclose(result, np.linalg.norm(each, axis=0), rtol=0, atol=1e-3)
 
 
 def test_a_stack_is_smoothed_across_its_planes(tmp_path):

@@ -20,15 +20,20 @@ from tileconv.operations.activation import Activation
 from tileconv.operations.operation import Operation
 from tileconv.operations.parameters import (
     Amounts,
+    Compass,
     Component,
     Count,
+    Gabor,
+    KernelsOrFile,
     LayerWeights,
     Lengths,
     NotNegative,
     Positive,
     Range,
+    Reduction,
     Sigmas,
     Sizes,
+    Steerable,
     WeightsOrFile,
 )
 from tileconv.operations.steps import Steps
@@ -453,6 +458,34 @@ def standard_deviation(image: _L, size: Sizes = 3, **options: Unpack[_Options]) 
 @overload
 def standard_deviation(image: ArrayLike, size: Sizes = 3, **options: Unpack[_Options]) -> NDArray[Any]:
     """Root of the variance of the pixels in a box of *size*, which shows texture: standard deviation."""
+
+@overload
+def bank(
+    image: _L,
+    kernels: KernelsOrFile | None = None,
+    *,
+    compass: Compass | None = None,
+    gabor: Gabor | None = None,
+    steerable: Steerable | None = None,
+    reduce: Reduction = "none",
+    divide_by: float | Sequence[float] = 1.0,
+    **options: Unpack[_Options],
+) -> _L:
+    """Many kernels at once: a channel for each, or one of all, by ``reduce``: magnitude, maximum, argmax or sum."""
+
+@overload
+def bank(
+    image: ArrayLike,
+    kernels: KernelsOrFile | None = None,
+    *,
+    compass: Compass | None = None,
+    gabor: Gabor | None = None,
+    steerable: Steerable | None = None,
+    reduce: Reduction = "none",
+    divide_by: float | Sequence[float] = 1.0,
+    **options: Unpack[_Options],
+) -> NDArray[Any]:
+    """Many kernels at once: a channel for each, or one of all, by ``reduce``: magnitude, maximum, argmax or sum."""
 
 @overload
 def apply(image: _L, operation: Kernel | Operation | Steps, **options: Unpack[_Options]) -> _L:

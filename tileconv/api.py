@@ -180,7 +180,9 @@ def _of_image(spec: PipelineSpec, image: Any) -> Any:
         if labels is None:
             return made
         moved = labels.transpose(*(labels.dims[i] for i in order))
-        return with_labels(made[(..., *(None,) * dropped)], moved, nodata).transpose(*labels.dims)
+        if made.ndim > len(axes.axes):  # with channels that the image has not
+            made = np.moveaxis(made, axes.axes.count("t"), 0)
+        return with_labels(made[(..., *(None,) * dropped)], moved, nodata).transpose(..., *labels.dims)
 
     return _by_label(plan, of_array(array, plan.passes), relabelled)
 

@@ -107,7 +107,7 @@ def apply(
     Returns
     -------
     numpy.ndarray, dask.array.Array or xarray.DataArray
-        Axes in the order of the image's.
+        Axes in the order of the image's; where the operation makes several channels of one, these come first.
 
     Raises
     ------
@@ -142,9 +142,12 @@ def apply(
         nodata=None if output_nodata is None else number("output_nodata", output_nodata),
         tile=None if tile is None else tile_sizes(tile, count),
     )
-    array = of_array(array, passes)[len(passes) - 1] if is_lazy(image) else reduce(in_memory, passes, array)
-    array = array.reshape(*lead, *array.shape[array.ndim - len(moved) :])
-    return np.moveaxis(array, range(array.ndim - len(moved), array.ndim), moved)
+    result: Any = of_array(array, passes)[len(passes) - 1] if is_lazy(image) else reduce(in_memory, passes, array)
+    channels = result.shape[bool(lead) :][:1] if "c" in passes[-1].image.axes else ()
+    if channels:
+        result = np.moveaxis(result, int(bool(lead)), 0)
+    result = result.reshape(*channels, *lead, *result.shape[result.ndim - len(moved) :])
+    return np.moveaxis(result, range(result.ndim - len(moved), result.ndim), [at + len(channels) for at in moved])
 
 
 @labelled

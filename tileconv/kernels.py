@@ -2,6 +2,7 @@
 
 from tileconv.engines.kernel import Kernel
 from tileconv.operations.absolute import absolute
+from tileconv.operations.bank import bank
 from tileconv.operations.blur import box, disk, gaussian
 from tileconv.operations.clip import clip
 from tileconv.operations.custom import convolve, correlate
@@ -22,6 +23,7 @@ from tileconv.operations.variance import standard_deviation, variance
 __all__ = [
     "Kernel",
     "absolute",
+    "bank",
     "box",
     "clip",
     "convolve",

@@ -17,6 +17,8 @@ from tileconv.errors import PlanError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 SPACE = ("z", "y", "x")
+NO_AXES = {"missing", "kernels", "gabor", "steerable"}
+"""Words of functions whose mappings name no axes."""
 
 
 def is_labelled(image: object) -> bool:
@@ -48,20 +50,23 @@ def _on_labelled(function: Callable[..., Any], image: Any, given: dict[str, Any]
     moved = image.transpose(..., *there)
     words = _in_our_words(given, image.dims, moved.dims)
     made = function(**words | {"image": moved.data})
-    return with_labels(made, moved, words.get("output_nodata")).transpose(*image.dims)
+    return with_labels(made, moved, words.get("output_nodata")).transpose(..., *image.dims)
 
 
 def with_labels(pixels: Any, image: Any, nodata: float | None = None) -> Any:
     """Return *pixels* that were made of *image*, whose axes they have, with its labels.
 
+    Where *pixels* have one axis more, that is the first, and is called c, or kernel where there is a c.
     Coordinates along an axis whose length ``extent`` changes are left out; so is the encoding, which says how the
     values of before were packed in a file. A *nodata* value is an attribute, as rioxarray and writers of files read it.
     """
-    sizes = dict(zip(image.dims, pixels.shape, strict=True))
+    more = ["kernel" if "c" in image.dims else "c"] * (pixels.ndim - image.ndim)
+    dims = (*more, *image.dims)
+    sizes = dict(zip(dims, pixels.shape, strict=True))
     other = [name for name, c in image.coords.items() if any(sizes[d] != image.sizes[d] for d in c.dims)]
     labels = image.drop_vars(other).coords
     told = {} if nodata is None else {"_FillValue": pixels.dtype.type(nodata)}
-    return type(image)(pixels, coords=labels, dims=image.dims, name=image.name, attrs=image.attrs | told)
+    return type(image)(pixels, coords=labels, dims=dims, name=image.name, attrs=image.attrs | told)
 
 
 def _in_our_words(given: Mapping[str, Any], own: tuple[Hashable, ...], moved: tuple[Hashable, ...]) -> dict[str, Any]:
@@ -75,7 +80,7 @@ def _in_our_words(given: Mapping[str, Any], own: tuple[Hashable, ...], moved: tu
     places = [place for place in np.ravel(chosen).tolist() if place in range(len(moved))]
     letters = dict(zip([moved[place] for place in reversed(places)], reversed(SPACE), strict=False))
     for word, value in words.items():
-        if isinstance(value, Mapping) and word != "missing" and "rule" not in value:
+        if isinstance(value, Mapping) and word not in NO_AXES and "rule" not in value:
             words[word] = {_letter(name, letters, word): item for name, item in value.items()}
         elif word == "component" and value != "magnitude":
             words[word] = _letter(value, letters, word)

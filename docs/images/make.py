@@ -36,6 +36,7 @@ WORDS = {
     "bilateral": {"sigma_color": 25, "sigma_spatial": 3},
     "local_normalize": {"sigma": 8, "epsilon": 4.0},
     "richardson_lucy": {"psf": BELL.tolist(), "iterations": 15},
+    "bank": {"gabor": {"orientations": 4, "wavelengths": 5}, "reduce": "magnitude"},
     "median": {"size": 3},
     "rank": {"size": 9, "percentile": 80},
     "local_minimum": {"size": 7},

@@ -192,6 +192,6 @@ CASES = (
     ("variance", {"size": 4}),
     ("standard_deviation", {"size": 5}),
 )
-APART = frozenset(("bilateral", "fill", "local_normalize", "richardson_lucy", "conv_layer", "pool"))
-"""Those that are no formula of sums: test_local.py, test_fill.py and test_conv_layer.py have their cases."""
+APART = frozenset(("bank", "bilateral", "fill", "local_normalize", "richardson_lucy", "conv_layer", "pool"))
+"""Those that are no formula of sums: test_local.py, test_fill.py, test_bank.py and test_conv_layer.py have their cases."""
 """Every operator with parameters that tell its parts apart: at least one case each (tests/kernels checks)."""

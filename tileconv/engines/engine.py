@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -99,6 +100,18 @@ class Engine(ABC):
     @abstractmethod
     def sums(self, choice: Choice, pixels: Array, have: Box, out: Box) -> tuple[Array, int]:
         """Return the sums at *out* from the *pixels* of *have*, and how many blocks fell back to direct sums."""
+
+    def shares(self, choice: Choice) -> Hashable:  # noqa: ARG002
+        """Return what choices have in common whose sums are made together by ``each_sum``; None for one by one."""
+        return None
+
+    def each_sum(
+        self, choices: Sequence[Choice], pixels: Array, have: Box, out: Box
+    ) -> Iterator[tuple[int, Box, Array, int]]:
+        """Yield which of *choices*, a part of *out*, its sums, and how many blocks fell back, until all have all."""
+        for number, choice in enumerate(choices):
+            made, fallbacks = self.sums(choice, pixels, have, out)
+            yield number, out, made, fallbacks
 
     @abstractmethod
     def scratch(self, choice: Choice, values: Values, want: int) -> int:

@@ -12,8 +12,7 @@ the block's own pixels, which are the same in every tiling.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
@@ -23,11 +22,12 @@ from numpy.typing import NDArray
 from tileconv.boxes import Box, Halo
 from tileconv.engines.centred import Loaded
 from tileconv.engines.direct import direct
+from tileconv.engines.fft_factors import Factor, Read, Shared, factors
 from tileconv.engines.grid import Blocks, direct_bound, error_bound
 from tileconv.engines.nonfinite import kinds, put, reach
 from tileconv.engines.separable import touched
-from tileconv.engines.transform import convolve, spectrum, stages
-from tileconv.engines.values import FLOAT32, FLOAT64
+from tileconv.engines.transform import convolve, stages
+from tileconv.engines.values import FLOAT64
 
 Array = NDArray[Any]
 
@@ -35,71 +35,8 @@ TOLERANCE = 2.0**-20
 """A block is summed directly when its bound exceeds this share of ``sum |k|`` times the typical step to a neighbour."""
 SAFE = 1e-15, 1e18
 """Norms of a block between which float32 neither overflows nor loses digits to numbers too small for it."""
-CACHED_SPECTRA = 12
 SAMPLED = 4096
 """Pixels of a block, at least, that say what its typical pixel is."""
-
-
-@dataclass(frozen=True)
-class _Kernel:
-    """The weights of one call, with what every block wants to know of them."""
-
-    weights: Array
-    halo: Halo
-    grid: Blocks
-    exact: bool
-
-    @cached_property
-    def sum(self) -> float:
-        return float(self.weights.sum())
-
-    @cached_property
-    def gain(self) -> float:
-        return float(np.abs(self.weights).sum())
-
-    @cached_property
-    def norm(self) -> float:
-        return _norm(self.weights)
-
-    @cached_property
-    def spectrum(self) -> Array:
-        grid = self.grid
-        made_for = grid.length, grid.transformed, self.type, grid.paired
-        return _spectrum(self.weights.tobytes(), self.weights.shape, *made_for)
-
-    @cached_property
-    def scratch(self) -> Array:
-        scratch = np.empty_like(self.spectrum)
-        scratch[-1] = 0  # of which there may be lanes that nothing is put into
-        return scratch
-
-    @cached_property
-    def type(self) -> np.dtype[Any]:
-        return FLOAT32 if self.grid.narrow else FLOAT64
-
-    @cached_property
-    def in_float64(self) -> _Kernel:
-        return replace(self, grid=self.grid.in_float64)
-
-
-@lru_cache(maxsize=CACHED_SPECTRA)
-def _spectrum(
-    weights: bytes,
-    shape: tuple[int, ...],
-    length: tuple[int, ...],
-    axes: tuple[int, ...],
-    real: np.dtype[Any],
-    paired: bool,
-) -> Array:
-    """Return the transform of the weights, turned round because a transform convolves."""
-    import scipy.fft  # here and below: plans weigh this engine always, and use it seldom
-
-    kernel = np.frombuffer(weights, np.float64).reshape(shape)
-    if paired:
-        return spectrum(kernel[0], (length[1], length[2]))
-    turned = kernel[::-1, ::-1, ::-1]
-    made = scipy.fft.rfftn(turned, s=[length[axis] for axis in axes], axes=axes, workers=1)
-    return made.astype(np.result_type(real, np.complex64), copy=False)
 
 
 def fft(
@@ -132,47 +69,70 @@ def fft(
     tuple[Array, int]
         The sums, in the shape of *want*; NaN and infinity reach those that have them under weights that are not 0.
     """
-    out = np.empty(want.shape, dtype)
-    kernel = _Kernel(weights, halo, grid, exact)
-    fallbacks = 0
+    out, kernel = np.empty(want.shape, dtype), Factor(weights, halo, grid, exact)
+    return out, sum(_one_block(block, have, cell, kernel, want, out) for cell in _cells(grid, want))
+
+
+def fft_each(
+    block: Array, have: Box, want: Box, weights: Sequence[Array], halo: Halo, grid: Blocks, *,
+    exact: bool, dtype: np.dtype[Any],
+) -> Iterator[tuple[int, Box, Array, int]]:  # fmt: skip
+    """Yield what ``fft`` makes under each of several *weights* of one shape, part by part of *want*.
+
+    That is which weights, the part, its sums, and how many blocks fell back. What a block reads is transformed once
+    for all of them; the sums have the bits of each alone.
+    """
+    kernels = factors(tuple(w.tobytes() for w in weights), weights[0].shape, halo, grid, exact)
+    shared = Shared({}) if len(kernels) > 1 else None
+    for cell in _cells(grid, want):
+        part = cell.intersect(want)
+        for number, kernel in enumerate(kernels):
+            made = np.empty(part.shape, dtype)
+            yield number, part, made, _one_block(block, have, cell, kernel, part, made, shared)
+        if shared:
+            shared.reads.clear()
+
+
+def _cells(grid: Blocks, want: Box) -> Iterator[Box]:
+    """Yield the blocks of the canonical grid that touch *want*."""
     ends = [grid.cover(axis, want.start[axis], want.stop[axis]) for axis in range(3)]
     for start in product(*(range(a, b, s) for (a, b), s in zip(ends, grid.step, strict=True))):
-        cell = Box(start, tuple(a + s for a, s in zip(start, grid.step, strict=True)), want.axes)
-        fallbacks += _one_block(block, have, cell, kernel, want, out)
-    return out, fallbacks
+        yield Box(start, tuple(a + s for a, s in zip(start, grid.step, strict=True)), want.axes)
 
 
-def _one_block(block: Array, have: Box, cell: Box, kernel: _Kernel, want: Box, out: Array) -> int:
+def _one_block(
+    block: Array, have: Box, cell: Box, kernel: Factor, want: Box, out: Array, shared: Shared | None = None
+) -> int:
     """Write into *out* (*want*) what the block *cell* of the canonical grid gives; return blocks summed directly."""
     part = cell.intersect(want)
     grid, around = kernel.grid, cell.grow(kernel.halo)
     read = around.intersect(have)
     outer = around if grid.zeros_around is None else read
-    loaded = Loaded.of(block, have, read)
-    if grid.narrow and not math.isfinite(loaded.total):
-        return _in_float64(block, have, cell, kernel, want, out)
-    loaded, values = loaded.finite()
-    whole = kernel.exact or block.dtype.kind in "iu"
-    mean = 0.0 if grid.zeros_around else _mean(loaded.total / max(1, read.size), whole=whole, real=kernel.type)
-    centred, norm = loaded.less(mean, read, outer, kernel.type)
-    if values is not None:  # pixels of NaN or infinity are zeros of the block
-        centred[read.within(outer)][~np.isfinite(values)] = 0.0
-        norm = _norm(centred)
-    drowned = not kernel.exact and _imprecise(loaded.pixels, norm, kernel)
+    held = shared.reads.get((kernel.type, cell)) if shared else None
+    if held is None:
+        loaded = Loaded.of(block, have, read)
+        if grid.narrow and not math.isfinite(loaded.total):
+            return _in_float64(block, have, cell, kernel, want, out, shared)
+        held = Read.of(loaded, read, outer, kernel, whole=kernel.exact or block.dtype.kind in "iu")
+        if shared:
+            shared.reads[kernel.type, cell] = held
+    mean, values = held.mean, held.values
+    drowned = not kernel.exact and _imprecise(held.loaded.pixels, held.norm, kernel)
     if drowned and grid.narrow:
-        return _in_float64(block, have, cell, kernel, want, out)
+        return _in_float64(block, have, cell, kernel, want, out, shared)
     if drowned:
         out = out[part.within(want)]
-        out[...] = direct(_padded(loaded.pixels, read, around), kernel.weights)[part.within(cell)]
+        out[...] = direct(_padded(held.loaded.pixels, read, around), kernel.weights)[part.within(cell)]
         _mark(out, values, read, around, part.within(cell), kernel.weights)
         return 1
     if grid.paired:
-        _convolve_pair(centred, kernel, mean, cell, part, want, out)
+        _convolve_pair(held, kernel, cell, part, want, out, shared)
         return 0
     out = out[part.within(want)]
     # entry p of the circular convolution is the sum whose last pixel is p of the transform
     shift = [k - 1 - (a - b) for k, a, b in zip(kernel.weights.shape, outer.start, around.start, strict=True)]
-    back = _convolved(centred, kernel, [slice(a, a + n) for a, n in zip(shift, cell.shape, strict=True)])
+    wanted = [slice(a, a + n) for a, n in zip(shift, cell.shape, strict=True)]
+    back = _convolved(held, kernel, wanted, keep=shared is not None)
     back = back[part.within(cell)]
     if kernel.exact:
         out[...] = np.rint(back + mean * kernel.sum) + 0.0  # which has no negative zero
@@ -182,30 +142,44 @@ def _one_block(block: Array, have: Box, cell: Box, kernel: _Kernel, want: Box, o
     return 0
 
 
-def _in_float64(block: Array, have: Box, cell: Box, kernel: _Kernel, want: Box, out: Array) -> int:
+def _in_float64(
+    block: Array, have: Box, cell: Box, kernel: Factor, want: Box, out: Array, shared: Shared | None
+) -> int:
     """Do what ``_one_block`` does in float64: a paired block is two blocks then."""
     wide = kernel.in_float64
     (z, first, x), step = cell.start, wide.grid.step
     starts = ((z, y, x) for y in range(first, cell.stop[1], step[1]))
     halves = [Box(at, tuple(a + s for a, s in zip(at, step, strict=True)), cell.axes) for at in starts]
-    return sum(_one_block(block, have, half, wide, want, out) for half in halves if half.intersect(want).size)
+    return sum(_one_block(block, have, half, wide, want, out, shared) for half in halves if half.intersect(want).size)
 
 
-def _convolve_pair(centred: Array, kernel: _Kernel, mean: float, cell: Box, part: Box, want: Box, out: Array) -> None:
-    """Write the sums of *part* from *centred*, the pixels that the paired block *cell* reads less their *mean*."""
-    grid, base = kernel.grid, kernel.type.type(mean * kernel.sum)
+def _convolve_pair(
+    read: Read, kernel: Factor, cell: Box, part: Box, want: Box, out: Array, shared: Shared | None
+) -> None:
+    """Write the sums of *part* from what the paired block *cell* reads."""
+    grid, base = kernel.grid, kernel.type.type(read.mean * kernel.sum)
     sizes = grid.step[1] // 2, stages(grid.length[1]), stages(grid.length[2])
     (z, *at), (plane, *first) = ([a - b for a, b in zip(part.start, box.start, strict=True)] for box in (want, cell))
     for n in range(part.shape[0]):
         box = (*at, *first, *part.shape[1:])
-        convolve(centred[plane + n], *sizes, kernel.spectrum, kernel.scratch, base, out[z + n], box)
+        if shared is None:
+            convolve(read.centred[plane + n], *sizes, kernel.spectrum, kernel.scratch, base, out[z + n], box)
+            continue
+        from tileconv.engines.transform_once import convolve_transformed, transformed  # banks alone compile them
+
+        if n not in read.transforms:
+            read.transforms[n] = kernel.new_scratch()
+            transformed(read.centred[plane + n], *sizes, read.transforms[n])
+        if shared.product is None:
+            shared.product = np.empty_like(read.transforms[n])
+        convolve_transformed(read.transforms[n], *sizes, kernel.spectrum, shared.product, base, out[z + n], box)
 
 
-def _convolved(centred: Array, kernel: _Kernel, wanted: list[slice]) -> Array:
-    """Return the *wanted* part of the circular convolution of *centred*, zeros added, with the turned weights."""
+def _convolved(read: Read, kernel: Factor, wanted: list[slice], *, keep: bool) -> Array:
+    """Return the *wanted* part of the circular convolution of what a block reads, zeros added, with turned weights."""
     import scipy.fft
 
-    grid = kernel.grid
+    grid, centred = kernel.grid, read.centred
     lengths = [grid.length[axis] for axis in grid.transformed]
     *first, last = grid.transformed
     if grid.zeros_around is not None and not first and centred.size == centred.shape[last]:
@@ -216,8 +190,12 @@ def _convolved(centred: Array, kernel: _Kernel, wanted: list[slice]) -> Array:
         transform = np.multiply(transforms[0], transforms[1], out=transforms[0])
         transform = transform.reshape([-1 if axis == last else 1 for axis in range(3)])
     else:
-        transform = scipy.fft.rfftn(centred, s=lengths, axes=grid.transformed, workers=1)
-        transform *= kernel.spectrum
+        transform = read.transforms.get(-1)
+        if transform is None:
+            transform = scipy.fft.rfftn(centred, s=lengths, axes=grid.transformed, workers=1)
+        if keep:
+            read.transforms[-1] = transform
+        transform = np.multiply(transform, kernel.spectrum, out=None if keep else transform)
     for axis in first:  # the inverse, one axis at a time: rows that nobody wants are not transformed further
         transform = scipy.fft.ifft(transform, axis=axis, overwrite_x=True, workers=1)
         transform = transform[tuple(wanted[axis] if a == axis else slice(None) for a in range(3))]
@@ -225,18 +203,7 @@ def _convolved(centred: Array, kernel: _Kernel, wanted: list[slice]) -> Array:
     return np.asarray(line[tuple(slice(None) if axis in first else wanted[axis] for axis in range(3))])
 
 
-def _norm(values: Array) -> float:
-    """Return the Euclidean norm; not by BLAS, whose threads take longer to wake than this sum."""
-    return math.sqrt(float(np.einsum("zyx,zyx->", values, values)))
-
-
-def _mean(mean: float, *, whole: bool, real: np.dtype[Any]) -> float:
-    """Return *mean* as *real* holds it, and so that whole numbers less it are whole."""
-    with np.errstate(over="ignore"):
-        return float(round(mean)) if whole else float(real.type(mean))
-
-
-def _imprecise(pixels: Array, norm: float, kernel: _Kernel) -> bool:
+def _imprecise(pixels: Array, norm: float, kernel: Factor) -> bool:
     """Return whether a few huge pixels would drown the rest in rounding.
 
     float32 is judged by the typical pixel: the bound must not exceed that of direct sums of such pixels. float64 is

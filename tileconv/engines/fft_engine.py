@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -62,6 +63,18 @@ class Fft(Engine):
 
         exact, dtype = choice.sums.exact, choice.sums.accumulate
         return fft(pixels, have, out, choice.weights, choice.halo, choice.grid, exact=exact, dtype=dtype)
+
+    def shares(self, choice: Choice) -> Hashable:
+        return choice.grid, choice.halo, choice.sums.exact, choice.sums.accumulate
+
+    def each_sum(
+        self, choices: Sequence[Choice], pixels: Array, have: Box, out: Box
+    ) -> Iterator[tuple[int, Box, Array, int]]:
+        from tileconv.engines.fft import fft_each
+
+        first, weights = choices[0], [choice.weights for choice in choices]
+        exact, dtype = first.sums.exact, first.sums.accumulate
+        return fft_each(pixels, have, out, weights, first.halo, first.grid, exact=exact, dtype=dtype)
 
     def reach(self, choice: Choice, axis: int, start: int, stop: int, domain: Box) -> tuple[int, int]:
         grid = choice.grid

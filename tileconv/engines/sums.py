@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,10 +47,36 @@ def kernel_sums(
     sums, fallbacks = choice.by.sums(choice, pixels, have_needed, out)
     if offset and not choice.sums.exact:
         sums += sums.dtype.type(offset)
-    if choice.watched and (choice.pattern.deaf or not finite(sums)):
-        under = _under(pixels, have_needed, out.grow(choice.halo))
-        settle(choice.pattern, under, sums, offset=offset, marked=choice.by.marks)
+    _settle(choice, pixels, have_needed, out, sums, offset)
     return sums, fallbacks
+
+
+def each_sum(
+    choices: Sequence[Choice], block: Array, have: Box, out: Box, domain: Box
+) -> Iterator[tuple[int, Box, Array, int]]:
+    """Yield the number of one of *choices*, a part of *out*, its sums as ``kernel_sums`` makes them, and fallbacks.
+
+    Together the parts are all of *out* under every choice. What choices of one engine can share is made once.
+    """
+    together: dict[Any, list[int]] = {}
+    for number, choice in enumerate(choices):
+        together.setdefault((choice.engine, choice.by.shares(choice) or number), []).append(number)
+    for numbers in together.values():
+        some = [choices[number] for number in numbers]
+        needed = reach_box(some[0], out, domain)
+        pixels = block[needed.within(have)]
+        for choice in (choice for choice in some if choice.sums.guarded):
+            _refuse_overflow(choice, pixels)
+        for at, part, made, fallbacks in some[0].by.each_sum(some, pixels, needed, out):
+            _settle(some[at], pixels, needed, part, made)
+            yield numbers[at], part, made, fallbacks
+
+
+def _settle(choice: Choice, pixels: Array, have: Box, out: Box, made: Array, offset: float = 0.0) -> None:
+    """Put right those of the sums *made* at *out* that are not finite, or must not be; *pixels* are of *have*."""
+    if choice.watched and (choice.pattern.deaf or not finite(made)):
+        under = _under(pixels, have, out.grow(choice.halo))
+        settle(choice.pattern, under, made, offset=offset, marked=choice.by.marks)
 
 
 def _under(pixels: Array, have: Box, under: Box) -> Array:

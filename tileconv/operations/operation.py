@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -49,7 +49,9 @@ class Operation(ABC):
     makes_channels
         Whether it makes other channels than it gets: ``channels_out`` names them, and a tile holds all of them.
     mixes_channels
-        Whether ``mix`` makes them of all channels together, and not ``each`` of one channel after the other.
+        Whether ``mix`` makes them of all channels together, and not ``gather`` of one channel after the other.
+    gathers
+        Whether it takes its sums part by part in ``gather``, because it has too many kernels to hold all of them.
     libraries
         What takes part in making pixels, beside NumPy and Numba.
     """
@@ -60,6 +62,7 @@ class Operation(ABC):
     fills: ClassVar[bool] = False
     makes_channels: ClassVar[bool] = False
     mixes_channels: ClassVar[bool] = False
+    gathers: ClassVar[bool] = False
     libraries: ClassVar[tuple[str, ...]] = ()
 
     @property
@@ -119,8 +122,8 @@ class Operation(ABC):
     @property
     def no_mean(self) -> str:
         """Why missing pixels cannot be left out of its sums, in words; empty where they can."""
-        if not self.kernels:
-            return "it sums no pixels under weights"
+        if not self.kernels or self.gathers:
+            return "it sums under many kernels at once" if self.gathers else "it sums no pixels under weights"
         if any(kernel.signed_sums[1] < 0 for kernel in self.kernels):
             return "its weights are of both signs, and take differences"
         return "" if all(kernel.signed_sums[0] > 0 for kernel in self.kernels) else "its weights sum to 0"
@@ -137,9 +140,18 @@ class Operation(ABC):
         """
         return channels
 
-    def each(self, pixels: tuple[Array, ...], sums: list[Array], choices: Choices, out: Values) -> tuple[Array, ...]:
-        """Return the output of one channel, a volume for every channel that is made of it; else as ``combine``."""
-        return (self.combine(pixels, sums, choices, out),)
+    def gather(
+        self,
+        parts: Iterable[tuple[int, tuple[slice, ...], Array]],
+        shape: tuple[int, ...],
+        choices: Choices,
+        out: Values,
+    ) -> tuple[Array, ...]:
+        """Return the output of one channel, in *shape*: a volume for every channel that is made of it.
+
+        *parts* are the numbers of choices, places in the output, and the sums there, in any order.
+        """
+        raise NotImplementedError
 
     def mix(self, blocks: list[Array], have: Box, out: Box, made: Values) -> tuple[Array, ...]:
         """Return a volume of *out*, type ``made.dtype``, for every channel that is made of all together.

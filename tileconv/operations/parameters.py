@@ -28,6 +28,14 @@ WeightsOrFile = Annotated[
     str | Sequence[float] | Sequence[Sequence[float]] | Sequence[Sequence[Sequence[float]]], "kernel"
 ]
 """A nested list of numbers, or the path of a ``.npy`` or ``.csv`` file."""
+Name = Annotated[str, "name"]
+"""A key of the user's own."""
+KernelsOrFile = str | Sequence[WeightsOrFile] | Mapping[Name, WeightsOrFile]
+"""Kernels in a list, or by name, or the path of a ``.npy`` file that holds all of them."""
+Compass = Literal["kirsch", "prewitt", "sobel"]
+Gabor = Mapping[Literal["orientations", "wavelengths"], Positive | Sequence[Positive]]
+Steerable = Mapping[Literal["order", "sigma"], Positive]
+Reduction = Literal["none", "magnitude", "maximum", "argmax", "sum"]
 
 
 Amounts = Annotated[int, Ge(0)] | Mapping[str, Annotated[int, Ge(0)]]

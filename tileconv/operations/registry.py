@@ -64,6 +64,7 @@ OF_ONE = Operators(
         "local_maximum": "rank.local_maximum",
         "variance": "variance.variance",
         "standard_deviation": "variance.standard_deviation",
+        "bank": "bank.bank",
     }
 )
 """Operators of one input, which are functions of an image in Python, too."""

@@ -143,16 +143,19 @@ def _stage_bytes(stage: Stage, given: int, want: int, out: int, volumes: int) ->
     """
     type_out, held = stage.values_out.dtype, stage.padded[0]
     together = stage.volumes_in if stage.operation.mixes_channels else 1
-    waiting = volumes if together > 1 else volumes - max(1, volumes // stage.volumes_in)
+    whole = together > 1 or stage.operation.makes_channels
+    waiting = volumes if whole else volumes - max(1, volumes // stage.volumes_in)
     extended = stage.reaches or together > 1
-    sums = sum(c.sums.accumulate.itemsize for c in stage.choices)
-    cast = sum(type_out.itemsize for c in stage.choices if c.sums.accumulate != type_out)
+    gathers = stage.operation.gathers
+    at_once = max if gathers else sum
+    sums = at_once([c.sums.accumulate.itemsize for c in stage.choices] or [0])
+    cast = at_once([type_out.itemsize * (c.sums.accumulate != type_out) for c in stage.choices] or [0])
     own = [c.by.scratch(c, held, want) for c in stage.every_choice]
     return (
         Bytes(f"input of {stage.name}", given),
         Bytes("extended by the border", together * want * held.dtype.itemsize if extended else 0),
         Bytes("sums", out * (sums + cast)),
-        Bytes("engine's own", max(own, default=stage.operation.scratch(held, want))),
+        Bytes("engine's own", (1 + gathers) * max(own, default=stage.operation.scratch(held, want))),
         Bytes("missing pixels and coverage", _coverage_bytes(stage, want, out)),
         Bytes(f"output of {stage.name}", (stage.operation.copies + waiting) * out * type_out.itemsize),
     )

@@ -148,9 +148,7 @@ def make_stages(
 ) -> tuple[Stage, ...]:
     """Return the stages of a graph on image *domain* (axes z, y, x) with pixels *values*: each after what it reads.
 
-    *channels* are those of the image, by name.
-
-    Engines are chosen by *costs*.
+    *channels* are those of the image, by name. Engines are chosen by *costs*.
 
     Raises
     ------

@@ -18,6 +18,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt
 
+from tileconv.boxes import AXES
+
 REQUIRED: Any = object()
 """The default of a field that must be given."""
 
@@ -163,6 +165,9 @@ def _describe(arm: Arm) -> str:
     if arm.origin is Literal:
         return either([f"'{value}'" if isinstance(value, str) else str(value) for value in get_args(arm.type)])
     if arm.origin is Mapping:
+        names = get_args(get_args(arm.type)[0])
+        if names and not set(names) <= set(AXES):
+            return "a mapping by name" if names[0] is str else f"a mapping with {' and '.join(names)}"
         return "a mapping per axis"
     if isinstance(arm.type, type) and is_dataclass(arm.type):
         return f"a mapping with {' and '.join(fields_of(arm.type))}"

@@ -9,9 +9,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from tileconv.boxes import AXES
 from tileconv.engines.borders import ALIASES
 from tileconv.errors import Problem
-from tileconv.operations.parameters import Plain
+from tileconv.operations.parameters import Name, Plain
 from tileconv.spec.fields import REQUIRED, Arm, Exact, Field, arms, bounds, describe, fields_of, items_of, word_of
 from tileconv.spec.text import ListNode, MapNode, Node, Place, ScalarNode, is_nothing, kind_of, problem_at
 from tileconv.stores.location import located
@@ -87,7 +88,7 @@ class Reader:
 
     def _per_axis(self, node: MapNode, arm: Arm, key: str, axes: str) -> Any:
         names, inner = get_args(arm.type)
-        allowed = axes if names is str else get_args(names)
+        allowed = axes if names is str else node.items if names == Name else get_args(names)
         values = {
             name: self.value(item, inner, f"{key}.{name}")
             if name in allowed
@@ -104,7 +105,8 @@ class Reader:
     def no_axis(self, place: Place, key: str, name: str, axes: Iterable[str]) -> Any:
         """Record that *name*, in the mapping at *key*, is none of *axes*, and return ``BAD``."""
         hint = "to filter in depth too, add over: zyx to the stage" if name == "z" and "z" not in axes else ""
-        return self.problem(place, join(key, name), f"expected an axis of {', '.join(axes)}, found '{name}'", hint)
+        kind = "an axis" if set(axes) <= set(AXES) else "a key"
+        return self.problem(place, join(key, name), f"expected {kind} of {', '.join(axes)}, found '{name}'", hint)
 
     def _scalar(self, node: ScalarNode, arm: Arm) -> Any:
         word = word_of(arm)

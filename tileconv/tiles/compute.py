@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tileconv.boxes import SPACE, Box, pieces, space
 from tileconv.engines.borders import Border, extend
 from tileconv.engines.cast import cast, exactly, like_nodata, unify_nan
+from tileconv.engines.sums import each_sum
 from tileconv.errors import TileError
 from tileconv.images import equal, parted
 from tileconv.planning.memory import last_reader
@@ -239,8 +240,22 @@ def _extended(stage: Stage, pixels: Array, step: Region) -> Array:
 def _one(stage: Stage, inputs: list[Array], step: Region) -> tuple[Sequence[Array], int]:
     """Return what the stage makes of one channel of its *inputs*, a list that is emptied."""
     if not stage.reaches:
-        return stage.operation.each(tuple(followed(stage, inputs)), [], (), stage.values_out), 0
+        return [stage.operation.combine(tuple(followed(stage, inputs)), [], (), stage.values_out)], 0
     block = _extended(stage, inputs.pop(), step)
+    if stage.operation.gathers:
+        return _gathered(stage, block, step)
     sums, own, fallbacks = stage_sums(stage, block, step.want, step.out)
     del block
-    return stage.operation.each((own,), sums, stage.choices, stage.values_out), fallbacks
+    return [stage.operation.combine((own,), sums, stage.choices, stage.values_out)], fallbacks
+
+
+def _gathered(stage: Stage, block: Array, step: Region) -> tuple[Sequence[Array], int]:
+    """Return what the stage makes of its sums, which it takes part by part."""
+    fallbacks = []
+
+    def parts() -> Iterator[tuple[int, tuple[slice, ...], Array]]:
+        for number, part, sums, fell in each_sum(stage.choices, block, step.want, step.out, stage.domain_out):
+            fallbacks.append(fell)
+            yield number, part.within(step.out), sums
+
+    return stage.operation.gather(parts(), step.out.shape, stage.choices, stage.values_out), sum(fallbacks)
