@@ -126,7 +126,7 @@ def apply(
     made = as_operation(operation)
     count = len(made.halo.before) if made.halo else operator_axes(array.ndim, axes, channel_axis)
     moved = kernel_axes(array.shape, count, axes, channel_axis)
-    if any(step.operation.makes_channels for step in steps_of(made)):
+    if any(step.operation.mixes_channels for step in steps_of(made)):
         array, moved = _with_channels(array, moved, channel_axis)
     array, lead = _moved(array, moved)
     native = np.dtype(array.dtype).newbyteorder("=")
@@ -143,7 +143,7 @@ def apply(
         tile=None if tile is None else tile_sizes(tile, count),
     )
     result: Any = of_array(array, passes)[len(passes) - 1] if is_lazy(image) else reduce(in_memory, passes, array)
-    channels = result.shape[bool(lead) :][:1] if "c" in passes[-1].image.axes else ()
+    channels = result.shape[bool(lead) :][:1] if "c" in passes[-1].image.axes and "c" not in named else ()
     if channels:
         result = np.moveaxis(result, int(bool(lead)), 0)
     result = result.reshape(*channels, *lead, *result.shape[result.ndim - len(moved) :])

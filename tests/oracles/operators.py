@@ -193,5 +193,5 @@ CASES = (
     ("standard_deviation", {"size": 5}),
 )
 APART = frozenset(("bank", "bilateral", "fill", "local_normalize", "richardson_lucy", "conv_layer", "pool"))
-"""Those that are no formula of sums: test_local.py, test_fill.py, test_bank.py and test_conv_layer.py have their cases."""
+"""Those that are no formula of sums have tests of their own: test_local, test_fill, test_bank, test_conv_layer."""
 """Every operator with parameters that tell its parts apart: at least one case each (tests/kernels checks)."""

@@ -54,4 +54,7 @@ def _of_nan(stage: Stage, step: Region) -> Sequence[Array]:
         size = [1 + a + b for a, b in zip(stage.halo.before, stage.halo.after, strict=True)]
     pixels = tuple(np.full(size, np.nan, values.dtype) for values in stage.padded)
     sums = [np.full((1, 1, 1), np.nan, choice.sums.accumulate) for choice in stage.choices]
-    return stage.operation.each(pixels, sums, stage.choices, stage.values_out)
+    if stage.operation.gathers:
+        parts = ((number, (slice(None),) * 3, one) for number, one in enumerate(sums))
+        return stage.operation.gather(parts, (1, 1, 1), stage.choices, stage.values_out)
+    return [stage.operation.combine(pixels, sums, stage.choices, stage.values_out)]
