@@ -12,7 +12,7 @@ MISSING = (
         "engines/coverage.py",
         "quotients[covered < coverage.least] = np.nan",
         "quotients[covered < 1] = np.nan",
-        f"{LEFT_OUT}::test_whole_tiles_and_missing_borders",
+        f"{LEFT_OUT}::test_whole_numbers_with_nodata_and_a_pixel_that_is_filled",
     ),
     broken(
         "a share is the float that is nearest to it",
