@@ -112,7 +112,7 @@ def learn(
 
     Examples
     --------
-    >>>     >>> import tileconv
+    >>> import numpy as np, tileconv
     >>> image = np.random.default_rng(1).integers(0, 256, (64, 64))
     >>> learned = learn(image, tileconv.sobel(image, component="x") + 7, size=3)
     >>> learned.weights.round(6) + 0.0

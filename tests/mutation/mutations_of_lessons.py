@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutation.mutation import broken
 
-SUMS, LEARN, PASSES = "lessons/test_sums.py", "lessons/test_learn.py", "lessons/test_passes.py"
+SUMS, LEARN, PASSES = "lessons/test_sums.py", "lessons/test_learn.py", "lessons/test_learning_passes.py"
 
 LESSONS = (
     broken(

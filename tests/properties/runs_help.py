@@ -133,4 +133,5 @@ def gains(operation) -> float:
 
 def printed_bound(stage, peak) -> float:
     """Return the error bound that the plan prints for a stage; given per unit of the peak where nothing bounds it."""
-    return stage.error_bound * {"": 1.0, "max |pixel|": peak, "max(1, |pixel|)": max(1.0, peak)}[stage.error_unit]
+    units = {"": 1.0, "max |pixel|": peak, "max |pixel|^2": peak**2, "max(1, |pixel|)": max(1.0, peak)}
+    return stage.error_bound * units[stage.error_unit]

@@ -47,7 +47,7 @@ def held_out(number: int, share: float) -> bool:
     Examples
     --------
     >>> [held_out(n, 0.25) for n in range(8)]
-    [False, True, False, False, False, False, True, False]
+    [False, True, False, False, True, False, False, False]
     """
     return (number + 1) * _WEYL % 2**64 < share * 2**64
 

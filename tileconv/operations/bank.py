@@ -55,7 +55,7 @@ def bank(
     <BLANKLINE>
            [[ 0,  0, -8,  0]]])
     >>> tileconv.bank([[0, 0, 8, 8]], [[[-1, 1]], [[1, -1]]], reduce="argmax")
-    array([[0, 0, 0, 0]])
+    array([[0, 0, 0, 0]], dtype=int32)
     """
     words = {"kernels": kernels, "compass": compass, "gabor": gabor, "steerable": steerable}
     given = [name for name, value in words.items() if value is not None]

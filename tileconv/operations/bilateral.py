@@ -45,7 +45,7 @@ def bilateral(
     --------
     >>> import tileconv
     >>> tileconv.bilateral([[0, 2, 1, 90, 91, 89]], 5, 2).round(1)
-    array([[ 0.9,  1. ,  1. , 90. , 90. , 90. ]], dtype=float32)
+    array([[ 0.9,  1. ,  1. , 90. , 90. , 89.9]])
     """
     colour = number(sigma_color, "sigma_color")
     if not 0 < colour < math.inf:

@@ -49,8 +49,8 @@ def gaussian(
     >>> tileconv.gaussian([[0, 0, 16, 0, 0]], size=3).round(1)
     array([[ 0. ,  1.7, 12.6,  1.7,  0. ]])
     >>> tileconv.gaussian([[0, 0, 9], [0, 0, 9]], {"y": 0, "x": 1}).round(1)
-    array([[0.5, 2.7, 5.8],
-           [0.5, 2.7, 5.8]])
+    array([[0.6, 2.7, 5.8],
+           [0.6, 2.7, 5.8]])
     >>> tileconv.kernels.gaussian(2)
     Kernel(17x17, sum=1)
     """

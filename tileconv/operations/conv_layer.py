@@ -16,11 +16,11 @@ from tileconv.engines.filters import BLAS, Filters, scratch_bytes
 from tileconv.engines.values import Precision, Values, working_dtype
 from tileconv.errors import KernelError, PlanError
 from tileconv.operations.activation import SHAPES, Activation
+from tileconv.operations.custom import file_of
 from tileconv.operations.formulas import half_ulp, largest
 from tileconv.operations.layer_files import read_layer
 from tileconv.operations.operation import PADDED, Array, Choices, Operation
 from tileconv.operations.parameters import Amounts, Count, LayerWeights, Sizes, Tensor, number, sizes_per_axis
-from tileconv.stores.location import local
 
 NS_PER_PRODUCT, NS_PER_TAP = 0.045, 0.15
 """A product and a sum within BLAS, and a pixel copied for it, nanoseconds (measured: docs/networks.md)."""
@@ -54,7 +54,7 @@ def conv_layer(
     --------
     >>> layer = conv_layer([[[[1, 2, 3]]], [[[0, -1, 0]]]], activation="relu")
     >>> layer.channels_out(("",)), layer.halo
-    (('', ''), Halo(before=(0, 0, 1), after=(0, 0, 1)))
+    (('', ''), Halo(before=(0, 1), after=(0, 1)))
     """
     if axes not in {"yx", "zyx"}:
         raise KernelError(f"a layer acts over yx or zyx, found {axes}")
@@ -84,10 +84,7 @@ def _read(weights: Any) -> tuple[Any, Any]:
     if not isinstance(told, str | Path | Mapping):
         return weights, None
     path, name = (told["path"], told["name"]) if isinstance(told, Mapping) else (str(told), "")
-    try:
-        return read_layer(local(path), name)
-    except ValueError as error:
-        raise KernelError(f"expected a path, found {path!r}: {error}") from None
+    return read_layer(file_of(path), name)
 
 
 @dataclass(frozen=True)

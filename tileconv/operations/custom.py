@@ -75,7 +75,7 @@ def _own(kernel: WeightsOrFile, axes: str, normalize: bool, divide_by: float, of
 
 def weights_over(kernel: WeightsOrFile, axes: str) -> Weights:
     """Return the weights of *kernel*, a list or the path of a file; KernelError if they have other axes than *axes*."""
-    weights = load_weights(_file(kernel)) if isinstance(kernel, str) else checked_weights(kernel)
+    weights = load_weights(file_of(kernel)) if isinstance(kernel, str) else checked_weights(kernel)
     if weights.ndim != len(axes):
         fix = "State over: zyx in the stage." if weights.ndim == 3 else f"Give lists {len(axes)} deep."
         raise KernelError(
@@ -84,7 +84,8 @@ def weights_over(kernel: WeightsOrFile, axes: str) -> Weights:
     return weights
 
 
-def _file(text: str) -> Path:
+def file_of(text: str) -> Path:
+    """Return the file that *text* names; KernelError where it names none of this machine."""
     try:
         return local(text)
     except ValueError as error:

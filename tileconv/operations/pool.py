@@ -45,7 +45,7 @@ def pool(
     --------
     >>> import tileconv
     >>> tileconv.pool([[1, 2, 3, 4], [5, 6, 7, 8]], padding=0)
-    array([[6, 8]], dtype=int32)
+    array([[6, 8]])
     """
     sizes = sizes_per_axis(size, axes)
     steps = sizes if stride is None else sizes_per_axis(stride, axes, "stride")

@@ -39,7 +39,7 @@ def variance(size: Sizes = 3, *, axes: str = "yx") -> Variance:
     --------
     >>> import tileconv
     >>> tileconv.variance([[1, 1, 1, 4, 4]]).round(1)
-    array([[0., 0., 2., 2., 0.]], dtype=float32)
+    array([[0., 0., 2., 2., 0.]])
     """
     return Variance(footprint(size, None, axes), root=False)
 
@@ -51,7 +51,7 @@ def standard_deviation(size: Sizes = 3, *, axes: str = "yx") -> Variance:
     --------
     >>> import tileconv
     >>> tileconv.standard_deviation([[1, 1, 1, 4, 4]]).round(1)
-    array([[0. , 0. , 1.4, 1.4, 0. ]], dtype=float32)
+    array([[0. , 0. , 1.4, 1.4, 0. ]])
     """
     return Variance(footprint(size, None, axes), root=True)
 

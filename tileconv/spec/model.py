@@ -11,7 +11,7 @@ from annotated_types import Ge
 from tileconv.engines.borders import Border
 from tileconv.operations.operation import Operation
 from tileconv.operations.parameters import Count
-from tileconv.operations.steps import Steps
+from tileconv.operations.steps import Steps, steps_of
 from tileconv.spec.fields import Exact, Written
 from tileconv.spec.words import AxesText, Axis, Executor, FormatText, Index, LabelText, Memory, StageId, Workers
 from tileconv.storage import USUAL, Checksum, Codec, Format
@@ -234,7 +234,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Border):
         return {"rule": value.rule} | ({"value": value.value} if value.rule == "constant" else {})
     if isinstance(value, StageSpec):
-        written = {f.name: getattr(value, f.name) for f in fields(value) if f.name not in RESOLVED}
+        unused = {key for step in steps_of(value.operation) for key in step.operation.excludes}
+        written = {f.name: getattr(value, f.name) for f in fields(value) if f.name not in RESOLVED | unused}
         return _plain(written | dict(value.parameters))
     if is_dataclass(value):
         return _plain({f.name: getattr(value, f.name) for f in fields(value) if f.name not in RESOLVED})
