@@ -23,6 +23,8 @@ import tileconv
 from tileconv.allocator import keep_freed_memory
 
 LEAST, PER_DECADE = 100, 2
+ONE_TRANSFORM = 10**6
+"""Longer arrays are cut into blocks: the laws are drawn through the last point up to here."""
 GROWTH: dict[str, Callable[[float], float]] = {"direct": lambda n: n**2, "fft": lambda n: n * np.log2(n)}
 LAWS = {"direct": "c n²", "fft": "c n log n"}
 Times = dict[str, dict[int, float]]
@@ -72,7 +74,7 @@ def measure(most: int, rounds: int, limit: float) -> Times:
 
 
 def draw(times: Times, path: Path) -> None:
-    """Draw seconds against numbers, with the law of each engine through its last point but one."""
+    """Draw seconds against numbers, with the law of each engine through one of its points."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -82,7 +84,7 @@ def draw(times: Times, path: Path) -> None:
     lengths = np.array([*times["fft"]], float)
     for engine, colour in (("direct", "tab:red"), ("fft", "tab:blue")):
         points = times[engine]
-        through = [*points][-2:][0]
+        through = max(n for n in points if n <= ONE_TRANSFORM)
         law = points[through] * GROWTH[engine](lengths) / GROWTH[engine](through)
         axes.loglog(lengths, law, "--", color=colour, alpha=0.5, label=LAWS[engine])
         axes.loglog([*points], [*points.values()], "o", color=colour, label=f"{engine} engine")
