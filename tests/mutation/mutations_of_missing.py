@@ -89,7 +89,7 @@ MISSING = (
         "tiles/idle.py",
         "if constant or not weighed",
         "if not weighed",
-        "tiles/test_idle.py::test_what_is_left_out_changes_no_byte",
+        "tiles/test_idle.py::test_a_constant_border_is_a_number_beside_nothing",
     ),
     broken(
         "of valid pixels that are alike near the last is taken",

@@ -50,6 +50,13 @@ def test_what_is_left_out_changes_no_byte(name, border, counted, monkeypatch):
     assert (left > 0) == (name not in ("filled", "no weight", "fft"))  # whose one block reads all of the image
 
 
+def test_a_constant_border_is_a_number_beside_nothing():
+    """Where the only weight lies outside the image: a weight of 0 on a missing pixel takes no part."""
+    stages = [{"op": "correlate", "kernel": [[1, 0, 0]], "border": {"rule": "constant", "value": 7}}]
+    made, _ = windows(tiled(stages, 4, **PROPAGATE), np.full((6, 9), np.nan, np.float32))
+    np.testing.assert_array_equal(made, [[7.0] + [np.nan] * 8] * 6)
+
+
 @pytest.mark.parametrize("name", ["direct", "fft"])
 def test_no_sum_is_made_of_nothing(name, monkeypatch, counted):
     sizes = []
