@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tileconv.stores.local import LocalStore
 from tileconv.stores.memory import MemoryStore
-from tileconv.stores.store import content
+from tileconv.stores.store import ChangedError, content
 
 STORES = {"local": lambda folder: LocalStore(folder / "store"), "memory": lambda _: MemoryStore()}
 KEYS = ("zarr.json", "0/zarr.json", "0/c/0/0", "0/c/0/1", "0/c/10/1", "1/c/0/0")
@@ -73,12 +73,16 @@ def test_what_was_written_anew_has_another_version(store):
     put(store, "a", b"1")
     assert store.stat("a").size == first.size
     assert store.stat("a").version != first.version
+    assert store.read("a", 0, 1, store.stat("a").version) == b"1"
+    with pytest.raises(ChangedError):
+        store.read("a", 0, 1, first.version)
 
 
 def test_lists(store):
     for key in KEYS:
         put(store, key, b"x")
     assert sorted(store.list()) == sorted(KEYS)
+    assert dict(store.facts("0/c/")) == {key: store.stat(key) for key in store.list("0/c/")}
     assert sorted(store.list("0/c/")) == ["0/c/0/0", "0/c/0/1", "0/c/10/1"]
     assert list(store.list("2/")) == []
     assert sorted(store.names()) == ["0/", "1/", "zarr.json"]

@@ -14,7 +14,11 @@ from tileconv.errors import SinkError
 from tileconv.retry import retrying
 from tileconv.stores import steady
 from tileconv.stores.steady import Pieces
-from tileconv.stores.store import Facts
+from tileconv.stores.store import ChangedError, Facts
+
+
+def _facts(found: os.stat_result) -> Facts:
+    return Facts(found.st_size, f"{found.st_mtime_ns}-{found.st_ino}", found.st_mtime_ns)
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,13 @@ class LocalStore:
     def where(self, key: str = "") -> str:
         return f"{self.root}/{key}" if key else str(self.root)
 
-    def read(self, key: str, start: int, stop: int) -> bytes:
+    def read(self, key: str, start: int, stop: int, version: str = "") -> bytes:
         with steady.opened(self.root / key) as file:
-            there = retrying(partial(os.fstat, file.fileno())).st_size  # room for more takes longer than to read
+            there = retrying(partial(os.fstat, file.fileno()))
+            if version and version != _facts(there).version:
+                raise ChangedError(self.where(key))
             file.seek(start)
-            return file.read(max(0, min(stop, there) - start))
+            return file.read(max(0, min(stop, there.st_size) - start))  # room for more takes longer than to read
 
     def read_all(self, key: str) -> bytes:
         return steady.read_bytes(self.root / key)
@@ -71,6 +77,9 @@ class LocalStore:
         skipped = len(str(self.root)) + 1
         return (str(file)[skipped:] for file in steady.walk(self.root / prefix))
 
+    def facts(self, prefix: str = "") -> Iterator[tuple[str, Facts]]:
+        return ((key, found) for key in self.list(prefix) if (found := self.stat(key)))
+
     def names(self) -> Sequence[str]:
         if not steady.exists(self.root):
             return ()
@@ -91,9 +100,7 @@ class LocalStore:
 
     def stat(self, key: str) -> Facts | None:
         found = steady.stat_of(self.root / key)
-        if found is None or not S_ISREG(found.st_mode):
-            return None
-        return Facts(found.st_size, f"{found.st_mtime_ns}-{found.st_ino}")
+        return _facts(found) if found is not None and S_ISREG(found.st_mode) else None
 
     def check(self, key: str) -> None:
         folder = str(self.root)

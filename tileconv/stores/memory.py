@@ -9,7 +9,7 @@ from itertools import count
 from typing import NoReturn
 
 from tileconv.stores.steady import Pieces
-from tileconv.stores.store import Facts
+from tileconv.stores.store import ChangedError, Facts
 
 
 class MemoryStore:
@@ -33,8 +33,11 @@ class MemoryStore:
     def where(self, key: str = "") -> str:
         return f"memory:{key}"
 
-    def read(self, key: str, start: int, stop: int) -> bytes:
-        return self.read_all(key)[start:stop]
+    def read(self, key: str, start: int, stop: int, version: str = "") -> bytes:
+        whole = self.read_all(key)
+        if version and (found := self.stat(key)) and found.version != version:
+            raise ChangedError(self.where(key))
+        return whole[start:stop]
 
     def read_all(self, key: str) -> bytes:
         try:
@@ -51,6 +54,9 @@ class MemoryStore:
 
     def list(self, prefix: str = "") -> Iterator[str]:
         return (key for key in [*self._objects] if key.startswith(prefix))
+
+    def facts(self, prefix: str = "") -> Iterator[tuple[str, Facts]]:
+        return ((key, found) for key in self.list(prefix) if (found := self.stat(key)))
 
     def names(self) -> Sequence[str]:
         return sorted({first + slash for first, slash, _ in (key.partition("/") for key in [*self._objects])})

@@ -12,10 +12,18 @@ from tileconv.stores.steady import Pieces
 
 
 class Facts(NamedTuple):
-    """The bytes of an object, and what is another once it was written anew: its time of change, or its ETag."""
+    """The bytes of an object, and what is another once it was written anew: its time of change, or its ETag.
+
+    ``changed`` is when that was, in ns since 1970; 0 where nobody knows.
+    """
 
     size: int
     version: str
+    changed: int = 0
+
+
+class ChangedError(OSError):
+    """An object is no more the version that was asked for."""
 
 
 class Store(Protocol):
@@ -29,8 +37,14 @@ class Store(Protocol):
     def where(self, key: str = "") -> str:
         """Return *key* as messages name it, the store itself by default."""
 
-    def read(self, key: str, start: int, stop: int) -> bytes:
-        """Return the bytes of an object from *start* to *stop*, as many of them as there are."""
+    def read(self, key: str, start: int, stop: int, version: str = "") -> bytes:
+        """Return the bytes of an object from *start* to *stop*, as many of them as there are.
+
+        Raises
+        ------
+        ChangedError
+            If *version* is given, as ``stat`` told it, and the object is another by now: parts of two never mix.
+        """
 
     def read_all(self, key: str) -> bytes:
         """Return all bytes of an object."""
@@ -56,6 +70,9 @@ class Store(Protocol):
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the key of every object below *prefix*, which is empty or ends in ``/``, in any order."""
+
+    def facts(self, prefix: str = "") -> Iterator[tuple[str, Facts]]:
+        """Yield every key that ``list`` does, with what ``stat`` knows of it."""
 
     def names(self) -> Sequence[str]:
         """Return what lies directly in the store, in any order: keys without a ``/``, and prefixes that end in one.
