@@ -86,6 +86,8 @@ def test_lists(store):
     assert sorted(store.list("0/c/")) == ["0/c/0/0", "0/c/0/1", "0/c/10/1"]
     assert list(store.list("2/")) == []
     assert sorted(store.names()) == ["0/", "1/", "zarr.json"]
+    assert sorted(store.names("0/")) == ["c/", "zarr.json"]
+    assert list(store.names("2/")) == []
     assert store.stat("0/c") is None  # what lies below is no object
 
 

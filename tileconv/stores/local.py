@@ -80,12 +80,13 @@ class LocalStore:
     def facts(self, prefix: str = "") -> Iterator[tuple[str, Facts]]:
         return ((key, found) for key in self.list(prefix) if (found := self.stat(key)))
 
-    def names(self) -> Sequence[str]:
-        if not steady.exists(self.root):
+    def names(self, prefix: str = "") -> Sequence[str]:
+        folder = self.root / prefix
+        if not steady.exists(folder):
             return ()
         return [
             entry.name + "/" * retrying(partial(entry.is_dir, follow_symlinks=False))
-            for entry in steady.entries(self.root)
+            for entry in steady.entries(folder)
         ]
 
     def delete(self, key: str) -> None:

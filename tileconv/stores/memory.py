@@ -58,8 +58,9 @@ class MemoryStore:
     def facts(self, prefix: str = "") -> Iterator[tuple[str, Facts]]:
         return ((key, found) for key in self.list(prefix) if (found := self.stat(key)))
 
-    def names(self) -> Sequence[str]:
-        return sorted({first + slash for first, slash, _ in (key.partition("/") for key in [*self._objects])})
+    def names(self, prefix: str = "") -> Sequence[str]:
+        below = (key.removeprefix(prefix).partition("/") for key in self.list(prefix))
+        return sorted({first + slash for first, slash, _ in below})
 
     def delete(self, key: str) -> None:
         if not key and self._objects:

@@ -74,8 +74,8 @@ class Store(Protocol):
     def facts(self, prefix: str = "") -> Iterator[tuple[str, Facts]]:
         """Yield every key that ``list`` does, with what ``stat`` knows of it."""
 
-    def names(self) -> Sequence[str]:
-        """Return what lies directly in the store, in any order: keys without a ``/``, and prefixes that end in one.
+    def names(self, prefix: str = "") -> Sequence[str]:
+        """Return what lies directly below *prefix*, in any order: names without a ``/``, and such that end in one.
 
         Raises
         ------
