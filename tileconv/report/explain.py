@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from rich.console import Group, RenderableType
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tileconv.boxes import SPACE, TileGrid
+from tileconv.engines.choose import Choice
 from tileconv.images import ImageInfo, as_text
 from tileconv.planning.memory import total
 from tileconv.planning.model import Plan
@@ -124,18 +126,23 @@ def _border(stage: Stage) -> str:
 
 
 def _engines(stage: Stage) -> str:
-    lines = []
+    alike: dict[tuple[str, ...], list[Choice]] = {}
     for choice in stage.choices:
-        others = [
-            f"{c.engine} {c.refused}" if c.refused else f"{c.engine} {c.ns_per_pixel:.1f}"
-            for c in choice.candidates
-            if c.engine != choice.engine
-        ]
-        lines.append(
-            f"{choice.engine} {choice.chosen.ns_per_pixel:.1f}, {choice.why} ({'; '.join(others)}); {choice.sums.why}"
-        )
+        names = sorted(f"{c.engine} {c.refused}" for c in choice.candidates)
+        alike.setdefault((choice.engine, choice.why, choice.sums.why, *names), []).append(choice)
     own = f"{stage.ns_per_pixel:.1f}, each from its neighbourhood" if stage.reaches else "no kernel"
-    return "\n".join(dict.fromkeys(lines)) or own
+    return "\n".join(map(_choices, alike.values())) or own
+
+
+def _choices(choices: Sequence[Choice]) -> str:
+    """Return why kernels are summed by one engine, which is that of each of *choices*."""
+    one, costs = choices[0], defaultdict[str, set[float]](set)
+    for candidate in (candidate for choice in choices for candidate in choice.candidates):
+        costs[candidate.engine].add(candidate.ns_per_pixel)
+    words = {name: " to ".join(f"{ns:.1f}" for ns in sorted({min(some), max(some)})) for name, some in costs.items()}
+    others = [f"{c.engine} {c.refused or words[c.engine]}" for c in one.candidates if c.engine != one.engine]
+    kernels = f"{len(choices)} kernels by " * (max(map(len, costs.values())) > 1)
+    return f"{kernels}{one.engine} {words[one.engine]}, {one.why} ({'; '.join(others)}); {one.sums.why}"
 
 
 def _error(stage: Stage) -> str:
