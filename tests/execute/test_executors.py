@@ -151,3 +151,18 @@ def test_tiles_begin_in_the_order_of_the_stream_whose_jobs_may_alternate(tmp_pat
     assert [chunks(tmp_path / folder) for folder in "abc"] == [6, 6, 6]
     late = WORKERS * WINDOW[name] if name == "scheduler" else 0  # two workers, each with tasks of its own
     assert all(number <= place + late for place, number in enumerate(heard))
+
+
+@pytest.mark.parametrize("name", TILES)
+def test_a_stream_may_wait_for_what_is_in_flight(tmp_path, executor, name):
+    first, second = (job_of(tmp_path / folder, np.ones((32, 48), "uint8")) for folder in "ab")
+    heard = []
+
+    def stream():
+        yield from pairs(first)
+        while len(heard) < 6:
+            yield None
+        yield from pairs(second)
+
+    executor(name)(stream(), Event(), lambda job, _: heard.append(job is second))
+    assert heard == [False] * 6 + [True] * 6

@@ -42,11 +42,12 @@ class Batch:
     over: bool = False
 
 
-def _batches(pairs: Iterable[Pair], size: Callable[[], int]) -> Iterator[Batch]:
-    """Yield *pairs* in batches of one job each, and of *size* tiles, which is asked for before each."""
-    for _, some in groupby(pairs, key=lambda pair: id(pair[0])):
-        while taken := [*islice(some, size())]:
-            yield Batch(taken[0][0], [tile for _, tile in taken])
+def _batches(pairs: Iterable[Pair | None], size: Callable[[], int]) -> Iterator[Batch | None]:
+    """Yield *pairs* in batches of one job each, and of *size* tiles, which is asked for before each; None for None."""
+    for key, some in groupby(pairs, key=lambda pair: pair and id(pair[0])):
+        while taken := [*islice(some, size() if key else 1)]:
+            tiles = [pair for pair in taken if pair]
+            yield Batch(tiles[0][0], [tile for _, tile in tiles]) if tiles else None
 
 
 class Tiles(Flight):
@@ -55,7 +56,7 @@ class Tiles(Flight):
     A batch that is late, or whose worker is silent, is given to another worker as well.
     """
 
-    def __init__(self, crew: Crew, pairs: Iterable[Pair]) -> None:
+    def __init__(self, crew: Crew, pairs: Iterable[Pair | None]) -> None:
         super().__init__(crew)
         self.waiting = _batches(pairs, self._size)
         self.suspects: list[Pair] = []
@@ -95,7 +96,7 @@ class Tiles(Flight):
     def _size(self) -> int:
         return min(TILES, max(1, int(TASK_S / self.tile_s)))
 
-    def _begin(self, batches: Iterator[Batch]) -> None:
+    def _begin(self, batches: Iterator[Batch | None]) -> None:
         room = WINDOW * self.crew.room()
         while len(self.batches) < room and (batch := next(batches, None)):
             if not self.crew.trust.knows(batch.job):
@@ -167,7 +168,7 @@ class Tiles(Flight):
         self.batches.discard(batch)
 
 
-def fly_tiles(crew: Crew, pairs: Iterable[Pair], heard: Heard) -> None:
+def fly_tiles(crew: Crew, pairs: Iterable[Pair | None], heard: Heard) -> None:
     """Make the tiles of *pairs* and tell *heard* of each."""
     with Tiles(crew, pairs) as flight:
         while True:

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     import dask.array as da
 
 
-def scheduler(setting: Setting, pairs: Iterable[Pair], stop: Event, heard: Heard) -> None:
+def scheduler(setting: Setting, pairs: Iterable[Pair | None], stop: Event, heard: Heard) -> None:
     """Make tiles on the workers of a scheduler: see ``Executor``."""
     with _crew(setting, stop) as crew:
         fly_tiles(crew, pairs, heard)
 
 
-def scheduler_rows(setting: Setting, pairs: Iterable[Pair], stop: Event, heard: Heard) -> None:
+def scheduler_rows(setting: Setting, pairs: Iterable[Pair | None], stop: Event, heard: Heard) -> None:
     """Make tiles by rows on the workers of a scheduler: see ``Executor``."""
     with _crew(setting, stop) as crew:
 

@@ -25,8 +25,11 @@ Heard = Callable[[Job, Outcome], None]
 class Executor(Protocol):
     """Makes the tiles of a stream, whose jobs may be several, and returns once all are heard of."""
 
-    def __call__(self, pairs: Iterable[Pair], stop: Event, heard: Heard) -> None:
+    def __call__(self, pairs: Iterable[Pair | None], stop: Event, heard: Heard) -> None:
         """Make the tiles of *pairs*, which begin in its order, and tell *heard* of each as soon as it is done.
+
+        None among them says that what comes next needs tiles of which nothing was heard yet: *pairs* is asked again
+        after one was.
 
         So many are in flight as keep all workers busy, and *pairs* is read no further ahead. Once *stop* is set no tile
         begins any more; those in flight are finished and heard of. A tile that fails is an outcome. What is the

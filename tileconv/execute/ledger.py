@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tileconv.boxes import number_of
-from tileconv.errors import ClusterError, SinkError, TileconvError, UnfinishedError
+from tileconv.boxes import number_of, tile_at
+from tileconv.errors import ClusterError, SinkError, TileconvError, TileError, UnfinishedError
 from tileconv.execute.outcome import Failure, Outcome
 from tileconv.execute.stop import Stop
 from tileconv.planning.model import Plan
 from tileconv.planning.parts import Pass
 from tileconv.progress import Progress
 from tileconv.record.journal import BEGIN, DONE, FAILED, Event, History, Journal, TileKey
-from tileconv.record.todo import tiles_done
+from tileconv.record.todo import reads, tiles_done
 from tileconv.retry import HOPELESS, TRANSIENT, system_error
+
+NAMED = 5
+"""How many failed tiles a message names."""
 
 
 @dataclass
@@ -47,13 +50,30 @@ class Ledger:
         for output in self.journals:
             self._write(output, Event(BEGIN))
 
-    def begin_pass(self, number: int) -> None:
-        """Say that what is heard from now on are tiles of pass *number*."""
+    def begin_pass(self, number: int, left: Sequence[int]) -> Sequence[int]:
+        """Hear of pass *number* from now on; return what of *left* needs no tile that failed or was left out."""
         self.number, self._heard = number, bytearray(len(self.passes[number].grid))
+        pass_, lost = self.passes[number], set[int]()
+        for at, earlier in enumerate(self.passes[:number]):
+            failed = {key.tile for key in (*self.failures, *self.left_out) if key.array == at}
+            arrays = [write.array for write in earlier.writes]
+            for n in [n for n, read in enumerate(pass_.reads) if failed and read.array in arrays]:
+                needed = ((tile, reads(pass_, tile_at(pass_.grid, tile), earlier.grid, n)) for tile in left)
+                lost |= {tile for tile, read in needed if not failed.isdisjoint(read)}
+        self.left_out |= {TileKey(number, 0, tile) for tile in lost}
+        return [tile for tile in left if tile not in lost] if lost else left
 
-    def unheard(self, tiles: Sequence[int]) -> list[int]:
-        """Return those of *tiles* of which nothing was heard in this pass."""
-        return [tile for tile in tiles if not self._heard[tile]]
+    def check(self, possible: Sequence[int]) -> None:
+        """Raise what ended the pass before its end: a failed tile, or that not all *possible* tiles were heard of."""
+        if self.stop.is_set():
+            failures = list(self.failures.values())
+            hopeless = (failure for failure in failures if self.keep_going and failure.system in HOPELESS)
+            raise next(hopeless, failures[0]).error  # the one that stopped it
+        if unheard := [tile for tile in possible if not self._heard[tile]]:
+            grid = self.passes[self.number].grid
+            problem = f"nothing was heard of {len(unheard):,} tiles, the first is {tile_at(grid, unheard[0])}"
+            fix = "This is a mistake in tileconv: please report it. The same command makes them."
+            raise TileError(problem, where=str(self.plan.spec.output.path), fix=fix)
 
     def hear(self, outcome: Outcome) -> None:
         """Take what became of a tile: first into the journal of every output that it was for, then to who watches."""
@@ -100,3 +120,15 @@ class Ledger:
         if isinstance(error, SinkError | ClusterError | UnfinishedError):
             return f"{said}; once that is mended, {command} makes the others"
         return said  # what tiles are made of must change, and with it perhaps all of them
+
+    def unfinished(self, *, overwrite: bool) -> UnfinishedError:
+        """Return the error of a run of which tiles failed, while the others were made."""
+        count = len(self.failures)
+        named = "; ".join(str(failure.error).removesuffix(".") for failure in list(self.failures.values())[:NAMED])
+        more = f"; and {count - NAMED:,} more, which tileconv status lists" * (count > NAMED)
+        out = f", {len(self.left_out):,} need them" * bool(self.left_out)
+        problem = f"{count:,} tile{'s' * (count != 1)} failed{out}: {named}{more}"
+        error = UnfinishedError(problem, where=str(self.plan.spec.output.path))
+        passes = all(failure.system in TRANSIENT for failure in self.failures.values())
+        error.fix = f"{self.how_far(None if passes else error, overwrite=overwrite)}."
+        return error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
-from itertools import islice
+from itertools import islice, takewhile
 from threading import Event
 
 from tileconv.boxes import Box
@@ -18,19 +18,19 @@ AHEAD = 2
 """Tiles per worker that wait in the pool: no worker is ever idle, and a plan of a million tiles stays small."""
 
 
-def threads(workers: int, pairs: Iterable[Pair], stop: Event, heard: Heard) -> None:
+def threads(workers: int, pairs: Iterable[Pair | None], stop: Event, heard: Heard) -> None:
     """Make tiles on threads: see ``Executor``. Dask has nothing to schedule here."""
     make_tiles(attempt, workers, pairs, stop, heard)
 
 
-def thread_rows(workers: int, pairs: Iterable[Pair], stop: Event, heard: Heard) -> None:
+def thread_rows(workers: int, pairs: Iterable[Pair | None], stop: Event, heard: Heard) -> None:
     """Make tiles by rows on threads: see ``Executor``."""
     with ThreadPoolExecutor(workers) as pool:
         make_rows(partial(compute_row, scheduler="threads", pool=pool), pairs, stop, heard)
 
 
 def make_tiles(
-    make: Callable[[Job, Box], Outcome | None], workers: int, pairs: Iterable[Pair], stop: Event, heard: Heard
+    make: Callable[[Job, Box], Outcome | None], workers: int, pairs: Iterable[Pair | None], stop: Event, heard: Heard
 ) -> None:
     """Call *make* with each of *pairs* in *workers* threads; tell *heard* of each outcome in this thread, at once.
 
@@ -47,7 +47,8 @@ def make_tiles(
         try:
             while True:
                 count = 0 if stop.is_set() else AHEAD * workers - len(pending)
-                pending |= {pool.submit(unless_stopped, job, tile): job for job, tile in islice(waiting, count)}
+                now = takewhile(bool, islice(waiting, count))
+                pending |= {pool.submit(unless_stopped, *pair): pair[0] for pair in now if pair}
                 if not pending:
                     return
                 wait(pending, return_when=FIRST_COMPLETED)

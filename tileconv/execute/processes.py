@@ -35,7 +35,7 @@ SERVE = "import sys; sys.path[:] = sys.argv[2:]; from tileconv.execute.processes
 """What a process begins with: it finds modules where this one does, and never runs the caller's script again."""
 
 
-def processes(workers: int, pairs: Iterable[Pair], stop: Event, heard: Heard) -> None:
+def processes(workers: int, pairs: Iterable[Pair | None], stop: Event, heard: Heard) -> None:
     """Make tiles on processes: see ``Executor``.
 
     A tile whose process ended is tried once more when no other is in flight, and is a failure if that one ends too:
@@ -49,7 +49,7 @@ def processes(workers: int, pairs: Iterable[Pair], stop: Event, heard: Heard) ->
     suspects: list[Pair] = []
     waiting = iter(pairs)
 
-    def until_suspected() -> Iterator[Pair]:
+    def until_suspected() -> Iterator[Pair | None]:
         for pair in waiting:
             yield pair
             if suspects:
@@ -78,7 +78,7 @@ def processes(workers: int, pairs: Iterable[Pair], stop: Event, heard: Heard) ->
             suspects.clear()
 
 
-def process_rows(workers: int, pairs: Iterable[Pair], stop: Event, heard: Heard) -> None:
+def process_rows(workers: int, pairs: Iterable[Pair | None], stop: Event, heard: Heard) -> None:
     """Make tiles by rows on processes: see ``Executor``. ClusterError if a process ends."""
     from dask.multiprocessing import get
 

@@ -23,9 +23,9 @@ Tell = Callable[[Outcome], None]
 MakeRow = Callable[[Job, "da.Array", Tell], None]
 
 
-def make_rows(make: MakeRow, pairs: Iterable[Pair], stop: Event, heard: Heard) -> None:
+def make_rows(make: MakeRow, pairs: Iterable[Pair | None], stop: Event, heard: Heard) -> None:
     """Call *make* with every row of each job in *pairs*, as ``Executor`` says, and with who hears of its tiles."""
-    for _, tiles in groupby(pairs, key=lambda pair: id(pair[0])):
+    for _, tiles in groupby(filter(None, pairs), key=lambda pair: id(pair[0])):
         job, _ = next(tiles)
         for row in outcomes_by_rows(job, outcome_of):
             if stop.is_set():
