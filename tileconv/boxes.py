@@ -13,7 +13,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
+from operator import add, ge, le, lt, mul, sub
 
 from tileconv.errors import GeometryError
 
@@ -58,7 +60,7 @@ class Box:
             object.__setattr__(self, "axes", default_axes(len(self.start)))
         if not len(self.start) == len(self.stop) == len(self.axes):
             raise GeometryError(f"a box needs one start and one stop per axis, found {self.start}, {self.stop}")
-        if any(b < a for a, b in zip(self.start, self.stop, strict=True)):
+        if any(map(lt, self.stop, self.start)):
             raise GeometryError(f"a box cannot stop before it starts, found {self.start} to {self.stop}")
 
     @classmethod
@@ -69,7 +71,7 @@ class Box:
     @property
     def shape(self) -> tuple[int, ...]:
         """Pixels along each axis."""
-        return tuple(b - a for a, b in zip(self.start, self.stop, strict=True))
+        return tuple(map(sub, self.stop, self.start))
 
     @property
     def size(self) -> int:
@@ -79,36 +81,29 @@ class Box:
     def grow(self, halo: Halo) -> Box:
         """Return this box grown by *halo* on every side."""
         return Box(
-            tuple(a - h for a, h in zip(self.start, halo.before, strict=True)),
-            tuple(b + h for b, h in zip(self.stop, halo.after, strict=True)),
+            tuple(map(sub, self.start, halo.before)),
+            tuple(map(add, self.stop, halo.after)),
             self.axes,
         )
 
     def intersect(self, other: Box) -> Box:
         """Return the common part; an empty box at the later start when there is none."""
-        start = tuple(max(a, b) for a, b in zip(self.start, other.start, strict=True))
-        stop = tuple(max(s, min(a, b)) for s, a, b in zip(start, self.stop, other.stop, strict=True))
-        return Box(start, stop, self.axes)
+        start = tuple(map(max, self.start, other.start))
+        return Box(start, tuple(map(max, start, map(min, self.stop, other.stop))), self.axes)
 
     def contains(self, other: Box) -> bool:
         """Return whether every pixel of *other* lies in this box."""
-        return all(a <= b for a, b in zip(self.start, other.start, strict=True)) and all(
-            a >= b for a, b in zip(self.stop, other.stop, strict=True)
-        )
+        return all(map(le, self.start, other.start)) and all(map(ge, self.stop, other.stop))
 
     def shift(self, offset: Sequence[int]) -> Box:
         """Return this box moved by *offset* pixels."""
-        return Box(
-            tuple(a + d for a, d in zip(self.start, offset, strict=True)),
-            tuple(b + d for b, d in zip(self.stop, offset, strict=True)),
-            self.axes,
-        )
+        return Box(tuple(map(add, self.start, offset)), tuple(map(add, self.stop, offset)), self.axes)
 
     def within(self, outer: Box) -> tuple[slice, ...]:
         """Return the slices that cut this box out of an array that holds *outer*."""
         if not outer.contains(self):
             raise GeometryError(f"{self} does not lie inside {outer}")
-        return tuple(slice(a - o, b - o) for a, b, o in zip(self.start, self.stop, outer.start, strict=True))
+        return tuple(map(slice, map(sub, self.start, outer.start), map(sub, self.stop, outer.start)))
 
     def __str__(self) -> str:
         return " ".join(f"{n}={a}:{b}" for n, a, b in zip(self.axes, self.start, self.stop, strict=True))
@@ -188,9 +183,8 @@ class TileGrid:
 
     def box(self, index: Sequence[int]) -> Box:
         """Return the tile at *index* (one number per axis)."""
-        start = tuple(o + i * t for o, i, t in zip(self.image.start, index, self.tile, strict=True))
-        stop = tuple(min(a + t, b) for a, t, b in zip(start, self.tile, self.image.stop, strict=True))
-        return Box(start, stop, self.image.axes)
+        start = tuple(map(add, self.image.start, map(mul, index, self.tile)))
+        return Box(start, tuple(map(min, map(add, start, self.tile), self.image.stop)), self.image.axes)
 
     def __iter__(self) -> Iterator[Box]:
         """Yield every tile, last axis fastest."""
@@ -227,17 +221,24 @@ def pieces(start: int, stop: int, size: int) -> list[Interval]:
     return [(a, min(a + size, stop)) for a in range(start, stop, size)]
 
 
+@lru_cache(maxsize=256)  # a tile asks several times
 def space(box: Box) -> Box:
     """Return the part of *box* along (z, y, x), one pixel long where it has no such axis."""
-    at = [box.axes.find(a) for a in SPACE]
-    return Box(tuple(box.start[i] if i >= 0 else 0 for i in at), tuple(box.stop[i] if i >= 0 else 1 for i in at))
+    at = _places(SPACE, box.axes)
+    return Box(tuple([box.start[i] if i >= 0 else 0 for i in at]), tuple([box.stop[i] if i >= 0 else 1 for i in at]))
 
 
 def with_space(box: Box, inner: Box) -> Box:
     """Return *box* with its bounds along (z, y, x) replaced by those of *inner*."""
-    at = [SPACE.find(a) for a in box.axes]
+    at = _places(box.axes, SPACE)
     return Box(
-        tuple(inner.start[i] if i >= 0 else a for i, a in zip(at, box.start, strict=True)),
-        tuple(inner.stop[i] if i >= 0 else b for i, b in zip(at, box.stop, strict=True)),
+        tuple([inner.start[i] if i >= 0 else a for i, a in zip(at, box.start, strict=True)]),
+        tuple([inner.stop[i] if i >= 0 else b for i, b in zip(at, box.stop, strict=True)]),
         box.axes,
     )
+
+
+@lru_cache(maxsize=64)
+def _places(axes: str, others: str) -> tuple[int, ...]:
+    """Return where each of *axes* stands among *others*; -1 for what is none of them."""
+    return tuple(map(others.find, axes))

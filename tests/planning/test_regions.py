@@ -9,7 +9,6 @@ from oracles import convolution
 from properties.runs_help import pipeline, plan_of
 
 from tileconv.boxes import Box
-from tileconv.planning.regions import regions
 from tileconv.tiles.compute import needed
 
 RULES = st.sampled_from(("reflect", "mirror", "nearest", "constant"))
@@ -73,7 +72,7 @@ def test_the_fft_reads_whole_canonical_blocks(start):
     image = strategies.pixels((700, 700), "uint8", 0)
     (job,) = plan_of(pipeline([{"op": "disk", "radius": 5, "engine": "fft"}]), image).passes
     step, halo = job.stages[0].choices[0].grid.step, job.stages[0].halo
-    region = regions(job.stages, job.stored, Box((0, start, start), (1, start + 1, start + 1)))[0]
+    region = job.regions.of(Box((0, start, start), (1, start + 1, start + 1)))[0]
     for axis in (1, 2):
         first, last = region.want.start[axis] + halo.before[axis], region.want.stop[axis] - halo.after[axis]
         assert first % step[axis] == 0

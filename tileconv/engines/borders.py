@@ -127,6 +127,8 @@ def extend(
     GeometryError
         If a pixel that is needed is not in *have*, or a constant is no number of the block's whole-number type.
     """
+    if have == want and domain.contains(want):
+        return block
     if all(_as_it_lies(axis, have, want, domain, border) for axis, border in enumerate(borders)):
         return block[want.within(have)]
     pieces = [_pieces(axis, have, want, domain, border) for axis, border in enumerate(borders)]

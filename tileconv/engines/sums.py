@@ -41,7 +41,7 @@ def kernel_sums(
     leave the range where both together do not.
     """
     have_needed = reach_box(choice, out, domain)
-    pixels = block[have_needed.within(have)]
+    pixels = block if have_needed == have else block[have_needed.within(have)]
     if choice.sums.guarded:
         _refuse_overflow(choice, pixels)
     sums, fallbacks = choice.by.sums(choice, pixels, have_needed, out)

@@ -11,6 +11,7 @@ from tileconv.engines.values import Values
 from tileconv.images import ImageInfo
 from tileconv.planning.memory import Bytes, total
 from tileconv.planning.passes import renumbered, within
+from tileconv.planning.regions import Regions
 from tileconv.planning.stages import Stage
 from tileconv.spec.model import INPUT, MissingSpec
 from tileconv.storage import USUAL, Storage
@@ -129,6 +130,11 @@ class Pass:
     cache_bytes: int = 0
     read_amplification: float = 1.0
     ns_per_pixel: float = 0.0
+
+    @cached_property
+    def regions(self) -> Regions:
+        """Which pixels each stage and read needs for a tile."""
+        return Regions(self.stages, self.stored)
 
     @cached_property
     def all_channels(self) -> bool:

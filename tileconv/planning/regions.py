@@ -9,10 +9,12 @@ Axes are independent, so the largest region and all sums over tiles come from a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import NamedTuple
 
-from tileconv.boxes import Box
+from tileconv.boxes import SPACE, Box
 from tileconv.engines.borders import source_interval
 from tileconv.engines.sums import reach
 from tileconv.planning.stages import Stage
@@ -20,8 +22,11 @@ from tileconv.planning.stages import Stage
 Interval = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+SPANS, TILES = 1024, 64
+"""Spans and tiles whose regions are kept: a row of tiles has the same along y, and a tile is asked for twice."""
+
+
+class Span(NamedTuple):
     """What one stage has, wants and makes along one axis; what is read has and wants no more than is made of it."""
 
     have: Interval
@@ -76,11 +81,33 @@ def outputs(stage: Stage, axis: int, want: Interval) -> int:
     return max(0, -(-(want[1] - want[0] - stage.halo.before[axis] - stage.halo.after[axis]) // stage.stride[axis]))
 
 
-def seen(stages: Sequence[Stage], stored: Sequence[int], read: int, out: Box) -> Box:
-    """Return the box of the array *read* whose pixels lie in the middle of the windows of *out*, of *stored* stages.
+class Regions:
+    """The regions of *stages*, of which some are *stored*, and of what they read, by their numbers.
 
-    These boxes part the array as tiles part what is made of it.
+    ``spans`` takes an axis, where the tile starts and where it stops; ``of`` a tile (axes z, y, x). What was asked for
+    last is kept, and stays behind where this crosses to another process.
     """
+
+    def __init__(self, stages: Sequence[Stage], stored: Sequence[int]) -> None:
+        self._given = stages, stored
+        self.spans: Callable[[int, int, int], Mapping[int, Span]] = lru_cache(SPANS)(partial(spans, stages, stored))
+        self.of: Callable[[Box], Mapping[int, Region]] = lru_cache(TILES)(partial(_regions, self.spans))
+        self._middles = lru_cache(partial(_middles, stages, stored))
+
+    def __reduce__(self) -> tuple[type[Regions], tuple[Sequence[Stage], Sequence[int]]]:
+        return Regions, self._given
+
+    def seen(self, read: int, out: Box) -> Box:
+        """Return the box of the array *read* whose pixels lie in the middle of the windows of *out*, a tile.
+
+        These boxes part the array as tiles part what is made of it.
+        """
+        lines = zip(self._middles(read), out.start, out.stop, strict=True)
+        return _box(*((start * step + first, stop * step + first) for (step, first), start, stop in lines))
+
+
+def _middles(stages: Sequence[Stage], stored: Sequence[int], read: int) -> list[tuple[int, int]]:
+    """Return by which step and from where on the pixels of *stored* stages lie among those of *read*, for each axis."""
     usual = (1, 0)
     along = []
     for axis in range(3):
@@ -90,23 +117,19 @@ def seen(stages: Sequence[Stage], stored: Sequence[int], read: int, out: Box) ->
             if known:
                 middle = stage.first[axis] + stage.halo.before[axis]
                 lines[number] = known[0] * stage.stride[axis], known[0] * middle + known[1]
-        step, first = next((lines[number] for number in stored if number in lines), usual)
-        along.append((out.start[axis] * step + first, out.stop[axis] * step + first))
-    return _box(along)
+        along.append(next((lines[number] for number in stored if number in lines), usual))
+    return along
 
 
 def _hull(one: Interval | None, other: Interval) -> Interval:
     return other if one is None else (min(one[0], other[0]), max(one[1], other[1]))
 
 
-def regions(stages: Sequence[Stage], stored: Sequence[int], out: Box) -> Mapping[int, Region]:
-    """Return the regions of stages and reads by their numbers for a tile *out* (axes z, y, x) of *stored* ones."""
-    along = [spans(stages, stored, axis, out.start[axis], out.stop[axis]) for axis in range(3)]
-    return {
-        number: Region(*(_box([getattr(s[number], name) for s in along]) for name in ("have", "want", "out")))
-        for number in along[0]
-    }
+def _regions(along: Callable[[int, int, int], Mapping[int, Span]], out: Box) -> Mapping[int, Region]:
+    z, y, x = map(along, range(3), out.start, out.stop)
+    return {number: Region(*map(_box, z[number], y[number], x[number])) for number in z}
 
 
-def _box(intervals: Sequence[Interval]) -> Box:
-    return Box(tuple(a for a, _ in intervals), tuple(b for _, b in intervals))
+def _box(*along: Interval) -> Box:
+    start, stop = zip(*along, strict=True)
+    return Box(start, stop, SPACE)

@@ -11,7 +11,7 @@ from tileconv.boxes import SPACE, Interval, pieces
 from tileconv.images import ImageInfo
 from tileconv.planning.memory import TileSizes
 from tileconv.planning.parts import Pass, Read
-from tileconv.planning.regions import outputs, spans
+from tileconv.planning.regions import outputs
 from tileconv.planning.shared import chunk_sums, shared_px
 from tileconv.planning.stages import Stage
 
@@ -66,8 +66,8 @@ def axis_sums(pass_: Pass, axis: int, tile: int, strip: int) -> AxisSums:
     at = pass_.image.axes.find(SPACE[axis])
     extent = (pass_.image.start[at], pass_.image.stop[at]) if at >= 0 else (0, 1)
     tiles = pieces(*extent, tile)
-    whole = [spans(pass_.stages, pass_.stored, axis, *t) for t in tiles]
-    rows = [spans(pass_.stages, pass_.stored, axis, *part) for t in tiles for part in pieces(*t, strip)]
+    whole = [pass_.regions.spans(axis, *t) for t in tiles]
+    rows = [pass_.regions.spans(axis, *part) for t in tiles for part in pieces(*t, strip)]
     return AxisSums(
         tiles=len(tiles),
         length=extent[1] - extent[0],

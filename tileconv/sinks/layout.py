@@ -44,6 +44,8 @@ class Layout:
     >>> layout = Layout(ImageInfo((4, 5), "yx", np.dtype("u1"), (2, 5)))
     >>> list(layout.metadata({})), list(layout.chunk_keys(layout.info.box))
     (['zarr.json', '0/zarr.json'], ['0/c/0/0', '0/c/1/0'])
+    >>> layout.metadata_key
+    '0/zarr.json'
     """
 
     info: ImageInfo
@@ -62,6 +64,11 @@ class Layout:
     def chunks_key(self, level: int = 0) -> str:
         """Return what the keys of the chunks of *level* begin with."""
         return self.array_key(level) + "c/" * (self.storage.format == "0.5")
+
+    @property
+    def metadata_key(self) -> str:
+        """The key of what ``metadata`` says last: without it there is no array."""
+        return self.array_key() + ("zarr.json" if self.storage.format == "0.5" else ".zattrs")
 
     def metadata(self, attributes: Mapping[str, object]) -> dict[str, dict[str, Any]]:
         """Return the keys of all metadata with what they say; the first has the *attributes* of the store."""

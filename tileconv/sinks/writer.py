@@ -71,9 +71,8 @@ class Writer:
             If the file system refuses.
         """
         self._check(box, array)
-        *_, metadata = self.layout.metadata({})
         with sink_errors(self.store.where(self.layout.array_key().rstrip("/"))):
-            if self.store.stat(metadata) is None:
+            if self.store.stat(self.layout.metadata_key) is None:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))  # the store is gone
             digest = Digest()
             for unit, key in self._units(box):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from operator import add
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,8 @@ from tileconv.engines.sums import each_sum
 from tileconv.errors import TileError
 from tileconv.images import equal, parted
 from tileconv.planning.memory import last_reader
-from tileconv.planning.parts import Pass, Read, Write
-from tileconv.planning.regions import Region, regions, seen
+from tileconv.planning.parts import Missing, Pass, Read, Write
+from tileconv.planning.regions import Region
 from tileconv.planning.stages import Stage
 from tileconv.tiles.idle import all_missing, of_nothing
 from tileconv.tiles.missing import followed, stage_sums
@@ -43,7 +42,12 @@ class Counts:
     like_nodata: int = 0
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(*map(add, vars(self).values(), vars(other).values()))
+        return Counts(
+            self.clipped + other.clipped,
+            self.missing + other.missing,
+            self.fallbacks + other.fallbacks,
+            self.like_nodata + other.like_nodata,
+        )
 
     def as_json(self) -> dict[str, int]:
         """Return the counts by name; what only outputs with a nodata value can have is told where there is any."""
@@ -96,7 +100,7 @@ def compute_tile(
     with np.errstate(all="ignore"):  # NaN and infinity are values here, and pass
         for number, pixels in enumerate(read):
             for top, end in pieces(out.start[1], out.stop[1], pass_.strip):
-                strip = Box((out.start[0], top, out.start[2]), (out.stop[0], end, out.stop[2]))
+                strip = out if pass_.strip >= out.shape[1] else _rows(out, top, end)
                 into = [volume[number][:, *strip.within(out)] for volume in volumes]
                 try:
                     noticed = _strip(pass_, list(map(Block, pixels, boxes)), strip, into, slice(first, last))
@@ -106,21 +110,27 @@ def compute_tile(
     return made, tuple(counts)
 
 
+def _rows(out: Box, top: int, end: int) -> Box:
+    return Box((out.start[0], top, out.start[2]), (out.stop[0], end, out.stop[2]), SPACE)
+
+
 def _strip(pass_: Pass, blocks: Sequence[Block], out: Box, made: Sequence[Array], channels: slice) -> list[Counts]:
     """Write the pixels of *out*, some rows of a tile, into *made*; each result is freed after its last reader.
 
     A result is one volume, or one for every channel, of which *made* has *channels*.
     """
-    steps = regions(pass_.stages, pass_.stored, out)
+    steps = pass_.regions.of(out)
     results: dict[int, Sequence[Array]] = {}
     missing = fallbacks = 0
     for number, (read, block) in enumerate(zip(pass_.reads, blocks, strict=True)):
         box = steps[-1 - number].out
-        image, ours = (seen(pass_.stages, pass_.stored, -1 - number, b) for b in (space(pass_.image), out))
-        owned = _owned(read, image, ours)
-        pixels = (extend(volume, block.box, box, read.domain, REPEATED) for volume in block.pixels)
-        results[-1 - number], absent = zip(*(_mark(read, volume, box, owned) for volume in pixels), strict=True)
-        missing += sum(absent)
+        pixels: Sequence[Array] = [extend(v, block.box, box, read.domain, REPEATED) for v in block.pixels]
+        if read.missing:
+            image, ours = (pass_.regions.seen(-1 - number, b) for b in (space(pass_.image), out))
+            owned = _owned(read, image, ours)
+            pixels, absent = zip(*(_mark(read, read.missing, volume, box, owned) for volume in pixels), strict=True)
+            missing += sum(absent)
+        results[-1 - number] = pixels
     stored = _store(pass_, [-1 - n for n in range(len(blocks))], results, steps, out, made, channels)
     if all(all_missing(volume) for volumes in results.values() for volume in volumes):
         nothing = of_nothing(pass_.stages, steps, {number: len(volumes) for number, volumes in results.items()})
@@ -168,7 +178,7 @@ def _stored(pixels: Array, into: Array, write: Write, *, nan: bool) -> Counts:
 
 def needed(pass_: Pass, tile: Box) -> tuple[Box, ...]:
     """Return the box that *tile* is made from of every read, all axes; along a ``wrap`` axis it may leave the image."""
-    steps = regions(pass_.stages, pass_.stored, space(tile))
+    steps = pass_.regions.of(space(tile))
     return tuple(pass_.block(number, tile, steps[-1 - number].out) for number in range(len(pass_.reads)))
 
 
@@ -183,11 +193,9 @@ def _volumes(block: Block, tile: Box, *, together: bool) -> Iterator[Array]:
         yield block.pixels[tuple(place)].reshape(count, *shape)
 
 
-def _mark(read: Read, pixels: Array, have: Box, owned: Box) -> tuple[Array, int]:
-    """Return *pixels* in the block's type with missing ones as the rule says, and how many of them *owned* holds."""
-    missing, dtype = read.missing, read.block.dtype
-    if missing is None:
-        return pixels, 0
+def _mark(read: Read, missing: Missing, pixels: Array, have: Box, owned: Box) -> tuple[Array, int]:
+    """Return *pixels* in the block's type, those *missing* as the rule says, and how many of them *owned* holds."""
+    dtype = read.block.dtype
     pixels, valid = parted(pixels)
     absent = np.isnan(pixels) if pixels.dtype.kind == "f" else np.zeros(pixels.shape, bool)
     if valid is not None:

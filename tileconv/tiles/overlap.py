@@ -16,7 +16,6 @@ from tileconv.allocator import keep_freed_memory
 from tileconv.boxes import SPACE, Box, Interval, TileGrid
 from tileconv.errors import PlanError
 from tileconv.planning.parts import Pass
-from tileconv.planning.regions import spans
 from tileconv.retry import retrying
 from tileconv.sources.source import Source
 from tileconv.tiles.compute import Block, compute_tile
@@ -267,7 +266,7 @@ def _depth(cuts: Sequence[int], pass_: Pass, i: int, number: int) -> Interval:
     have, tiles = (start, *cuts, stop), (pass_.image.start[i], *cuts, pass_.image.stop[i])
     before = after = 0
     for (low, high), tile in zip(pairwise(have), pairwise(tiles), strict=True):
-        first, last = spans(pass_.stages, pass_.stored, axis, *tile)[-1 - number].out
+        first, last = pass_.regions.spans(axis, *tile)[-1 - number].out
         before, after = max(before, low - first), max(after, last - high)
     return before, after
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.allocator import keep_freed_memory
-from tileconv.boxes import Box, space, with_space
+from tileconv.boxes import SPACE, Box, space, with_space
 from tileconv.errors import TileError
 from tileconv.planning.parts import Pass
 from tileconv.retry import retrying
@@ -104,10 +104,9 @@ def read(source: Source, domain: Box, box: Box, reads: Reads | None = None) -> A
     """Return the pixels of *box*, all axes, of *source*, which holds *domain*; beyond it those of its repetition."""
     ask = source.read if reads is None else partial(source.read, reads=reads)
     inner = space(box)
-    inside = domain.contains(inner)
-    shift = with_space(Box((0,) * len(box.axes), (0,) * len(box.axes), box.axes), Box(domain.start, domain.start)).start
-    if inside:
-        return retrying(lambda: ask(box.shift([-s for s in shift])))
+    shift = [domain.start[i] if i >= 0 else 0 for i in map(SPACE.find, box.axes)]
+    if domain.contains(inner):
+        return retrying(partial(ask, box.shift([-s for s in shift]) if any(shift) else box))
     out = np.empty(box.shape, source.info.as_read)
     along = [_pieces(inner.start[a], inner.stop[a], domain.start[a], domain.shape[a]) for a in range(3)]
     for piece in product(*along):
