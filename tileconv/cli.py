@@ -15,7 +15,7 @@ import click
 from tileconv import completion
 from tileconv.errors import PlanError, SpecError, TileconvError
 from tileconv.learn_command import learn
-from tileconv.options import argument, as_json, input_, only, option, output, overwrite, pipeline, set_
+from tileconv.options import argument, as_json, images, input_, only, option, output, overwrite, pipeline, set_
 from tileconv.printing import fail, interruptible, json_text, print_, refuse, rich_text
 from tileconv.streams import lost
 from tileconv.tools import calibrate, import_network, ops, picture, sample, schema
@@ -51,6 +51,7 @@ def _command(function: Callable[..., None]) -> click.Command:
 
 @_command
 @pipeline
+@images
 @set_
 @input_
 @output
@@ -60,6 +61,7 @@ def _command(function: Callable[..., None]) -> click.Command:
 @as_json
 def run(
     spec: Path,
+    images: Sequence[str],
     set_: Sequence[str],
     input_: Sequence[str],
     output: Sequence[str],
@@ -75,7 +77,7 @@ def run(
     """
     if repair and overwrite:
         refuse("give --repair or --overwrite, not both")
-    loaded = _load(spec, set_, input_, output)
+    loaded = _load(spec, set_, (*input_, *images), output)
     with _announced(loaded) if repair else nullcontext():
         from tileconv.execute.prepare import planned  # with all libraries
         from tileconv.execute.run import run_plan
@@ -161,12 +163,13 @@ def status(output: Path, *, as_json: bool) -> None:
 
 @_command
 @pipeline
+@images
 @set_
 @input_
 @output
-def check(spec: Path, set_: Sequence[str], input_: Sequence[str], output: Sequence[str]) -> None:
+def check(spec: Path, images: Sequence[str], set_: Sequence[str], input_: Sequence[str], output: Sequence[str]) -> None:
     """Check a pipeline file, print every problem at once, and look at its input and where its output will lie."""
-    loaded = _load(spec, set_, input_, output)
+    loaded = _load(spec, set_, (*input_, *images), output)
     print_(f"{spec}: fine, {len(loaded.stages)} stage{'s' * (len(loaded.stages) != 1)}")
     from tileconv.execute.places import looked
 
@@ -176,16 +179,25 @@ def check(spec: Path, set_: Sequence[str], input_: Sequence[str], output: Sequen
 
 @_command
 @pipeline
+@images
 @set_
 @input_
 @output
 @as_json
-def plan(spec: Path, set_: Sequence[str], input_: Sequence[str], output: Sequence[str], *, as_json: bool) -> None:
+def plan(
+    spec: Path,
+    images: Sequence[str],
+    set_: Sequence[str],
+    input_: Sequence[str],
+    output: Sequence[str],
+    *,
+    as_json: bool,
+) -> None:
     """Print what a run would do, what it would need, and why."""
     from tileconv import api
     from tileconv.report.explain import explain
 
-    made = api.plan(_load(spec, set_, input_, output))
+    made = api.plan(_load(spec, set_, (*input_, *images), output))
     print_(json_text(made.as_json()) if as_json else rich_text(explain(made)), alone=True)
 
 
@@ -196,8 +208,8 @@ for command in (learn, import_network, ops, schema, sample, calibrate, picture):
 def _load(spec: Path, overrides: Sequence[str], inputs: Sequence[str], outputs: Sequence[str]) -> PipelineSpec:
     from tileconv.spec import load_spec
 
-    input_, output = only(inputs, "--input"), only(outputs, "--output")
-    return load_spec(spec, overrides, input_path=input_, output_path=output)
+    given = inputs[0] if len(inputs) == 1 else inputs or None
+    return load_spec(spec, overrides, input_path=given, output_path=only(outputs, "--output"))
 
 
 def main() -> None:

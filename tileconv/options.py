@@ -22,7 +22,7 @@ def path(text: str) -> Path:
 def only(given: Sequence[str], option: str) -> str | None:
     """Return the value of an option that is given once or not at all; a usage error where it is given again."""
     if len(given) > 1:
-        raise click.BadParameter(f"{option} is given {len(given)} times: a run has one, so run each image by itself")
+        raise click.BadParameter(f"{option} is given {len(given)} times; write {{stem}} in it for several images")
     return given[0] if given else None
 
 
@@ -74,9 +74,15 @@ option = partial(click.option, metavar="PATH", type=path)
 
 pipeline = argument("spec", metavar="PIPELINE", help="The pipeline file (YAML).")
 set_ = click.option("--set", "set_", metavar="KEY=VALUE", multiple=True, help="Override, as stages.0.sigma=3.")
-input_ = click.option("--input", "-i", "input_", metavar="PATH", multiple=True, help="Replaces input.path.")
+input_ = click.option(
+    *("--input", "-i", "input_"), metavar="PATH", multiple=True, help="Replaces input.path; several are a batch."
+)
+images = click.argument("images", metavar="[IMAGE]...", nargs=-1, help="As -i.")
 output = click.option(
-    *("--output", "-o"), metavar="PATH", multiple=True, help="Replaces output.path; {stem} and {parent} of the input."
+    *("--output", "-o"),
+    metavar="PATH",
+    multiple=True,
+    help="Replaces output.path; {stem}, {name} and {parent} of the input.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 overwrite = click.option("--overwrite", is_flag=True, help="Replace an output that tileconv made.")

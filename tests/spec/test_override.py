@@ -94,7 +94,8 @@ def test_paths_of_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     )
     without = TEXT.replace('input: {path: "raw/cells.ome.tif"}\n', "")
     assert str(read(text=without, input_path="/x.tif").input.path) == "/x.tif"
-    assert "expected {stem} or {parent}, found {name}" in refused(output_path="{name}.zarr")
+    assert str(read(output_path="/o/{name}.zarr").output.path) == "/o/cells.ome.tif.zarr"
+    assert "expected {stem}, {name} or {parent}, found {series}" in refused(output_path="{series}.zarr")
     assert "names no output" in refused(input_path="...tif", output_path="{stem}/b.zarr")
     assert "'path' leads nowhere" in refused(text=TEXT.replace("{path: b.zarr}", "b.zarr"), output_path="c.zarr")
 
@@ -117,5 +118,5 @@ def test_paths_of_no_file_here_are_refused_wherever_they_come_from(path: str) ->
     """Text of the file or the command line, or a path of Python, in which one slash of two is left."""
     for words in ({"input_path": path}, {"output_path": path}, {"input_path": Path(path or " ")}):
         message = refused(**words)
-        assert "expected a path, found" in message
+        assert "expected a path" in message
         assert "from --" in message

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from tileconv.errors import SinkError
+from tileconv.errors import PlanError, SinkError
 from tileconv.sinks.files import refuse_same, sink_errors
 from tileconv.sources.masked import Masked
 from tileconv.sources.open import open_source
@@ -25,6 +25,9 @@ def source_of(spec: PipelineSpec) -> Source:
         If there is none, or none that can be read; or the mask is not of the image's pixels.
     """
     file, most = spec.input, spec.run.max_chunk
+    if spec.is_batch:
+        fix = "Give one of them as input, or run them all: tileconv run does."
+        raise PlanError("names several images, and this is of one", where=str(file.path), fix=fix)
     image = open_source(
         file.path.local,
         series=file.series,

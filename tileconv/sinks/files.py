@@ -100,6 +100,15 @@ def refuse_same(output: Location, input: Location) -> None:
     raise SinkError(f"the output {problem}", where=str(output), why=why, fix="Choose another output path.")
 
 
+def ignores_case(folder: Path) -> bool:
+    """Return whether ``A`` and ``a`` are one name on the disk where *folder* is or would be."""
+    with sink_errors(folder):
+        named = next(place for place in (folder, *folder.parents) if steady.exists(place))
+        while named.name.swapcase() == named.name and named != named.parent:
+            named = named.parent
+        return _same(named, named.with_name(named.name.swapcase())) if named.name else False
+
+
 def free_bytes(output: Location) -> int:
     """Return the bytes that an unprivileged user may still write on the disk where *output* is or would be."""
     with sink_errors(output):

@@ -15,7 +15,7 @@ from tileconv.spec.check import check
 from tileconv.spec.mapping import NAME, tree_of
 from tileconv.spec.model import InputSpec, MissingSpec, OutputSpec, PipelineSpec, RunSpec, StageSpec, as_mapping
 from tileconv.spec.operators import operator_table
-from tileconv.spec.override import apply_overrides, expand, redirect
+from tileconv.spec.override import Paths, apply_overrides, expand, redirect
 from tileconv.spec.text import MAX_BYTES, MapNode, compose
 from tileconv.stores import steady
 
@@ -45,7 +45,7 @@ def load_spec(
     path: str | Path,
     overrides: Sequence[str] = (),
     *,
-    input_path: str | Path | None = None,
+    input_path: Paths | None = None,
     output_path: str | Path | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> PipelineSpec:
@@ -86,7 +86,7 @@ def parse_spec(
     folder: str | Path,
     overrides: Sequence[str] = (),
     *,
-    input_path: str | Path | None = None,
+    input_path: Paths | None = None,
     output_path: str | Path | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> PipelineSpec:
@@ -101,8 +101,8 @@ def parse_spec(
     overrides
         Texts such as ``stages.0.sigma=3`` or ``stages.blur.sigma=3``, set before the check.
     input_path, output_path
-        Replace ``input.path`` and ``output.path``; relative to the current folder. In an output path ``{stem}`` and
-        ``{parent}`` are those of the input.
+        Replace ``input.path``, by one path or several, and ``output.path``; relative to the current folder. In an
+        output path ``{stem}``, ``{name}`` and ``{parent}`` are those of the input.
     environ
         Values of ``${VAR}``; the process's environment by default.
 
@@ -126,18 +126,22 @@ def parse_spec(
 
 
 def spec_from_mapping(
-    mapping: Mapping[str, Any], folder: str | Path = ".", *, input_path: str | Path | None = None
+    mapping: Mapping[str, Any],
+    folder: str | Path = ".",
+    *,
+    input_path: Paths | None = None,
+    output_path: str | Path | None = None,
 ) -> PipelineSpec:
     """Return the checked pipeline of a Python mapping; its values are taken literally, and problems have line 0.
 
-    *input_path* replaces ``input.path``.
+    *input_path* and *output_path* replace ``input.path`` and ``output.path``, as in ``parse_spec``.
 
     Raises
     ------
     SpecError
         If anything is wrong, with every problem.
     """
-    root, problems = redirect(tree_of(mapping), Path(folder), input_path, None)
+    root, problems = redirect(tree_of(mapping), Path(folder), input_path, output_path)
     return check(root, NAME, Path(folder), problems)
 
 

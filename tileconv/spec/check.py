@@ -14,6 +14,7 @@ from tileconv.operations.registry import HINTS, OPERATORS
 from tileconv.operations.steps import Steps, steps_of
 from tileconv.spec.fields import Field, fields_of
 from tileconv.spec.graph import check_ids, ids_of, inputs_of
+from tileconv.spec.inputs import check_input, check_templates
 from tileconv.spec.masks import mask_of
 from tileconv.spec.missing import check_belongs, check_global, missing_of, rule_of_stage
 from tileconv.spec.model import (
@@ -57,7 +58,7 @@ STAGE = {name: field for name, field in fields_of(StageSpec).items() if name not
 OUTPUT = {name: field for name, field in fields_of(OutputSpec).items() if name not in RESOLVED} | {
     **dict.fromkeys(("codec", "from"), OPTIONAL_NODE),
 }
-INPUT = fields_of(InputSpec) | {"mask": OPTIONAL_NODE}
+INPUT = {name: field for name, field in fields_of(InputSpec).items() if name not in RESOLVED} | {"mask": OPTIONAL_NODE}
 BORDER = {"rule": Field(fields_of(Border)["rule"].form), "value": fields_of(Border)["value"]}
 
 RESERVED_STAGE_KEYS = ("channels", "mask", "dtype", "input")
@@ -117,6 +118,8 @@ def _pipeline(reader: Reader, root: MapNode) -> PipelineSpec | None:
         if name in values
     }
     outputs = outputs_of(reader, root, values, lambda node, key: _section(reader, node, OutputSpec, key))
+    if "input" in sections:
+        check_templates(reader, sections["input"], outputs)
     read = stored_stages(reader, values.get("stages"), stages, outputs)
     check_global(reader, values.get("stages"), stages, missing)
     whole = [output for _, _, output in outputs if output is not None]
@@ -137,6 +140,8 @@ def _section(reader: Reader, node: Node, cls: type, name: str) -> Any:
         values["mask"] = mask_of(reader, values["mask"], join(name, "mask"))
     if cls is OutputSpec:
         check_output(reader, node, name, values)
+    if cls is InputSpec:
+        check_input(reader, node, name, values)
     if "path" in values:
         values["path"] = Location(values["path"])
     for sizes in {"chunks", "shards", "tile"} & set(values):

@@ -135,9 +135,8 @@ def describe(options: Sequence[Arm]) -> str:
     words = list(dict.fromkeys(_describe(arm) for arm in options if arm.origin is not Sequence))
     inner = items_of(options)
     if inner:
-        words.append(
-            "a list of numbers" if all(arm.origin is not Sequence for arm in inner) else "nested lists of numbers"
-        )
+        of = "paths" if inner[0].type is str else "numbers"
+        words.append(f"a list of {of}" if all(arm.origin is not Sequence for arm in inner) else f"nested lists of {of}")
     return ", or ".join(words)
 
 

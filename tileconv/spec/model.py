@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -28,7 +28,9 @@ PixelsPerAxis = Count | Mapping[Axis, Count]
 SizePerAxis = Literal["auto"] | PixelsPerAxis
 INPUT, IMAGE = -1, "input"
 """The image that a pipeline reads: among positions of stages, and among their names."""
-RESOLVED = frozenset(("operation", "parameters", "inputs", "stage", "label"))
+ALL = "all"
+"""What ``input.series`` says of every image of a file."""
+RESOLVED = frozenset(("operation", "parameters", "inputs", "stage", "label", "paths", "every_series"))
 """Fields that are no keys of a file: they follow from others, and from where these stand."""
 ShardsPerAxis = Literal["auto", "none"] | PixelsPerAxis
 
@@ -51,10 +53,20 @@ class MaskSpec:
 
 @dataclass(frozen=True)
 class InputSpec:
-    """The image to read."""
+    """The image to read, or several.
 
-    path: Annotated[Location, Written(str), "File or Zarr store to read, relative to the pipeline file."]
-    series: Annotated[Index, "Which image of a file that holds several."] = 0
+    ``paths`` are those that name several, patterns among them, and ``path`` is the first of these; ``every_series``
+    says that all images of a file are meant.
+    """
+
+    path: Annotated[
+        Location,
+        Written(str | Sequence[str]),
+        "File or Zarr store to read, relative to the pipeline file; a pattern (*.tif) or a list names several.",
+    ]
+    series: Annotated[
+        int, Written(Index | Literal["all"]), "Which image of a file that holds several; all makes each of them."
+    ] = 0
     level: Annotated[Index, "Which level of a pyramid; 0 is the full size."] = 0
     axes: Annotated[str | None, Written(AxesText), "Names of the axes as stored, where the file does not say."] = None
     nodata: Annotated[
@@ -67,6 +79,8 @@ class InputSpec:
     missing_chunks: Annotated[
         Literal["report", "error"], "Whether chunks that a store lacks are counted as fill value, or refused."
     ] = "report"
+    paths: tuple[str, ...] = ()
+    every_series: bool = False
 
 
 @dataclass(frozen=True)
@@ -187,6 +201,11 @@ class PipelineSpec:
     run: RunSpec = field(default_factory=RunSpec)
 
     @property
+    def is_batch(self) -> bool:
+        """Whether it is the pipeline of several images, of which ``each_image`` gives one after another."""
+        return bool(self.input.paths) or self.input.every_series
+
+    @property
     def output(self) -> OutputSpec:
         """The first output, in most pipelines the only one."""
         return self.outputs[0]
@@ -213,6 +232,8 @@ def as_mapping(spec: PipelineSpec) -> dict[str, Any]:
     ``spec_from_mapping(as_mapping(spec)) == spec``. What the plan chooses (None) is left out; paths are absolute.
     """
     words = {"version": spec.version, **_plain(spec)}
+    words["input"] |= {"path": [*spec.input.paths]} if spec.input.paths else {}
+    words["input"] |= {"series": ALL} if spec.input.every_series else {}
     for output, told in zip(spec.outputs, words["outputs"], strict=True):
         if output.stage != len(spec.stages) - 1:
             told["from"] = _name(spec, output.stage)

@@ -88,8 +88,8 @@ def stored_stages(
 def check_output(reader: Reader, node: Node, key: str, values: dict[str, Any]) -> None:
     """Check what of an output belongs together, and read its codec; what it is from is read with the stages."""
     values.pop("from", None)
-    if Path(values.get("path", "")).suffix.lower() in OTHER_FORMATS:
-        _other_format(reader, cast("MapNode", node).items["path"], join(key, "path"), Path(values["path"]))
+    if other := other_format(values.get("path", "")):
+        reader.problem(cast("MapNode", node).items["path"].place, join(key, "path"), *other)
     if "codec" in values:
         values["codec"] = _codec(reader, values["codec"], join(key, "codec"))
     if values.get("format") == "0.4":
@@ -117,7 +117,10 @@ def _codec(reader: Reader, node: Node, label: str) -> Codec | None:
     return replace(usual, **values)
 
 
-def _other_format(reader: Reader, node: Node, key: str, path: Path) -> None:
-    stem = path.stem.removesuffix(".ome")
-    message = f"expected the name of an OME-Zarr store, found the suffix {path.suffix}"
-    reader.problem(node.place, key, message, f"write {stem}.ome.zarr")
+def other_format(path: str) -> tuple[str, str] | None:
+    """Return what is wrong with the suffix of an output at *path*, and what to write; None if nothing is."""
+    name = Path(path)
+    if name.suffix.lower() not in OTHER_FORMATS:
+        return None
+    message = f"expected the name of an OME-Zarr store, found the suffix {name.suffix}"
+    return message, f"write {name.stem.removesuffix('.ome')}.ome.zarr"

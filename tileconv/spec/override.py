@@ -8,8 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from tileconv.errors import Problem, SpecError
+from tileconv.spec.fields import either
+from tileconv.spec.model import ALL
+from tileconv.spec.templates import ABSOLUTE, OF_PATH, OF_SERIES, filled, folder_of, is_pattern, words_in, words_of
 from tileconv.spec.text import VARIABLE, ListNode, MapNode, Node, Place, ScalarNode, compose_value, kind_of, problem_at
-from tileconv.stores.location import located, stem
+from tileconv.stores.location import located
+
+Paths = str | Path | Sequence[str | Path]
+"""One path of an input, or several."""
 
 
 def apply_overrides(root: MapNode, overrides: Sequence[str]) -> tuple[MapNode, list[Problem]]:
@@ -65,7 +71,7 @@ def _index(node: ListNode, key: str) -> int:
 
 
 def _text_at(node: Node | None, key: str) -> str | None:
-    child = node.items.get(key) if isinstance(node, MapNode) else None
+    child = _at(node, (key,))
     return child.text if isinstance(child, ScalarNode) else None
 
 
@@ -104,35 +110,48 @@ def expand(node: Node, environ: Mapping[str, str], problems: list[Problem], key:
 
 
 def redirect(
-    root: MapNode, folder: Path, input_path: str | Path | None, output_path: str | Path | None
+    root: MapNode, folder: Path, input_path: Paths | None, output_path: str | Path | None
 ) -> tuple[MapNode, list[Problem]]:
-    """Return the tree with the paths of the command line, and with ``{stem}`` and ``{parent}`` in the output filled in.
+    """Return the tree with the paths of the command line, and with the words of the input filled in in its outputs.
 
-    Paths of the command line are taken from the current folder, those of the file from *folder*. ``{stem}`` is
-    the name of the input up to its suffix (``.ome.tif`` is one suffix), ``{parent}`` its folder.
+    Paths of the command line are taken from the current folder, those of the file from *folder*. ``templates`` says
+    which words there are. Those of several images stay as they are.
     """
     outputs = _outputs(root)
     if output_path is not None and len(outputs) > 1:
         hint = f"write --set outputs.{outputs[0][1]}.path={output_path}, or change the file"
         return root, [problem_at(Place(), "", f"--output {output_path} names one output of {len(outputs)}", hint)]
-    for keys, path in ((("input",), input_path), (outputs[0], output_path)):
-        if path is not None:
-            origin = f"--{'input' if keys == ('input',) else 'output'} {path}"
-            text = _whole(str(path), Path()) if keys == ("input",) else str(path)
+    given = {("input",): _paths(input_path), outputs[0]: _path("output", output_path)}
+    for keys, node in given.items():
+        if node is not None:
             try:
-                root = set_in(root, (*keys, "path"), ScalarNode(text, False, Place(origin=origin)), origin)
+                root = set_in(root, (*keys, "path"), node, node.place.origin)
             except LookupError as error:
                 return root, [problem_at(Place(), "", str(error.args[0]), "from the command line")]
-    source, problems = _path_of(root, ("input",)), []
+    words, known = _words(root.items.get("input"), folder)
+    problems: list[Problem] = []
     for keys in outputs:
-        if target := _path_of(root, keys):
-            if source:
-                target, refused = _filled(target, _whole(source.text, folder), ".".join((*keys, "path")))
+        if isinstance(target := _at(root, (*keys, "path")), ScalarNode) and target.text:
+            if known:
+                target, refused = _filled(target, words, known, ".".join((*keys, "path")))
                 problems += refused
-            if output_path is not None:
+            if output_path is not None and not target.text.startswith(ABSOLUTE):
                 target = replace(target, text=_whole(target.text, Path()))
             root = set_in(root, (*keys, "path"), target, "")
     return root, problems
+
+
+def _path(option: str, path: str | Path | None) -> ScalarNode | None:
+    return None if path is None else ScalarNode(str(path), False, Place(origin=f"--{option} {path}"))
+
+
+def _paths(given: Paths | None) -> Node | None:
+    """Return the inputs of the command line, which are whole: one, or a list of several."""
+    if isinstance(given, str | Path | None):
+        one = _path("input", given)
+        return one and replace(one, text=_whole(one.text, Path()))
+    nodes = tuple(node for path in given if (node := _paths(path)))
+    return ListNode(nodes, Place(origin="--input"))
 
 
 def _outputs(root: MapNode) -> list[tuple[str, ...]]:
@@ -141,18 +160,38 @@ def _outputs(root: MapNode) -> list[tuple[str, ...]]:
     return [("outputs", name) for name in node.items] if isinstance(node, MapNode) and node.items else [("output",)]
 
 
-def _filled(target: ScalarNode, source: str, key: str) -> tuple[ScalarNode, list[Problem]]:
-    """Return the path of the output with ``{stem}`` and ``{parent}`` of the path *source* filled in."""
-    words = {"{stem}": stem(source), "{parent}": source.rpartition("/")[0]}
-    named = set(re.findall(r"\{\w*\}", target.text))
+def _words(given: Node | None, folder: Path) -> tuple[dict[str, str], Sequence[str]]:
+    """Return the words of the one image that the node *given* of the input names, and which words there may be.
+
+    Of several images no words are returned, and where no image is named none are known either.
+    """
+    path, series = _at(given, ("path",)), _text_at(given, "series")
+    nodes = path.items if isinstance(path, ListNode) else (path,)
+    texts = [_whole(node.text, folder) for node in nodes if isinstance(node, ScalarNode) and node.text]
+    if not texts:
+        return {}, ()
+    if _text_at(given, "stack"):
+        return words_of(folder_of(texts)), OF_PATH
+    if series == ALL or isinstance(path, ListNode) or is_pattern(texts[0]):
+        return {}, (*OF_PATH, *(OF_SERIES if series == ALL else ()))
+    return words_of(texts[0]), OF_PATH
+
+
+def _filled(
+    target: ScalarNode, words: Mapping[str, str], known: Sequence[str], key: str
+) -> tuple[ScalarNode, list[Problem]]:
+    """Return the path of an output with its *words* filled in, and a problem for each that is not *known*."""
     problems = [
-        problem_at(target.place, key, f"expected {{stem}} or {{parent}}, found {word}")
-        for word in sorted(named - set(words))
+        problem_at(target.place, key, f"expected {either([f'{{{one}}}' for one in known])}, found {{{word}}}")
+        for word in sorted(words_in(target.text) - set(known))
     ]
-    if "{stem}" in named and words["{stem}"] in {"", ".", ".."}:
-        message = f"{{stem}} of {source} is '{words['{stem}']}', which names no output"
-        problems.append(problem_at(target.place, key, message, "write a name instead of {stem}"))
-    return replace(target, text=re.sub(r"\{(stem|parent)\}", lambda word: words[word[0]], target.text)), problems
+    if not words:
+        whole = target.text.startswith(ABSOLUTE[1:])
+        return replace(target, text="/" * whole + target.text), problems
+    try:
+        return replace(target, text=filled(target.text, words)), problems
+    except ValueError as error:
+        return target, [*problems, problem_at(target.place, key, str(error), "write a name instead of {stem}")]
 
 
 def _whole(text: str, folder: Path) -> str:
@@ -163,8 +202,7 @@ def _whole(text: str, folder: Path) -> str:
         return text
 
 
-def _path_of(root: MapNode, keys: Sequence[str]) -> ScalarNode | None:
-    child: Node | None = root
-    for key in (*keys, "path"):
-        child = child.items.get(key) if isinstance(child, MapNode) else None
-    return child if isinstance(child, ScalarNode) and child.text else None
+def _at(node: Node | None, keys: Sequence[str]) -> Node | None:
+    for key in keys:
+        node = node.items.get(key) if isinstance(node, MapNode) else None
+    return node

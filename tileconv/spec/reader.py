@@ -14,6 +14,7 @@ from tileconv.engines.borders import ALIASES
 from tileconv.errors import Problem
 from tileconv.operations.parameters import Name, Plain
 from tileconv.spec.fields import REQUIRED, Arm, Exact, Field, arms, bounds, describe, fields_of, items_of, word_of
+from tileconv.spec.templates import ABSOLUTE
 from tileconv.spec.text import ListNode, MapNode, Node, Place, ScalarNode, is_nothing, kind_of, problem_at
 from tileconv.stores.location import located
 
@@ -129,7 +130,9 @@ class Reader:
         raise Refused
 
     def path(self, text: str) -> str:
-        """Return *text* as an absolute path; Refused when it names no file of this machine."""
+        """Return *text* as an absolute path, or as one of several images; Refused when it names no place."""
+        if text.startswith(ABSOLUTE):
+            return text
         try:
             return located(text, self.folder)
         except ValueError as error:

@@ -13,7 +13,7 @@ from pydantic import Field as PydanticField
 
 from tileconv.engines.borders import RULES
 from tileconv.operations.registry import OPERATORS
-from tileconv.spec.check import OUTPUT, PIPELINE, STAGE
+from tileconv.spec.check import INPUT, OUTPUT, PIPELINE, STAGE
 from tileconv.spec.fields import REQUIRED, Field, fields_of
 from tileconv.spec.masks import MASK
 from tileconv.spec.model import InputSpec, MaskSpec, MissingSpec, OutputSpec, RunSpec
@@ -57,7 +57,7 @@ def json_schema() -> dict[str, Any]:
     sections = {
         name: Field(_model(cls.__name__, shape, cls.__doc__ or ""), default)
         for name, cls, shape, default in (
-            ("input", InputSpec, fields_of(InputSpec) | {"mask": mask}, REQUIRED),
+            ("input", InputSpec, INPUT | {"mask": mask}, REQUIRED),
             ("run", RunSpec, fields_of(RunSpec), None),
         )
     }

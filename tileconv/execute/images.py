@@ -1,0 +1,156 @@
+"""The images of a batch, each with a pipeline of its own, and what keeps two of them from one place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from pathlib import Path
+
+from tileconv.errors import PlanError, SourceError, TileconvError
+from tileconv.sinks.custody import read_attributes
+from tileconv.sinks.files import ignores_case, sink_errors
+from tileconv.sinks.layout import MARKER
+from tileconv.sources.patterns import matching
+from tileconv.spec.model import PipelineSpec
+from tileconv.spec.outputs import other_format
+from tileconv.spec.templates import filled, is_pattern, words_of
+from tileconv.stores import steady
+from tileconv.stores.location import Location, located
+
+Folder = Callable[[str], tuple[str, bool]]
+Image = PipelineSpec | TileconvError
+"""The pipeline of one image, or why there is none; the error names the input."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images that *spec* names, in order: of patterns in natural order.
+
+    ``left_out`` are results of this pipeline that its patterns match as well.
+    """
+
+    spec: PipelineSpec
+    inputs: Sequence[str]
+    left_out: Sequence[str] = ()
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __iter__(self) -> Iterator[Image]:
+        return (image_at(self.spec, path) for path in self.inputs)
+
+
+def each_image(spec: PipelineSpec) -> Images:
+    """Return the images of a pipeline, made one by one; of a pipeline of one image that.
+
+    Raises
+    ------
+    SourceError
+        If a pattern matches nothing.
+    PlanError
+        If two images would be written to one place, one inside another, or over an input: both are named.
+    """
+    if not spec.is_batch:
+        return Images(spec, [str(spec.input.path)])
+    results = _Results(spec)
+    inputs, left_out = dict[str, None](), dict[str, None]()
+    for path in spec.input.paths or [str(spec.input.path)]:
+        for one in matching(path) if is_pattern(path) else [path]:
+            (left_out if one != path and results.holds(one) else inputs)[one] = None
+    images = Images(spec, [*inputs], [*(path for path in left_out if path not in inputs)])
+    if not inputs:
+        problem = f"all {len(left_out):,} images that match are results of this pipeline"
+        raise SourceError(problem, where=str(spec.input.path), fix="Give the images that it reads.")
+    _refuse_collisions(images)
+    return images
+
+
+def image_at(spec: PipelineSpec, path: str) -> Image:
+    """Return the pipeline *spec* of the image at *path* alone, or why there is none."""
+    if not spec.is_batch:
+        return spec
+    one, outputs = replace(spec.input, path=Location(path), paths=(), every_series=False), []
+    for output in spec.outputs:
+        try:
+            place = located(filled(str(output.path), words_of(path)), Path())
+            if other := other_format(place):
+                raise ValueError(f"{other[0]}; {other[1]}")
+        except ValueError as error:
+            return PlanError(f"{output.key}.path: {error}", where=path, fix="Write another name in the pipeline.")
+        outputs.append(replace(output, path=Location(place)))
+    return replace(spec, input=one, outputs=tuple(outputs))
+
+
+@dataclass(frozen=True)
+class _Results:
+    """Where a pipeline of several images writes."""
+
+    spec: PipelineSpec
+
+    @cached_property
+    def _places(self) -> list[re.Pattern[str]]:
+        """What outputs match, and stores between passes beside them."""
+        forms = [re.sub(r"\\\{\w+\\\}", ".*", re.escape(str(output.path))) for output in self.spec.outputs]
+        return [re.compile(rf"{form}(\.pass\d+)?", re.DOTALL) for form in forms]
+
+    def holds(self, path: str) -> bool:
+        """Return whether at *path* lies a result of tileconv, and where this pipeline puts results."""
+        ours = any(place.fullmatch(path) for place in self._places)
+        return ours and MARKER in read_attributes(Location(path).store())
+
+
+def _refuse_collisions(images: Images) -> None:
+    """Refuse images of which one would be written over another's output, into it, or over an input; PlanError."""
+    folder = cache(_folder)
+    written = _written(images, folder)
+    read = {_key(path, folder): path for path in images.inputs}
+    for key, (path, place) in written.items():
+        if source := read.get(key):
+            raise _collision(f"{path} would be written to it, and it is the input {source}", place)
+        for above in _above(key):
+            if above in written:
+                other, there = written[above]
+                raise _collision(f"{path} would be written to it, inside {there}, where {other} is written", place)
+            if above in read:
+                raise _collision(f"{path} would be written to it, inside the input {read[above]}", place)
+    for key, source in read.items():
+        for path, place in filter(None, map(written.get, _above(key))):
+            raise _collision(f"{path} would be written to it, and it holds the input {source}", place)
+
+
+def _written(images: Images, folder: Folder) -> dict[str, tuple[str, str]]:
+    """Return each input beside the place of its output, by the one name of that; PlanError where two have one."""
+    written: dict[str, tuple[str, str]] = {}
+    for path, image in zip(images.inputs, images, strict=True):
+        for place in [str(output.path) for output in image.outputs] if isinstance(image, PipelineSpec) else ():
+            if before := written.get(key := _key(place, folder)):
+                also = f", by another name {before[1]}" * (before[1] != place)
+                raise _collision(f"{before[0]} and {path} would both be written to it{also}", place)
+            written[key] = path, place
+    return written
+
+
+def _collision(problem: str, place: str) -> PlanError:
+    fix = "Write {name} or {parent} in the output's path, or name fewer inputs."
+    return PlanError(problem, where=place, why="one would destroy the other", fix=fix)
+
+
+def _folder(path: str) -> tuple[str, bool]:
+    """Return a folder by its real name, and whether names in it are the same in small letters and in capitals."""
+    with sink_errors(path):
+        real = steady.resolve(Path(path or "/"))
+    return str(real).rstrip("/"), ignores_case(real)
+
+
+def _key(path: str, folder: Folder) -> str:
+    """Return *path* by the one name that it has, but for links at its very end."""
+    above, _, name = path.rpartition("/")
+    real, ignoring = folder(above)
+    return f"{real}/{name}".casefold() if ignoring else f"{real}/{name}"
+
+
+def _above(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path

@@ -1,0 +1,38 @@
+"""The images that an input names: one, several by a pattern or a list, or every one of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from tileconv.spec.model import ALL, InputSpec
+from tileconv.spec.outputs import Output
+from tileconv.spec.reader import Reader, join
+from tileconv.spec.templates import OF_PATH, OF_SERIES, is_pattern, words_in
+from tileconv.spec.text import MapNode, Node
+
+
+def check_input(reader: Reader, node: Node, key: str, values: dict[str, Any]) -> None:
+    """Put into *values* of the input what names several images."""
+    if values.get("series") == ALL:
+        values |= {"series": 0, "every_series": True}
+    path = values.get("path")
+    if isinstance(path, list):
+        if not path:
+            place = cast("MapNode", node).items["path"].place
+            reader.problem(place, join(key, "path"), "expected a path or several, found an empty list")
+        values |= {"path": (path or [""])[0], "paths": tuple(path)}
+    elif path and is_pattern(path):
+        values["paths"] = (path,)
+
+
+def check_templates(reader: Reader, asked: InputSpec | None, outputs: Sequence[Output]) -> None:
+    """Record a problem for each output whose path does not tell several images apart."""
+    if asked is None or not (asked.every_series or len(asked.paths) > 1 or any(map(is_pattern, asked.paths))):
+        return
+    words, example = (OF_SERIES, "{stem}_{series}") if asked.every_series else (OF_PATH, "{stem}")
+    for key, node, output in outputs:
+        if output and words_in(str(output.path)).isdisjoint(words):
+            place = cast("MapNode", node).items["path"].place
+            message = "names one place for several images"
+            reader.problem(place, join(key, "path"), message, f"write {example} in it, as in {example}.ome.zarr")
