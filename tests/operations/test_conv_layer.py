@@ -309,6 +309,7 @@ HUGE = WHOLE.replace(b"(2, 1, 3, 3)", b"(9999999999)")
         ("a.safetensors", safetensors({"a.weight": ONE})[:-3], "the file ends after"),
         ("a.pt", b"", "weights lie in .npy, .npz or .safetensors"),
     ],
+    ids=["cut", "objects", "huge", "text", "other", "no_zip", "long_header", "two", "cut_safetensors", "pt"],  # bytes hold the time
 )  # fmt: skip
 def test_files_that_hold_no_layer_are_refused(tmp_path, name, data, message):
     path = tmp_path / name
