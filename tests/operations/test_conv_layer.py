@@ -302,6 +302,7 @@ HUGE = WHOLE.replace(b"(2, 1, 3, 3)", b"(9999999999)")
         ("a.npy", npy(np.array([{}], object), allow_pickle=True), "weights are real numbers, found type object"),
         ("a.npy", HUGE, "damaged|at most"),
         ("a.npy", b"no file of numbers", "damaged"),
+        # a zip holds the time, which no name of a test may
         ("a.npz", zipped({"other.npy": WHOLE}), "expected arrays named weights and bias, found other"),
         ("a.npz", b"PK\x03\x04", "damaged"),
         ("a.safetensors", struct.pack("<Q", 2**40), "no safetensors file"),
@@ -309,7 +310,7 @@ HUGE = WHOLE.replace(b"(2, 1, 3, 3)", b"(9999999999)")
         ("a.safetensors", safetensors({"a.weight": ONE})[:-3], "the file ends after"),
         ("a.pt", b"", "weights lie in .npy, .npz or .safetensors"),
     ],
-    ids=["cut", "objects", "huge", "text", "other", "no_zip", "long_header", "two", "cut_safetensors", "pt"],  # bytes hold the time
+    ids=["cut", "objects", "huge", "text", "other", "no_zip", "long_header", "two", "cut_safetensors", "pt"],
 )  # fmt: skip
 def test_files_that_hold_no_layer_are_refused(tmp_path, name, data, message):
     path = tmp_path / name
