@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
@@ -65,3 +69,30 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     with running(tmp_path_factory.mktemp("cluster")) as made:
         yield made.address
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A function of what ``write_spec`` takes: the folder of a finished run as it was when it ended.
+
+    The run is made once, and put back from a copy for whoever asks again, whatever was changed in its folder.
+    """
+    from execute.resume_help import write_spec
+
+    import tileconv
+
+    kept: dict[str, Path] = {}
+
+    def put_back(stages: list[Any], **words: Any) -> Path:
+        run = json.dumps([stages, words])
+        if run not in kept:
+            folder = tmp_path_factory.mktemp("finished") / "folder"
+            folder.mkdir()
+            tileconv.run(write_spec(folder, stages, **words))
+            kept[run] = folder.rename(folder.with_name("kept"))
+        folder = kept[run].with_name("folder")
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(kept[run], folder)
+        return folder
+
+    return put_back

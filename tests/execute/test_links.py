@@ -16,12 +16,12 @@ from tileconv.errors import SinkError
 
 
 @pytest.fixture
-def made(tmp_path):
+def made(finished):
     """A finished run of two passes, and a folder of another with a file in it."""
-    tileconv.run(write_spec(tmp_path, TWO))
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "mine").write_text("mine")
-    return tmp_path
+    folder = finished(TWO)
+    (folder / "other").mkdir()
+    (folder / "other" / "mine").write_text("mine")
+    return folder
 
 
 def moved_behind_a_link(place, other):
@@ -107,7 +107,7 @@ def may_mount():
 
 
 @pytest.mark.skipif(not may_mount(), reason="needs a kernel that lets users mount a file system of their own")
-def test_a_complete_run_on_a_read_only_disk(made):
+def test_a_complete_run_on_a_read_only_disk(made, tmp_path):
     before = digest(made)
     commands = {
         "run": "run p.yaml",
@@ -122,11 +122,9 @@ def test_a_complete_run_on_a_read_only_disk(made):
         f"{sys.executable} -m tileconv {words} > $OUT/{name} 2>&1; echo $? > $OUT/{name}.code"
         for name, words in commands.items()
     )
-    out = made.parent / f"{made.name}-said"
-    out.mkdir()
     script = f"mount --bind {made} {made} && mount -o remount,bind,ro {made} && cd {made} && {{ {said}; }}"
-    subprocess.run(["unshare", "-Urm", "sh", "-c", script], env=os.environ | {"OUT": str(out)}, check=True)
-    told = {name: (int((out / f"{name}.code").read_text()), (out / name).read_text()) for name in commands}
+    subprocess.run(["unshare", "-Urm", "sh", "-c", script], env=os.environ | {"OUT": str(tmp_path)}, check=True)
+    told = {name: (int((tmp_path / f"{name}.code").read_text()), (tmp_path / name).read_text()) for name in commands}
     assert [told[name][0] for name in ("run", "json", "status", "verify")] == [0, 0, 0, 0], told
     assert "already complete: 0 of 220 tiles to make" in told["run"][1]
     for name in ("repair", "again", "rerun"):

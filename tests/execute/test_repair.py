@@ -22,10 +22,9 @@ from tileconv.sinks.writer import Writer
 
 
 @pytest.fixture
-def made(tmp_path):
+def made(finished):
     """A finished run of two passes."""
-    tileconv.run(write_spec(tmp_path, TWO))
-    return tmp_path
+    return finished(TWO)
 
 
 def test_nothing_to_repair(made):
@@ -134,19 +133,17 @@ def test_an_unfinished_run_is_verified_and_finished(tmp_path):
 
 
 @pytest.fixture
-def stopped_in_the_second_pass(tmp_path):
+def stopped_in_the_second_pass(made):
     """A run of two passes of which one tile of the second is left, beside what the first left for it; its digest."""
-    spec = write_spec(tmp_path, TWO)
-    tileconv.run(spec)
-    expected = digest(tmp_path / "o.zarr")
-    chunk = tmp_path / "o.zarr" / "0" / "c" / "2" / "3"
+    expected = digest(made / "o.zarr")
+    chunk = made / "o.zarr" / "0" / "c" / "2" / "3"
     chunk.unlink()
     (chunk / "x").mkdir(parents=True)
     with pytest.raises(SinkError, match="Is a directory"):
-        tileconv.run(spec)
+        tileconv.run(made / "p.yaml")
     (chunk / "x").rmdir()
     chunk.rmdir()
-    return tmp_path, expected
+    return made, expected
 
 
 def test_a_chunk_of_an_intermediate_result(stopped_in_the_second_pass):

@@ -29,13 +29,11 @@ STAGES = [{"op": "gaussian", "sigma": 1, "id": "blur"}, {"op": "correlate", "ker
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(finished):
     """An unfinished run: all but one tile are there."""
-    write_spec(tmp_path, STAGES)
-    tileconv.run(tmp_path / "p.yaml")
-    chunk = tmp_path / "o.zarr" / "0" / "c" / "1" / "1"
-    chunk.unlink()
-    return tmp_path
+    made = finished(STAGES)
+    (made / "o.zarr" / "0" / "c" / "1" / "1").unlink()
+    return made
 
 
 def changed(folder, change):

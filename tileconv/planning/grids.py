@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from tileconv.boxes import SPACE, Box, Halo
 from tileconv.errors import PlanError
 from tileconv.images import ImageInfo
 from tileconv.operations.operation import Operation
+
+Place = TypeVar("Place")
+SAME_STRIDE = "Give the stages before it the same stride and kernels of the same size."
+SAME_EXTENT = "Give the stages before it the same extent, and kernels of odd sizes to those of extent valid."
 
 
 @dataclass(frozen=True)
@@ -107,27 +111,10 @@ def _too_small(domain: Box, halo: Halo, extent: str, padding: tuple[int, ...] | 
     )
 
 
-def one_box(boxes: Sequence[tuple[str, Box]]) -> Box:
-    """Return the box of all *boxes*, each with whose it is; PlanError where two differ."""
-    (name, first), *others = boxes
-    for other, box in others:
-        if box != first:
-            raise PlanError(
-                f"{name} has the pixels {first}, and {other} has {box}, of the input",
-                why="pixels of one place are put together",
-                fix="Give the stages before it the same extent, and kernels of odd sizes to those of extent valid.",
-            )
-    return first
-
-
-def one_grid(grids: Sequence[tuple[str, Grid]]) -> Grid:
-    """Return the grid of all *grids*, each with whose it is; PlanError where two differ."""
-    (name, first), *others = grids
-    for other, grid in others:
-        if grid != first:
-            raise PlanError(
-                f"the pixels of {name} have {first}, and those of {other} {grid}",
-                why="pixels of one place are put together",
-                fix="Give the stages before it the same stride and kernels of the same size.",
-            )
-    return first
+def same_of_all(names: Sequence[str], values: Sequence[Place], kind: str, fix: str) -> Place:
+    """Return the one value of all *values*, which those of *names* have; PlanError, with *fix*, where two differ."""
+    for name, value in zip(names, values, strict=True):
+        if value != values[0]:
+            problem = f"{names[0]} has {kind}{values[0]}, and {name} has {value}"
+            raise PlanError(problem, why="pixels of one place are put together", fix=fix)
+    return values[0]

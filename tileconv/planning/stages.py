@@ -18,7 +18,7 @@ from tileconv.engines.values import Precision, Values, beside, block_dtype
 from tileconv.errors import PlanError
 from tileconv.operations.operation import Operation
 from tileconv.operations.steps import steps_of
-from tileconv.planning.grids import USUAL, Grid, one_box, one_grid, windows
+from tileconv.planning.grids import SAME_EXTENT, SAME_STRIDE, USUAL, Grid, same_of_all, windows
 from tileconv.spec.graph import in_order
 from tileconv.spec.model import INPUT, MissingSpec, StageSpec
 
@@ -163,8 +163,11 @@ def make_stages(
         name = spec.name_at(number)
         sources = [made.get(i) for i in spec.inputs]
         try:
-            grid = one_grid([("the input", USUAL) if s is None else (s.name, s.grid) for s in sources])
-            before = one_box([("the input", domain) if s is None else (s.name, s.domain_out) for s in sources])
+            names = ["the input" if s is None else s.name for s in sources]
+            grids = [USUAL if s is None else s.grid for s in sources]
+            boxes = [domain if s is None else s.domain_out for s in sources]
+            grid = same_of_all(names, grids, "", SAME_STRIDE)
+            before = same_of_all(names, boxes, "the pixels ", SAME_EXTENT)
             pixels = tuple(values if s is None else s.values_out for s in sources)
             given = _agreed([("the input", channels) if s is None else (s.name, s.channels_out) for s in sources])
             made_of = steps_of(spec.operation)[0].operation.channels_out(given)

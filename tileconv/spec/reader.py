@@ -147,8 +147,8 @@ class Reader:
         *foreign* are keys that other tools use, with ours; *reserved* are keys of later versions.
         """
         if not isinstance(node, MapNode):
-            example = node.text if isinstance(node, ScalarNode) and node.text else "..."
-            hint = f"write {{{spaced(example, shape) or f'{next(iter(shape))}: {example}'}}}"
+            text = node.text if isinstance(node, ScalarNode) and node.text else "..."
+            hint = f"write {{{spaced(text, shape) or _as_first(text, shape)}}}"
             self.problem(node.place, key, f"expected a mapping, found {kind_of(node)}", hint)
             return {}
         values = {}
@@ -192,6 +192,14 @@ def spaced(text: str, names: Iterable[str]) -> str:
     """Return *text* with a space after its colon if it is one of *names* and a value; else nothing."""
     name, colon, value = text.partition(":")
     return f"{name}: {value or '...'}" if colon and name in names else ""
+
+
+def _as_first(text: str, shape: Mapping[str, Field]) -> str:
+    """Return how *text* is written under the first key of *shape*, as the choice most like it where there are some."""
+    name, field = next(iter(shape.items()))
+    choices = [word for arm in arms(field.form) if arm.origin is Literal for word in get_args(arm.type)]
+    meant = get_close_matches(text[:100].lower(), choices, 1) if choices else [text]
+    return f"{name}: {meant[0] if meant else ' | '.join(choices)}"
 
 
 def _key_hint(name: str, item: Node, shape: Mapping[str, Field], foreign: Mapping[str, str]) -> str:
