@@ -18,12 +18,13 @@ MAX_WEIGHTS = 2**26
 """Most weights of one layer: 512 MiB in float64."""
 BLAS = "BLAS"
 """What the library of matrix products is called among those that take part in making pixels."""
-ROWS, WIDE = 4, 16
-"""Rows and columns of the outputs of one product: few are made in vain at the edges of a tile, BLAS is as fast as with
-more, and a line of them is copied at once."""
-COLUMNS = ROWS * WIDE
-BATCH_BYTES = 2**19
-"""What the products between two calls of Python take: it stays in the L2 cache."""
+RUNS, WIDE, APART = 2, 32, 4
+"""The outputs of one product: runs along x of so many, so many rows apart. BLAS is as fast with these as with more, and
+few are made in vain at the edges of a tile."""
+COLUMNS, HIGH = RUNS * WIDE, RUNS * APART
+MOST_BLOCKS, STRIP_BYTES, BATCH_BYTES = 16, 2**21, 2**20
+"""What is copied at once: blocks and bytes of pixels of all channels, and bytes of columns gathered of them
+(measured: docs/decisions/031)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,11 +125,48 @@ def _frozen(array: Any) -> Any:
     return array
 
 
-def batch_blocks(count: int, outs: int, itemsize: int) -> int:
-    """Return how many blocks are multiplied between two calls of Python, of *count* taps and *outs* channels."""
-    return max(1, BATCH_BYTES // ((count + outs) * COLUMNS * itemsize))
+@dataclass(frozen=True)
+class Room:
+    """The shapes of what a layer holds beside pixels and sums, for *blocks* of its products."""
+
+    blocks: int
+    strip: tuple[int, ...]
+    columns: tuple[int, ...]
+    products: tuple[int, ...]
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers they hold together."""
+        return sum(map(math.prod, (self.strip, self.columns, self.products)))
 
 
-def scratch_bytes(count: int, outs: int, itemsize: int) -> int:
-    """Return what a layer holds beside pixels and sums, of *count* taps and *outs* channels in a group."""
-    return batch_blocks(count, outs, itemsize) * (count + outs) * COLUMNS * itemsize
+@dataclass(frozen=True)
+class Taps:
+    """Which pixels are summed for an output: those at its place times *step*, plus tap * *dilation*; (z, y, x)."""
+
+    shape: tuple[int, ...]
+    step: tuple[int, ...]
+    dilation: tuple[int, ...]
+
+    @property
+    def lines(self) -> tuple[list[int], list[int]]:
+        """The rows of pixels under the first run of a block's products, and the place of each product's first.
+
+        The rows under one product follow each other.
+        """
+        step, apart = self.step[1], self.dilation[1]
+        under = {row * step + tap * apart for row in range(APART) for tap in range(self.shape[1])}
+        lines = sorted(under, key=lambda line: (line % apart, line))
+        return lines, [lines.index(row * step) for row in range(APART)]
+
+    def room(self, ins: int, outs: int, itemsize: int) -> Room:
+        """Return what a layer of *ins* and *outs* channels in a group holds, of numbers of *itemsize* bytes."""
+        (depth, _, wide), lines = self.shape, len(self.lines[0])
+        rows = (HIGH - 1) * self.step[1] + (self.shape[1] - 1) * self.dilation[1] + 1
+        beside = (wide - 1) * self.dilation[2]
+        fitting = (STRIP_BYTES // (rows * depth * ins * itemsize) - beside) // (WIDE * self.step[2])
+        blocks = min(MOST_BLOCKS, max(1, fitting))
+        block = (lines, depth * ins, wide, RUNS, WIDE)
+        batch = min(blocks, max(1, BATCH_BYTES // (math.prod(block) * itemsize)))
+        strip = (rows, depth, ins, blocks * WIDE * self.step[2] + beside)
+        return Room(blocks, strip, (batch, *block), (APART, blocks, outs, COLUMNS))

@@ -12,7 +12,7 @@ import numpy as np
 
 from tileconv.boxes import Box, Halo
 from tileconv.engines.expected import ROUNDING, expected_pixels
-from tileconv.engines.filters import BLAS, Filters, scratch_bytes
+from tileconv.engines.filters import BLAS, Filters, Taps
 from tileconv.engines.values import Precision, Values, working_dtype
 from tileconv.errors import KernelError, PlanError
 from tileconv.operations.activation import SHAPES, Activation
@@ -22,8 +22,9 @@ from tileconv.operations.layer_files import read_layer
 from tileconv.operations.operation import PADDED, Array, Choices, Operation
 from tileconv.operations.parameters import Amounts, Count, LayerWeights, Sizes, Tensor, number, sizes_per_axis
 
-NS_PER_PRODUCT, NS_PER_TAP = 0.045, 0.15
-"""A product and a sum within BLAS, and a pixel copied for it, nanoseconds (measured: docs/networks.md)."""
+NS_PER_PRODUCT, NS_PER_TAP, NS_PER_SUM = 0.035, 0.6, 2.5
+"""A product and its sum within BLAS, a pixel copied for it, and what is done to a sum, nanoseconds (measured: decision
+031)."""
 
 
 def conv_layer(
@@ -131,16 +132,15 @@ class ConvLayer(Operation):
     def combine(self, pixels: tuple[Array, ...], sums: list[Array], choices: Choices, out: Values) -> Array:
         raise NotImplementedError
 
-    def mix(self, blocks: list[Array], have: Box, out: Box, made: Values) -> tuple[Array, ...]:
-        from tileconv.engines.products import Taps, layer
+    def mix(self, blocks: list[Array], out: Box, made: Values) -> tuple[Array, ...]:
+        from tileconv.engines.products import layer
 
-        before = tuple(a * s - b for a, s, b in zip(out.start, self.stride, have.start, strict=True))
-        taps = Taps(self.filters.weights.shape[2:], self.stride, self.dilation, before)
-        pixels = np.empty((len(blocks), *have.shape), made.dtype)
-        for at, into in enumerate(pixels):
-            into[...] = blocks[at]
-        blocks.clear()
-        return tuple(layer(self.filters, self.groups, taps, pixels, have, out, self.activation, self.slope))
+        return tuple(layer(self.filters, self.groups, self.taps, blocks, out, made.dtype, self.activation, self.slope))
+
+    @property
+    def taps(self) -> Taps:
+        """Which pixels are summed for an output."""
+        return Taps(self.filters.weights.shape[2:], self.stride, self.dilation)
 
     def _sums(self, values: Values) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Return the least and the largest sum with the bias of each out-channel."""
@@ -176,8 +176,9 @@ class ConvLayer(Operation):
         """Return the cost for one in-channel, on the grid of the output."""
         outs, ins = self.filters.weights.shape[0], self.filters.weights.shape[1] * self.groups
         wide = values.dtype.itemsize // 4
-        return float(wide * self.filters.taps * (outs * NS_PER_PRODUCT + self.groups * NS_PER_TAP) / ins)
+        taps = self.filters.taps * (outs * NS_PER_PRODUCT + self.groups * NS_PER_TAP)
+        return float(wide * (taps + outs * NS_PER_SUM) / ins)
 
     def scratch(self, values: Values, want: int) -> int:
-        outs, ins, size = len(self.filters.weights) // self.groups, self.filters.weights.shape[1], values.dtype.itemsize
-        return int(scratch_bytes(self.filters.taps, outs, size) + want * size * ins * self.groups)
+        outs, ins = len(self.filters.weights) // self.groups, self.filters.weights.shape[1]
+        return self.taps.room(ins, outs, values.dtype.itemsize).numbers * values.dtype.itemsize

@@ -153,11 +153,10 @@ class Operation(ABC):
         """
         raise NotImplementedError
 
-    def mix(self, blocks: list[Array], have: Box, out: Box, made: Values) -> tuple[Array, ...]:
+    def mix(self, blocks: list[Array], out: Box, made: Values) -> tuple[Array, ...]:
         """Return a volume of *out*, type ``made.dtype``, for every channel that is made of all together.
 
-        *blocks* are the channels of the one input: the pixels of *have*, which are *out* and the halo. The list is
-        emptied.
+        *blocks* are the channels of the one input, the pixels of *out* and of the halo.
         """
         raise NotImplementedError
 

@@ -11,8 +11,9 @@ from tileconv.images import ImageInfo
 from tileconv.spec.model import OutputSpec
 from tileconv.storage import Storage
 
-CHUNK, WASTE = 1024, 1.125
-"""Pixels per chunk along y and x, and how much longer than the image its chunks may be together."""
+CHUNK, LAYER_CHUNK, WASTE = 1024, 512, 1.125
+"""Pixels per chunk along y and x; where layers make a pixel cost a thousand times more, and a tile has all channels;
+and how much longer than the image its chunks may be together."""
 LEAST_BYTES = 2**20
 """A smaller chunk takes more planes: below it files cost more than their pixels."""
 FILES, SHARD_BYTES = 4096, 2**22
@@ -23,10 +24,10 @@ MOST_BYTES = 2**30
 Asked = Mapping[str, int] | Literal["none"] | None
 
 
-def chunk_side(axis: str, size: int) -> int:
+def chunk_side(axis: str, size: int, most: int = CHUNK) -> int:
     """Return the pixels per chunk along an axis of *size* pixels that the spec leaves open.
 
-    1 along all but y and x. There 1024, but chunks of one length where these would reach far beyond the image: what a
+    1 along all but y and x. There *most*, but chunks of one length where these would reach far beyond the image: what a
     chunk has outside is encoded and stored as well.
 
     Examples
@@ -36,20 +37,23 @@ def chunk_side(axis: str, size: int) -> int:
     """
     if axis not in "yx":
         return 1
-    count = -(-size // CHUNK)
+    count = -(-size // most)
     even = -(-size // count)
-    return CHUNK if size > CHUNK and count * CHUNK <= WASTE * size else even
+    return most if size > most and count * most <= WASTE * size else even
 
 
-def chunks_of(info: ImageInfo, asked: Mapping[str, int], shards: Asked) -> tuple[int, ...]:
+def chunks_of(info: ImageInfo, asked: Mapping[str, int], shards: Asked, most: int = CHUNK) -> tuple[int, ...]:
     """Return the pixels per chunk along each axis of *info*, as *asked*, and otherwise so that a chunk has 1 MiB.
 
     Small planes are put together along z, then t: 96 x 220 pixels of float32 make chunks of 14 planes. Where the size
-    of *shards* is stated and that of chunks is not, a chunk is the largest part of a shard up to 1024 pixels.
+    of *shards* is stated and that of chunks is not, a chunk is the largest part of a shard up to 1024 pixels. None that
+    is not asked for is longer than *most*.
     """
     parts = {axis: _part(size) for axis, size in shards.items()} if isinstance(shards, Mapping) else {}
     stated = parts | dict(asked)
-    sides = {axis: stated.get(axis, chunk_side(axis, size)) for axis, size in zip(info.axes, info.shape, strict=True)}
+    sides = {
+        axis: stated.get(axis, chunk_side(axis, size, most)) for axis, size in zip(info.axes, info.shape, strict=True)
+    }
     sides = {axis: min(sides[axis], size) for axis, size in zip(info.axes, info.shape, strict=True)}
     for axis in "zt":
         count = math.prod(sides.values()) * info.dtype.itemsize

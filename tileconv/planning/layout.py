@@ -14,7 +14,7 @@ from tileconv.engines.values import EXACT, FLOAT32, FLOAT64, Dtype, Precision, V
 from tileconv.errors import PlanError
 from tileconv.images import ImageInfo, as_text, exact_number, holds
 from tileconv.operations.steps import steps_of
-from tileconv.planning.chunks import chunks_of, storage_of
+from tileconv.planning.chunks import CHUNK, LAYER_CHUNK, chunks_of, storage_of
 from tileconv.planning.grids import USUAL
 from tileconv.planning.parts import Missing, Pass, Read, Write
 from tileconv.planning.passes import renumbered, split, within
@@ -144,7 +144,8 @@ class _Layout:
             inverted=False,
             **place.placed(source, image),
         )
-        return replace(info, chunks=chunks_of(info, asked.chunks or {}, asked.shards)), image
+        most = LAYER_CHUNK if any(stage.operation.mixes_channels for stage in self.stages) else CHUNK
+        return replace(info, chunks=chunks_of(info, asked.chunks or {}, asked.shards, most)), image
 
     def _pass(self, group: Sequence[int], written: Sequence[_Written], why: str) -> Pass:
         numbers = [w.write.stage for w in written]

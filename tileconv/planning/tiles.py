@@ -105,12 +105,14 @@ def strip_rows(stages: Sequence[Stage], rows: int, row_px: int) -> int:
     """Return how many of a tile's *rows* are made at once, a row being *row_px* pixels.
 
     A few at a time keep what passes between stages in the cache and in memory that is used again; enough of them keep
-    the rows that are made twice a small share. The FFT wants whole blocks: a tile with one is made at once.
+    the rows that are made twice a small share; more where layers make a row cost a thousand times more. The FFT wants
+    whole blocks: a tile with one is made at once.
     """
     if not stages or any(c.by.whole_blocks for s in stages for c in s.every_choice):
         return rows
     halo = sum(s.halo.before[1] + s.halo.after[1] for s in stages)
-    return min(rows, max(STRIP_PX // row_px, 8 * halo, 16))
+    least = 16 if any(s.operation.mixes_channels for s in stages) else 8
+    return min(rows, max(STRIP_PX // row_px, least * halo, 16))
 
 
 def strip_of(pass_: Pass, sides: Sequence[int]) -> int:
