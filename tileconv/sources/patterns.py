@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 from tileconv.errors import SourceError
 from tileconv.retry import retrying
@@ -45,9 +46,11 @@ def matching(pattern: str) -> list[str]:
     """
     root, *parts = pattern.split("/")
     with reading(pattern, "listing"):
-        matches = sorted(set(_below(root, parts)), key=natural)
-    if matches:
-        return matches
+        return sorted(set(_below(root, parts)), key=natural) or _no_match(pattern)
+
+
+def _no_match(pattern: str) -> NoReturn:
+    """Say what lies there instead of what *pattern* asks for."""
     folder = Path(pattern)
     while wild(str(folder)) and not steady.exists(folder):
         folder = folder.parent

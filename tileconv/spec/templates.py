@@ -61,7 +61,10 @@ def wild(text: str) -> bool:
 
 def is_pattern(path: str) -> bool:
     """Return whether *path* stands for what it matches: it has ``*``, ``?`` or ``[``, and nothing lies there itself."""
-    return wild(path) and not steady.exists(path)
+    try:
+        return wild(path) and not steady.exists(path)
+    except OSError:  # as of a name that is too long: whoever lists the pattern says so
+        return True
 
 
 def folder_of(paths: Sequence[str]) -> str:

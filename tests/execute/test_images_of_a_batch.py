@@ -147,6 +147,8 @@ def test_no_match_says_what_lies_there(folder: Path) -> None:
     (folder / "empty").mkdir()
     with pytest.raises(SourceError, match="empty is empty"):
         each_image(spec('"empty/**/*.tif"'))
+    with pytest.raises(SourceError, match="listing failed: the system says: File name too long"):
+        each_image(spec(f'"raw/{"1" * 300}*/a.tif"'))
 
 
 def test_a_name_that_makes_no_output_is_the_error_of_its_image_alone(folder: Path) -> None:
