@@ -15,6 +15,7 @@ MAY_IMPORT = {
     "yaml": ("spec/*",),
     "dask": ("sources/*", "tiles/*", "execute/*", "arrays.py"),
     "zarr": ("sources/zarr*.py", "sinks/*"),
+    "obstore": ("stores/objects.py",),
     "tifffile": ("sources/tiff*.py", "sinks/tiff*.py", "samples/*"),
     "distributed": ("execute/connect.py", "execute/crew.py", "execute/trust.py"),
 }

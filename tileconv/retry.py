@@ -55,6 +55,12 @@ def advice(number: int, place: str) -> str:
     return _LIMITS.get(number) or f"{_ADVICE.get(number, 'See what lies there')}, or choose another {place}."
 
 
+def fix_for(error: OSError, place: str) -> str:
+    """Return what to do about *error*: its own advice where it has one, as errors of object stores do."""
+    fix: str = getattr(error, "fix", "")
+    return fix or advice(error.errno or 0, place)
+
+
 def retrying(operation: Callable[[], Made]) -> Made:
     """Return what *operation* returns; it is called again after an error that may pass, up to ``TRIES`` times in all.
 
@@ -79,8 +85,13 @@ def _may_pass(error: Exception, *, last: bool) -> bool:
     if cause is None or cause.errno not in TRANSIENT or _TRIED in getattr(cause, "__notes__", ()):
         return False
     if last:
-        cause.add_note(_TRIED)
+        spent(cause)
     return not last
+
+
+def spent(error: OSError) -> None:
+    """Note that what failed with *error* was tried often enough."""
+    error.add_note(_TRIED)
 
 
 def system_error(error: BaseException | None) -> int:

@@ -20,7 +20,7 @@ from tileconv.engines.kernel import Kernel
 from tileconv.operations.operation import Operation
 from tileconv.operations.registry import OPERATORS
 from tileconv.operations.steps import Steps
-from tileconv.stores.location import Location
+from tileconv.stores.location import USUAL, Location
 
 Told = Kernel | Filters
 """What is told by its digest."""
@@ -48,7 +48,7 @@ def encoded(value: Any) -> Any:
     match value:
         case Kernel() | Filters():
             return value.digest
-        case Location():
+        case Location() if value.access == USUAL:
             return str(value)
         case float() if not math.isfinite(value):
             return str(float(value))

@@ -49,6 +49,7 @@ def provenance(plan: Plan, source: Source, counts: Counts, output: int = 0) -> d
     identity, asked = identity_of(plan, source, output), plan.spec.only(output)
     spec = as_mapping(asked)
     del spec["run"], spec["output"]["path"]
+    spec["output"].pop("storage", None)
     for words, stage in zip(spec["stages"], asked.stages, strict=True):
         words |= _weights(stage)
     return {

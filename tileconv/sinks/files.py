@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tileconv.boxes import Box
 from tileconv.errors import GeometryError, SinkError
 from tileconv.images import ImageInfo
-from tileconv.retry import advice, retrying
+from tileconv.retry import fix_for, retrying
 from tileconv.stores import steady
 from tileconv.stores.location import Location
 
@@ -26,9 +26,8 @@ def sink_errors(path: Location | Path | str, doing: str = "write") -> Iterator[N
     try:
         yield
     except OSError as error:
-        number = error.errno or 0
-        fix = advice(number, "output path")
-        raise SinkError(f"cannot {doing}: {os.strerror(number)}", where=str(path), fix=fix) from error
+        why = error.strerror or os.strerror(error.errno or 0)
+        raise SinkError(f"cannot {doing}: {why}", where=str(path), fix=fix_for(error, "output path")) from error
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.images import ImageInfo, as_text
-from tileconv.retry import advice, retrying
+from tileconv.retry import fix_for, retrying
 from tileconv.stores import steady
 
 Pixels = NDArray[np.generic]
@@ -185,7 +185,7 @@ def reading(where: str, doing: str) -> Iterator[None]:
         if isinstance(error, FileNotFoundError) and not steady.exists(where):
             raise SourceError("no such file", where=where, fix="Check the path.") from error
         if isinstance(error, OSError) and error.errno:
-            found, fix = f"the system says: {os.strerror(error.errno)}", advice(error.errno, "input")
+            found, fix = f"the system says: {error.strerror}", fix_for(error, "input")
         else:  # words of a library speak of its code, not of the file
             found, fix = _UNREADABLE[doing.startswith("opening")]
         raise SourceError(f"{doing} failed: {found}", where=where, fix=fix) from error

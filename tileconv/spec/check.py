@@ -30,8 +30,8 @@ from tileconv.spec.model import (
 from tileconv.spec.operators import make_operation, operator_fields
 from tileconv.spec.outputs import check_output, outputs_of, stored_stages
 from tileconv.spec.reader import BAD, Reader, did_you_mean, join, per_axis_hint
+from tileconv.spec.storage import reach, storage_of, without
 from tileconv.spec.text import ListNode, MapNode, Node, ScalarNode, kind_of
-from tileconv.stores.location import Location
 
 MOST_PROBLEMS = 100
 """Mistakes of one file that are listed."""
@@ -56,9 +56,11 @@ STAGE = {name: field for name, field in fields_of(StageSpec).items() if name not
     **dict.fromkeys(("border", "from", "missing"), OPTIONAL_NODE),
 }
 OUTPUT = {name: field for name, field in fields_of(OutputSpec).items() if name not in RESOLVED} | {
-    **dict.fromkeys(("codec", "from"), OPTIONAL_NODE),
+    **dict.fromkeys(("codec", "from", "storage"), OPTIONAL_NODE),
 }
-INPUT = {name: field for name, field in fields_of(InputSpec).items() if name not in RESOLVED} | {"mask": OPTIONAL_NODE}
+INPUT = {name: field for name, field in fields_of(InputSpec).items() if name not in RESOLVED} | {
+    **dict.fromkeys(("mask", "storage"), OPTIONAL_NODE),
+}
 BORDER = {"rule": Field(fields_of(Border)["rule"].form), "value": fields_of(Border)["value"]}
 
 RESERVED_STAGE_KEYS = ("channels", "mask", "dtype", "input")
@@ -98,6 +100,7 @@ def check(root: MapNode, name: str, folder: Path, problems: Sequence[Problem]) -
     if first:
         ordered = [first[place] for place in sorted(first, key=lambda place: place[:2])]
         more = len(ordered) - MOST_PROBLEMS
+        ordered = [without(problem, reader.secret) for problem in ordered]
         ordered[MOST_PROBLEMS:] = [Problem("", f"and {more:,} more problems")] if more > 0 else []
         raise SpecError(name, tuple(ordered))
     return cast("PipelineSpec", spec)
@@ -142,8 +145,9 @@ def _section(reader: Reader, node: Node, cls: type, name: str) -> Any:
         check_output(reader, node, name, values)
     if cls is InputSpec:
         check_input(reader, node, name, values)
-    if "path" in values:
-        values["path"] = Location(values["path"])
+    if "storage" in values:
+        values["storage"] = storage_of(reader, values["storage"], join(name, "storage"))
+    reach(reader, node, name, values)
     for sizes in {"chunks", "shards", "tile"} & set(values):
         if isinstance(values[sizes], int):
             values[sizes] = dict.fromkeys("yx", values[sizes])

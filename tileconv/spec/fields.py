@@ -46,6 +46,11 @@ class Exact:
 
 
 @dataclass(frozen=True)
+class Anywhere:
+    """The note of a path that may be a URL too; other paths are of this machine."""
+
+
+@dataclass(frozen=True)
 class Written:
     """The annotation of a field as it stands in a file."""
 
@@ -170,6 +175,8 @@ def _describe(arm: Arm) -> str:
         return "a mapping per axis"
     if isinstance(arm.type, type) and is_dataclass(arm.type):
         return f"a mapping with {' and '.join(fields_of(arm.type))}"
+    if any(isinstance(note, Anywhere) for note in arm.notes):
+        return "a path or a URL"
     name = {int: "a whole number", float: "a number", bool: "true or false", str: "a path"}[arm.type]
     low, above = bounds(arm)
     if low > -math.inf:

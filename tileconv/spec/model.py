@@ -13,9 +13,9 @@ from tileconv.operations.operation import Operation
 from tileconv.operations.parameters import Count
 from tileconv.operations.steps import Steps, steps_of
 from tileconv.spec.fields import Exact, Written
-from tileconv.spec.words import AxesText, Axis, Executor, FormatText, Index, LabelText, Memory, StageId, Workers
+from tileconv.spec.words import AxesText, Axis, Executor, FormatText, Index, LabelText, Memory, Place, StageId, Workers
 from tileconv.storage import USUAL, Checksum, Codec, Format
-from tileconv.stores.location import Location
+from tileconv.stores.location import Access, Location
 
 Over = Literal["yx", "zyx", "x", "y", "z", "zx", "zy"]
 Extent = Literal["same", "full", "valid"]
@@ -43,7 +43,7 @@ class MaskSpec:
     """
 
     path: Annotated[
-        Location | None, Written(str | None), "File or Zarr store of the mask, relative to the pipeline file."
+        Location | None, Written(Place | None), "File or Zarr store of the mask, relative to the pipeline file; a URL."
     ] = None
     label: Annotated[str | None, Written(LabelText), "Name of a label image in the OME-Zarr image that is read."] = None
     series: Annotated[Index, "Which image of a file that holds several."] = 0
@@ -61,8 +61,8 @@ class InputSpec:
 
     path: Annotated[
         Location,
-        Written(str | Sequence[str]),
-        "File or Zarr store to read, relative to the pipeline file; a pattern (*.tif) or a list names several.",
+        Written(Place | Sequence[Place]),
+        "File or Zarr store to read, relative to the pipeline file, or a URL; a pattern (*.tif) or a list names several.",
     ]
     series: Annotated[
         int, Written(Index | Literal["all"]), "Which image of a file that holds several; all makes each of them."
@@ -79,6 +79,7 @@ class InputSpec:
     missing_chunks: Annotated[
         Literal["report", "error"], "Whether chunks that a store lacks are counted as fill value, or refused."
     ] = "report"
+    storage: Annotated[Access | None, "How the object store of the input is reached; never a credential."] = None
     paths: tuple[str, ...] = ()
     every_series: bool = False
 
@@ -140,7 +141,7 @@ class OutputSpec:
     ``stage`` is the position of the stage whose result it holds; ``label`` is empty where the file says ``output``.
     """
 
-    path: Annotated[Location, Written(str), "OME-Zarr store to write, relative to the pipeline file."]
+    path: Annotated[Location, Written(Place), "OME-Zarr store to write, relative to the pipeline file; or a URL."]
     dtype: Annotated[Dtype, "Pixel type; auto keeps every value, input keeps the input's type."] = "auto"
     chunks: Annotated[Mapping[str, int] | None, Written(SizePerAxis), "Pixels per chunk along each axis."] = None
     overflow: Annotated[
@@ -159,6 +160,7 @@ class OutputSpec:
         "Pixels per file along each axis, whole numbers of chunks; none is a file for each chunk.",
     ] = None
     format: Annotated[Format, Written(FormatText), "Version of OME-Zarr: 0.5 is Zarr v3, 0.4 is Zarr v2."] = "0.5"
+    storage: Annotated[Access | None, "How the object store of the output is reached; never a credential."] = None
     stage: int = INPUT
     label: str = ""
 

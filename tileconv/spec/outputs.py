@@ -11,6 +11,7 @@ from tileconv.spec.fields import arms, describe, fields_of
 from tileconv.spec.graph import check_graph, ids_of, inputs_of
 from tileconv.spec.model import OutputSpec, StageSpec
 from tileconv.spec.reader import BAD, Reader, join
+from tileconv.spec.storage import check_written
 from tileconv.spec.text import ListNode, MapNode, Node, kind_of
 from tileconv.spec.words import StageId, is_id
 from tileconv.storage import CODECS, LEVELS, Codec
@@ -88,6 +89,8 @@ def stored_stages(
 def check_output(reader: Reader, node: Node, key: str, values: dict[str, Any]) -> None:
     """Check what of an output belongs together, and read its codec; what it is from is read with the stages."""
     values.pop("from", None)
+    if "path" in values:
+        check_written(reader, cast("MapNode", node).items["path"], join(key, "path"), values["path"])
     if other := other_format(values.get("path", "")):
         reader.problem(cast("MapNode", node).items["path"].place, join(key, "path"), *other)
     if "codec" in values:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -13,10 +13,22 @@ from tileconv.boxes import AXES
 from tileconv.engines.borders import ALIASES
 from tileconv.errors import Problem
 from tileconv.operations.parameters import Name, Plain
-from tileconv.spec.fields import REQUIRED, Arm, Exact, Field, arms, bounds, describe, fields_of, items_of, word_of
+from tileconv.spec.fields import (
+    REQUIRED,
+    Anywhere,
+    Arm,
+    Exact,
+    Field,
+    arms,
+    bounds,
+    describe,
+    fields_of,
+    items_of,
+    word_of,
+)
 from tileconv.spec.templates import ABSOLUTE
 from tileconv.spec.text import ListNode, MapNode, Node, Place, ScalarNode, is_nothing, kind_of, problem_at
-from tileconv.stores.location import located
+from tileconv.stores.location import SecretError, located
 
 BAD: Any = object()
 """What reading gives for a value that became a problem."""
@@ -47,11 +59,18 @@ class Reader:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.problems: list[Problem] = []
+        self.secret: set[int] = set()
+        """Lines of the text that no message may show."""
 
     def problem(self, place: Place, key: str, message: str, hint: str = "") -> Any:
         """Record a problem and return ``BAD``."""
         self.problems.append(problem_at(place, key, message, hint))
         return BAD
+
+    def hidden(self, place: Place, key: str, message: str, hint: str) -> Any:
+        """Record a problem that shows nothing of what stands at *place*, and return ``BAD``."""
+        self.secret.add(place.line)
+        return self.problem(replace(place, source="", origin=""), key, message, hint)
 
     def value(self, node: Node, form: Any, key: str, axes: str = "") -> Any:
         """Return the value of *node* by the annotation *form*, or ``BAD``.
@@ -79,6 +98,8 @@ class Reader:
                     return self._scalar(node, arm)
                 except Refused as refused:
                     hint = hint or str(refused)
+                except SecretError as error:
+                    return self.hidden(node.place, key, "expected a path or a URL", str(error))
             if all(arm.origin is Sequence for arm in options):
                 hint = "write a list, as in [10, 20]"
         return self.problem(node.place, key, f"expected {describe(options)}, found {kind_of(node)}", hint)
@@ -124,19 +145,27 @@ class Reader:
             truth = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
             raise Refused(f"write {truth[node.text.lower()]}" if node.text.lower() in truth else "")
         if arm.type is str:
-            return node.text if any(isinstance(note, Plain) for note in arm.notes) else self.path(node.text)
+            return node.text if any(isinstance(note, Plain) for note in arm.notes) else self.path(node.text, arm)
         if arm.type in {int, float}:
             return _bounded(node, arm)
         raise Refused
 
-    def path(self, text: str) -> str:
-        """Return *text* as an absolute path, or as one of several images; Refused when it names no place."""
+    def path(self, text: str, arm: Arm) -> str:
+        """Return *text* as an absolute path, or as one of several images; Refused when it names no place.
+
+        It is a URL where *arm* takes one.
+        """
         if text.startswith(ABSOLUTE):
             return text
         try:
-            return located(text, self.folder)
+            whole = located(text, self.folder)
+        except SecretError:
+            raise
         except ValueError as error:
             raise Refused(str(error)) from None
+        if "://" in whole and not any(isinstance(note, Anywhere) for note in arm.notes):
+            raise Refused("it is read from this machine alone: copy it here")
+        return whole
 
     def section(
         self, node: Node, shape: Mapping[str, Field], key: str, *, foreign: Mapping[str, str] | None = None,

@@ -18,8 +18,10 @@ from tileconv.spec.fields import REQUIRED, Field, fields_of
 from tileconv.spec.masks import MASK
 from tileconv.spec.model import InputSpec, MaskSpec, MissingSpec, OutputSpec, RunSpec
 from tileconv.spec.operators import operator_fields, operator_summary
+from tileconv.spec.storage import STORAGE
 from tileconv.spec.words import ID
 from tileconv.storage import Codec
+from tileconv.stores.location import Access
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -54,15 +56,18 @@ def json_schema() -> dict[str, Any]:
     """Return the schema that editors complete and check pipeline files with; ``${VAR}`` is beyond it."""
     codec = Field(_model("Codec", fields_of(Codec), Codec.__doc__ or ""), None, "How chunks are compressed.")
     mask = Field(_model("MaskSpec", MASK, MaskSpec.__doc__ or "") | Literal["none"], None, "Which pixels are missing.")
+    storage = Field(_model("Access", STORAGE, Access.__doc__ or ""), None, "How an object store is reached.")
     sections = {
         name: Field(_model(cls.__name__, shape, cls.__doc__ or ""), default)
         for name, cls, shape, default in (
-            ("input", InputSpec, INPUT | {"mask": mask}, REQUIRED),
+            ("input", InputSpec, INPUT | {"mask": mask, "storage": storage}, REQUIRED),
             ("run", RunSpec, fields_of(RunSpec), None),
         )
     }
     missing = Field(_model("MissingSpec", fields_of(MissingSpec), MissingSpec.__doc__ or ""), None)
-    output = _model("OutputSpec", OUTPUT | {"codec": codec, "from": STORED}, OutputSpec.__doc__ or "")
+    output = _model(
+        "OutputSpec", OUTPUT | {"codec": codec, "from": STORED, "storage": storage}, OutputSpec.__doc__ or ""
+    )
     sections |= {
         "output": Field(output, None),
         "outputs": Field(Annotated[dict[Annotated[str, _NAME], output], MinLen(1)], None, "Several outputs, by name."),  # type: ignore[valid-type]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, get_args
 from annotated_types import Ge
 
 from tileconv.boxes import AXES
-from tileconv.spec.fields import Word
+from tileconv.spec.fields import Anywhere, Word
 from tileconv.storage import Format
 
 UNITS = {"": 1, "B": 1} | {
@@ -22,6 +22,8 @@ FORMATS = get_args(Format)
 ID = r"[A-Za-z_][A-Za-z0-9_-]*"
 _LABEL = r"[^/\\.\s][^/\\]*"
 _ADDRESS = r"(tcp|tls)://[^\s/]+:\d{1,5}"
+_ENDPOINT = r"https?://[\w.-]+(:\d{1,5})?/?"
+_REGION = r"[\w-]{1,63}"
 _SIZE = r"(\d{1,15}(?:\.\d{1,6})?) ?([KMGT]?i?B|)"
 
 
@@ -91,7 +93,22 @@ def is_id(text: str) -> bool:
     return bool(re.fullmatch(ID, text, re.ASCII))
 
 
+def parse_endpoint(text: str) -> str:
+    """Return the URL of a server, without a path; ValueError for any other text."""
+    if not re.fullmatch(_ENDPOINT, text, re.ASCII):
+        raise ValueError(text)
+    return text.rstrip("/")
+
+
+def parse_region(text: str) -> str:
+    """Return the name of a region of a cloud."""
+    if not re.fullmatch(_REGION, text, re.ASCII):
+        raise ValueError(text)
+    return text
+
+
 Axis = Literal["t", "c", "z", "y", "x"]
+Place = Annotated[str, Anywhere()]
 Index = Annotated[int, Ge(0)]
 Memory = Annotated[
     str,
@@ -136,6 +153,18 @@ FormatText = Annotated[
 LabelText = Annotated[
     str,
     Word("the name of a label image", parse_label, {"type": "string", "pattern": f"^{_LABEL}$"}),
+]
+Endpoint = Annotated[
+    str,
+    Word(
+        "the URL of a server such as https://host:9000",
+        parse_endpoint,
+        {"type": "string", "pattern": f"^{_ENDPOINT}$"},
+    ),
+]
+Region = Annotated[
+    str,
+    Word("the name of a region such as eu-west-1", parse_region, {"type": "string", "pattern": f"^{_REGION}$"}),
 ]
 StageId = Annotated[
     str,

@@ -12,7 +12,7 @@ from tileconv.stores.steady import Pieces
 
 
 class Facts(NamedTuple):
-    """The bytes of an object, and what is another once it was written anew: its time of change, or its ETag.
+    """The bytes of an object, and what is another once other bytes were written: its time of change, or its ETag.
 
     ``changed`` is when that was, in ns since 1970; 0 where nobody knows.
     """
@@ -66,7 +66,10 @@ class Store(Protocol):
         """
 
     def create(self, key: str, data: bytes) -> bool:
-        """Put an object of *data* where there is none, whole; return whether there was none. Of many one succeeds."""
+        """Put an object of *data* where there is none, whole; return whether there was none. Of many one succeeds.
+
+        A request that was done before its answer was lost may count as one of another: who must know compares *data*.
+        """
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the key of every object below *prefix*, which is empty or ends in ``/``, in any order."""

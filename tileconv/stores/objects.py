@@ -1,0 +1,189 @@
+"""A bucket, or what lies below a prefix of one, as a store: S3, Google Cloud Storage, Azure; the web, to read.
+
+Imported only where a URL is used. Every object is put by one request, never in parts, so that nothing half uploaded
+ever lies there. What a store holds, and what crosses to workers, says where it is and how it is reached; credentials
+come from the environment or from the cloud's own chain, in each process anew, and are read again once they expire.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+from tileconv.errors import PlanError
+from tileconv.retry import retrying
+from tileconv.stores import aws
+from tileconv.stores.answers import of_expiry, system_error_of
+from tileconv.stores.location import USUAL, Access
+from tileconv.stores.steady import Pieces
+from tileconv.stores.store import ChangedError, Facts
+
+try:
+    import obstore
+    from obstore import exceptions
+    from obstore import store as stores
+except ImportError as error:
+    raise PlanError("URLs need obstore, which is not installed", fix="pip install 'tileconv[cloud]'") from error
+
+Answer = TypeVar("Answer")
+
+_LISTED = 1000
+"""Keys that are asked for, or deleted, by one request."""
+_QUICK_S, _PATIENT_S = 10, 180
+"""How long a server is waited for that has not answered this process yet, and one that has."""
+_answered: set[tuple[str, Access]] = set()
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """The objects below *url*, as in ``s3://bucket/prefix``; what a Store can do stands there.
+
+    Attributes
+    ----------
+    access
+        How the server is reached.
+    """
+
+    url: str
+    access: Access = USUAL
+
+    def where(self, key: str = "") -> str:
+        return f"{self.url}/{key}" if key else self.url
+
+    def read(self, key: str, start: int, stop: int, version: str = "") -> bytes:
+        def part(store: Any) -> tuple[bytes, Facts]:
+            answer = obstore.get(store, self._path(key), options={"range": (start, stop)})
+            return bytes(answer.bytes()), _facts(answer.meta)
+
+        try:
+            read, facts = self._ask(part)
+        except OSError as error:
+            there = None if isinstance(error, FileNotFoundError) else self.stat(key)
+            if there is None or start < there.size:
+                raise
+            read, facts = b"", there
+        if version not in ("", facts.version):
+            raise ChangedError(self.where(key))
+        return read
+
+    def read_all(self, key: str) -> bytes:
+        return bytes(self._ask(lambda store: obstore.get(store, self._path(key)).bytes()))
+
+    def write(self, key: str, parts: Iterable[Pieces], *, kept: bool = True) -> None:
+        self._put(key, b"".join(piece for pieces in parts for piece in pieces))
+
+    def create(self, key: str, data: bytes) -> bool:
+        try:
+            self._put(key, data, mode="create")
+        except FileExistsError:
+            return False
+        return True
+
+    def _put(self, key: str, data: bytes, **words: Any) -> None:
+        self._ask(obstore.put, self._path(key), data, use_multipart=False, **words)
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        return (key for key, _ in self.facts(prefix))
+
+    def facts(self, prefix: str = "") -> Iterator[tuple[str, Facts]]:
+        skipped = len(self._path("")) and len(self._path("")) + 1
+        return ((meta["path"][skipped:], _facts(meta)) for batch in self._listed(prefix) for meta in batch)
+
+    def _listed(self, prefix: str) -> Iterator[Sequence[Any]]:
+        """Yield what the server knows of every object below *prefix*, batch by batch."""
+        below = self._path(prefix.rstrip("/")) or None
+        batches = self._ask(lambda store: iter(obstore.list(store, below, chunk_size=_LISTED)))
+        while batch := self._ask(lambda _: next(batches, ())):
+            yield batch
+
+    def names(self, prefix: str = "") -> Sequence[str]:
+        below = self._path(prefix.rstrip("/"))
+        there = self._ask(obstore.list_with_delimiter, below or None)
+        skipped = len(below) and len(below) + 1
+        keys = [meta["path"][skipped:] for meta in there["objects"]]
+        return [*keys, *(f"{folder.rstrip('/')[skipped:]}/" for folder in there["common_prefixes"])]
+
+    def delete(self, key: str) -> None:
+        if key and not key.endswith("/"):
+            self._delete(self._path(key))
+            return
+        for batch in self._listed(key):
+            if not key:
+                raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
+            self._delete([meta["path"] for meta in batch])
+
+    def _delete(self, paths: str | Sequence[str]) -> None:
+        with suppress(FileNotFoundError):
+            self._ask(obstore.delete, paths)
+
+    def stat(self, key: str) -> Facts | None:
+        try:
+            return _facts(self._ask(obstore.head, self._path(key)))
+        except FileNotFoundError:
+            return None
+
+    def check(self, key: str) -> None:
+        pass
+
+    def _path(self, key: str) -> str:
+        """Return what the server calls *key*."""
+        scheme, _, rest = self.url.partition("://")
+        prefix = rest.partition("/")[2]
+        whole = f"{prefix}/{key}" if prefix and key else prefix + key
+        return unquote(whole) if scheme.startswith("http") else whole
+
+    def _ask(self, function: Callable[..., Answer], *args: Any, **words: Any) -> Answer:
+        """Return what *function* returns for the server; OSError where it refuses, or does not answer."""
+        scheme, _, rest = self.url.partition("://")
+        place = f"{scheme}://{rest.partition('/')[0]}", self.access
+
+        def once() -> Answer:
+            try:
+                answer = function(_client(*place, patient=place in _answered), *args, **words)
+            except exceptions.AlreadyExistsError:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+            except FileNotFoundError as error:
+                raise system_error_of(error) from None
+            except exceptions.BaseError as error:
+                if of_expiry(error):
+                    _client.cache_clear()  # the next try reads credentials anew
+                raise system_error_of(error) from None
+            _answered.add(place)
+            return answer
+
+        return retrying(once)
+
+
+def _facts(meta: Any) -> Facts:
+    changed = meta["last_modified"].timestamp()
+    return Facts(meta["size"], meta["e_tag"] or str(changed), int(changed) * 10**9)
+
+
+@cache
+def _client(root: str, access: Access, *, patient: bool) -> Any:
+    """Return obstore's client of a bucket or host; a *patient* one outlives a server that is gone for a minute."""
+    from datetime import timedelta
+
+    scheme, _, name = root.partition("://")
+    endpoint = access.endpoint or aws.endpoint() * (scheme == "s3")
+    waits = {
+        "max_retries": 100,
+        "retry_timeout": timedelta(seconds=_PATIENT_S if patient else _QUICK_S),
+        "backoff": {"max_backoff": timedelta(seconds=5)},
+    }
+    options = {"allow_http": f"{endpoint or root}".startswith("http://"), "timeout": "2m"}
+    words: dict[str, Any] = {"retry_config": waits, "client_options": options}
+    if scheme.startswith("http"):
+        return stores.HTTPStore.from_url(root, **words)
+    kind: Any = {"s3": stores.S3Store, "gs": stores.GCSStore, "az": stores.AzureStore}[scheme]
+    config = {"skip_signature": True} if access.anonymous else {}
+    if scheme == "s3":
+        return kind(name, config=config | aws.config(name, access), **words, **aws.provider(access))
+    at = {"base_url" if scheme == "gs" else "endpoint": endpoint} if endpoint else {}
+    return kind(name, config=config | at, **words)
