@@ -62,7 +62,7 @@ class InputSpec:
     path: Annotated[
         Location,
         Written(Place | Sequence[Place]),
-        "File or Zarr store to read, relative to the pipeline file, or a URL; a pattern (*.tif) or a list names several.",
+        "File or Zarr store to read, relative to the pipeline file, or a URL; a pattern or a list names several.",
     ]
     series: Annotated[
         int, Written(Index | Literal["all"]), "Which image of a file that holds several; all makes each of them."
