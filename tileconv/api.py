@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from tileconv.arguments import as_pixels
 from tileconv.audit.rerun import rerun
 from tileconv.audit.verify import verify
 from tileconv.engines.cost import user_costs
-from tileconv.errors import PlanError
+from tileconv.errors import PlanError, TileconvError
+from tileconv.execute.images import each_image
+from tileconv.execute.plans import each_plan
 from tileconv.execute.prepare import planned
 from tileconv.execute.report import Report
 from tileconv.execute.run import run_plan
@@ -26,25 +28,26 @@ from tileconv.planning.model import Plan
 from tileconv.planning.parts import Missing
 from tileconv.progress import Progress
 from tileconv.sources.axes import assumed_axes, map_axes
-from tileconv.sources.source import Source
-from tileconv.spec import PipelineSpec, load_spec, spec_from_mapping
+from tileconv.spec import Paths, PipelineSpec, as_mapping, load_spec, spec_from_mapping
 from tileconv.spec.model import MaskSpec
 from tileconv.stores.location import Location
 from tileconv.tiles.lazy import of_array, of_source
 
-__all__ = ["lazy", "learn", "plan", "rerun", "run", "verify"]
+__all__ = ["lazy", "learn", "plan", "plans", "rerun", "run", "verify"]
 
 Pipeline = str | Path | Mapping[str, Any] | PipelineSpec
 """The path of a pipeline file, or what it would hold as a mapping."""
 
 
-def plan(pipeline: Pipeline) -> Plan:
+def plan(pipeline: Pipeline, *, input: Paths | None = None, output: str | Path | None = None) -> Plan:
     """Return what a run of *pipeline* would do, and need, and why; opens the input, reads no pixel.
 
     Parameters
     ----------
     pipeline
         The path of a pipeline file, or the same as a mapping, whose paths are relative to the current folder.
+    input, output
+        Replace ``input.path`` and ``output.path``, as ``-i`` and ``-o`` do.
 
     Returns
     -------
@@ -57,12 +60,47 @@ def plan(pipeline: Pipeline) -> Plan:
     SpecError, SourceError, PlanError
         If the pipeline is wrong, the input cannot be opened, or what is asked for cannot be done.
     """
-    return _planned(pipeline)[0]
+    return planned(_spec(pipeline, input, output))[0]
+
+
+def plans(
+    pipeline: Pipeline, *, input: Paths | None = None, output: str | Path | None = None
+) -> Iterator[tuple[str, Plan | TileconvError]]:
+    """Return the plans of all images of *pipeline*, one after another, each made when it is asked for.
+
+    Parameters
+    ----------
+    pipeline, input, output
+        As of ``plan``; *input* may be a list of paths and patterns.
+
+    Returns
+    -------
+    iterator of (str, Plan or TileconvError)
+        The path of each image, and its plan, or why a run would refuse it.
+
+    Raises
+    ------
+    SpecError, SourceError, PlanError
+        If the pipeline is wrong, a pattern matches nothing, or two images would be written to one place.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> folder = getfixture("tmp_path")
+    >>> for name in ("z10.npy", "z2.npy"):
+    ...     np.save(folder / name, np.eye(64, dtype=np.uint8))
+    >>> pipeline = {"version": 1, "stages": [], "output": {"path": f"{folder}/{{stem}}.ome.zarr"}}
+    >>> [plan.spec.output.path.name for _, plan in plans(pipeline, input=f"{folder}/*.npy")]
+    ['z2.ome.zarr', 'z10.ome.zarr']
+    """
+    return each_plan(each_image(_spec(pipeline, input, output)))
 
 
 def run(
     pipeline: Pipeline,
     *,
+    input: Paths | None = None,
+    output: str | Path | None = None,
     overwrite: bool = False,
     keep_going: bool = False,
     repair: bool = False,
@@ -76,6 +114,8 @@ def run(
     ----------
     pipeline
         The path of a pipeline file, or the same as a mapping, whose paths are relative to the current folder.
+    input, output
+        Replace ``input.path`` and ``output.path``, as ``-i`` and ``-o`` do.
     overwrite
         Whether an output that tileconv made before is replaced.
     keep_going
@@ -109,7 +149,7 @@ def run(
     >>> report.output.name, report.shape, report.dtype
     ('blurred.ome.zarr', (64, 64), 'float32')
     """
-    plan, source = _planned(pipeline)
+    plan, source = planned(_spec(pipeline, input, output))
     return run_plan(plan, source, overwrite=overwrite, keep_going=keep_going, repair=repair, progress=progress)
 
 
@@ -154,7 +194,7 @@ def lazy(pipeline: Pipeline, image: Any = None) -> Any:
     """
     if image is not None:
         return _of_image(_spec(pipeline, "image"), image)
-    plan, source = _planned(pipeline)
+    plan, source = planned(_spec(pipeline))
     return _by_label(plan, of_source(source, plan.passes), lambda made, _: made)
 
 
@@ -199,15 +239,12 @@ def _by_label(plan: Plan, arrays: Mapping[int, Any], shown: Callable[[Any, float
     return outputs.get("", outputs)
 
 
-def _planned(pipeline: Pipeline) -> tuple[Plan, Source]:
-    """Return the plan of a pipeline, and its source opened."""
-    return planned(_spec(pipeline))
-
-
-def _spec(pipeline: Pipeline, input_path: str | None = None) -> PipelineSpec:
-    """Return the checked pipeline, with another path of its input if one is given."""
+def _spec(pipeline: Pipeline, input: Paths | None = None, output: str | Path | None = None) -> PipelineSpec:
+    """Return the checked pipeline, with other paths of its input and its output if such are given."""
     if isinstance(pipeline, PipelineSpec):
-        return pipeline
+        if input is None and output is None:
+            return pipeline
+        pipeline = as_mapping(pipeline)
     if isinstance(pipeline, str | Path):
-        return load_spec(pipeline, input_path=input_path)
-    return spec_from_mapping(pipeline, input_path=input_path)
+        return load_spec(pipeline, input_path=input, output_path=output)
+    return spec_from_mapping(pipeline, input_path=input, output_path=output)

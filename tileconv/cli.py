@@ -8,7 +8,7 @@ import sys
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -173,6 +173,8 @@ def check(spec: Path, images: Sequence[str], set_: Sequence[str], input_: Sequen
     print_(f"{spec}: fine, {len(loaded.stages)} stage{'s' * (len(loaded.stages) != 1)}")
     from tileconv.execute.places import looked
 
+    if loaded.is_batch:
+        _forecast(loaded, looks=True)
     for line in looked(loaded):
         print_(line)
 
@@ -197,8 +199,23 @@ def plan(
     from tileconv import api
     from tileconv.report.explain import explain
 
-    made = api.plan(_load(spec, set_, (*input_, *images), output))
+    loaded = _load(spec, set_, (*input_, *images), output)
+    if loaded.is_batch:
+        _forecast(loaded, as_json=as_json)
+    made = api.plan(loaded)
     print_(json_text(made.as_json()) if as_json else rich_text(explain(made)), alone=True)
+
+
+def _forecast(loaded: PipelineSpec, *, as_json: bool = False, looks: bool = False) -> NoReturn:
+    """Print what the plans of a batch, or *looks* at its images, come to, line by line as they are made."""
+    from tileconv.execute.images import each_image
+    from tileconv.execute.plans import Sum, each_look, each_plan
+    from tileconv.report.batches import plan_json, plan_lines
+
+    images, sums = each_image(loaded), Sum()
+    for line in (plan_json if as_json else plan_lines)(images, (each_look if looks else each_plan)(images), sums):
+        print_(line)
+    raise SystemExit(sums.exit_code)
 
 
 for command in (learn, import_network, ops, schema, sample, calibrate, picture):

@@ -7,21 +7,36 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from tileconv.errors import PlanError, SourceError, TileconvError
 from tileconv.sinks.custody import read_attributes
 from tileconv.sinks.files import ignores_case, sink_errors
 from tileconv.sinks.layout import MARKER
 from tileconv.sources.patterns import matching
+from tileconv.sources.series import Series, each_series
 from tileconv.spec.model import PipelineSpec
 from tileconv.spec.outputs import other_format
-from tileconv.spec.templates import filled, is_pattern, words_of
+from tileconv.spec.templates import filled, is_pattern, words_in, words_of
 from tileconv.stores import steady
-from tileconv.stores.location import Location, located
+from tileconv.stores.location import located
 
 Folder = Callable[[str], tuple[str, bool]]
 Image = PipelineSpec | TileconvError
 """The pipeline of one image, or why there is none; the error names the input."""
+
+
+class Input(NamedTuple):
+    """One image as it is to be read: the path that was *given* or matched, and which *series* of what lies there."""
+
+    given: str
+    series: Series | None = None
+    error: TileconvError | None = None
+
+    def __str__(self) -> str:
+        if self.series is None or self.series.path != self.given:
+            return self.given if self.series is None else self.series.path
+        return f"{self.given}, series {self.series.number}"
 
 
 @dataclass(frozen=True)
@@ -32,14 +47,18 @@ class Images:
     """
 
     spec: PipelineSpec
-    inputs: Sequence[str]
+    inputs: Sequence[Input]
     left_out: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     def __iter__(self) -> Iterator[Image]:
-        return (image_at(self.spec, path) for path in self.inputs)
+        return (image_at(self.spec, one) for one in self.inputs)
+
+    def named(self) -> Iterator[tuple[str, Image]]:
+        """Yield each image with what messages call it."""
+        return zip(map(str, self.inputs), self, strict=True)
 
 
 def each_image(spec: PipelineSpec) -> Images:
@@ -52,35 +71,51 @@ def each_image(spec: PipelineSpec) -> Images:
     PlanError
         If two images would be written to one place, one inside another, or over an input: both are named.
     """
+    first = spec.input.path
     if not spec.is_batch:
-        return Images(spec, [str(spec.input.path)])
+        return Images(spec, [Input(str(first))])
     results = _Results(spec)
-    inputs, left_out = dict[str, None](), dict[str, None]()
-    for path in spec.input.paths or [str(spec.input.path)]:
-        for one in matching(path) if is_pattern(path) else [path]:
-            (left_out if one != path and results.holds(one) else inputs)[one] = None
-    images = Images(spec, [*inputs], [*(path for path in left_out if path not in inputs)])
-    if not inputs:
+    given, left_out = dict[str, None](), dict[str, None]()
+    for path in spec.input.paths or [str(first)]:
+        for one in matching(replace(first, text=path)) if is_pattern(path) else [path]:
+            (left_out if one != path and results.holds(one) else given)[one] = None
+    if not given:
         problem = f"all {len(left_out):,} images that match are results of this pipeline"
-        raise SourceError(problem, where=str(spec.input.path), fix="Give the images that it reads.")
+        raise SourceError(problem, where=str(first), fix="Give the images that it reads.")
+    inputs = [one for path in given for one in (_every(path) if spec.input.every_series else [Input(path)])]
+    images = Images(spec, inputs, [path for path in left_out if path not in given])
     _refuse_collisions(images)
     return images
 
 
-def image_at(spec: PipelineSpec, path: str) -> Image:
-    """Return the pipeline *spec* of the image at *path* alone, or why there is none."""
-    if not spec.is_batch:
-        return spec
-    one, outputs = replace(spec.input, path=Location(path), paths=(), every_series=False), []
+def _every(path: str) -> list[Input]:
+    """Return the images of the file at *path*, or that it cannot be opened."""
+    try:
+        return [Input(path, series) for series in each_series(Path(path))]
+    except TileconvError as error:
+        return [Input(path, error=error)]
+
+
+def image_at(spec: PipelineSpec, one: Input) -> Image:
+    """Return the pipeline *spec* of *one* image alone, or why there is none."""
+    if one.error or not spec.is_batch:
+        return one.error or spec
+    words = words_of(one.given) | (one.series.words if one.series else {})
+    outputs = []
     for output in spec.outputs:
         try:
-            place = located(filled(str(output.path), words_of(path)), Path())
+            if lacking := words_in(str(output.path)) - set(words):
+                raise ValueError(f"{{{min(lacking)}}} is of plates, and this is none")
+            place = located(filled(str(output.path), words), Path())
             if other := other_format(place):
                 raise ValueError(f"{other[0]}; {other[1]}")
         except ValueError as error:
-            return PlanError(f"{output.key}.path: {error}", where=path, fix="Write another name in the pipeline.")
-        outputs.append(replace(output, path=Location(place)))
-    return replace(spec, input=one, outputs=tuple(outputs))
+            return PlanError(f"{output.key}.path: {error}", where=str(one), fix="Write another name in the pipeline.")
+        outputs.append(replace(output, path=replace(output.path, text=place)))
+    path = replace(spec.input.path, text=one.series.path if one.series else one.given)
+    number = one.series.number if one.series else spec.input.series
+    read = replace(spec.input, path=path, series=number, paths=(), every_series=False)
+    return replace(spec, input=read, outputs=tuple(outputs))
 
 
 @dataclass(frozen=True)
@@ -98,14 +133,14 @@ class _Results:
     def holds(self, path: str) -> bool:
         """Return whether at *path* lies a result of tileconv, and where this pipeline puts results."""
         ours = any(place.fullmatch(path) for place in self._places)
-        return ours and MARKER in read_attributes(Location(path).store())
+        return ours and MARKER in read_attributes(replace(self.spec.input.path, text=path).store())
 
 
 def _refuse_collisions(images: Images) -> None:
     """Refuse images of which one would be written over another's output, into it, or over an input; PlanError."""
     folder = cache(_folder)
     written = _written(images, folder)
-    read = {_key(path, folder): path for path in images.inputs}
+    read = {_key(one.given, folder): one.given for one in images.inputs}
     for key, (path, place) in written.items():
         if source := read.get(key):
             raise _collision(f"{path} would be written to it, and it is the input {source}", place)
@@ -123,7 +158,7 @@ def _refuse_collisions(images: Images) -> None:
 def _written(images: Images, folder: Folder) -> dict[str, tuple[str, str]]:
     """Return each input beside the place of its output, by the one name of that; PlanError where two have one."""
     written: dict[str, tuple[str, str]] = {}
-    for path, image in zip(images.inputs, images, strict=True):
+    for path, image in images.named():
         for place in [str(output.path) for output in image.outputs] if isinstance(image, PipelineSpec) else ():
             if before := written.get(key := _key(place, folder)):
                 also = f", by another name {before[1]}" * (before[1] != place)
@@ -139,6 +174,8 @@ def _collision(problem: str, place: str) -> PlanError:
 
 def _folder(path: str) -> tuple[str, bool]:
     """Return a folder by its real name, and whether names in it are the same in small letters and in capitals."""
+    if "://" in path:
+        return path, False
     with sink_errors(path):
         real = steady.resolve(Path(path or "/"))
     return str(real).rstrip("/"), ignores_case(real)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
-from pathlib import Path
-from typing import NoReturn
 
 from tileconv.errors import SourceError
 from tileconv.retry import retrying
 from tileconv.sources.choices import listed
-from tileconv.sources.folders import is_store
+from tileconv.sources.folders import ZARR_FILES
 from tileconv.sources.source import reading
 from tileconv.spec.templates import wild
 from tileconv.stores import steady
+from tileconv.stores.location import Location
 
 DEEP = "**"
 
@@ -33,8 +32,8 @@ def natural(text: str) -> tuple[list[str | int], str]:
     return [int(part) if at % 2 else part for at, part in enumerate(parts)], text
 
 
-def matching(pattern: str) -> list[str]:
-    """Return the files and Zarr stores that *pattern* matches, in natural order.
+def matching(pattern: Location) -> list[str]:
+    """Return the files and Zarr stores that *pattern* matches, in natural order; of a place where one lies itself that.
 
     ``*``, ``?`` and ``[ab]`` stand for parts of one name, ``**`` for folders of any depth. A name that begins with a
     dot must be written so. A folder matches only if it is a store, and ``**`` leads into none.
@@ -44,47 +43,60 @@ def matching(pattern: str) -> list[str]:
     SourceError
         If there is no match, with what lies there instead; or a folder cannot be listed.
     """
-    root, *parts = pattern.split("/")
-    with reading(pattern, "listing"):
-        return sorted(set(_below(root, parts)), key=natural) or _no_match(pattern)
-
-
-def _no_match(pattern: str) -> NoReturn:
-    """Say what lies there instead of what *pattern* asks for."""
-    folder = Path(pattern)
-    while wild(str(folder)) and not steady.exists(folder):
-        folder = folder.parent
-    if not steady.is_folder(folder):
-        raise SourceError("no image matches: there is no such folder", where=pattern, fix=f"Check {str(folder)!r}.")
-    names = sorted((entry.name for entry in steady.entries(folder)), key=natural)
-    there = f"holds {listed(names)}" if names else "is empty"
+    head, separator, rest = pattern.text.rpartition("://")
+    first, *parts = rest.split("/")
+    root = replace(pattern, text=f"{head}{separator}{first}")
+    with reading(str(pattern), "listing"):
+        if matches := sorted(set(_below(root, parts)), key=natural):
+            return matches
+        folder = pattern
+        while wild(folder.text) and not folder.exists():
+            folder = folder.parent
+        names = sorted((name for name, _ in _listed(folder)), key=natural)
+    there = f"holds {listed(names)}" if names else "is empty" if folder.exists() else "does not exist"
     fix = "A pattern has * for any letters of a name, and ** for folders of any depth."
-    raise SourceError(f"no image matches; {folder} {there}", where=pattern, fix=fix)
+    raise SourceError(f"no image matches; {folder} {there}", where=str(pattern), fix=fix)
 
 
-def _below(folder: str, parts: Sequence[str]) -> Iterator[str]:
+def is_store(folder: Location) -> bool:
+    """Return whether *folder* is that of a Zarr array or group."""
+    return any(folder.store().stat(name) is not None for name in ZARR_FILES)
+
+
+def _below(folder: Location, parts: Sequence[str]) -> Iterator[str]:
     """Yield what matches the pattern of *parts* in *folder*, in any order."""
     part, *rest = parts
-    whole = f"{folder}/{part}"
-    if not wild(part) or steady.exists(whole):
+    whole = folder.below(part)
+    if not wild(part) or whole.exists():
         if rest:
             yield from _below(whole, rest)
-        elif steady.is_file(whole) or is_store(Path(whole)):
-            yield whole
-    elif steady.is_folder(folder or "/"):
-        if part == DEEP:
-            yield from _below(folder, rest or ["*"])
-        for entry in steady.entries(folder or "/"):
-            if entry.name.startswith(".") <= part.startswith(".") and fnmatchcase(entry.name, part):
-                yield from _of_entry(entry, parts, rest)
+        elif folder.store().stat(part) or is_store(whole):
+            yield str(whole)
+        return
+    if part == DEEP:
+        yield from _below(folder, rest or ["*"])
+    for name, is_folder in _listed(folder, links=part != DEEP):
+        if name.startswith(".") <= part.startswith(".") and fnmatchcase(name, part):
+            yield from _at(folder.below(name), is_folder, parts)
 
 
-def _of_entry(entry: os.DirEntry[str], parts: Sequence[str], rest: Sequence[str]) -> Iterator[str]:
-    """Yield what matches at *entry*, whose name the first of *parts* matches, or below it."""
-    deep = parts[0] == DEEP
-    is_folder = retrying(partial(entry.is_dir, follow_symlinks=not deep))  # else links may run in a circle
-    if deep or rest:
-        if is_folder and not (deep and is_store(Path(entry.path))):
-            yield from _below(entry.path, parts if deep else rest)
-    elif not is_folder or is_store(Path(entry.path)):
-        yield entry.path
+def _at(place: Location, is_folder: bool, parts: Sequence[str]) -> Iterator[str]:
+    """Yield what matches at *place*, whose name the first of *parts* matches, or below it."""
+    part, *rest = parts
+    if part == DEEP or rest:
+        if is_folder and not (part == DEEP and is_store(place)):
+            yield from _below(place, parts if part == DEEP else rest)
+    elif not is_folder or is_store(place):
+        yield str(place)
+
+
+def _listed(folder: Location, *, links: bool = True) -> Iterator[tuple[str, bool]]:
+    """Yield the names in *folder*, and whether each is one itself; *links* to folders are none where they might go on.
+
+    Nothing of what is no folder.
+    """
+    if folder.scheme:
+        yield from ((name.removesuffix("/"), name.endswith("/")) for name in folder.store().names())
+    elif steady.is_folder(folder.local):
+        for entry in steady.entries(folder.local):
+            yield entry.name, retrying(partial(entry.is_dir, follow_symlinks=links))

@@ -22,20 +22,25 @@ def choose(file: Any, series: int, level: int, where: str) -> tuple[Any, Any, li
     SourceError
         If there is no such series or level: the message names those that there are.
     """
-    every = file.series() if callable(file.series) else file.series
-    said = chosen("series", series, [_text(one) for one in every], where)
-    base = every[series]
+    images = every(file)
+    said = chosen("series", series, [_text(one) for one in images], where)
+    base = images[series]
     if base.is_multifile:
         raise SourceError("the image is spread over several files, which is not supported", where=where)
     check_descriptions(base, where)
     said += chosen("level", level, [_level_text(one) for one in base.levels], where)
-    levels = [level for one in every for level in one.levels if not level.keyframe.is_subifd]
+    levels = [level for one in images for level in one.levels if not level.keyframe.is_subifd]
     used = sum(prod(one.shape) // prod(one.keyframe.shape) for one in levels)
     if len(file.pages) > used:
         said.append(
             f"{len(file.pages) - used} of the {len(file.pages)} pages belong to no image of which the file tells"
         )
     return base, base.levels[level], said
+
+
+def every(file: Any) -> list[Any]:
+    """Return the images of a parsed file."""
+    return list(file.series() if callable(file.series) else file.series)
 
 
 def _text(series: Any) -> str:

@@ -42,7 +42,7 @@ def find_array(path: Path, series: int, level: int) -> Found:
         if kind in attributes:
             raise _many(path, kind, names_of(path, attributes[kind]))
     if "bioformats2raw.layout" in attributes:
-        names = _series_of(path)
+        names = series_of(path)
         texts = [shape_text(path, name) if i <= SHOWN or i == series else name for i, name in enumerate(names)]
         said = chosen("series", series, texts, where)
         folder, ome, notes = find_array(below(path, names[series]), 0, level)
@@ -99,7 +99,7 @@ _GROUPS: dict[str, Callable[[Path, Any], list[str]]] = {"plate": _in_plate, "wel
 _WORDS = {"plate": "a plate", "well": "a well of a plate", "labels": "a group of labels"}
 
 
-def _series_of(path: Path) -> list[str]:
+def series_of(path: Path) -> list[str]:
     """Return the folders of the images that bioformats2raw wrote: those it lists, or else 0, 1, 2 ..."""
     stated = attributes_of(path / "OME").get("series")
     found = sorted(int(entry.name) for entry in steady.entries(path) if entry.name.isdecimal())

@@ -23,6 +23,7 @@ __all__ = [
     "InputSpec",
     "MissingSpec",
     "OutputSpec",
+    "Paths",
     "PipelineSpec",
     "RunSpec",
     "StageSpec",

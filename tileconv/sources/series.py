@@ -1,0 +1,100 @@
+"""Every image of a file: the series of a TIFF, images of a Zarr group, the fields of the wells of a plate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tileconv.errors import SourceError
+from tileconv.sources.folders import attributes_of, below, is_store, shape_text
+from tileconv.sources.open import TIFF_MAGIC
+from tileconv.sources.patterns import natural
+from tileconv.sources.source import reading
+from tileconv.stores import steady
+
+LABELS = "labels"
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One image of a file: the *path* to give, which *number* in what lies there, and words for its output.
+
+    ``place`` counts over the whole file.
+    """
+
+    path: str
+    number: int
+    place: int
+    well: str = ""
+    field: str = ""
+
+    @property
+    def words(self) -> dict[str, str]:
+        """What templates of outputs call it: ``well`` and ``field`` of a plate alone."""
+        plate = {"well": self.well, "field": self.field} if self.well else {}
+        return {"series": str(self.place)} | plate
+
+
+def each_series(path: Path) -> list[Series]:
+    """Return every image of the file or store at *path*, but for labels, in its own order.
+
+    Raises
+    ------
+    SourceError
+        If it cannot be opened, or holds no image.
+    """
+    with reading(str(path), "opening"):
+        if steady.is_folder(path):
+            images = [*_in_store(path)]
+        else:
+            with steady.opened(path) as file:
+                tiff = file.read(4).startswith(TIFF_MAGIC)
+            images = [Series(str(path), number, number) for number in range(_count(path) if tiff else 1)]
+    if not images:
+        raise SourceError("no image is in it", where=str(path), fix="Give the folder of the image itself.")
+    return images
+
+
+def _count(path: Path) -> int:
+    """Return how many images a TIFF file has."""
+    from tileconv.sources.tiff_choices import every
+    from tileconv.sources.tiff_layout import open_tiff
+
+    with open_tiff(path) as (file, _, _):
+        return len(every(file))
+
+
+def _in_store(path: Path) -> Iterator[Series]:
+    told, where = attributes_of(path), str(path)
+    if "plate" in told:
+        wells = [str(well["path"]) for well in told["plate"]["wells"]]
+        fields = ((well, field) for well in wells for field in _fields(below(path, well)))
+        for place, (well, field) in enumerate(fields):
+            yield Series(f"{where}/{well}/{field}", 0, place, well.replace("/", ""), field)
+    elif "well" in told:
+        for place, field in enumerate(_fields(path)):
+            yield Series(f"{where}/{field}", 0, place, f"{path.parent.name}{path.name}", field)
+    elif "multiscales" in told or "bioformats2raw.layout" in told:
+        yield from (Series(where, number, number) for number in range(_images(path, told)))
+    else:
+        children = sorted((entry.name for entry in steady.entries(path)), key=natural)
+        images = [name for name in children if name != LABELS and is_store(path / name) and _has_image(path, name)]
+        several = len(images) > 1
+        yield from (Series(f"{where}/{name}" if several else where, 0, at) for at, name in enumerate(images or [""]))
+
+
+def _fields(well: Path) -> list[str]:
+    told: Mapping[str, Any] = attributes_of(well)["well"]
+    return [str(image["path"]) for image in told["images"] if below(well, str(image["path"]))]
+
+
+def _images(path: Path, told: Mapping[str, Any]) -> int:
+    from tileconv.sources.zarr_group import series_of
+
+    return len(told["multiscales"] if "multiscales" in told else series_of(path))
+
+
+def _has_image(path: Path, name: str) -> bool:
+    return " x " in shape_text(path, name)
