@@ -13,9 +13,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import product
-from operator import add, ge, le, lt, mul, sub
+from operator import add, floordiv, ge, le, lt, mul, sub
 
 from tileconv.errors import GeometryError
 
@@ -148,7 +148,7 @@ class Halo:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TileGrid:
     """The tiles that cover an image once: *image* cut every *tile* pixels from its start; the last ones may be short.
 
@@ -165,7 +165,7 @@ class TileGrid:
         if len(self.tile) != len(self.image.shape) or min(self.tile, default=1) < 1:
             raise GeometryError(f"a tile needs one size >= 1 per axis of {self.image}, found {self.tile}")
 
-    @property
+    @cached_property
     def counts(self) -> tuple[int, ...]:
         """Number of tiles along each axis."""
         return tuple(-(-n // t) for n, t in zip(self.image.shape, self.tile, strict=True))
@@ -200,9 +200,16 @@ def tile_at(grid: TileGrid, number: int) -> Box:
     return grid.box(index[::-1])
 
 
+def pixels_of(grid: TileGrid, numbers: Sequence[int]) -> int:
+    """Return how many pixels the tiles *numbers* of *grid* have together."""
+    if len(numbers) == len(grid):
+        return grid.image.size
+    return sum(tile_at(grid, number).size for number in numbers)
+
+
 def number_of(grid: TileGrid, tile: Box) -> int:
     """Return the number of *tile*; GeometryError if it is none of *grid*."""
-    index = [(a - o) // n for a, o, n in zip(tile.start, grid.image.start, grid.tile, strict=True)]
+    index = [*map(floordiv, map(sub, tile.start, grid.image.start), grid.tile)]
     if grid.box(index) != tile:
         raise GeometryError(f"{tile} is no tile of {grid}")
     return numbered(grid, index)

@@ -13,7 +13,7 @@ from properties.runs_help import stored, tiled, windows
 
 import tileconv
 from tileconv.boxes import TileGrid
-from tileconv.execute import batches
+from tileconv.execute import batches, local
 from tileconv.execute.executor import EXECUTORS, Setting, executor_of
 from tileconv.execute.local import AHEAD
 from tileconv.execute.outcome import Failure
@@ -38,8 +38,9 @@ def test_the_spec_knows_those_there_are():
 
 @pytest.fixture
 def executor(request, monkeypatch):
-    """A function that returns an executor by its name in ``ALL``; a scheduler's tasks make one tile."""
-    monkeypatch.setattr(batches, "TILES", 1)
+    """A function that returns an executor by its name in ``ALL``, of which every task makes one tile."""
+    for module in (batches, local):
+        monkeypatch.setattr(module, "TILES", 1)
 
     def made(name, workers=WORKERS):
         who, *rows = name.split(" by ")

@@ -156,11 +156,12 @@ JOURNALS = (
     broken(
         "a tile is in the journal before it is written",
         "execute/local.py",
-        "        return None if stop.is_set() else make(job, tile)",
+        "        made: list[Outcome] = []\n",
         "        from tileconv.tiles.windows import Receipt\n"
         "        from tileconv.tiles.compute import Counts\n\n"
-        "        heard(job, Receipt(tile, 0.0, Counts()))\n"
-        "        return None if stop.is_set() else make(job, tile)",
+        "        for tile in tiles:\n"
+        "            heard(job, Receipt(tile, 0.0, (Counts(),), ('0-0',)))\n"
+        "        made: list[Outcome] = []\n",
         f"{ORDER}::test_a_tile_that_is_in_the_journal_is_stored",
     ),
     broken(
@@ -187,8 +188,8 @@ JOURNALS = (
     broken(
         "a run that goes on ignores lost chunks",
         "record/todo.py",
-        'return "" if there and not sink.custody.lacks(stored_box(pass_, key.tile)) else GONE',
-        'return ""',
+        "return 0 if there and not sink.custody.lacks(stored_box(pass_, tile)) else GONE",
+        "return 0",
         f"{RESUME}::test_a_lost_chunk_is_made_again_and_nothing_else",
     ),
     broken(

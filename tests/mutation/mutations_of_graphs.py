@@ -17,8 +17,8 @@ GRAPH = (
     broken(
         "a tile is done when one of the records that it writes to says so",
         "record/todo.py",
-        "            why = found | why\n",
-        "            why = why or found\n",
+        "            why = np.where(found, found, why)\n",
+        "            why = why if why.any() else found\n",
         f"{GRAPHS}::test_a_run_that_is_killed_between_any_two_lines_is_resumed_to_the_same_files",
     ),
     broken(

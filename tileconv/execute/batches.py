@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import count, groupby, islice
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +17,7 @@ from tileconv.execute.connect import PoisonError, result_of
 from tileconv.execute.crew import Crew
 from tileconv.execute.executor import Heard, Pair
 from tileconv.execute.flight import HALTED, Flight
+from tileconv.execute.handfuls import Pace, handfuls
 from tileconv.execute.outcome import Failure, Outcome, attempt
 from tileconv.tiles.windows import Job, Receipt
 
@@ -42,14 +43,6 @@ class Batch:
     over: bool = False
 
 
-def _batches(pairs: Iterable[Pair | None], size: Callable[[], int]) -> Iterator[Batch | None]:
-    """Yield *pairs* in batches of one job each, and of *size* tiles, which is asked for before each; None for None."""
-    for key, some in groupby(pairs, key=lambda pair: pair and id(pair[0])):
-        while taken := [*islice(some, size() if key else 1)]:
-            tiles = [pair for pair in taken if pair]
-            yield Batch(tiles[0][0], [tile for _, tile in tiles]) if tiles else None
-
-
 class Tiles(Flight):
     """Tiles of a stream, a few batches at a time; those at a worker when it ended are tried alone, one by one.
 
@@ -58,12 +51,12 @@ class Tiles(Flight):
 
     def __init__(self, crew: Crew, pairs: Iterable[Pair | None]) -> None:
         super().__init__(crew)
-        self.waiting = _batches(pairs, self._size)
+        self.pace, self.numbers = Pace(TASK_S, TILES), count()
+        self.waiting = handfuls(pairs, self.pace)
         self.suspects: list[Pair] = []
         self.alone = False
         self.batches: set[Batch] = set()
         self.late: dict[Any, set[str]] = {}
-        self.tile_s, self.numbers = TASK_S, count()
         self.shared: dict[int, Any] = {}
         """The jobs at the workers, as futures, by the ``id`` of each."""
 
@@ -91,14 +84,12 @@ class Tiles(Flight):
         elif not self.batches:
             self.alone = bool(self.suspects)
             self.shared.clear()  # those of before may be lost for good
-            self._begin(_batches([self.suspects.pop()], self._size) if self.alone else self.waiting)
+            self._begin(iter([[self.suspects.pop()]]) if self.alone else self.waiting)
 
-    def _size(self) -> int:
-        return min(TILES, max(1, int(TASK_S / self.tile_s)))
-
-    def _begin(self, batches: Iterator[Batch | None]) -> None:
+    def _begin(self, handfuls: Iterator[list[Pair] | None]) -> None:
         room = WINDOW * self.crew.room()
-        while len(self.batches) < room and (batch := next(batches, None)):
+        while len(self.batches) < room and (some := next(handfuls, None)):
+            batch = Batch(some[0][0], [tile for _, tile in some])
             if not self.crew.trust.knows(batch.job):
                 self._take(batch.job)
                 room = WINDOW * self.crew.room()
@@ -159,8 +150,8 @@ class Tiles(Flight):
         if outcomes is None:
             return []
         self._close(batch)
-        if seconds := [outcome.seconds for outcome in outcomes if isinstance(outcome, Receipt)]:
-            self.tile_s = (self.tile_s + sum(seconds) / len(seconds)) / 2
+        seconds = [outcome.seconds for outcome in outcomes if isinstance(outcome, Receipt)]
+        self.pace.took(sum(seconds), len(seconds))
         return [(batch.job, outcome) for outcome in outcomes]
 
     def _close(self, batch: Batch) -> None:

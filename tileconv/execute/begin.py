@@ -90,10 +90,10 @@ def begin(
         tiles = [len(plan.passes[plan.made_by(array)[0]].grid) for array in plan.arrays_of(output)]
         if output in recorded:
             folder.tidy()
-            histories.append(known.get(output) or History.of(folder.store, tiles))
+            histories.append(known.get(output) or History.of(folder.store, tiles, stored=False))
         else:
             _anew(plan, source, output, folder, sinks, overwrite=overwrite)
-            histories.append(History(tiles))
+            histories.append(History(tiles, stored=False))
     notes = tuple(dict.fromkeys(note for said in recorded.values() for note in touched(said, source)))
     todo = left_to_do(plan, plan.passes, sinks, histories)
     passes = _unfinished(plan, sinks, todo)

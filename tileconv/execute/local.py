@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 from itertools import islice, takewhile
@@ -10,17 +11,27 @@ from threading import Event
 
 from tileconv.boxes import Box
 from tileconv.execute.executor import Heard, Pair
+from tileconv.execute.handfuls import Pace, handfuls
 from tileconv.execute.outcome import Outcome, attempt
 from tileconv.execute.rows import compute_row, make_rows
 from tileconv.tiles.windows import Job
 
 AHEAD = 2
-"""Tiles per worker that wait in the pool: no worker is ever idle, and a plan of a million tiles stays small."""
+"""Tasks per worker that wait in the pool: no worker is ever idle, and a plan of a million tiles stays small."""
+TASK_S, TILES = 0.02, 64
+"""Seconds of work in one task, and the most tiles: handing a task to a thread costs as much as a tiny tile."""
+Made = tuple[list[Outcome], BaseException | None]
+"""What a task made of its tiles, and the exception that ended it early."""
 
 
 def threads(workers: int, pairs: Iterable[Pair | None], stop: Event, heard: Heard) -> None:
     """Make tiles on threads: see ``Executor``. Dask has nothing to schedule here."""
-    make_tiles(attempt, workers, pairs, stop, heard)
+    make_tiles(attempts, workers, pairs, stop, heard)
+
+
+def attempts(job: Job, tiles: Iterable[Box]) -> Iterator[Outcome]:
+    """Yield what becomes of each of *tiles*."""
+    return (attempt(job, tile) for tile in tiles)
 
 
 def thread_rows(workers: int, pairs: Iterable[Pair | None], stop: Event, heard: Heard) -> None:
@@ -30,33 +41,44 @@ def thread_rows(workers: int, pairs: Iterable[Pair | None], stop: Event, heard: 
 
 
 def make_tiles(
-    make: Callable[[Job, Box], Outcome | None], workers: int, pairs: Iterable[Pair | None], stop: Event, heard: Heard
-) -> None:
-    """Call *make* with each of *pairs* in *workers* threads; tell *heard* of each outcome in this thread, at once.
+    make: Callable[[Job, Iterable[Box]], Iterable[Outcome]], workers: int, pairs: Iterable[Pair | None], stop: Event,
+    heard: Heard,
+) -> None:  # fmt: skip
+    """Have *make* make *pairs* in *workers* threads, tiles of one job at a time; tell *heard* of each in this thread.
 
-    An exception that is no outcome is raised once all tiles that were finished beside it are heard of. Where *make*
-    returns None there is nothing to tell.
+    Small tiles are made several at a time, and heard of together. An exception that is no outcome is raised once all
+    tiles that were finished beside it are heard of.
     """
 
-    def unless_stopped(job: Job, tile: Box) -> Outcome | None:
-        return None if stop.is_set() else make(job, tile)
+    def several(job: Job, tiles: Sequence[Box]) -> Made:
+        made: list[Outcome] = []
+        began = time.perf_counter()
+        try:
+            made.extend(make(job, takewhile(lambda _: not stop.is_set(), tiles)))
+        except BaseException as error:
+            return made, error
+        pace.took(time.perf_counter() - began, len(made))
+        return made, None
 
-    waiting = iter(pairs)
-    pending: dict[Future[Outcome | None], Job] = {}
+    pace = Pace(TASK_S, TILES)
+    waiting = handfuls(pairs, pace)
+    pending: dict[Future[Made], Job] = {}
     with ThreadPoolExecutor(workers) as pool:  # leaving it waits for the tiles in flight
         try:
             while True:
                 count = 0 if stop.is_set() else AHEAD * workers - len(pending)
-                now = takewhile(bool, islice(waiting, count))
-                pending |= {pool.submit(unless_stopped, *pair): pair[0] for pair in now if pair}
+                now = [some for some in takewhile(bool, islice(waiting, count)) if some]
+                for some in now:
+                    job = some[0][0]
+                    pending[pool.submit(several, job, [tile for _, tile in some])] = job
                 if not pending:
                     return
                 wait(pending, return_when=FIRST_COMPLETED)
-                done = [(future, pending.pop(future)) for future in [*pending] if future.done()]
-                wrong = [error for future, _ in done if (error := future.exception())]
-                for future, job in done:
-                    if not future.exception() and (outcome := future.result()) is not None:
+                done = [(pending.pop(future), *future.result()) for future in [*pending] if future.done()]
+                for job, made, _ in done:
+                    for outcome in made:
                         heard(job, outcome)
+                wrong = [error for *_, error in done if error]
                 if wrong:
                     raise wrong[0]
         finally:

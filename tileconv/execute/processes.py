@@ -26,8 +26,8 @@ from tileconv.engines.loops import tell, telling
 from tileconv.engines.start import read_compiler_late
 from tileconv.errors import ClusterError, TileconvError
 from tileconv.execute.executor import Heard, Pair
-from tileconv.execute.local import make_tiles
-from tileconv.execute.outcome import Failure, Outcome, attempt
+from tileconv.execute.local import attempts, make_tiles
+from tileconv.execute.outcome import Failure, Outcome
 from tileconv.execute.rows import compute_row, make_rows
 from tileconv.tiles.windows import Job
 
@@ -55,26 +55,20 @@ def processes(workers: int, pairs: Iterable[Pair | None], stop: Event, heard: He
             if suspects:
                 return
 
-    def first(job: Job, tile: Box) -> Outcome | None:
+    def first(job: Job, tiles: Iterable[Box]) -> list[Outcome]:
+        some = [*tiles]
         try:
-            return children.attempt(job, tile)
+            return children.attempt(job, some) if some else []
         except DiedError:
-            suspects.append((job, tile))
-            return None
-
-    def alone(job: Job, tile: Box) -> Outcome:
-        try:
-            return children.attempt(job, tile)
-        except DiedError as error:
-            error.problem, error.where = "ended 2 processes", f"{job.where}, tile {tile}"
-            return Failure(tile, error)
+            suspects.extend((job, tile) for tile in some)
+            return []
 
     with _children() as children:
         while not stop.is_set():
             make_tiles(first, workers, until_suspected(), stop, heard)
             if not suspects:
                 return
-            make_tiles(alone, 1, suspects, stop, heard)
+            make_tiles(children.alone, 1, suspects, stop, heard)
             suspects.clear()
 
 
@@ -140,14 +134,23 @@ class _Children:
     def __init__(self) -> None:
         self.idle = SimpleQueue[_Child]()
 
-    def attempt(self, job: Job, tile: Box) -> Outcome:
-        """Make *tile* in an idle process, to which *job* crosses if it does not hold it; DiedError if it ends."""
+    def attempt(self, job: Job, tiles: list[Box]) -> list[Outcome]:
+        """Make *tiles* in an idle process, to which *job* crosses if it does not hold it; DiedError if it ends."""
         with self._one() as child:
             if child.job is not job:
                 child.call(_hold, job)
                 child.job = job
-            outcome: Outcome = child.call(_attempt, tile)
-            return outcome
+            outcomes: list[Outcome] = child.call(_attempt, tiles)
+            return outcomes
+
+    def alone(self, job: Job, tiles: Iterable[Box]) -> Iterator[Outcome]:
+        """Make one of *tiles* after another; one whose process ends, as another's did before, is a failure."""
+        for tile in tiles:
+            try:
+                yield from self.attempt(job, [tile])
+            except DiedError as error:
+                error.problem, error.where = "ended 2 processes", f"{job.where}, tile {tile}"
+                yield Failure(tile, error)
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
         """Return what ``function(*args)`` returns in an idle process; DiedError if it ends."""
@@ -215,8 +218,8 @@ def _hold(job: Job) -> None:
     give_back()
 
 
-def _attempt(tile: Box) -> Outcome:
-    return attempt(_held[0], tile)
+def _attempt(tiles: list[Box]) -> list[Outcome]:
+    return [*attempts(_held[0], tiles)]
 
 
 def serve(descriptor: int) -> None:

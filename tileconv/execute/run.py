@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from tileconv.allocator import give_back
-from tileconv.boxes import tile_at
+from tileconv.boxes import pixels_of, tile_at
 from tileconv.engines.loops import telling
 from tileconv.errors import Interrupted, TileconvError, UnfinishedError
 from tileconv.execute.begin import Begun, begin, refuse_outputs
@@ -24,7 +24,7 @@ from tileconv.planning.model import Plan
 from tileconv.progress import Progress, watching
 from tileconv.record.done import facts_of
 from tileconv.record.folder import RunFolder
-from tileconv.record.journal import Journal
+from tileconv.record.journal import DONE, Journal
 from tileconv.record.provenance import image_name, libraries, provenance
 from tileconv.shown import tiles_text
 from tileconv.sinks.files import sink_errors
@@ -175,8 +175,8 @@ class Run:
         """Say what is to be made, and make the stores that tiles are written to, or mark those there as not whole."""
         begun, left = self.begun, self.begun.todo.left
         self.ledger.begin()
-        boxes = (tile_at(pass_.grid, n) for pass_, numbers in zip(begun.passes, left, strict=True) for n in numbers)
-        self.ledger.progress.begin(sum(map(len, left)), sum(box.size for box in boxes), begun.todo.kept)
+        pixels = sum(pixels_of(pass_.grid, numbers) for pass_, numbers in zip(begun.passes, left, strict=True))
+        self.ledger.progress.begin(sum(map(len, left)), pixels, begun.todo.kept)
         if begun.resumed:
             self.ledger.progress.resumed(str(begun.todo))
         writes = [(write, of) for pass_, of in zip(begun.passes, left, strict=True) for write in pass_.writes]
@@ -247,7 +247,7 @@ class Run:
     def _complete(self) -> None:
         begun, plan = self.begun, self.begun.plan
         for output in begun.outputs:
-            if begun.histories[output].is_done(plan.recorded(plan.between + output)[1]).all():
+            if begun.histories[output].is_last(DONE, plan.recorded(plan.between + output)[1]).all():
                 told = provenance(plan, self.source, begun.histories[output].counts(), output)
                 sink = begun.sinks[plan.between + output]
                 sink.finish(told, name=image_name(plan, output), workers=plan.workers)

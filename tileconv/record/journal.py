@@ -11,10 +11,9 @@ import json
 import os
 import time
 import zlib
-from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,17 +62,17 @@ class Event:
 
     def line(self) -> bytes:
         """Return the event as a line with its checksum."""
-        fields: dict[str, Any] = {"event": self.kind, "time": round(self.time, 3)}
+        array, level, tile = self.key
         if self.kind == BEGIN:
-            fields["version"] = VERSION
+            more = f'"version":{VERSION}'
         else:
-            array, level, tile = self.key
-            fields |= {"array": array, "level": level, "tile": tile, "attempt": self.attempt}
+            more = f'"array":{array},"level":{level},"tile":{tile},"attempt":{self.attempt}'
         if self.kind == DONE:
-            fields |= {"digest": self.digest, "seconds": round(self.seconds, 4), **self.counts.as_json()}
+            counts = "".join(f',"{name}":{count}' for name, count in self.counts.as_json().items())
+            more += f',"digest":"{self.digest}","seconds":{round(self.seconds, 4)}{counts}'
         if self.error:
-            fields["error"] = self.error
-        text = json.dumps(fields, separators=(",", ":")).encode()
+            more += f',"error":{json.dumps(self.error)}'
+        text = f'{{"event":"{self.kind}","time":{round(self.time, 3)},{more}}}'.encode()
         return b"%08x %s\n" % (zlib.crc32(text), text)
 
     @classmethod
@@ -112,11 +111,14 @@ def _later(version: int) -> SourceError:
 class History:
     """What a journal says: the last event of every tile, when runs began, and how many lines could not be read.
 
-    It holds 41 bytes per tile, and the text of errors. *tiles* is how many tiles each array has at level 0; a
-    line about any other counts as one that cannot be read.
+    It holds 49 bytes per tile at most, and the text of errors: pages of memory in which there is nothing but zeros
+    take none. *tiles* is how many tiles each array has at level 0; a line about any other counts as one that cannot be
+    read. What a run does not need, which makes tiles and compares none, is left out where *stored* is off: digests,
+    and the seconds that tiles took. A tile then takes a byte or two.
     """
 
-    def __init__(self, tiles: Sequence[int]) -> None:
+    def __init__(self, tiles: Sequence[int], *, stored: bool = True) -> None:
+        self._stored = stored
         self.begun: list[float] = []
         self.ended = 0.0
         """Time of the last event."""
@@ -127,7 +129,7 @@ class History:
         self._errors: dict[TileKey, str] = {}
 
     @classmethod
-    def of(cls, store: Store, tiles: Sequence[int]) -> History:
+    def of(cls, store: Store, tiles: Sequence[int], *, stored: bool = True) -> History:
         """Read the journal in *store*; none is an empty one.
 
         Raises
@@ -137,7 +139,7 @@ class History:
         SourceError
             If a later version of tileconv wrote it.
         """
-        history = cls(tiles)
+        history = cls(tiles, stored=stored)
         for line in _lines(store):
             event = Event.of_line(line) if line.endswith(b"\n") else None
             try:
@@ -158,16 +160,18 @@ class History:
         done, tile, tiles = event.kind == DONE, event.key.tile, self._tiles(event.key)
         if done:
             checksum, _, size = event.digest.partition("-")
-            tiles.checksum[tile], tiles.bytes[tile] = int(checksum, 16), int(size, 16)
-            tiles.seconds[tile] = event.seconds
-            tiles.clipped[tile], tiles.missing[tile] = event.counts.clipped, event.counts.missing
-            tiles.fallbacks[tile] = event.counts.fallbacks
-            tiles.like_nodata.pop(tile, None)
-            if event.counts.like_nodata:
-                tiles.like_nodata[tile] = event.counts.like_nodata
+            digest = int(checksum, 16), int(size, 16)
+            if self._stored:
+                tiles.checksum[tile], tiles.bytes[tile] = digest
+                tiles.seconds[tile] = event.seconds
+            for column, count in zip(tiles.counted, vars(event.counts).values(), strict=True):
+                if column[tile] != count:
+                    column[tile] = count
             self.since_begin += 1
+        tried = tiles.attempts(tile) + (event.kind != DAMAGED)
         tiles.events[tile] = _CODES[event.kind]
-        tiles.attempts[tile] += event.kind != DAMAGED
+        if tried != tiles.attempts(tile):
+            tiles.more[tile] += tried - tiles.attempts(tile)
         if event.kind == FAILED:
             self._errors[event.key] = event.error
         else:
@@ -182,7 +186,7 @@ class History:
 
     def attempts(self, key: TileKey) -> int:
         """Return how often a tile was made, or failed."""
-        return self._tiles(key).attempts[key.tile]
+        return self._tiles(key).attempts(key.tile)
 
     def digest(self, key: TileKey) -> str:
         """Return the digest of a tile that is stored; empty of any other."""
@@ -190,17 +194,13 @@ class History:
         made = tiles.events[tile] == _CODES[DONE]
         return f"{tiles.checksum[tile]:08x}-{tiles.bytes[tile]:x}" if made else ""
 
-    def unknown(self, array: int, level: int = 0) -> NDArray[np.intp]:
-        """Return the tiles of an array of which nothing is known, in order."""
-        return np.flatnonzero(self._arrays[array, level].is_(None))
-
     def done(self, array: int, level: int = 0) -> NDArray[np.intp]:
         """Return the tiles of an array that are stored, in order."""
-        return np.flatnonzero(self._arrays[array, level].is_(DONE))
+        return np.flatnonzero(self.is_last(DONE, array, level))
 
-    def is_done(self, array: int, level: int = 0) -> NDArray[np.bool_]:
-        """Return a mask of the tiles of an array that are stored."""
-        return self._arrays[array, level].is_(DONE)
+    def is_last(self, event: str | None, array: int, level: int = 0) -> NDArray[np.bool_]:
+        """Return a mask of the tiles of an array whose last event is *event*; None for those of which none is."""
+        return self._arrays[array, level].is_(event)
 
     def failed(self) -> dict[TileKey, str]:
         """Return the tiles that could not be made, and were not made since, with their errors."""
@@ -220,7 +220,7 @@ class History:
 
     def seconds(self) -> float:
         """Return how long all tiles took that are stored, each counted once."""
-        return float(sum(np.frombuffer(t.seconds, "f4")[t.is_(DONE)].sum(dtype="f8") for t in self._arrays.values()))
+        return float(sum(t.seconds.sum(dtype="f8", where=t.is_(DONE)) for t in self._arrays.values()))
 
 
 _EVENTS = (None, DONE, FAILED, DAMAGED)
@@ -232,11 +232,15 @@ class _Tiles:
 
     def __init__(self, count: int) -> None:
         self.events = bytearray(count)
-        self.attempts, self.checksum = array("I", bytes(4 * count)), array("I", bytes(4 * count))
-        self.bytes, self.seconds = array("Q", bytes(8 * count)), array("f", bytes(4 * count))
-        self.clipped, self.missing = array("Q", bytes(8 * count)), array("Q", bytes(8 * count))
-        self.fallbacks = array("I", bytes(4 * count))
-        self.like_nodata: dict[int, int] = {}
+        self.checksum, self.more, fallbacks = (np.zeros(count, "u4").data for _ in range(3))
+        self.bytes, clipped, missing, like_nodata = (np.zeros(count, "u8").data for _ in range(4))
+        self.seconds = np.zeros(count, "f4")
+        self.counted = clipped, missing, fallbacks, like_nodata
+        """A column for each of ``Counts``."""
+
+    def attempts(self, tile: int) -> int:
+        """Return how often a tile was made, or failed: ``more`` often than its last event says."""
+        return self.more[tile] + (self.events[tile] in (_CODES[DONE], _CODES[FAILED]))
 
     def is_(self, event: str | None) -> NDArray[np.bool_]:
         """Return a mask of the tiles whose last event is *event*."""
@@ -245,11 +249,7 @@ class _Tiles:
 
     def counts(self) -> Counts:
         """Return what was noticed in the tiles that are stored."""
-        made = self.is_(DONE)
-        columns = (self.clipped, "u8"), (self.missing, "u8"), (self.fallbacks, "u4")
-        like_nodata = sum(count for tile, count in self.like_nodata.items() if made[tile])
-        each = [int(np.frombuffer(column, kind)[made].sum(dtype="u8")) for column, kind in columns]
-        return Counts(*each) + Counts(like_nodata=like_nodata)
+        return Counts(*(int(np.asarray(column).sum(dtype="u8", where=self.is_(DONE))) for column in self.counted))
 
 
 def _lines(store: Store) -> Iterator[bytes]:

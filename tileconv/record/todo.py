@@ -7,27 +7,31 @@ there.
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tileconv.boxes import Box, TileGrid, numbered, tile_at
 from tileconv.planning.model import Plan
 from tileconv.planning.parts import Pass, Write
 from tileconv.record.folder import RunFolder
-from tileconv.record.journal import DAMAGED, DONE, FAILED, History, TileKey
+from tileconv.record.journal import DAMAGED, DONE, FAILED, History
+from tileconv.record.numbers import Numbers
 from tileconv.sinks.layout import Layout
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.spec.model import INPUT
 from tileconv.stores.location import Location
 from tileconv.tiles.compute import needed
 
-_REASONS = {None: "not made before", FAILED: "failed before", DAMAGED: "found damaged"}
-GONE, AGAIN = "lost chunks", "of an earlier pass needed again"
+_REASONS = ("", "not made before", "failed before", "found damaged", "lost chunks", "of an earlier pass needed again")
+"""Why a tile is made, by codes; 0 is one that is not."""
+GONE, AGAIN = 4, 5
+_OF_EVENTS = {None: 1, DONE: 0, FAILED: 2, DAMAGED: 3}
+Codes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -54,48 +58,50 @@ def left_to_do(plan: Plan, passes: Sequence[Pass], sinks: Sequence[ZarrSink], hi
     *sinks* are those of all arrays.
     """
     left: list[Sequence[int]] = []
-    wanted: dict[int, Sequence[int]] = {}
+    wanted: dict[int, NDArray[np.bool_]] = {}
     reasons, lacking = Counter[str](), set[int]()
     for pass_ in reversed(passes):
-        why: dict[int, str] = {}
+        why = np.zeros(len(pass_.grid), np.uint8)
         for write in pass_.writes:
-            tiles = wanted.get(write.array, ()) if sinks[write.array].layout.plain else range(len(pass_.grid))
-            found = _lacking(plan, pass_, write, sinks[write.array], histories, tiles)
-            lacking |= {write.array} if found else set()
-            why = found | why
-        tiles_left = array("q", sorted(why))
-        reasons.update(why[tile] for tile in tiles_left)
-        left.insert(0, tiles_left)
+            sink = sinks[write.array]
+            tiles = np.full(why.size, not sink.layout.plain) | wanted.get(write.array, False)
+            found = _lacking(plan, pass_, write, sink, histories, tiles)
+            lacking |= {write.array} if found.any() else set()
+            why = np.where(found, found, why)
+        counts = np.bincount(why, minlength=len(_REASONS))
+        for code in sorted(np.flatnonzero(counts[1:]) + 1, key=lambda code: int((why == code).argmax())):
+            reasons[_REASONS[code]] += int(counts[code])
+        left.insert(0, Numbers(why > 0))
         for number, read in enumerate(pass_.reads):
             if read.array != INPUT:
                 before = next(p.grid for p in passes if any(write.array == read.array for write in p.writes))
-                more = read_by(pass_, tiles_left, before, number)
-                known = wanted.get(read.array)
-                wanted[read.array] = more if known is None else np.union1d(known, more).astype(int).tolist()
+                more = read_by(pass_, left[0], before, number)
+                wanted[read.array] = wanted.get(read.array, more) | more
     kept = sum(len(p.grid) for p in plan.passes) - sum(map(len, left))
     return Todo(tuple(left), kept, dict(reasons), frozenset(lacking))
 
 
 def _lacking(
-    plan: Plan, pass_: Pass, write: Write, sink: ZarrSink, histories: Sequence[History], wanted: Sequence[int]
-) -> dict[int, str]:
-    """Return which of the tiles *wanted* of an array have to be made, in order, each with the reason."""
+    plan: Plan, pass_: Pass, write: Write, sink: ZarrSink, histories: Sequence[History], wanted: NDArray[np.bool_]
+) -> Codes:
+    """Return for each tile of an array, of which those *wanted* may have to be made, why it has to, or 0."""
     output, number = plan.recorded(write.array)
     history, there = histories[output], sink.custody.holds_array()
     if history.unreadable:  # what a lost line counted belongs to the result, whether or not its tile is read
-        wanted = np.union1d(np.asarray(wanted, np.intp), history.unknown(number)).tolist()
-    found = ((tile, _reason(pass_, sink, history, TileKey(number, 0, tile), there=there)) for tile in wanted)
-    return {tile: reason for tile, reason in found if reason}
+        wanted = wanted | history.is_last(None, number)
+    why = np.zeros(wanted.size, np.uint8)
+    for event, code in _OF_EVENTS.items():
+        why[wanted & history.is_last(event, number)] = code
+    for tile in Numbers(wanted & history.is_last(DONE, number)):
+        why[tile] = _why_again(pass_, sink, tile, there=there)
+    return why
 
 
-def _reason(pass_: Pass, sink: ZarrSink, history: History, key: TileKey, *, there: bool) -> str:
-    """Return why a tile has to be made; empty when it is done and still there."""
-    found = history.last(key)
-    if found != DONE:
-        return _REASONS[found]
+def _why_again(pass_: Pass, sink: ZarrSink, tile: int, *, there: bool) -> int:
+    """Return why a tile that is done has to be made again; 0 when it is still there."""
     if not there and sink.layout.plain:
         return AGAIN
-    return "" if there and not sink.custody.lacks(stored_box(pass_, key.tile)) else GONE
+    return 0 if there and not sink.custody.lacks(stored_box(pass_, tile)) else GONE
 
 
 def tiles_done(plan: Plan, histories: Sequence[History]) -> int:
@@ -105,19 +111,17 @@ def tiles_done(plan: Plan, histories: Sequence[History]) -> int:
         done = np.ones(len(pass_.grid), bool)
         for write in pass_.writes:
             output, number = plan.recorded(write.array)
-            done &= histories[output].is_done(number)
+            done &= histories[output].is_last(DONE, number)
         count += int(done.sum())
     return count
 
 
-def read_by(pass_: Pass, tiles: Sequence[int], before: TileGrid, number: int) -> Sequence[int]:
-    """Return the tiles of the array *before*, which *pass_* reads under *number*, that its *tiles* read, in order."""
-    if len(tiles) == len(pass_.grid):
-        return range(len(before))
-    read = np.zeros(len(before), bool)
-    for tile in tiles:
-        read[list(reads(pass_, tile_at(pass_.grid, tile), before, number))] = True
-    return array("q", np.flatnonzero(read).astype("i8").tobytes())
+def read_by(pass_: Pass, tiles: Sequence[int], before: TileGrid, number: int) -> NDArray[np.bool_]:
+    """Return a mask of the tiles of *before*, which *pass_* reads under *number*, that its *tiles* read."""
+    read = np.full(len(before), len(tiles) == len(pass_.grid))
+    for tile in tiles if not read.all() else ():
+        read[[*reads(pass_, tile_at(pass_.grid, tile), before, number)]] = True
+    return read
 
 
 def reads(pass_: Pass, tile: Box, before: TileGrid, number: int) -> Iterator[int]:
