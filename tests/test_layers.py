@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "zarr": ("sources/zarr*.py", "sinks/*"),
     "obstore": ("stores/objects.py",),
     "tifffile": ("sources/tiff*.py", "sinks/tiff*.py", "samples/*"),
-    "distributed": ("execute/connect.py", "execute/crew.py", "execute/trust.py"),
+    "distributed": tuple(f"execute/{name}.py" for name in ("cluster", "connect", "crew", "jobs", "trust")),
 }
 """Where a library may be imported. Others may not know that it exists."""
 

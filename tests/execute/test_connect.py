@@ -109,12 +109,13 @@ def test_a_run_says_once_that_a_scheduler_has_no_worker(monkeypatch, others):
 
     def ask(self, keys):
         seen.append(keys)
-        workers = {f"tcp://{n}": (1, 0.0) for n in range(1 if len(seen) > 3 else others)}
+        workers = {f"tcp://{n}": (1, 0.0, 0.0) for n in range(1 if len(seen) > 3 else others)}
         self.trust.trusted |= set(workers) if len(seen) > 3 else set()
-        return workers, {}, set()
+        return workers, {}, set(), {}
 
     monkeypatch.setattr(crew.Crew, "_ask", ask)
-    words = {"look": lambda _: None, "hopeless": lambda: False, "take": lambda *_: None}
+    text = "the scheduler has no worker yet"
+    words = {"look": lambda _: None, "hopeless": lambda: False, "take": lambda *_: None, "wait": lambda: text}
     trust = SimpleNamespace(trusted=set(), asked={}, **words)
-    crew.Crew(None, trust, threading.Event(), said.append).take(None, [])
-    assert said == ["the scheduler has no worker yet; waiting for one, 60 s at most"] * (not others)
+    crew.Crew(None, trust, threading.Event(), lambda *words: said.append(words)).take(None, [])
+    assert said == [(text, True)] * (not others)

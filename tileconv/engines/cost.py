@@ -14,7 +14,7 @@ import math
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +24,7 @@ import numpy as np
 
 from tileconv.engines.grid import Blocks, block_cost
 from tileconv.errors import PlanError
+from tileconv.own import own_file
 from tileconv.stores import steady
 
 SHIPPED = Path(__file__).with_name("costs.json")
@@ -96,14 +97,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 def own_costs() -> Path | None:
     """Return where this machine's constants lie, if there are any; None for a user without a home."""
-    return _costs_below(os.environ.get("XDG_CONFIG_HOME") or "~/.config", os.environ.get("HOME"))
-
-
-@lru_cache(maxsize=8)
-def _costs_below(folder: str, _home: str | None) -> Path | None:
-    with suppress(RuntimeError):  # there is no home
-        return Path(folder).expanduser() / "tileconv" / "costs.json"
-    return None
+    return own_file("costs.json")
 
 
 @lru_cache(maxsize=8)

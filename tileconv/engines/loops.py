@@ -46,6 +46,11 @@ def note() -> str:
     return f"compiled loops are kept {where}, because {why}; NUMBA_CACHE_DIR names another folder"
 
 
+def homeless() -> bool:
+    """Return whether loops are kept nowhere, so that every process compiles its own."""
+    return _elsewhere == [""]
+
+
 @contextmanager
 def telling(heard: Callable[[], None]) -> Iterator[None]:
     """Call *heard*, in whatever thread it is, when a loop is compiled because no cache has it."""

@@ -141,6 +141,8 @@ class Tiles(Flight):
                 self.suspects += [(batch.job, tile) for tile in batch.tiles]
                 return []
             error.where = f"{batch.job.where}, tile {batch.tiles[0]}"
+            if error.last in self.crew.starved:
+                error.why = "they went over their memory while they ran it"
             return [(batch.job, Failure(batch.tiles[0], error))]
         except ClusterError:
             shared = self.shared.get(id(batch.job))

@@ -23,7 +23,9 @@ LOGGERS, LOOP = {"distributed", "tornado", "asyncio"}, "IO loop"
 
 
 class PoisonError(ClusterError):
-    """A tile ended every worker that tried it."""
+    """A tile ended every worker that tried it, the one at the address ``last`` as the last."""
+
+    last = ""
 
 
 def result_of(future: Any) -> Any:
@@ -36,12 +38,14 @@ def result_of(future: Any) -> Any:
     except TileconvError:
         raise
     except KilledWorker as error:
-        raise PoisonError(
+        poison = PoisonError(
             f"ended {error.allowed_failures + 1} workers",
             where=str(error.task),
             why="they died while they ran it, most often for want of memory",
             fix="Give workers more memory or fewer threads, or begin anew with a smaller run.tile.",
-        ) from error
+        )
+        poison.last = error.last_worker.address
+        raise poison from error
     except (ModuleNotFoundError, RuntimeError) as error:
         lacking = error if isinstance(error, ModuleNotFoundError) else error.__cause__  # that of the scheduler
         if not isinstance(lacking, ModuleNotFoundError):
@@ -64,20 +68,49 @@ def connected(address: str) -> Iterator[Client]:
     ClusterError
         If it cannot be reached, or is lost inside the block.
     """
-    from distributed import CancelledError, Client
-    from distributed.client import ClosedClientError
-    from distributed.comm.core import CommClosedError
+    from distributed import Client
     from distributed.security import Security
 
     with quiet():
         security = _certified() if address.startswith("tls:") else Security()
         with ThreadPoolExecutor(1) as elsewhere:  # in a notebook this thread has an event loop
             elsewhere.submit(_reach, address, security.get_connection_args("client")).result()
-        try:
-            with Client(address, timeout=CONNECT_WITHIN_S, security=security, set_as_default=False) as client:
-                yield client
-        except (CommClosedError, ClosedClientError, CancelledError) as error:
-            raise lost() from error
+        with (
+            translated(),
+            Client(address, timeout=CONNECT_WITHIN_S, security=security, set_as_default=False) as client,
+        ):
+            yield client
+
+
+@contextmanager
+def open_client() -> Iterator[Client]:
+    """Yield the client that the caller has opened, which stays open; ClusterError if there is none, or it is lost."""
+    from distributed import Client
+
+    where = "run.executor: distributed"
+    try:
+        client = Client.current()
+    except ValueError as error:
+        fix = "Open one before the run, as client = distributed.Client(...), or state the scheduler's address."
+        raise ClusterError("no Dask client is open in this process", where=where, fix=fix) from error
+    if client.asynchronous:
+        fix = "Open one without asynchronous=True, or state the scheduler's address."
+        raise ClusterError("the Dask client that is open is asynchronous", where=where, fix=fix)
+    with quiet(), translated():
+        yield client
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise ClusterError where the connection of a client is lost inside the block."""
+    from distributed import CancelledError
+    from distributed.client import ClosedClientError
+    from distributed.comm.core import CommClosedError
+
+    try:
+        yield
+    except (CommClosedError, ClosedClientError, CancelledError) as error:
+        raise lost() from error
 
 
 def _reach(address: str, options: dict[str, Any]) -> None:

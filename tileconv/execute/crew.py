@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
+from math import inf
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -23,18 +24,30 @@ ANSWER_S = 30
 """How long the scheduler may take to answer; on a busy machine that is seconds, and a stopped one never does."""
 TOLD_AFTER_S = 1
 """A run without workers says so after this long: most have theirs at once."""
+TELL_S = 10
+"""How often it is said at most that fewer workers, or more, are waited for."""
 AMONG = 16
 """Workers of which the scheduler chooses one for a task: enough to keep all busy, few names for it to hold."""
+NAMED = 3
+"""How many workers that were lost are named."""
+FULL = 0.8
+"""A worker that was lost, and took so much of its memory when it was last heard of, was ended for want of it."""
 
-_Seen = tuple[dict[str, tuple[int, float]], dict[Any, set[str]], set[Any]]
-"""Threads and seconds of silence by worker, workers by task, tasks that a thread runs."""
+LEFT, STARVED, LOST = "left", "starved", "lost"
+GONE = {LEFT: "left, as at the end of its walltime", STARVED: "lost for want of memory", LOST: "lost"}
+"""How a worker went, and how that is told; the nanny of one that ``STARVED`` ended it."""
+
+_Seen = tuple[dict[str, tuple[int, float, float]], dict[Any, set[str]], set[Any], dict[str, str]]
+"""Threads, seconds of silence and share of memory taken by worker; workers by task; tasks that a thread runs; how those
+that went did so."""
 
 
 @dataclass
 class Crew:
     """The workers that *trust* admits, and which of them get no tile: those that are silent, or whose threads all hang.
 
-    *waiting* is told that there are no workers yet; *stop* ends that wait.
+    *say* is told which were lost, and what is waited for where there are none, with whether that is so; *stop* ends
+    that wait. *pending* returns what is to come of workers that were asked for: these are waited for without end.
 
     Attributes
     ----------
@@ -50,23 +63,30 @@ class Crew:
         The workers that have a task or its result, by the task's key.
     running
         The keys of tasks that a thread was at when its worker was last heard of; others wait.
+    starved
+        The workers that were lost for want of memory.
     """
 
     client: Client
     trust: Trust
     stop: Event
-    waiting: Callable[[str], None]
+    say: Callable[[str, bool], None]
+    pending: Callable[[], str] = str
     threads: dict[str, int] = field(default_factory=dict)
     aside: set[str] = field(default_factory=set)
     at: dict[Any, set[str]] = field(default_factory=dict)
     running: set[Any] = field(default_factory=set)
     looked: float = 0.0
     bound: frozenset[str] = frozenset()
+    starved: set[str] = field(default_factory=set)
     _alone_since: float | None = None
     _named: list[str] = field(default_factory=list)
     _turn: int = 0
     _empty: bool = False
     _silent: set[str] = field(default_factory=set)
+    _full: set[str] = field(default_factory=set)
+    _told: str = ""
+    _told_at: float = 0.0
 
     def take(self, job: Job, at_work: Collection[Job], look: Callable[[], object] | None = None) -> None:
         """Return when a worker may have tiles of *job*, or ``stop`` is set, while workers are at those of *at_work*.
@@ -83,14 +103,11 @@ class Crew:
         before, self.bound = set(self.threads), frozenset()
         self.trust.take(job, at_work)
         look()
-        since, told = self.looked, False
+        since = self.looked
         while not self.stop.is_set() and not (self.threads and self._answered(before, since)):
-            if self.trust.hopeless():
+            if self.trust.hopeless() and not self.pending():
                 raise self.trust.none()
-            if self._empty and not told and time.monotonic() - (self._alone_since or self.looked) > TOLD_AFTER_S:
-                self.waiting(f"the scheduler has no worker yet; waiting for one, {WORKERS_WITHIN_S} s at most")
-                told = True
-            self.stop.wait(0.05)
+            self.stop.wait(0.5 if self._told else 0.05)
             look()
 
     def _answered(self, before: Collection[str], since: float) -> bool:
@@ -107,8 +124,10 @@ class Crew:
         ClusterError
             If the scheduler does not answer, or there have been no workers to trust for ``WORKERS_WITHIN_S``.
         """
-        workers, self.at, self.running = self._ask(list(keys))
+        workers, self.at, self.running, gone = self._ask(list(keys))
         self.looked, self._empty = time.monotonic(), not workers
+        self._lose(gone, len(workers))
+        self._full = {address for address, (_, _, taken) in workers.items() if taken > FULL}
         self.trust.look(workers.keys())
         self.threads = {address: workers[address][0] for address in workers if address in self.trust.trusted}
         silent = {address for address in workers if workers[address][1] > SILENT_S}
@@ -142,7 +161,7 @@ class Crew:
 
     def _ask(self, keys: list[Any]) -> _Seen:
         async def ask() -> Any:
-            return await self.client.run_on_scheduler(_seen, keys, self.good())
+            return await self.client.run_on_scheduler(_seen, keys, self.good(), [*self.threads])
 
         try:
             seen: _Seen = self.client.sync(ask, callback_timeout=ANSWER_S)
@@ -151,17 +170,36 @@ class Crew:
             raise lost() from error
         return seen
 
+    def _lose(self, gone: Mapping[str, str], still: int) -> None:
+        """Say which workers are *gone*, each with how, and how many are *still* there."""
+        hungry = {address for address, how in gone.items() if how == STARVED or (how == LOST and address in self._full)}
+        self.starved |= hungry
+        for how, did in GONE.items():
+            named = sorted(a for a in gone if how == (STARVED if a in hungry else gone[a]))
+            if named:
+                who = ", ".join(named[:NAMED]) + f" and {len(named) - NAMED:,} more" * (len(named) > NAMED)
+                self.say(f"{did}: worker {who}; {still:,} still there", False)
+
     def _need_workers(self) -> None:
         if self.threads.keys() & (self.bound or self.threads):
-            self._alone_since = None
+            self._alone_since, self._told = None, ""
             return
         self._alone_since = self._alone_since or self.looked
-        if self.looked - self._alone_since > WORKERS_WITHIN_S:
+        alone_s, coming = self.looked - self._alone_since, self.pending()
+        if alone_s > WORKERS_WITHIN_S and not coming:
             raise self.trust.none()
+        if alone_s > TOLD_AFTER_S and (coming or self._empty):
+            self._tell(f"waiting for workers: {coming}" if coming else self.trust.wait())
+
+    def _tell(self, text: str) -> None:
+        """Say what is waited for, unless that was said, or something was a moment ago."""
+        if text != self._told and not (self._told and self.looked - self._told_at < TELL_S):
+            self._told, self._told_at = text, self.looked
+            self.say(text, True)
 
 
-def _seen(keys: list[Any], good: list[str], dask_scheduler: Any) -> _Seen:
-    """On the scheduler: threads and seconds of silence of every worker, and which workers have each task.
+def _seen(keys: list[Any], good: list[str], known: list[str], dask_scheduler: Any) -> _Seen:
+    """On the scheduler: what it knows of every worker, which workers have each task, and how those *known* went.
 
     Tasks that wait for workers that are gone go to *good* ones.
     """
@@ -177,5 +215,16 @@ def _seen(keys: list[Any], good: list[str], dask_scheduler: Any) -> _Seen:
             }
             if task.processing_on and task in task.processing_on.executing:
                 running.add(key)
-    workers = dask_scheduler.workers.items()
-    return {address: (worker.nthreads, now - worker.last_seen) for address, worker in workers}, at, running
+    workers = {
+        address: (worker.nthreads, now - worker.last_seen, worker.memory.process / (worker.memory_limit or inf))
+        for address, worker in dask_scheduler.workers.items()
+    }
+    gone = {address: _how(address, dask_scheduler) for address in known if address not in workers}
+    return workers, at, running, gone
+
+
+def _how(address: str, dask_scheduler: Any) -> str:
+    if any(event["worker"] == address for _, event in dask_scheduler.get_events("worker-restart-memory")):
+        return STARVED
+    ends = [e for _, e in dask_scheduler.get_events(address) if e.get("action") == "remove-worker"]
+    return LEFT if ends and ends[-1].get("expected") else LOST

@@ -6,11 +6,12 @@ their halos. Another one is a function and a line of ``EXECUTORS``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
 from threading import Event
-from typing import Protocol
+from typing import Any, Protocol
 
 from tileconv.boxes import Box
 from tileconv.execute.outcome import Outcome
@@ -47,7 +48,7 @@ class Setting:
     Attributes
     ----------
     name
-        ``run.executor`` of the spec: a word, or the address of a scheduler.
+        ``run.executor`` of the spec: a word, the address of a scheduler, or the name of a cluster.
     workers
         How many tiles are made at once, where this machine makes them.
     rows
@@ -58,6 +59,10 @@ class Setting:
         Is told what the first tile waits for.
     note
         Is told of every worker that gets no tiles, and why.
+    cluster
+        The cluster that *name* names, if it names one.
+    kept
+        Keeps that cluster for what is made after; without it, it ends with the stream.
     """
 
     name: str
@@ -66,6 +71,22 @@ class Setting:
     libraries: Callable[[], Collection[str]]
     progress: Progress
     note: Callable[[str], None]
+    cluster: Mapping[str, Any] | None = None
+    kept: Kept | None = None
+
+
+class Kept(ExitStack):
+    """What streams of tiles share, each started by the first that asks for it; all ends with the block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._there: dict[str, Any] = {}
+
+    def once(self, name: str, start: Callable[[], AbstractContextManager[Any]]) -> Any:
+        """Return what *start* yielded when *name* was asked for first."""
+        if name not in self._there:
+            self._there[name] = self.enter_context(start())
+        return self._there[name]
 
 
 def executor_of(setting: Setting) -> Executor:
@@ -93,4 +114,4 @@ def _scheduler(setting: Setting) -> Executor:
 
 
 EXECUTORS = {"threads": _threads, "processes": _processes}
-"""By ``run.executor``; any other name is the address of a scheduler."""
+"""By ``run.executor``; any other name is a cluster of Dask's, which ``execute.cluster`` finds or starts."""

@@ -14,7 +14,7 @@ from tileconv.boxes import pixels_of, tile_at
 from tileconv.engines.loops import telling
 from tileconv.errors import Interrupted, TileconvError, UnfinishedError
 from tileconv.execute.begin import Begun, begin, refuse_outputs
-from tileconv.execute.executor import EXECUTORS, Setting, executor_of
+from tileconv.execute.executor import EXECUTORS, Kept, Setting, executor_of
 from tileconv.execute.ledger import Ledger
 from tileconv.execute.repair import Mending, mark_damaged
 from tileconv.execute.report import Report, Stored, peak_bytes
@@ -72,22 +72,24 @@ def run_plan(
     wanted = Wanted(overwrite, keep_going, repair)
     with opened(plan, source, wanted, progress, on_signals(progress.stopping)) as run:
         try:
-            for job, tiles in run.passes():
-                _make(run, job, tiles)
+            with Kept() as kept:
+                for job, tiles in run.passes():
+                    _make(run, job, tiles, kept)
         except TileconvError as error:
             run.tell_how_far(error)
             raise
         return run.finish()
 
 
-def _make(run: Run, job: Job, numbers: Sequence[int]) -> None:
+def _make(run: Run, job: Job, numbers: Sequence[int], kept: Kept) -> None:
     """Make tiles of one pass where the plan says; halos are exchanged only where all tiles are made at once."""
     plan, ledger, executor = run.begun.plan, run.ledger, run.begun.plan.spec.run.executor
     rows = job.pass_.method == "overlap" and not (run.begun.resumed or ledger.keep_going)
     flying = tiles_text(min(plan.workers, len(numbers))) if executor in EXECUTORS else "the tiles in flight"
     ledger.stop.words = f"stopping after {'this row of tiles' if rows else flying}; Ctrl-C again ends at once"
     needed = partial(libraries, plan, run.source)
-    make = executor_of(Setting(executor, plan.workers, rows, needed, ledger.progress, ledger.note))
+    cluster = plan.spec.cluster
+    make = executor_of(Setting(executor, plan.workers, rows, needed, ledger.progress, ledger.note, cluster, kept))
     pairs = ((job, tile_at(job.pass_.grid, number)) for number in numbers)
     with telling(partial(ledger.progress.waiting, COMPILING)):
         make(pairs, ledger.stop, lambda _, outcome: ledger.hear(outcome))

@@ -13,9 +13,12 @@ from pickle import dumps
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from tileconv.engines.loops import homeless, note
 from tileconv.errors import ClusterError, TileconvError
 from tileconv.execute import look as looking
-from tileconv.execute.connect import result_of
+from tileconv.execute.connect import WORKERS_WITHIN_S, result_of
+from tileconv.planning.machine import Allowance, memory_limits, processors, text_of
+from tileconv.shown import size_text
 from tileconv.sinks.files import sink_errors
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.stores.local import LocalStore
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
 NAMED = 5
 """How many refused workers an error names."""
+CROWDED = 2
+"""Threads per processor that a worker may have at most."""
 CALL = "(exec(text, globals()), accept(expected, call))[1]"
 """What a worker evaluates: it defines what ``look.py`` does and calls that, whatever else it has or lacks."""
 
@@ -104,6 +109,11 @@ class Trust:
             return ClusterError("all workers were lost", fix=f"See why they ended, {again}")
         return ClusterError("the scheduler has no workers", fix="Start one with dask worker.")
 
+    def wait(self) -> str:
+        """Return what a run without workers waits for."""
+        wait = f"waiting for one, {WORKERS_WITHIN_S} s at most"
+        return f"all workers were lost; {wait}" if self._had_any else f"the scheduler has no worker yet; {wait}"
+
     def _ask(self, address: str) -> Any:
         options = {"key": f"look-{uuid4().hex}", "workers": [address], "pure": False, "priority": 1}
         return self.client.submit(eval, CALL, self._words, **options)
@@ -145,7 +155,29 @@ def admit(job: Job, key: str) -> str:
         reasons = [_strange(sink, key) for sink in job.sinks]
     except TileconvError as error:
         return f"{error.where} {error.problem}"
-    return next(filter(None, reasons), "")
+    return next(filter(None, (*reasons, scarce(job))), "")
+
+
+def scarce(job: Job) -> str:
+    """On a worker, return what it has too little of for tiles of *job*; ``""`` if it has enough, or is no worker."""
+    from distributed import get_worker
+
+    try:
+        worker = get_worker()
+    except ValueError:
+        return ""
+    threads, known = worker.state.nthreads, worker.memory_manager.memory_limit
+    return lacking(threads, job.needs(threads), [*([known] if known else ()), *memory_limits(text_of)], processors())
+
+
+def lacking(threads: int, needed: int, limits: Iterable[int], processors: Allowance) -> str:
+    """Return what is too little for so many *threads*, whose tiles take the bytes *needed*; ``""`` if nothing is."""
+    least = min(limits, default=needed)
+    if needed > least:
+        return f"it may take {size_text(least)}, and tiles on {threads} of its threads take {size_text(needed)}"
+    if threads > CROWDED * processors.count:
+        return f"it has {threads} threads for {processors.count} {processors.why}"
+    return note() if homeless() else ""
 
 
 def _strange(sink: ZarrSink, key: str) -> str:

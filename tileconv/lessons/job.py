@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from tileconv.images import ImageInfo, equal, parted
 from tileconv.lessons.block import Model, block_sums, entries, footprints, held_out, marked_sums
 from tileconv.lessons.exact import ExactSums, packed
 from tileconv.lessons.sums import Shape
+from tileconv.planning.memory import BASE_BYTES
 from tileconv.sinks.files import sink_errors
 from tileconv.sources.source import Source
 from tileconv.stores.store import Store
@@ -125,6 +127,10 @@ class Lesson:
             store.write(key, [[data]])
         counts = (Counts(missing=left_out),)
         return Receipt(tile, time.perf_counter() - began, counts, (hashlib.sha256(data).hexdigest(),))
+
+    def needs(self, threads: int) -> int:
+        """Return the least bytes of a process that sums tiles on so many *threads*."""
+        return BASE_BYTES + threads * 2 * 8 * math.prod(self.blocks.tile)
 
     def key(self, tile: Box) -> str:
         """Return the name under which the sums of *tile* lie."""

@@ -146,6 +146,13 @@ def free_memory(read: Read) -> Iterator[Allowance]:
                 )
 
 
+def memory_limits(read: Read) -> Iterator[int]:
+    """Yield the bytes that each control group of this process may hold at most."""
+    for folder, names in groups("memory", read):
+        with suppress(ValueError):  # no such file, or "max"
+            yield int(read(f"{folder}/memory.{'limit_in_bytes' if names else 'max'}"))
+
+
 def addresses(read: Read, limits: Mapping[str, int]) -> Iterator[Allowance]:
     """Yield the bytes that this process may hold by each of *limits*, those counted in that are in memory already.
 

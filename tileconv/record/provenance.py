@@ -50,6 +50,7 @@ def provenance(plan: Plan, source: Source, counts: Counts, output: int = 0) -> d
     spec = as_mapping(asked)
     del spec["run"], spec["output"]["path"]
     spec["output"].pop("storage", None)
+    spec.pop("clusters", None)
     for words, stage in zip(spec["stages"], asked.stages, strict=True):
         words |= _weights(stage)
     return {

@@ -12,6 +12,7 @@ from tileconv.errors import KernelError, Problem, SpecError
 from tileconv.operations.operation import Operation
 from tileconv.operations.registry import HINTS, OPERATORS
 from tileconv.operations.steps import Steps, steps_of
+from tileconv.spec.clusters import clusters_of, named_cluster
 from tileconv.spec.fields import Field, fields_of
 from tileconv.spec.graph import check_ids, ids_of, inputs_of
 from tileconv.spec.inputs import check_input, check_templates
@@ -41,14 +42,14 @@ OPTIONAL_NODE = Field(None, None)
 
 PIPELINE = (
     {"input": OPTIONAL_NODE, "output": OPTIONAL_NODE}
-    | fields_of(PipelineSpec)
+    | {name: field for name, field in fields_of(PipelineSpec).items() if name not in RESOLVED}
     | {
         "version": Field(fields_of(PipelineSpec)["version"].form),
         "input": Field(None, summary="{path: ...}"),
         "stages": Field(None, summary="[{op: gaussian, sigma: 2}]"),
         "output": Field(None, summary="{path: ...}"),
         "outputs": OPTIONAL_NODE,
-        **dict.fromkeys(("border", "missing", "run"), OPTIONAL_NODE),
+        **dict.fromkeys(("border", "clusters", "missing", "run"), OPTIONAL_NODE),
     }
 )
 STAGE = {name: field for name, field in fields_of(StageSpec).items() if name not in RESOLVED} | {
@@ -120,6 +121,7 @@ def _pipeline(reader: Reader, root: MapNode) -> PipelineSpec | None:
         for name, cls in (("input", InputSpec), ("run", RunSpec))
         if name in values
     }
+    sections |= _clusters(reader, values, sections.get("run"))
     outputs = outputs_of(reader, root, values, lambda node, key: _section(reader, node, OutputSpec, key))
     if "input" in sections:
         check_templates(reader, sections["input"], outputs)
@@ -133,6 +135,14 @@ def _pipeline(reader: Reader, root: MapNode) -> PipelineSpec | None:
     return PipelineSpec(
         **values | sections | {"border": border, "missing": missing, "stages": tuple(stages), "outputs": made}
     )
+
+
+def _clusters(reader: Reader, values: Mapping[str, Any], run: RunSpec | None) -> dict[str, Any]:
+    """Return the clusters of the file, and the one that the run names."""
+    clusters = clusters_of(reader, values["clusters"]) if "clusters" in values else None
+    if run is None:
+        return {"clusters": clusters}
+    return {"clusters": clusters, "cluster": named_cluster(reader, values["run"], run.executor, clusters or {})}
 
 
 def _section(reader: Reader, node: Node, cls: type, name: str) -> Any:

@@ -30,7 +30,7 @@ INPUT, IMAGE = -1, "input"
 """The image that a pipeline reads: among positions of stages, and among their names."""
 ALL = "all"
 """What ``input.series`` says of every image of a file."""
-RESOLVED = frozenset(("operation", "parameters", "inputs", "stage", "label", "paths", "every_series"))
+RESOLVED = frozenset(("operation", "parameters", "inputs", "stage", "label", "paths", "every_series", "cluster"))
 """Fields that are no keys of a file: they follow from others, and from where these stand."""
 ShardsPerAxis = Literal["auto", "none"] | PixelsPerAxis
 
@@ -191,7 +191,10 @@ class RunSpec:
 
 @dataclass(frozen=True)
 class PipelineSpec:
-    """A whole pipeline. ``border`` is the global rule for z, y and x; stages hold the rules that apply to them."""
+    """A whole pipeline. ``border`` is the global rule for z, y and x; stages hold the rules that apply to them.
+
+    ``cluster`` is the one that ``run.executor`` names, if it names one, of ``clusters`` or of the user's configuration.
+    """
 
     input: InputSpec
     outputs: tuple[OutputSpec, ...]
@@ -201,6 +204,8 @@ class PipelineSpec:
     missing: MissingSpec | None = None
     precision: Annotated[Precision, "Type of the sums."] = "auto"
     run: RunSpec = field(default_factory=RunSpec)
+    clusters: Mapping[str, Mapping[str, Any]] | None = None
+    cluster: Mapping[str, Any] | None = None
 
     @property
     def is_batch(self) -> bool:

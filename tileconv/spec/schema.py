@@ -14,6 +14,7 @@ from pydantic import Field as PydanticField
 from tileconv.engines.borders import RULES
 from tileconv.operations.registry import OPERATORS
 from tileconv.spec.check import INPUT, OUTPUT, PIPELINE, STAGE
+from tileconv.spec.clusters import JOBS, Adaptive, Jobs
 from tileconv.spec.fields import REQUIRED, Field, fields_of
 from tileconv.spec.masks import MASK
 from tileconv.spec.model import InputSpec, MaskSpec, MissingSpec, OutputSpec, RunSpec
@@ -64,6 +65,10 @@ def json_schema() -> dict[str, Any]:
             ("run", RunSpec, fields_of(RunSpec), None),
         )
     }
+    adaptive = Field(_model("Adaptive", fields_of(Adaptive), Adaptive.__doc__ or ""), None, JOBS["adaptive"].summary)
+    cluster = _model("Jobs", JOBS | {"adaptive": adaptive}, Jobs.__doc__ or "")
+    clusters: Any = dict[Annotated[str, _NAME], cluster]  # type: ignore[valid-type]
+    sections["clusters"] = Field(clusters, None, "Clusters that run.executor may name.")
     missing = Field(_model("MissingSpec", fields_of(MissingSpec), MissingSpec.__doc__ or ""), None)
     output = _model(
         "OutputSpec", OUTPUT | {"codec": codec, "from": STORED, "storage": storage}, OutputSpec.__doc__ or ""

@@ -1,4 +1,4 @@
-"""Texts of a spec that have a rule of their own: axes, ids, memory, workers, executors."""
+"""Texts of a spec that have a rule of their own: axes, ids, sizes, times, workers, executors."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ UNITS = {"": 1, "B": 1} | {
     for kind, base in (("B", 1000), ("iB", 1024))
 }
 EXECUTORS = ("threads", "processes")
+"""Those of this machine."""
+REACHED = "distributed"
+"""The executor that is whatever cluster the caller is connected to."""
 FORMATS = get_args(Format)
 
 ID = r"[A-Za-z_][A-Za-z0-9_-]*"
@@ -24,6 +27,9 @@ _LABEL = r"[^/\\.\s][^/\\]*"
 _ADDRESS = r"(tcp|tls)://[^\s/]+:\d{1,5}"
 _ENDPOINT = r"https?://[\w.-]+(:\d{1,5})?/?"
 _REGION = r"[\w-]{1,63}"
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.,:@/+-]*"
+_CLASS = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+"
+_WALLTIME = r"(?:(\d{1,3})-)?(\d{1,4}):([0-5]\d):([0-5]\d)"
 _SIZE = r"(\d{1,15}(?:\.\d{1,6})?) ?([KMGT]?i?B|)"
 
 
@@ -44,6 +50,42 @@ def parse_memory(text: str) -> int | None:
     return size
 
 
+def parse_size(text: str) -> int:
+    """Return bytes; ValueError for any text that is no size."""
+    size = parse_memory(text)
+    if size is None:
+        raise ValueError(text)
+    return size
+
+
+def parse_walltime(text: str) -> str:
+    """Return hours, minutes and seconds of a time that may have days.
+
+    Examples
+    --------
+    >>> parse_walltime("2-12:00:00"), parse_walltime("4:30:00")
+    ('60:00:00', '04:30:00')
+    """
+    found = re.fullmatch(_WALLTIME, text, re.ASCII)
+    if not found or not any(map(int, filter(None, found.groups()))):
+        raise ValueError(text)
+    return f"{24 * int(found[1] or 0) + int(found[2]):02}:{found[3]}:{found[4]}"
+
+
+def parse_token(text: str) -> str:
+    """Return a name as batch systems have them: nothing that a shell, or a line of a script, would take apart."""
+    if not re.fullmatch(_NAME, text, re.ASCII):
+        raise ValueError(text)
+    return text
+
+
+def parse_class(text: str) -> str:
+    """Return the name of a class with that of its module."""
+    if not re.fullmatch(_CLASS, text, re.ASCII):
+        raise ValueError(text)
+    return text
+
+
 def parse_workers(text: str) -> int | None:
     """Return a number of workers, or None for ``auto``."""
     if text == "auto":
@@ -54,8 +96,8 @@ def parse_workers(text: str) -> int | None:
 
 
 def parse_executor(text: str) -> str:
-    """Return the name of an executor or the address of a Dask scheduler."""
-    if text not in EXECUTORS and not re.fullmatch(_ADDRESS, text, re.ASCII):
+    """Return the name of an executor or of a cluster, or the address of a Dask scheduler."""
+    if not (is_id(text) or re.fullmatch(_ADDRESS, text, re.ASCII)):
         raise ValueError(text)
     return text
 
@@ -118,6 +160,35 @@ Memory = Annotated[
         {"anyOf": [{"type": "string", "pattern": f"^(auto|{_SIZE})$"}, {"type": "integer", "minimum": 1}]},
     ),
 ]
+Size = Annotated[
+    str,
+    Word(
+        "a size such as 16GiB or a number of bytes",
+        parse_size,
+        {"anyOf": [{"type": "string", "pattern": f"^{_SIZE}$"}, {"type": "integer", "minimum": 1}]},
+    ),
+]
+Walltime = Annotated[
+    str,
+    Word(
+        "a time such as 4:00:00 or 2-12:00:00, with hours, minutes and seconds",
+        parse_walltime,
+        {"type": "string", "pattern": f"^{_WALLTIME}$"},
+    ),
+]
+Token = Annotated[
+    str,
+    Word(
+        "a name without spaces",
+        parse_token,
+        {"anyOf": [{"type": "string", "pattern": f"^{_NAME}$"}, {"type": "integer", "minimum": 0}]},
+    ),
+]
+Lines = Annotated[str, Word("lines of text", str, {"type": "string"})]
+ClassName = Annotated[
+    str,
+    Word("a class with its module, as dask_kubernetes.operator.KubeCluster", parse_class, {"type": "string"}),
+]
 Workers = Annotated[
     str,
     Word(
@@ -129,9 +200,9 @@ Workers = Annotated[
 Executor = Annotated[
     str,
     Word(
-        "'threads', 'processes' or the address of a Dask scheduler such as tcp://host:8786",
+        "'threads', 'processes', 'distributed', a Dask scheduler such as tcp://host:8786 or the name of a cluster",
         parse_executor,
-        {"anyOf": [{"enum": list(EXECUTORS)}, {"type": "string", "pattern": f"^{_ADDRESS}$"}]},
+        {"anyOf": [{"type": "string", "pattern": f"^({ID}|{_ADDRESS})$"}]},
     ),
 ]
 AxesText = Annotated[

@@ -77,6 +77,10 @@ class Job:
     def _block(self, number: int, box: Box) -> Block:
         return Block(read(self.sources[number], self.pass_.reads[number].domain, box, self.reads[number]), box)
 
+    def needs(self, threads: int) -> int:
+        """Return the bytes of a process that makes tiles on so many *threads* at once."""
+        return self.pass_.process_bytes + threads * self.pass_.tile_bytes
+
     def store(self, tile: Box, tiles: Sequence[Array], counts: tuple[Counts, ...], began: float) -> Receipt:
         """Write a finished tile and return its receipt."""
         place = tile.shift([-a for a in self.pass_.image.start])
