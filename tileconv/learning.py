@@ -20,7 +20,7 @@ from tileconv.operations.parameters import Sizes, number, sizes_per_axis
 from tileconv.planning.parts import Missing
 from tileconv.progress import Progress, watching
 from tileconv.sources.masked import Masked
-from tileconv.spec.words import parse_executor, parse_memory
+from tileconv.spec.words import EXECUTORS, REACHED, parse_executor, parse_memory
 
 if TYPE_CHECKING:
     from tileconv.lessons.layout import Layout
@@ -238,7 +238,10 @@ def _bytes(memory: int | str | None) -> int | None:
 
 def _executor(text: str) -> str:
     try:
-        return parse_executor(text)
+        name = parse_executor(text)
+        if name in (*EXECUTORS, REACHED) or "://" in name:
+            return name
+        raise ValueError(text)  # a cluster is started for a pipeline alone
     except ValueError:
         fix = "Say threads, processes, or tcp://host:port of a Dask scheduler."
         raise PlanError(f"there is no executor {text!r}", fix=fix) from None

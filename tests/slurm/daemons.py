@@ -1,4 +1,4 @@
-"""A real SLURM of two nodes on this machine, started and stopped by whoever is root here; Debian's slurm-wlm and munge."""
+"""A real SLURM of two nodes on this machine, started and stopped by root: Debian's slurm-wlm and munge."""
 
 import os
 import pwd

@@ -126,7 +126,7 @@ def _keywords(words: Mapping[str, Any], system: System) -> dict[str, Any]:
         "cores": words["cores"],
         "processes": 1,
         "memory": f"{words['memory']}B",
-        "walltime": walltime if words["kind"] != "lsf" else f"{hours:02}:{minutes + (seconds > 0):02}",
+        "walltime": walltime if words["kind"] != "lsf" else f"{-(-lasts // 60) // 60:02}:{-(-lasts // 60) % 60:02}",
         "queue": words.get("queue"),
         system.account: words.get("account"),
         "interface": words.get("interface"),

@@ -6,6 +6,7 @@ that it does not describe. What runs code of its choice is accepted there alone:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,7 @@ def _cluster(reader: Reader, node: Node, key: str, *, own: bool) -> dict[str, An
     keys = node.keys if isinstance(node, MapNode) else {}
     of_class = "class" in items
     for name in [name for name in ("class", *OWN) if name in items and not own]:
-        reader.problem(keys[name], join(key, name), RUNS_CODE, f"move this cluster to {own_clusters_file()}")
+        reader.problem(keys[name], join(key, name), RUNS_CODE, f"move this cluster to {_own_place()}")
     if of_class and not own:
         return {}
     free = [name for name in items if of_class and name not in CLASS]
@@ -132,7 +133,7 @@ def named_cluster(reader: Reader, run: Node, executor: str, clusters: Mapping[st
     known = {**own, **clusters}
     if executor not in known and isinstance(run, MapNode):
         near = did_you_mean(executor, [*EXECUTORS, REACHED, *known])
-        hint = near or f"describe it under clusters, here or in {own_clusters_file()}"
+        hint = near or f"describe it under clusters, here or in {_own_place()}"
         message = f"expected {describe(arms(Executor))}, found '{executor}'"
         reader.problem(run.items["executor"].place, "run.executor", message, hint)
     return known.get(executor)
@@ -141,6 +142,10 @@ def named_cluster(reader: Reader, run: Node, executor: str, clusters: Mapping[st
 def own_clusters_file() -> Path:
     """Return where the user's own configuration lies, or would lie."""
     return own_file("config.yaml") or Path("~/.config/tileconv/config.yaml")
+
+
+def _own_place() -> str:
+    return re.sub(f"^{re.escape(str(Path.home()))}(?=/)", "~", str(own_clusters_file()))
 
 
 def own_clusters() -> dict[str, Cluster]:
