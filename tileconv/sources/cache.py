@@ -72,6 +72,11 @@ class Cache(Generic[Value]):
                 self._keep(key, value, uses, self.limit if limit is None else limit)
             mine.set_result(value)
 
+    def has(self, key: Hashable) -> bool:
+        """Return whether the value of *key* is kept, or being made."""
+        with self._lock:
+            return key in self._kept or key in self._making
+
     def _use(self, key: Hashable) -> Value:
         kept = self._kept[key]
         self._kept.move_to_end(key)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import shlex
 from difflib import get_close_matches
-from pathlib import Path
 
 from tileconv.errors import SourceError
 from tileconv.sources.choices import listed
 from tileconv.sources.folders import MOST_ENTRIES, ZARR_FILES, images_below, is_store
 from tileconv.sources.tiff_guard import jpeg_frame
-from tileconv.stores import steady
+from tileconv.stores import anywhere
+from tileconv.stores.anywhere import Place
 
 EXPECTED = "a TIFF, PNG, JPEG or .npy file, or a Zarr folder"
-HEAD_BYTES = 2**17
-"""How much of the beginning of a file tells its kind; a JPEG may have 64 KiB of EXIF before what counts."""
+FIRST_BYTES, HEAD_BYTES = 2**12, 2**17
+"""How much of the beginning of a file tells its kind, and that of a JPEG, which may have 64 KiB of EXIF before."""
 JPEG_LS = 0xF7
 
 _BIOFORMATS = "Convert it to OME-TIFF: bfconvert {name} image.ome.tif."
@@ -89,13 +89,13 @@ def unusual_jpeg(head: bytes) -> bool:
     return frame is not None and (frame[0] == JPEG_LS or frame[1] != 8)
 
 
-def not_read(path: Path, head: bytes) -> SourceError:
+def not_read(path: Place, head: bytes) -> SourceError:
     """Return the error for a plain file that begins with *head*, which is of no kind that is read."""
     kind, fix = _kind(path, head)
     return SourceError(f"expected {EXPECTED}, found {kind}", where=str(path), fix=fix)
 
 
-def _kind(path: Path, head: bytes) -> tuple[str, str]:
+def _kind(path: Place, head: bytes) -> tuple[str, str]:
     if not head:
         return "an empty file", "It was never written to its end: make it again."
     if head.startswith(b"PK"):
@@ -113,7 +113,7 @@ def _kind(path: Path, head: bytes) -> tuple[str, str]:
     return f"a file that begins with {head[:8]!r}", "Convert it to TIFF, as bfconvert, gdal_translate or vips do."
 
 
-def _archive(path: Path, head: bytes) -> tuple[str, str]:
+def _archive(path: Place, head: bytes) -> tuple[str, str]:
     """Tell what a ZIP archive holds by what it begins with; its table of contents may be of any length."""
     first = head[30 : 30 + int.from_bytes(head[26:28], "little")]
     if first.endswith(b".npy"):
@@ -126,11 +126,11 @@ def _archive(path: Path, head: bytes) -> tuple[str, str]:
     return "a ZIP archive", f"Unpack it: unzip {shlex.quote(path.name)}."
 
 
-def no_store(path: Path) -> SourceError:
+def no_store(path: Place) -> SourceError:
     """Return the error for a folder that is no Zarr store; it names the images below."""
     problem = f"expected {EXPECTED}, found a folder without {', '.join(ZARR_FILES)}"
     where = str(path)
-    if steady.is_file(path / "attributes.json"):
+    if anywhere.is_file(path / "attributes.json"):
         return SourceError(f"expected {EXPECTED}, found an N5 store", where=where, fix="Convert it to Zarr.")
     images = images_below(path)
     if not images:
@@ -141,7 +141,7 @@ def no_store(path: Path) -> SourceError:
     return SourceError(problem, where=where, fix=fix)
 
 
-def nothing(path: Path, given: str) -> SourceError:
+def nothing(path: Place, given: str) -> SourceError:
     """Return the error for a path where nothing lies; *given* is as the user wrote it."""
     problem = f"expected {EXPECTED}, found nothing"
     if any(letter in path.name for letter in "*?["):
@@ -149,10 +149,10 @@ def nothing(path: Path, given: str) -> SourceError:
         return SourceError(f"{problem} of this name, which looks like a pattern", where=str(path), fix=fix)
     folder = path.parent
     fix = f"Check the path {given!r}."
-    if steady.is_folder(folder):
-        close = get_close_matches(path.name, [entry.name for entry in steady.entries(folder)[:MOST_ENTRIES]])
+    if anywhere.is_folder(folder):
+        close = get_close_matches(path.name, anywhere.names(folder)[:MOST_ENTRIES])
         fix += f" Its folder holds {listed(sorted(close))}." if close else ""
-    elif steady.exists(folder):
+    elif anywhere.exists(folder):
         fix = f"{str(folder)!r} is a file, and nothing lies below it."
     else:
         fix += f" There is no folder {str(folder)!r}."

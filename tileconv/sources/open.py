@@ -7,17 +7,20 @@ from typing import Literal
 
 from tileconv.errors import SourceError
 from tileconv.sources.folders import is_store
-from tileconv.sources.kinds import EXPECTED, HEAD_BYTES, no_store, not_read, nothing, unusual_jpeg
+from tileconv.sources.kinds import EXPECTED, FIRST_BYTES, HEAD_BYTES, no_store, not_read, nothing, unusual_jpeg
 from tileconv.sources.masked import Masked
 from tileconv.sources.source import CHUNK_LIMIT_BYTES, Source, reading
-from tileconv.stores import steady
+from tileconv.stores import anywhere
+from tileconv.stores.anywhere import Place, Remote, place_of
+from tileconv.stores.location import Location
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-PICTURE_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+JPEG_MAGIC = b"\xff\xd8\xff"
+PICTURE_MAGIC = (b"\x89PNG\r\n\x1a\n", JPEG_MAGIC)
 
 
 def open_source(
-    path: str | Path,
+    path: str | Path | Location | Remote,
     *,
     series: int = 0,
     level: int = 0,
@@ -31,7 +34,8 @@ def open_source(
     Parameters
     ----------
     path
-        A TIFF, PNG, JPEG or ``.npy`` file, or the folder of a Zarr array, an OME-Zarr image or a group with one image.
+        A TIFF, PNG, JPEG or ``.npy`` file, or the folder of a Zarr array, an OME-Zarr image or a group with one image:
+        of this machine, or of a store.
     series, level
         Which image of the file, and which resolution of it; 0 is the first and the largest.
     axes
@@ -48,32 +52,22 @@ def open_source(
     SourceError
         If the file is absent, damaged, of another kind or over a limit.
     """
-    given, path = path, Path(path).expanduser().absolute()
+    given, path = path, _place(path)
     where, most = str(path), max_chunk or CHUNK_LIMIT_BYTES
     with reading(where, "opening"):
-        found, folder, plain = steady.exists(path), steady.is_folder(path), steady.is_file(path)
-    if not found:
-        with reading(where, "opening"):
-            raise nothing(path, str(given))
-    if folder:
-        with reading(where, "opening"):
-            if not is_store(path):
-                raise no_store(path)
+        head = _head(path, str(given))
+    if head is None:
         from tileconv.sources.zarr import ZarrSource  # zarr and tifffile: a fifth and a tenth of a second
 
         return ZarrSource(path, series=series, level=level, axes=axes, missing_chunks=missing_chunks, max_chunk=most)
-    if not plain:
-        fix = "Write the image to a file."
-        raise SourceError(f"expected {EXPECTED}, found a device or a pipe", where=where, fix=fix)
-    with reading(where, "opening"), steady.opened(path) as file:
-        head = file.read(HEAD_BYTES)
     if head.startswith(TIFF_MAGIC):
         from tileconv.sources.tiff import TiffSource
 
         source = TiffSource(path, series=series, level=level, axes=axes, missing_chunks=missing_chunks, max_chunk=most)
         mask = source.own_mask() if own_mask else None
         return source if mask is None else Masked(source, mask)
-    from tileconv.sources.raster import NpySource, PictureSource
+    from tileconv.sources.npy import NpySource
+    from tileconv.sources.raster import PictureSource
 
     picture = head.startswith(PICTURE_MAGIC) and not unusual_jpeg(head)
     if not picture and not head.startswith(b"\x93NUMPY"):
@@ -82,3 +76,27 @@ def open_source(
         fix = "Remove input.series and input.level."
         raise SourceError(f"the file has one image only, found series {series}, level {level}", where=where, fix=fix)
     return PictureSource(path, axes=axes, max_chunk=most) if picture else NpySource(path, axes=axes)
+
+
+def _place(path: str | Path | Location | Remote) -> Place:
+    if isinstance(path, Remote):
+        return path
+    return place_of(path) if isinstance(path, Location) else Path(path).expanduser().absolute()
+
+
+def _head(path: Place, given: str) -> bytes | None:
+    """Return how the file at *path* begins, or None for a Zarr folder; SourceError for what is neither."""
+    if anywhere.is_file(path):
+        with anywhere.opened(path) as file:
+            head = file.read(FIRST_BYTES)
+            head += file.read(HEAD_BYTES - FIRST_BYTES) if head.startswith(JPEG_MAGIC) else b""
+        page = isinstance(path, Remote) and head.lstrip().startswith(b"<")  # by which a server lists a folder
+        return None if page and is_store(path) else head
+    if is_store(path):
+        return None
+    if anywhere.is_folder(path):
+        raise no_store(path)
+    if anywhere.exists(path):
+        fix = "Write the image to a file."
+        raise SourceError(f"expected {EXPECTED}, found a device or a pipe", where=str(path), fix=fix)
+    raise nothing(path, given)

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
-from tileconv.sources.source import TURNED
+from tileconv.sources.notes import TURNED
 
 CHUNK_LIMIT = 2**20
 """Chunks of a PNG that are looked at; writers make those of pixels 8 KiB long, so that these are pictures of 8 GiB."""

@@ -1,17 +1,13 @@
-"""``.npy`` arrays run by run, PNG and JPEG decoded whole."""
+"""PNG and JPEG pictures, decoded whole."""
 
 from __future__ import annotations
 
-import os
 import struct
 import threading
 import warnings
 import zlib
 from dataclasses import replace
 from io import BytesIO
-from itertools import zip_longest
-from math import prod
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import imagecodecs
@@ -21,26 +17,27 @@ from PIL import Image
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.images import RGB, ImageInfo
-from tileconv.sources.axes import assumed_axes, map_axes
+from tileconv.sources.axes import map_axes
 from tileconv.sources.cache import Cache
+from tileconv.sources.notes import ALPHA, beside_notes
 from tileconv.sources.picture_notes import jpeg_notes, png_notes
 from tileconv.sources.source import (
-    ALPHA,
     CHUNK_LIMIT_BYTES,
     MOST_PER_BYTE,
     Pixels,
     Reads,
-    beside_notes,
+    check_as_opened,
     check_decoded,
     check_same,
     check_unchanged,
     fingerprint_of,
-    pixel_type,
     reading,
     stamp_of,
+    version_of,
 )
 from tileconv.sources.tiff_guard import declared
-from tileconv.stores import steady
+from tileconv.stores import anywhere
+from tileconv.stores.anywhere import Place, Remote
 
 PIXEL_LIMIT = 178_956_970
 """Rows times columns of the largest PNG or JPEG that is decoded: the size at which Pillow suspects an attack."""
@@ -49,76 +46,9 @@ HEADERS = 2**20
 """Bytes of a picture in which its size stands; a JPEG has EXIF and profiles before it."""
 _ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 """First row, first column, and the steps of both, of the seven passes of an interlaced PNG."""
-HEADER_LIMIT = 10_000
-"""Bytes of the header of a ``.npy`` file; NumPy parses no longer one."""
 
 _DECODED: Cache[Pixels] = Cache(2)
 _DECODING = threading.Lock()
-
-
-class NpySource:
-    """A ``.npy`` file, read run by run; its axes are the last of ``tczyx`` unless *axes* names them.
-
-    Never mapped into memory: pages of a map count as memory of the process until the system takes them back.
-    """
-
-    cache_bytes = 0
-    libraries: tuple[str, ...] = ()
-
-    def __init__(self, path: Path, *, axes: str | None = None) -> None:
-        self._path, self.where = path, str(path)
-        self._stamp = stamp_of(path)
-        self.changed = self._stamp[1]
-        self.fingerprint = fingerprint_of(path)
-        with reading(self.where, "opening as .npy"), _DECODING, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # NumPy's advice on files that Python 2 wrote
-            with steady.opened(path) as file:
-                stored, fortran, self._dtype = _npy_header(file)
-                self._offset = file.tell()
-                held = file.seek(0, os.SEEK_END) - self._offset
-            if prod(stored) * self._dtype.itemsize > held:
-                problem = f"its pixels of shape {stored} take more than the {held} bytes that it holds"
-                raise SourceError(problem, fix="It is cut off: copy the file again.")
-        count = len(stored)
-        if not 2 <= count <= 5:
-            fix = "Give an array with rows and columns."
-            raise SourceError(f"expected 2 to 5 axes, found shape {stored}", where=self.where, fix=fix)
-        names = assumed_axes(stored, axes, self.where)
-        guess = () if axes or count == 2 else (f"the file names no axes: {names} is assumed",)
-        self._map, guessed = map_axes(names, stored, axes, self.where)
-        self._turned = fortran  # the same bytes with the axes the other way round
-        self._shape = stored[::-1] if self._turned else stored
-        shape = self._map.of_file(stored)
-        row = tuple(n if axis == "x" else 1 for n, axis in zip(shape, self._map.axes, strict=True))
-        self.info = ImageInfo(shape, self._map.axes, pixel_type(self._dtype, self.where), row, notes=(*guess, *guessed))
-
-    def read(self, box: Box, reads: Reads | None = None) -> Pixels:  # noqa: ARG002  no chunk is kept
-        """Return the pixels of *box*; see ``Source.read``."""
-        check_unchanged(self._path, self._stamp)
-        window = self._map.window(box)
-        stored = window[::-1] if self._turned else window
-        block = np.empty([s.stop - s.start for s in stored], self._dtype)
-        starts, axis = [s.start for s in stored], block.ndim - 1
-        while axis > 0 and block.shape[axis] == self._shape[axis]:  # whole rows, or planes, lie behind one another
-            axis -= 1
-        with reading(self.where, "reading"), steady.opened(self._path) as file:
-            for index in np.ndindex(block.shape[:axis]):
-                at = [first + i for first, i in zip_longest(starts, index, fillvalue=0)]
-                file.seek(self._offset + int(np.ravel_multi_index(at, self._shape)) * self._dtype.itemsize)
-                run = block[index].reshape(-1)
-                if file.readinto(run.view(np.uint8).data) != run.nbytes:
-                    raise SourceError("the file ends too soon", where=self.where, fix="It was cut off: copy it again.")
-        part = self._map.canonical(block.T if self._turned else block)
-        return np.ascontiguousarray(part, self.info.dtype)
-
-    def check_stored(self) -> None:
-        """See ``Source.check_stored``."""
-        check_unchanged(self._path, self._stamp)
-        check_same(fingerprint_of(self._path), self.fingerprint, self.where)
-
-    def missing_chunks_total(self) -> tuple[int, int]:
-        """Nothing is missing: the file is one chunk."""
-        return 0, 1
 
 
 class PictureSource:
@@ -130,24 +60,30 @@ class PictureSource:
     libraries = ("pillow",)
 
     def __init__(
-        self, path: Path, *, axes: str | None = None, pixel_limit: int = PIXEL_LIMIT, max_chunk: int = CHUNK_LIMIT_BYTES
+        self,
+        path: Place,
+        *,
+        axes: str | None = None,
+        pixel_limit: int = PIXEL_LIMIT,
+        max_chunk: int = CHUNK_LIMIT_BYTES,
     ) -> None:
         self._path, self.where = path, str(path)
         self._stamp = stamp_of(path)
-        self.changed = self._stamp[1]
+        self.changed = self._stamp[-1]
         self.fingerprint = fingerprint_of(path)
         with reading(self.where, "opening as a picture"), _DECODING, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of many pixels, and of damaged EXIF
-            with steady.opened(path) as file:
+            with anywhere.opened(path, version_of(self._stamp)) as file:
                 self._check_size(declared(file.read(HEADERS)), pixel_limit)  # before Pillow, which calls it an attack
-            with steady.opened(path) as file, Image.open(file, formats=("PNG", "JPEG")) as picture:
-                size, mode = picture.size, picture.mode
-                frames = getattr(picture, "n_frames", 1)
-                self._check_size(size, pixel_limit)
-                png = picture.format == "PNG"  # whose whole Pillow would decode to look for tags behind the pixels
-                notes = [] if png else jpeg_notes(picture)
-                self._palette = _palette_mode(picture) if mode in ("P", "PA") else None
-            with steady.opened(path) as file:
+            with self._whole() as file:
+                with Image.open(file, formats=("PNG", "JPEG")) as picture:
+                    size, mode = picture.size, picture.mode
+                    frames = getattr(picture, "n_frames", 1)
+                    self._check_size(size, pixel_limit)
+                    png = picture.format == "PNG"  # whose whole Pillow would decode to look for tags behind the pixels
+                    notes = [] if png else jpeg_notes(picture)
+                    self._palette = _palette_mode(picture) if mode in ("P", "PA") else None
+                file.seek(0)
                 header = file.read(26)
                 notes += png_notes(file, header[24], palette=self._palette is not None) if png else []
         self._png = header[:4] == b"\x89PNG"
@@ -171,6 +107,12 @@ class PictureSource:
         stored = int(self.fingerprint["size"])
         check_decoded(f"a picture of {size[0]} x {size[1]} px", self.info.nbytes, stored, max_chunk, self.where)
 
+    def _whole(self) -> BinaryIO:
+        """Return the file opened, an object read whole at once: what is told of a picture lies all over it."""
+        version = version_of(self._stamp)
+        whole = isinstance(self._path, Remote)
+        return BytesIO(anywhere.read_bytes(self._path, version)) if whole else anywhere.opened(self._path)
+
     def _channels(self, mode: str) -> int:
         """Return how many channels an image of Pillow's *mode* has; SourceError where they are no gray and no RGB."""
         if mode not in ("1", "L", "LA", "RGB", "RGBA", "P", "PA"):
@@ -191,7 +133,7 @@ class PictureSource:
 
     def read(self, box: Box, reads: Reads | None = None) -> Pixels:  # noqa: ARG002  no chunk is kept
         """Return the pixels of *box*; see ``Source.read``."""
-        check_unchanged(self._path, self._stamp)
+        check_as_opened(self._path, self._stamp)
         part = self._map.canonical(self._array()[self._map.window(box)])
         return np.array(part, self.info.dtype, order="C")
 
@@ -213,7 +155,7 @@ class PictureSource:
         with reading(self.where, "decoding"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of many pixels, and of damaged EXIF
             pixels: Pixels
-            stored = steady.read_bytes(self._path)
+            stored = anywhere.read_bytes(self._path, version_of(self._stamp))
             if self._png:
                 _check_rows(stored)
             if self._deep:
@@ -233,21 +175,6 @@ def _palette_mode(picture: Any) -> str:
     colours = table[: len(table) // 3 * 3].reshape(-1, 3)
     mode = "L" if len(colours) and (colours == colours[:, :1]).all() else "RGB"
     return mode + "A" * (picture.mode == "PA" or "transparency" in picture.info)
-
-
-def _npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Return shape, whether the first axis is the fastest, and type; *file* is left where the pixels begin."""
-    version = np.lib.format.read_magic(file)
-    length = file.read(4 if version[0] > 1 else 2)
-    if int.from_bytes(length, "little") > HEADER_LIMIT:
-        raise SourceError(f"the header is longer than {HEADER_LIMIT} bytes")
-    file.seek(-len(length), os.SEEK_CUR)
-    # versions 2 and 3 differ in how names of fields are written, and no image has fields
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(file)
-    if min(shape, default=0) < 0:
-        raise SourceError(f"the header states the shape {shape}")
-    return shape, fortran and len(shape) > 1, dtype
 
 
 def _check_rows(data: bytes) -> None:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from math import prod
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -18,14 +17,16 @@ from numpy.typing import NDArray
 
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
-from tileconv.images import ImageInfo, as_text
+from tileconv.images import ImageInfo
 from tileconv.retry import fix_for, retrying
-from tileconv.stores import steady
+from tileconv.stores import anywhere, steady
+from tileconv.stores.anywhere import Place, Remote
+from tileconv.stores.store import ChangedError, Facts
 
 Pixels = NDArray[np.generic]
 Window = tuple[slice, ...]
 Fingerprint = dict[str, str | int]
-Stamp = tuple[int, int]
+Stamp = tuple[int, int] | Facts
 
 CHUNK_LIMIT_BYTES = 2**30
 """The largest decoded chunk that is read: a header that declares more is refused before anything is allocated."""
@@ -47,8 +48,6 @@ AXIS_LIMIT = 2**31 - 1
 
 HEADER_BYTES = 65536
 """How much of the beginning of a file its digest covers."""
-TURNED = "the orientation tag {} is ignored; rows and columns are taken as stored"
-ALPHA = "the alpha sample is filtered like a colour"
 BLOCKS, BLOCK_BYTES = 64, 16384
 """Parts spread evenly over a file that its fingerprint covers too, from the first byte to the last: all of a file of up
 to 1 MiB. Read in 2 ms from the system's cache, 1.1 MiB in all."""
@@ -138,9 +137,14 @@ class Source(Protocol):
         """Return how many stored chunks are missing, and how many there should be."""
 
 
-def fingerprint_of(path: Path) -> Fingerprint:
-    """Return ``size``, ``digest`` of the first 64 KiB and ``blocks``, the digest of 64 parts spread over a file."""
-    with reading(str(path), "opening"), steady.opened(path) as file:
+def fingerprint_of(path: Place) -> Fingerprint:
+    """Return ``size``, ``digest`` of the first 64 KiB and ``blocks``, the digest of 64 parts spread over a file.
+
+    Of an object ``size`` and ``version``, which is another whenever it was written anew.
+    """
+    if isinstance(path, Remote) and (facts := _facts(path)).version:
+        return {"size": facts.size, "version": facts.version}
+    with reading(str(path), "opening"), anywhere.opened(path) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         header = hashlib.sha256(file.read(HEADER_BYTES))
@@ -151,17 +155,42 @@ def fingerprint_of(path: Path) -> Fingerprint:
     return {"size": size, "digest": header.hexdigest()[:32], "blocks": blocks.hexdigest()[:32]}
 
 
-def stamp_of(path: Path) -> Stamp:
+def _facts(path: Remote) -> Facts:
+    with reading(str(path), "reading"):
+        facts = anywhere.facts_of(path)
+    if facts is None:
+        raise SourceError("no such object", where=str(path), fix="Check the URL.")
+    return facts
+
+
+def stamp_of(path: Place) -> Stamp:
     """Return size and time of change of a file, which one run holds it by: a file that is written to is not read on."""
+    if isinstance(path, Remote):
+        return _facts(path)
     with reading(str(path), "reading"):
         stat = retrying(path.stat)
     return stat.st_size, stat.st_mtime_ns
 
 
-def check_unchanged(path: Path, stamp: Stamp) -> None:
+def version_of(stamp: Stamp) -> str:
+    """Return the version by which an object is read; empty for a file."""
+    return stamp.version if isinstance(stamp, Facts) else ""
+
+
+def check_unchanged(path: Place, stamp: Stamp) -> None:
     """Raise SourceError when size or time of change of *path* differ from *stamp*."""
     if stamp_of(path) != stamp:
-        raise SourceError("the file changed after it was opened", where=str(path), fix="Start the run again.")
+        raise _changed(str(path))
+
+
+def check_as_opened(path: Place, stamp: Stamp) -> None:
+    """Do as ``check_unchanged``, before a part is read; parts of an object are asked for by its version anyway."""
+    if not version_of(stamp):
+        check_unchanged(path, stamp)
+
+
+def _changed(where: str) -> SourceError:
+    return SourceError("the file changed after it was opened", where=where, fix="Start the run again.")
 
 
 def check_same(now: Fingerprint, fingerprint: Fingerprint, where: str) -> None:
@@ -182,6 +211,8 @@ def reading(where: str, doing: str) -> Iterator[None]:
         error.where, error.fix = error.where or where, error.fix or _UNREADABLE[doing.startswith("opening")][1]
         raise
     except Exception as error:
+        if isinstance(error, ChangedError):
+            raise _changed(where) from error
         if isinstance(error, FileNotFoundError) and not steady.exists(where):
             raise SourceError("no such file", where=where, fix="Check the path.") from error
         if isinstance(error, OSError) and error.errno:
@@ -244,29 +275,3 @@ def cells(window: Window, chunk: Sequence[int]) -> Iterator[tuple[tuple[int, ...
             tuple(slice(a - origin, b - origin) for a, b, origin, _ in bounds),
             tuple(slice(a - start, b - start) for a, b, _, start in bounds),
         )
-
-
-def beside_notes(path: Path) -> list[str]:
-    """Return a note where GDAL left statistics, and perhaps scale or nodata, beside the file *path*."""
-    beside = path.with_name(f"{path.name}.aux.xml")
-    return [f"{beside.name} beside the file is not read"] if steady.is_file(beside) else []
-
-
-def scale_note(pairs: Sequence[tuple[float, float]]) -> str:
-    """Return what is said of the *pairs* of scale and offset of an image; ``""`` where they change nothing.
-
-    Examples
-    --------
-    >>> scale_note([(0.001, 5)]).partition("; ")[0]
-    'values are taken as stored: scale 0.001 and offset 5 are not applied'
-    """
-    stated = [
-        f"scale {as_text(gain)} and offset {as_text(offset)}" for gain, offset in pairs if (gain, offset) != (1, 0)
-    ]
-    if not stated:
-        return ""
-    note = f"values are taken as stored: {' or '.join(stated)} are not applied"
-    if len(pairs) > 1:
-        return f"{note}; they differ between bands"
-    gain, offset = map(as_text, pairs[0])
-    return f"{note}; a stage {{op: rescale, gain: {gain}, offset: {offset}}} applies them"

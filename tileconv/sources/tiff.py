@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from math import prod
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -17,20 +17,21 @@ from tileconv.errors import SourceError
 from tileconv.georeference import Georeference
 from tileconv.images import ImageInfo, as_text
 from tileconv.shown import size_text
-from tileconv.sources.axes import AxisMap, map_axes
-from tileconv.sources.cache import OPEN_FILES, Cache, decoded
+from tileconv.sources.axes import map_axes
+from tileconv.sources.cache import CHUNKS, OPEN_FILES, Cache, decoded
 from tileconv.sources.source import (
     CHUNK_LIMIT_BYTES,
     Pixels,
     Reads,
     Window,
-    cells,
+    check_as_opened,
     check_same,
     check_unchanged,
     fingerprint_of,
     pixel_type,
     reading,
     stamp_of,
+    version_of,
 )
 from tileconv.sources.tiff_axes import Stated, stated
 from tileconv.sources.tiff_choices import choose
@@ -38,8 +39,11 @@ from tileconv.sources.tiff_geo import georeference_of
 from tileconv.sources.tiff_layout import Layout, lay_out, open_tiff
 from tileconv.sources.tiff_masks import mask_beside, mask_of
 from tileconv.sources.tiff_metadata import nodata_of
+from tileconv.sources.tiff_pieces import Piece, chunks_of, pieces_of
 from tileconv.sources.tiff_pixels import Declared, declared
-from tileconv.sources.tiff_segments import Segments
+from tileconv.sources.tiff_segments import Fetched, Segments
+from tileconv.stores.ahead import HELD_BYTES, Ahead
+from tileconv.stores.anywhere import Place, Remote
 
 LARGE_BYTES = 2**26
 """A compressed segment of more decoded bytes is worth a note, and too large to be tried."""
@@ -52,7 +56,7 @@ _OPENING = threading.Lock()
 
 @dataclass(frozen=True)
 class _Recipe:
-    path: Path
+    path: Place
     series: int
     level: int
     max_chunk: int
@@ -62,6 +66,15 @@ class _Recipe:
         """Return the image, its level that is read, and notes, as ``choose`` does; of a mask that of the level."""
         base, chosen, notes = choose(file, self.series, self.level, str(self.path))
         return (base, mask_of(file, chosen), []) if self.mask else (base, chosen, notes)
+
+    def laid_out(self, file: Any, chosen: Any) -> Layout:
+        """Return where the pixels of the level *chosen* lie."""
+        return lay_out(file, chosen, str(self.path), self.max_chunk, by_segment=isinstance(self.path, Remote))
+
+    def segments(self, layout: Layout, version: str) -> Segments:
+        """Return what lies there, of the *version* of an object."""
+        path = self.path
+        return Fetched(path, layout, version) if isinstance(path, Remote) else Segments(path, layout)
 
 
 @dataclass(frozen=True)
@@ -99,12 +112,11 @@ class TiffSource:
     is ``"error"``. With *mask* the image is not that of the level but its mask in the same file.
     """
 
-    cache_bytes = 0
     libraries = ("tifffile",)
 
     def __init__(
         self,
-        path: Path,
+        path: Place,
         *,
         series: int = 0,
         level: int = 0,
@@ -115,14 +127,15 @@ class TiffSource:
     ) -> None:
         self.where = str(path)
         self._stamp = stamp_of(path)
-        self.changed = self._stamp[1]
+        self.changed = self._stamp[-1]
         self.fingerprint = fingerprint_of(path)
+        self.cache_bytes = HELD_BYTES * isinstance(path, Remote)
         self._recipe = _Recipe(path, series, level, max_chunk, mask)
         self._key = (self._recipe, *self._stamp, *self.fingerprint.values())
         self._missing = missing_chunks
-        with reading(self.where, "opening as TIFF"), open_tiff(path) as (file, said, masked):
+        with reading(self.where, "opening as TIFF"), self._parsed() as (file, said, masked):
             base, chosen, others = self._recipe.chosen(file)
-            layout = lay_out(file, chosen, self.where, max_chunk)
+            layout = self._recipe.laid_out(file, chosen)
             told = _Told.of(file, base, chosen, self._recipe, masked=masked)
             self._masked = masked and not mask and mask_of(file, chosen) is not None
         self._map, guessed = map_axes(layout.axes, layout.shape, axes, self.where)
@@ -131,7 +144,7 @@ class TiffSource:
         info = self._info(layout, told, (*others, *said), guessed)
         self.info = self._palette.applied(info, self.where) if self._palette else info
         with reading(self.where, "opening as TIFF"), _OPENING:
-            opened = _OPENED.get(self._key, lambda: Segments(path, layout))
+            opened = _OPENED.get(self._key, lambda: self._recipe.segments(layout, version_of(self._stamp)))
         if not layout.plain and prod(layout.segment) * layout.dtype.itemsize <= LARGE_BYTES:
             opened.try_some()
 
@@ -150,7 +163,7 @@ class TiffSource:
             shape,
             names,
             self._dtype,
-            _chunks(layout, self._map),
+            chunks_of(layout, self._map),
             tuple(axis.scale.get(a, 1.0) * shrunk.get(a, 1.0) for a in names) if axis.scale else (),
             tuple(axis.units.get(a, "") for a in names),
             nodata,
@@ -167,27 +180,25 @@ class TiffSource:
         """Return the pixels of *box*; see ``Source.read``."""
         return self._palette.read(box, reads, self._stored) if self._palette else self._stored(box, reads)
 
+    def _parsed(self) -> AbstractContextManager[tuple[Any, list[str], bool]]:
+        return open_tiff(self._recipe.path, version_of(self._stamp))
+
     def _stored(self, box: Box, reads: Reads | None) -> Pixels:
-        check_unchanged(self._recipe.path, self._stamp)
+        check_as_opened(self._recipe.path, self._stamp)
         with _OPENING:
             opened = _OPENED.get(self._key, self._open)
-        layout = opened.layout
-        window = self._map.window(box)
-        trailing = 3 if layout.page[4] > 1 else 2
-        area = (*window[-trailing:], slice(0, 1))[:3]
-        planes = np.arange(layout.planes).reshape(layout.shape[:-trailing])[window[:-trailing]]
         block = np.empty(box.shape, self._dtype)
-        view = self._map.as_in_file(block)
-        view = view if trailing == 3 else view[..., np.newaxis]
-        if not planes.ndim:
-            planes, view = planes.reshape(1), view[np.newaxis]
-        deep = window[-trailing - 1] if len(window) > trailing else slice(0, 1)
-        for lead in np.ndindex(planes.shape[:-1]):
-            at = tuple(slice(s.start + i, s.start + i + 1) for s, i in zip(window, lead, strict=False))
-            for (slab,), part, place in cells((deep,), layout.segment[:1]):
-                whole = (*at, slice(slab * layout.segment[0], (slab + 1) * layout.segment[0]))[: len(window) - trailing]
-                first = int(planes[lead][place][0])
-                self._read_slab(opened, first, (*part, *area), view[lead][place], whole, reads)
+        if not isinstance(opened, Fetched):
+            for piece in pieces_of(opened.layout, self._map, box, block):
+                self._read_piece(opened, piece, reads)
+            return block
+        pieces = [*pieces_of(opened.layout, self._map, box, block)]
+        keys = {
+            opened.part(*one.segment): (self._key, *one.segment) for one in pieces if opened.layout.offsets[one.segment]
+        }
+        with Ahead(keys, lambda part: CHUNKS.has(keys[part])) as ahead:
+            for piece in pieces:
+                self._read_piece(opened.after(ahead), piece, reads)
         return block
 
     def own_mask(self) -> TiffSource | None:
@@ -209,38 +220,21 @@ class TiffSource:
 
     def _open(self) -> Segments:
         one = self._recipe
-        with reading(self.where, "opening as TIFF"), open_tiff(one.path) as (file, _, _):
-            chosen = one.chosen(file)[1]
-            return Segments(one.path, lay_out(file, chosen, self.where, one.max_chunk))
+        with reading(self.where, "opening as TIFF"), self._parsed() as (file, _, _):
+            return one.segments(one.laid_out(file, one.chosen(file)[1]), version_of(self._stamp))
 
-    def _read_slab(
-        self, opened: Segments, plane: int, area: Window, out: Pixels, at: Window, reads: Reads | None
-    ) -> None:
-        """Fill *out*, planes by rows by columns by samples, with the window *area* of the planes of one segment.
-
-        *plane* is the first of them; *area* counts planes from where the segment begins, and *at* is the segment along
-        the axes of the file before its rows.
-        """
-        layout = opened.layout
-        samples, depth, rows, columns, _ = layout.page
-        page, inner = divmod(plane, samples * depth)
-        sample, slab = divmod(inner, depth)
-        _, high, wide, _ = layout.segment
-        tall, broad = -(-rows // high), -(-columns // wide)
-        first = (sample * -(-depth // layout.segment[0]) + slab // layout.segment[0]) * tall * broad
-        for (_, down, across, _), part, place in cells(area, layout.segment):
-            index = first + down * broad + across
-            if layout.offsets[page, index] == 0:
-                out[place] = self._fill(page, index)
-            elif layout.plain:
-                opened.read_rows(page, index, part[1:], out[place][0])
-            else:
-                inside = slice(down * high, (down + 1) * high), slice(across * wide, (across + 1) * wide)
-                whole = self._map.of_file((*at, *inside, slice(0, layout.segment[3]))[: len(layout.shape)])
-                segment = self._segment(opened, page, index, whole, reads)
-                if any(s.stop > n for s, n in zip(part, segment.shape, strict=True)):
-                    raise opened.damaged(page, index, f"expected {layout.segment}, decoded to {segment.shape}")
-                out[place] = segment[part]
+    def _read_piece(self, opened: Segments, piece: Piece, reads: Reads | None) -> None:
+        layout, (page, index), part = opened.layout, piece.segment, piece.part
+        if layout.offsets[page, index] == 0:
+            piece.out[...] = self._fill(page, index)
+        elif layout.plain:
+            opened.read_rows(page, index, part[1:], piece.out[0])
+        else:
+            whole = self._map.of_file((*piece.at, slice(0, layout.segment[3]))[: len(layout.shape)])
+            segment = self._segment(opened, page, index, whole, reads)
+            if any(s.stop > n for s, n in zip(part, segment.shape, strict=True)):
+                raise opened.damaged(page, index, f"expected {layout.segment}, decoded to {segment.shape}")
+            piece.out[...] = segment[part]
 
     def _fill(self, page: int, index: int) -> float:
         if self._missing == "error":
@@ -256,17 +250,6 @@ class TiffSource:
 
     def _decode(self, opened: Segments, page: int, index: int) -> Pixels:
         return opened.decode(page, index)
-
-
-def _chunks(layout: Layout, axes: AxisMap) -> tuple[int, ...]:
-    """Return the chunk that one read decodes at least, in canonical order: a segment, or a row of a plain strip."""
-    trailing = 3 if layout.page[4] > 1 else 2
-    rows = 1 if layout.plain and not layout.tiled else layout.segment[1]
-    inside = (rows, layout.segment[2], layout.segment[3])[:trailing]
-    lead = [1] * (len(layout.shape) - trailing)
-    if lead and layout.segment[0] > 1:
-        lead[-1] = layout.segment[0]
-    return tuple(min(c, n) for c, n in zip(axes.of_file((*lead, *inside)), axes.of_file(layout.shape), strict=True))
 
 
 def _shrunk(base: Any, chosen: Any) -> dict[str, float]:

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,17 @@ from numpy.typing import NDArray
 from tileconv.errors import SourceError
 from tileconv.sources.source import check_decoded
 from tileconv.sources.tiff_choices import own_images
-from tileconv.sources.tiff_decode import whole
+from tileconv.sources.tiff_decode import numbers, whole
 from tileconv.sources.tiff_guard import check_pages
 from tileconv.sources.tiff_metadata import check_ome
-from tileconv.stores import steady
+from tileconv.stores import anywhere
+from tileconv.stores.anywhere import Place
 
 SEGMENT_LIMIT = 2**26
 """Strips and tiles of one image; 2**26 tiles of 256 x 256 are 4 terapixels."""
+
+STRIP_BYTES = 2**18
+"""What one request brings, at least, of pixels that lie behind one another."""
 
 _FLOAT_PREDICTORS = (3, 34894, 34895)
 _FAX = (2, 3, 4)
@@ -86,10 +90,11 @@ class Layout:
 
 
 @contextmanager
-def open_tiff(path: Path) -> Iterator[tuple[Any, list[str], bool]]:
+def open_tiff(path: Place, version: str = "") -> Iterator[tuple[Any, list[str], bool]]:
     """Yield the parsed file, its OME-XML that of the images in it alone, what there is to say, and if it has masks.
 
-    tifffile is not thread-safe, and logs where it guesses: one file is parsed at a time, and the guesses become notes.
+    An object is read of its *version* alone. tifffile is not thread-safe, and logs where it guesses: one file is parsed
+    at a time, and the guesses become notes.
     """
     said: list[str] = []
 
@@ -103,8 +108,8 @@ def open_tiff(path: Path) -> Iterator[tuple[Any, list[str], bool]]:
         logger = logging.getLogger("tifffile")
         logger.addHandler(handler)
         try:
-            with steady.opened(path) as opened:
-                file = tifffile.TiffFile(opened, name=steady.resolve(path).name)
+            with anywhere.opened(path, version) as opened:
+                file = tifffile.TiffFile(opened, name=anywhere.resolve(path).name)
                 masked = check_pages(file, str(path))
                 root = check_ome(file, str(path))
                 xml, notes = (None, []) if root is None else own_images(file, root, str(path))
@@ -117,8 +122,11 @@ def open_tiff(path: Path) -> Iterator[tuple[Any, list[str], bool]]:
             logger.removeHandler(handler)
 
 
-def lay_out(file: Any, chosen: Any, where: str, max_chunk: int) -> Layout:
+def lay_out(file: Any, chosen: Any, where: str, max_chunk: int, *, by_segment: bool = False) -> Layout:
     """Return where the pixels of *chosen*, a tifffile series, lie, in segments of at most *max_chunk* decoded bytes.
+
+    With *by_segment* no rows are cut out of segments, and pixels that lie behind one another are segments of
+    ``STRIP_BYTES``: each is fetched once, and kept for as long as tiles need it.
 
     Raises
     ------
@@ -131,14 +139,18 @@ def lay_out(file: Any, chosen: Any, where: str, max_chunk: int) -> Layout:
     page = (samples, depth, rows, columns, inner)
     shape, axes, planes = _shape(chosen, (rows, columns, inner), where)
     regular = key.bitspersample in (8, 16, 32, 64) and key.sampleformat != 5
-    plain, tiled = _plain(key, regular=regular), bool(key.is_tiled)
+    plain, tiled, decode = _plain(key, regular=regular), bool(key.is_tiled), whole(key)
     tables: tuple[bytes | None, ...]
     if chosen.dataoffset and plain and regular:
         plane_bytes = rows * columns * inner * key.bitspersample // 8
         _check_file_size(planes, plane_bytes, chosen.dataoffset, file.filehandle.size, where)
-        page, segment, tiled = (1, 1, rows, columns, inner), (1, rows, columns, inner), False
-        offsets = chosen.dataoffset + plane_bytes * np.arange(planes, dtype=np.int64)[:, None]
-        counts, tables = np.full_like(offsets, plane_bytes), (None,)
+        high = max(1, min(rows, STRIP_BYTES * rows // plane_bytes)) if by_segment else rows
+        page, segment, tiled = (1, 1, rows, columns, inner), (1, high, columns, inner), False
+        starts = plane_bytes // rows * np.arange(0, rows, high)
+        offsets = chosen.dataoffset + plane_bytes * np.arange(planes, dtype=np.int64)[:, None] + starts
+        counts = np.broadcast_to(np.diff(starts, append=plane_bytes), offsets.shape)
+        tables = (None,) * planes
+        decode = partial(numbers, dtype=key.dtype, stored=key.parent.byteorder, row=(columns, inner))
     else:
         segment = _segment(key, rows, columns, inner, where)
         offsets, counts, tables = _segments(chosen, planes // (samples * depth), page, segment, where)
@@ -150,12 +162,12 @@ def lay_out(file: Any, chosen: Any, where: str, max_chunk: int) -> Layout:
         segment=segment,
         offsets=offsets,
         counts=counts,
-        plain=plain,
+        plain=plain and not by_segment,
         tiled=tiled,
         bits=key.bitspersample,
         dtype=key.dtype,
         byteorder=key.parent.byteorder,
-        decode=whole(key),
+        decode=decode,
         codec=_check_codec(key, where),
         ends=b"\xff\xd9" if key.compression == 7 and key.jpegheader is None else b"",
         tables=tables,

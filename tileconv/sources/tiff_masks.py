@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import tifffile
 
-from tileconv.stores import steady
+from tileconv.stores import anywhere
+from tileconv.stores.anywhere import Place
 
 
-def mask_beside(path: Path) -> Path | None:
+def mask_beside(path: Place) -> Place | None:
     """Return the file of GDAL's mask beside the file *path*, if there is one."""
     beside = path.with_name(f"{path.name}.msk")
-    return beside if steady.is_file(beside) else None
+    return beside if anywhere.is_there(beside) else None
 
 
 def mask_of(file: Any, chosen: Any) -> Any:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tileconv.errors import SourceError
 from tileconv.images import RGB
+from tileconv.sources.notes import ALPHA, TURNED, beside_notes, scale_note
 from tileconv.sources.palette import Palette
-from tileconv.sources.source import ALPHA, TURNED, beside_notes, pixel_type, scale_note
+from tileconv.sources.source import pixel_type
 from tileconv.sources.tiff_masks import mask_beside
 from tileconv.sources.tiff_metadata import parsed
+from tileconv.stores.anywhere import Place
 
 _ALPHA = (1, 2)
 """Kinds of extra samples: alpha that the colours are multiplied by, and alpha that they are not."""
@@ -59,7 +60,7 @@ class Declared:
     palette: Palette | None = None
 
 
-def declared(page: Any, kind: str, *, masked: bool, path: Path) -> Declared:
+def declared(page: Any, kind: str, *, masked: bool, path: Place) -> Declared:
     """Return what *page*, the first of an image of tifffile's *kind*, declares of its pixels.
 
     Parameters

@@ -16,6 +16,8 @@ from tileconv.sources.source import Pixels, Window, reading
 from tileconv.sources.tiff_guard import check_segment
 from tileconv.sources.tiff_layout import Layout
 from tileconv.stores import steady
+from tileconv.stores.ahead import Ahead, Part
+from tileconv.stores.anywhere import Remote
 
 CALL_BYTES = 2**14
 """Bytes that are read in vain rather than make another call of the system."""
@@ -116,3 +118,30 @@ class Segments:
             where=self.where,
             fix="It is damaged: copy the file again.",
         )
+
+
+class Fetched(Segments):
+    """Segments of an object of a store, of the *version* that was opened; what is *ahead* comes from there."""
+
+    def __init__(self, place: Remote, layout: Layout, version: str, ahead: Ahead | None = None) -> None:
+        self.layout, self.where = layout, str(place)
+        self.place, self.version, self.ahead = place, version, ahead
+
+    def after(self, ahead: Ahead) -> Fetched:
+        """Return the same segments, those that are *ahead* from there."""
+        return Fetched(self.place, self.layout, self.version, ahead)
+
+    def part(self, page: int, index: int) -> Part:
+        """Return where a segment lies."""
+        start = int(self.layout.offsets[page, index])
+        return Part(self.place, start, start + int(self.layout.counts[page, index]), self.version)
+
+    def _bytes(self, count: int, offset: int, page: int, index: int) -> bytes:
+        part = Part(self.place, offset, offset + count, self.version)
+        with reading(self.where, f"reading page {page}, segment {index},"):
+            data = self.ahead.read(part) if self.ahead else part.read()
+        if len(data) < count:
+            raise self.damaged(page, index, f"the file ends {count - len(data)} bytes too soon")
+        if self.ahead:
+            self.ahead.done(part)
+        return data

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +13,7 @@ from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.images import ImageInfo
 from tileconv.sources.axes import map_axes
-from tileconv.sources.cache import OPEN_FILES, Cache, decoded
+from tileconv.sources.cache import CHUNKS, OPEN_FILES, Cache, decoded
 from tileconv.sources.source import (
     CHUNK_LIMIT_BYTES,
     Pixels,
@@ -27,13 +26,16 @@ from tileconv.sources.source import (
     stamp_of,
 )
 from tileconv.sources.zarr_conventions import add_conventions
+from tileconv.sources.zarr_fetch import Fetch
 from tileconv.sources.zarr_files import ChunkFiles, Listed
 from tileconv.sources.zarr_group import find_array
 from tileconv.sources.zarr_guard import check_chunk, check_grid, check_plain, check_shard
 from tileconv.sources.zarr_layout import Layout
 from tileconv.sources.zarr_metadata import Described, Keys, describe
 from tileconv.sources.zarr_store import opened
-from tileconv.stores import steady
+from tileconv.stores import anywhere
+from tileconv.stores.ahead import HELD_BYTES, Ahead
+from tileconv.stores.anywhere import Place, Remote
 
 _ARRAYS: Cache[Any] = Cache(OPEN_FILES)
 
@@ -46,11 +48,9 @@ class ZarrSource:
     the shards are counted, and ``"error"`` looks into each for its inner chunks.
     """
 
-    cache_bytes = 0
-
     def __init__(
         self,
-        path: Path,
+        path: Place,
         *,
         series: int = 0,
         level: int = 0,
@@ -65,7 +65,7 @@ class ZarrSource:
             check_plain(path, self.where)
             self._path, ome, others = find_array(path, series, level)
             array = self._opened()
-            self._metadata = next(p for name in ("zarr.json", ".zarray") if steady.is_file(p := self._path / name))
+            self._metadata = next(p for name in ("zarr.json", ".zarray") if anywhere.is_file(p := self._path / name))
             self._stamp = stamp_of(self._metadata)
             keys = Keys.of(self._metadata)
             check_grid(self._metadata)
@@ -77,14 +77,17 @@ class ZarrSource:
         self._layout.check(self._path, max_chunk, self.where)
         self._files = ChunkFiles(self._path, self._metadata, keys, self._layout.counts)
         listed = self._files.listed()
-        self.changed = max(listed.changed, self._stamp[1])
+        self.changed = max(listed.changed, self._stamp[-1])
         self.fingerprint = self._files.fingerprint(listed, self.where)
+        self.cache_bytes = HELD_BYTES * isinstance(path, Remote)
         absent = self._absent(listed, array.fill_value)
         self.info = self._info(described, (*others, *described.notes, *absent), guessed)
 
     def _absent(self, listed: Listed, fill_value: Any) -> list[str]:
         """Return a note of chunks that are not stored, if there are such; SourceError if none is."""
         absent, total = self._files.total - listed.count, self._files.total
+        if not listed.complete:
+            return [f"the server does not list the {total:,} chunks: those that it lacks read as {fill_value}"]
         if absent == total:
             raise SourceError(
                 "the array has no stored chunk at all",
@@ -105,7 +108,7 @@ class ZarrSource:
             of_file(described.units) if described.units else (),
             described.nodata,
             described.channels,
-            layout.compressed,
+            layout.compressed or isinstance(self._path, Remote),
             (*notes, *(f"{mask} is not used" for mask in described.masks), *guessed),
             of_file(described.origin) if described.origin else (),
             described.colours,
@@ -117,6 +120,8 @@ class ZarrSource:
         """Return the pixels of *box*; see ``Source.read``."""
         check_unchanged(self._metadata, self._stamp)
         window = self._map.window(box)
+        if isinstance(self._path, Remote):
+            return self._fetched(self._path, box, window, reads)
         if self._missing == "error":
             self._refuse_missing(window)
         if not self.info.compressed:
@@ -131,12 +136,38 @@ class ZarrSource:
             view[place] = decoded(key, partial(self._decode, index), whole, reads)[part]
         return block
 
+    def _fetched(self, folder: Remote, box: Box, window: Window, reads: Reads | None) -> Pixels:
+        """Return what ``read`` does of an array in a store: chunks are fetched together, and kept decoded."""
+        block = np.empty(box.shape, self.info.dtype)
+        view = self._map.as_in_file(block)
+        chunk, opened_as = self._layout.chunk, (self._metadata, self._stamp)
+        needed = [*cells(window, chunk)]
+        fetch = Fetch(folder, self._files, self._layout, opened_as)
+        with reading(self.where, "reading"):
+            ahead = fetch.ahead((index for index, _, _ in needed), lambda index: CHUNKS.has((*opened_as, index)))
+        with ahead:
+            array = fetch.over(_ARRAYS.get(opened_as, self._opened), ahead)
+            for index, part, place in needed:
+                whole = self._map.of_file([slice(i * c, (i + 1) * c) for i, c in zip(index, chunk, strict=True)])
+                decode = partial(self._decode_fetched, fetch, array, ahead, index)
+                view[place] = decoded((*opened_as, index), decode, whole, reads)[part]
+        return block
+
+    def _decode_fetched(self, fetch: Fetch, array: Any, ahead: Ahead, index: tuple[int, ...]) -> Pixels:
+        with reading(self.where, f"reading chunk {index}"):
+            fetch.check(index, ahead, must=self._missing == "error")
+            chunk = self._pixels(array, self._window(index))
+            if part := fetch.part(index):
+                ahead.done(part)
+        chunk.flags.writeable = False
+        return chunk
+
     def _refuse_missing(self, window: Window) -> None:
         """Raise SourceError when a chunk that *window* touches is not stored, be it a file or a part of a shard."""
         layout = self._layout
         for index, part, _ in cells(window, layout.stored):
             key = self._files.keys.key(index)
-            absent = not steady.is_file(self._path / key)
+            absent = not anywhere.is_file(self._path / key)
             if layout.index and not absent:
                 with reading(self.where, f"reading the index of shard {key}"):
                     stored = layout.index.stored(self._path / key)
@@ -150,10 +181,14 @@ class ZarrSource:
                 )
 
     def _decode(self, index: tuple[int, ...]) -> Pixels:
-        bounds = zip(index, self._layout.chunk, self._layout.shape, strict=True)
-        chunk = self._load(tuple(slice(i * c, min((i + 1) * c, n)) for i, c, n in bounds))
+        chunk = self._load(self._window(index))
         chunk.flags.writeable = False
         return chunk
+
+    def _window(self, index: tuple[int, ...]) -> Window:
+        """Return where the chunk at *index* lies in the array."""
+        bounds = zip(index, self._layout.chunk, self._layout.shape, strict=True)
+        return tuple(slice(i * c, min((i + 1) * c, n)) for i, c, n in bounds)
 
     def _load(self, window: Window) -> Pixels:
         layout, key = self._layout, (self._path, self._stamp)
@@ -165,8 +200,10 @@ class ZarrSource:
                 if layout.index:
                     inner = [at for at, _, _ in cells(part, layout.inner)]
                     check_shard(self._path, name, layout.index, inner, layout.inner_bytes, layout.codec)
-            array = _ARRAYS.get(key, self._opened)
-            pixels = np.asarray(array[window])
+            return self._pixels(_ARRAYS.get(key, self._opened), window)
+
+    def _pixels(self, array: Any, window: Window) -> Pixels:
+        pixels = np.asarray(array[window])
         expected = tuple(s.stop - s.start for s in window)
         if pixels.shape != expected:
             problem = f"expected shape {expected}, decoded to {pixels.shape}"

@@ -7,7 +7,6 @@ from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,11 +17,13 @@ from tileconv.georeference import Georeference
 from tileconv.images import as_text, exact_number, holds
 from tileconv.sources.axes import NAMES
 from tileconv.sources.folders import attributes_of, is_store
-from tileconv.sources.source import pixel_type, scale_note
+from tileconv.sources.notes import scale_note
+from tileconv.sources.source import pixel_type
 from tileconv.sources.zarr_guard import check_chunk, check_plain, codec_of
 from tileconv.sources.zarr_metadata import Described, Keys
-from tileconv.sources.zarr_store import SteadyStore
-from tileconv.stores import steady
+from tileconv.sources.zarr_store import zarr_store
+from tileconv.stores import anywhere
+from tileconv.stores.anywhere import Place
 
 _MISSING = ("_FillValue", "missing_value")
 _RANGES = ("valid_min", "valid_max", "valid_range")
@@ -40,7 +41,7 @@ _EVEN = 1e-3
 _EPSG = "/EPSG/0/"
 
 
-def add_conventions(array: Any, metadata: Path, described: Described) -> None:
+def add_conventions(array: Any, metadata: Place, described: Described) -> None:
     """Add to *described* what the attributes of *array*, and of the group around it, declare.
 
     Raises
@@ -129,7 +130,7 @@ def number_of(item: Any, dtype: np.dtype[Any]) -> float | None:
     return None
 
 
-def _place(said: Mapping[str, Any], shape: Sequence[int], group: Path, described: Described) -> None:
+def _place(said: Mapping[str, Any], shape: Sequence[int], group: Place, described: Described) -> None:
     """Take the reference system and the transform, from the attributes or from rows of coordinates."""
     mapping = _sibling(group, str(said.get("grid_mapping", "")).partition(":")[0])
     words = {} if mapping is None else mapping.attrs.asdict()
@@ -158,7 +159,7 @@ def _transform(said: Mapping[str, Any], words: Mapping[str, Any]) -> tuple[float
     return ()
 
 
-def _of_coordinates(shape: Sequence[int], group: Path, described: Described) -> tuple[float, ...]:
+def _of_coordinates(shape: Sequence[int], group: Place, described: Described) -> tuple[float, ...]:
     """Return the transform that rows of coordinates named like the axes make, if they are evenly spaced."""
     rows = {}
     for name, count in zip(described.axes, shape, strict=True):
@@ -175,12 +176,12 @@ def _of_coordinates(shape: Sequence[int], group: Path, described: Described) -> 
     return Georeference(transform=(a, 0.0, x, 0.0, e, y)).moved(-0.5, -0.5).transform
 
 
-def _even(row: Any, folder: Path) -> tuple[float, float] | None:
+def _even(row: Any, folder: Place) -> tuple[float, float] | None:
     """Return the step and the first of evenly spaced coordinates; None for others, and for too many."""
     count, numbers = row.shape[0], row.dtype.kind in "iuf"
     if not numbers or row.shards or not 2 <= count <= COORDINATES_LIMIT or prod(row.chunks) > COORDINATES_LIMIT:
         return None
-    keys = Keys.of(next(p for name in ("zarr.json", ".zarray") if steady.is_file(p := folder / name)))
+    keys = Keys.of(next(p for name in ("zarr.json", ".zarray") if anywhere.is_file(p := folder / name)))
     for index in range(-(-count // row.chunks[0])):
         check_chunk(folder, keys.key((index,)), row.chunks[0] * row.dtype.itemsize, codec_of(row))
     values = np.asarray(row[...], np.float64)
@@ -189,12 +190,12 @@ def _even(row: Any, folder: Path) -> tuple[float, float] | None:
     return (float(step), float(values[0])) if np.isfinite(off) and step and off <= _EVEN * abs(step) else None
 
 
-def _sibling(group: Path, name: str) -> Any:
+def _sibling(group: Place, name: str) -> Any:
     """Return the array *name* of a group, or None; metadata of others must not lead out of it."""
     folder = group / name
-    if not name or "/" in name or name.startswith(".") or not (is_store(group) and steady.is_folder(folder)):
+    if not name or "/" in name or name.startswith(".") or not (is_store(group) and anywhere.is_folder(folder)):
         return None
     with suppress(ValueError, KeyError, TypeError, FileNotFoundError):
         check_plain(folder, str(folder))
-        return zarr.open_array(SteadyStore(folder, read_only=True), mode="r")
+        return zarr.open_array(zarr_store(folder), mode="r")
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import zarr
@@ -12,12 +12,13 @@ from tileconv.errors import SourceError
 from tileconv.sources.choices import SHOWN, chosen, listed, size
 from tileconv.sources.folders import attributes_of, below, images_below, shape_text
 from tileconv.sources.zarr_store import opened
-from tileconv.stores import steady
+from tileconv.stores import anywhere
+from tileconv.stores.anywhere import Place
 
-Found = tuple[Path, Mapping[str, Any] | None, list[str]]
+Found = tuple[Place, Mapping[str, Any] | None, list[str]]
 
 
-def find_array(path: Path, series: int, level: int) -> Found:
+def find_array(path: Place, series: int, level: int) -> Found:
     """Return the folder of the array, the OME metadata that names it or None, and notes on what else there is.
 
     Raises
@@ -32,7 +33,8 @@ def find_array(path: Path, series: int, level: int) -> Found:
             problem = f"the folder is one array of {size(node.shape)}, found series {series}, level {level}"
             raise SourceError(problem, where=where, fix="Leave input.series and input.level at 0.")
         _refuse_unfinished(node.attrs.asdict(), where)
-        _refuse_unfinished(attributes_of(path.parent), where)
+        with suppress(PermissionError):
+            _refuse_unfinished(attributes_of(path.parent), where)
         return path, None, []
     attributes: dict[str, Any] = dict(node.attrs)
     attributes = {**attributes, **attributes.get("ome", {})}
@@ -51,7 +53,7 @@ def find_array(path: Path, series: int, level: int) -> Found:
     return _only_array(path, node, series, level)
 
 
-def _image(path: Path, attributes: Mapping[str, Any], series: int, level: int) -> Found:
+def _image(path: Place, attributes: Mapping[str, Any], series: int, level: int) -> Found:
     images, where = attributes["multiscales"], str(path)
     first = [shape_text(path, level["path"]) for image in images for level in image["datasets"][:1]]
     said = chosen("series", series, first, where)
@@ -63,50 +65,50 @@ def _image(path: Path, attributes: Mapping[str, Any], series: int, level: int) -
     return below(path, paths[level]), {**attributes, "series": series, "level": level}, said
 
 
-def _listed(path: Path, names: Sequence[str]) -> str:
+def _listed(path: Place, names: Sequence[str]) -> str:
     shown = [f"{name} ({shape_text(path, name)})" for name in names[:SHOWN]]
     return listed([*shown, *names[SHOWN:]])
 
 
-def _many(path: Path, kind: str, names: Sequence[str]) -> SourceError:
+def _many(path: Place, kind: str, names: Sequence[str]) -> SourceError:
     """Return the error for a group of *kind*, which holds the images *names* and is none."""
     fix = f"Give the folder of one image, such as {path / names[0]}; there are {_listed(path, names)}." if names else ""
     return SourceError(f"expected one image, found {_WORDS[kind]}, which is none itself", where=str(path), fix=fix)
 
 
-def _in_plate(path: Path, plate: Mapping[str, Any]) -> list[str]:
+def _in_plate(path: Place, plate: Mapping[str, Any]) -> list[str]:
     """Return the fields of the first wells, and the other wells, of which a plate may have thousands."""
     wells = [str(well["path"]) for well in plate["wells"]]
     fields = [f"{well}/{field}" for well in wells[:SHOWN] for field in _in_well(path, _well(path, well))]
     return fields + wells[SHOWN:]
 
 
-def _well(path: Path, name: str) -> Mapping[str, Any]:
+def _well(path: Place, name: str) -> Mapping[str, Any]:
     found: Mapping[str, Any] = attributes_of(below(path, name)).get("well", {})
     return found
 
 
-def _in_well(_path: Path, well: Mapping[str, Any]) -> list[str]:
+def _in_well(_path: Place, well: Mapping[str, Any]) -> list[str]:
     return [str(image["path"]) for image in well.get("images", ())]
 
 
-def _of_labels(_path: Path, names: Sequence[str]) -> list[str]:
+def _of_labels(_path: Place, names: Sequence[str]) -> list[str]:
     return list(map(str, names))
 
 
-_GROUPS: dict[str, Callable[[Path, Any], list[str]]] = {"plate": _in_plate, "well": _in_well, "labels": _of_labels}
+_GROUPS: dict[str, Callable[[Place, Any], list[str]]] = {"plate": _in_plate, "well": _in_well, "labels": _of_labels}
 """Groups of OME-Zarr that hold images and are none, by the attribute that tells, and the names of their images."""
 _WORDS = {"plate": "a plate", "well": "a well of a plate", "labels": "a group of labels"}
 
 
-def series_of(path: Path) -> list[str]:
+def series_of(path: Place) -> list[str]:
     """Return the folders of the images that bioformats2raw wrote: those it lists, or else 0, 1, 2 ..."""
     stated = attributes_of(path / "OME").get("series")
-    found = sorted(int(entry.name) for entry in steady.entries(path) if entry.name.isdecimal())
+    found = sorted(int(name) for name in anywhere.names(path) if name.isdecimal())
     return list(map(str, stated or found))
 
 
-def _only_array(path: Path, node: Any, series: int, level: int) -> Found:
+def _only_array(path: Place, node: Any, series: int, level: int) -> Found:
     arrays = {name: array.shape for name, array in node.arrays() if array.ndim >= 2}
     if len(arrays) == 1 and not (series or level):
         (name,) = arrays

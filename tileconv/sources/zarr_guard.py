@@ -10,12 +10,12 @@ import stat
 import zlib
 from collections.abc import Callable, Iterable
 from io import BytesIO
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from tileconv.errors import SourceError
 from tileconv.sources.zarr_metadata import ABSENT, ShardIndex
-from tileconv.stores import steady
+from tileconv.stores import anywhere, steady
+from tileconv.stores.anywhere import Place, Remote
 
 CHUNK_FILES_LIMIT = 2**26
 """Chunks of one array, or its shards: as many as the segments of a TIFF."""
@@ -34,19 +34,21 @@ PIECE = 2**16
 _METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 
 
-def check_plain(folder: Path, where: str) -> None:
+def check_plain(folder: Place, where: str) -> None:
     """Refuse metadata, of a folder or of those in it, that is a pipe or a device: opening it might never return."""
-    children = (Path(child.path) for child in steady.entries(folder))
-    for path in (folder, *(child for child in children if steady.is_folder(child))):
+    if isinstance(folder, Remote):
+        return
+    children = (folder / name for name in anywhere.names(folder))
+    for path in (folder, *(child for child in children if anywhere.is_folder(child))):
         for name in _METADATA:
             file = path / name
             if steady.exists(file) and not steady.is_file(file):
                 raise SourceError(f"{name} is no plain file", where=where)
 
 
-def check_grid(metadata: Path) -> None:
+def check_grid(metadata: Place) -> None:
     """Refuse chunks of no pixel, which newer Zarr reads as chunks of one."""
-    found = json.loads(steady.read_bytes(metadata))
+    found = json.loads(anywhere.read_bytes(metadata))
     if 0 in (found.get("chunks") or found.get("chunk_grid", {}).get("configuration", {}).get("chunk_shape", ())):
         raise SourceError("expected chunks of at least one pixel, found 0")
 
@@ -58,7 +60,22 @@ def codec_of(array: Any) -> str:
     return names[0] if len(names) == 1 else ""
 
 
-def check_chunk(path: Path, key: str, size: int, codec: str) -> None:
+def most_of(size: int) -> int:
+    """Return how many bytes a chunk of *size* decoded bytes may take as it is stored."""
+    return 2 * size + SLACK
+
+
+def check_bytes(name: str, data: bytes, size: int, codec: str) -> None:
+    """Refuse a chunk that is stored as *data*, as ``check_chunk`` does."""
+    most = most_of(size)
+    declared = len(data)
+    if declared <= most and codec in _SIZES:
+        declared = max(declared, _SIZES[codec](BytesIO(data), most))
+    if declared > most:
+        raise SourceError(f"{name} holds {declared} bytes or more, its pixels take {size}")
+
+
+def check_chunk(path: Place, key: str, size: int, codec: str) -> None:
     """Refuse a stored chunk of *size* decoded bytes that is no plain file, or would decode to far more.
 
     *codec* is the name of the last codec. The headers of ``zstd``, ``blosc`` and ``lz4`` state a size; streams of
@@ -69,22 +86,25 @@ def check_chunk(path: Path, key: str, size: int, codec: str) -> None:
     SourceError
         Before a decoder allocates what the header asks for.
     """
+    if isinstance(path, Remote):
+        check_bytes(f"chunk {key}", anywhere.content(path / key) or b"", size, codec)
+        return
     facts = steady.stat_of(path / key)
     if facts is None or stat.S_ISDIR(facts.st_mode):
         return
     if not stat.S_ISREG(facts.st_mode):
         raise SourceError(f"chunk {key} is no plain file")
-    most = 2 * size + SLACK
+    most = most_of(size)
     declared = facts.st_size
     if declared <= most and codec in _SIZES:
-        with steady.opened(path / key) as file:
+        with anywhere.opened(path / key) as file:
             declared = max(declared, _SIZES[codec](file, most))
     if declared > most:
         raise SourceError(f"chunk {key} holds {declared} bytes or more, its pixels take {size}")
 
 
 def check_shard(
-    path: Path, key: str, index: ShardIndex, inner: Iterable[tuple[int, ...]], size: int, codec: str
+    path: Place, key: str, index: ShardIndex, inner: Iterable[tuple[int, ...]], size: int, codec: str
 ) -> None:
     """Refuse a shard of which one of the chunks *inner*, of *size* decoded bytes, would decode to far more.
 
@@ -93,21 +113,16 @@ def check_shard(
     SourceError
         As ``check_chunk`` does. What else is wrong with the shard is left to the decoder to say.
     """
-    most = 2 * size + SLACK
+    most = most_of(size)
     try:
         table = index.table(path / key)
-        with steady.opened(path / key) as file:
+        with anywhere.opened(path / key) as file:
             for at in inner:
                 offset, stored = map(int, table[at])
                 if offset == ABSENT:
                     continue
-                declared = stored
-                if stored <= most and codec in _SIZES:
-                    file.seek(offset)
-                    declared = max(declared, _SIZES[codec](BytesIO(file.read(stored)), most))
-                if declared > most:
-                    which = f"chunk {at} of shard {key}"
-                    raise SourceError(f"{which} holds {declared} bytes or more, its pixels take {size}")
+                file.seek(offset)
+                check_bytes(f"chunk {at} of shard {key}", file.read(min(stored, most + 1)), size, codec)
     except (OSError, ValueError, OverflowError):
         return
 

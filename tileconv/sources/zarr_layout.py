@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from tileconv.sources.source import check_decoded, pixel_type
 from tileconv.sources.zarr_files import ChunkFiles
 from tileconv.sources.zarr_guard import CHUNK_FILES_LIMIT, codec_of
 from tileconv.sources.zarr_metadata import ShardIndex
+from tileconv.stores.anywhere import Place
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Layout:
     index: ShardIndex | None
 
     @classmethod
-    def of(cls, array: Any, metadata: Path, where: str, *, into_shards: bool) -> Layout:
+    def of(cls, array: Any, metadata: Place, where: str, *, into_shards: bool) -> Layout:
         """Return the layout of *array*; SourceError if *into_shards* is set and their tables cannot be read."""
         index = None
         if array.shards:
@@ -81,7 +81,7 @@ class Layout:
         """Decoded bytes of a chunk."""
         return prod(self.inner) * self.dtype.itemsize
 
-    def check(self, folder: Path, max_chunk: int, where: str) -> None:
+    def check(self, folder: Place, max_chunk: int, where: str) -> None:
         """Refuse what decodes to more than *max_chunk* bytes at once, and more files than can be counted."""
         if self.stored_bytes > max_chunk:
             what = f"a chunk of {' x '.join(map(str, self.stored))} px"

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from pathlib import Path
 from string import hexdigits
 from typing import Any
 
@@ -17,7 +16,8 @@ from tileconv.errors import SourceError
 from tileconv.georeference import NOWHERE, Georeference
 from tileconv.sources.axes import assumed_axes
 from tileconv.sources.units import unit_of
-from tileconv.stores import steady
+from tileconv.stores import anywhere
+from tileconv.stores.anywhere import Place
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Keys:
     separator: str
 
     @classmethod
-    def of(cls, metadata: Path) -> Keys:
+    def of(cls, metadata: Place) -> Keys:
         """Read the naming from ``zarr.json`` or ``.zarray``."""
-        found = json.loads(steady.read_bytes(metadata))
+        found = json.loads(anywhere.read_bytes(metadata))
         if metadata.name == ".zarray":
             return cls("", found.get("dimension_separator", "."))
         encoding = found["chunk_key_encoding"]
@@ -73,24 +73,32 @@ class ShardIndex:
     checksum_bytes: int
 
     @classmethod
-    def of(cls, metadata: Path, counts: tuple[int, ...]) -> ShardIndex:
+    def of(cls, metadata: Place, counts: tuple[int, ...]) -> ShardIndex:
         """Read from ``zarr.json`` how the table of *counts* inner chunks is stored; other codings raise SourceError."""
-        codec = json.loads(steady.read_bytes(metadata))["codecs"][0]
+        codec = json.loads(anywhere.read_bytes(metadata))["codecs"][0]
         settings = codec["configuration"]
         first, *rest = settings["index_codecs"]
         if first["configuration"].get("endian") != "little" or [c["name"] for c in rest] not in ([], ["crc32c"]):
             raise SourceError("missing_chunks cannot be 'error': the index of its shards is coded in an unusual way")
         return cls(counts, settings.get("index_location", "end") == "end", 4 * len(rest))
 
-    def table(self, shard: Path) -> NDArray[np.uint64]:
-        """Return offset and bytes of every inner chunk of a shard, along the last axis; ``ABSENT`` if not stored."""
-        size = 16 * prod(self.counts)
-        with steady.opened(shard) as file:
-            if self.at_end:
-                file.seek(-size - self.checksum_bytes, 2)
-            return np.frombuffer(file.read(size), "<u8").reshape(*self.counts, 2)
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the table as it is stored, with its checksum."""
+        return 16 * prod(self.counts) + self.checksum_bytes
 
-    def stored(self, shard: Path) -> NDArray[np.bool_]:
+    def table(self, shard: Place) -> NDArray[np.uint64]:
+        """Return offset and bytes of every inner chunk of a shard, along the last axis; ``ABSENT`` if not stored."""
+        with anywhere.opened(shard) as file:
+            if self.at_end:
+                file.seek(-self.nbytes, 2)
+            return self.parsed(file.read(self.nbytes))
+
+    def parsed(self, stored: bytes) -> NDArray[np.uint64]:
+        """Return the table that is *stored*, as ``table`` does."""
+        return np.frombuffer(stored[: 16 * prod(self.counts)], "<u8").reshape(*self.counts, 2)
+
+    def stored(self, shard: Place) -> NDArray[np.bool_]:
         """Return, for every inner chunk of a shard, whether it is stored."""
         stored: NDArray[np.bool_] = (self.table(shard) != ABSENT).all(axis=-1)
         return stored
@@ -112,7 +120,7 @@ class Described:
     masks: list[str] = field(default_factory=list)
 
 
-def describe(array: Any, metadata: Path, ome: Mapping[str, Any] | None, axes: str | None) -> Described:
+def describe(array: Any, metadata: Place, ome: Mapping[str, Any] | None, axes: str | None) -> Described:
     """Return axes, pixel size, units and channels of *array*, from OME-Zarr, Zarr 3 or xarray metadata.
 
     *axes* are the names that the user gave, without which an array that may hold colours must name its own.
