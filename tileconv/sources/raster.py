@@ -6,6 +6,7 @@ import struct
 import threading
 import warnings
 import zlib
+from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -90,13 +91,7 @@ class PictureSource:
         self._deep = self._png and header[24] == 16
         channels = {0: 1, 2: 3, 4: 2, 6: 4}[header[25]] if self._deep else self._channels(mode)
         shape = (size[1], size[0]) if channels == 1 else (size[1], size[0], channels)
-        notes += beside_notes(path)
-        if frames > 1:
-            notes.append(f"the first of {frames} pictures in the file is read")
-        if self._palette:
-            notes.append(f"the palette is applied: pixels are {'gray' if self._palette[0] == 'L' else 'RGB'}")
-        if channels in (2, 4):
-            notes.append(ALPHA)
+        notes += [*beside_notes(path), *self._told(frames, channels)]
         self._map, guessed = map_axes("yxc"[: len(shape)], shape, axes, self.where)
         self._shape, whole = shape, self._map.of_file(shape)
         dtype = np.dtype(np.uint16 if self._deep else np.uint8)
@@ -106,6 +101,14 @@ class PictureSource:
         self.cache_bytes = self.info.nbytes
         stored = int(self.fingerprint["size"])
         check_decoded(f"a picture of {size[0]} x {size[1]} px", self.info.nbytes, stored, max_chunk, self.where)
+
+    def _told(self, frames: int, channels: int) -> Iterator[str]:
+        if frames > 1:
+            yield f"the first of {frames} pictures in the file is read"
+        if self._palette:
+            yield f"the palette is applied: pixels are {'gray' if self._palette[0] == 'L' else 'RGB'}"
+        if channels in (2, 4):
+            yield ALPHA
 
     def _whole(self) -> BinaryIO:
         """Return the file opened, an object read whole at once: what is told of a picture lies all over it."""
