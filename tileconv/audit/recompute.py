@@ -73,7 +73,7 @@ def differences(again: Again, output: Location, boxes: Sequence[Box], progress: 
             where="--recompute",
             fix="Free some memory, or verify without it.",
         )
-    stored = open_source(output.local, missing_chunks="error")
+    stored = open_source(output, missing_chunks="error")
     one = partial(_one, passes[-1], [sources_of[read.array] for read in passes[-1].reads], stored)
     progress.begin(len(boxes), sum(box.size for box in boxes))
     damages = []

@@ -29,7 +29,7 @@ def source_of(spec: PipelineSpec) -> Source:
         fix = "Give one of them as input, or run them all: tileconv run does."
         raise PlanError("names several images, and this is of one", where=str(file.path), fix=fix)
     image = open_source(
-        file.path.local,
+        file.path,
         series=file.series,
         level=file.level,
         axes=file.axes,
@@ -43,9 +43,7 @@ def source_of(spec: PipelineSpec) -> Source:
     label = file.path.below(f"labels/{asked.label}")
     place, level = (asked.path, 0) if asked.path else (label, file.level)
     level = level if asked.level is None else asked.level
-    mask = open_source(
-        place.local, series=asked.series, level=level, missing_chunks=file.missing_chunks, max_chunk=most
-    )
+    mask = open_source(place, series=asked.series, level=level, missing_chunks=file.missing_chunks, max_chunk=most)
     return Masked(image, mask, asked.inverted)
 
 

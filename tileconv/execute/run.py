@@ -292,4 +292,4 @@ def _target(begun: Begun, array: int, staging: Mapping[int, Path]) -> ZarrSink:
 
 def _between(place: Location, axes: str) -> Source:
     """Open what a pass wrote for a later one; a chunk that is not there must never read as zeros."""
-    return open_source(place.local, axes=axes, missing_chunks="error")
+    return open_source(place, axes=axes, missing_chunks="error")

@@ -86,17 +86,27 @@ def refuse_same(output: Location, input: Location) -> None:
     SinkError
         If writing *output* would destroy *input*.
     """
+    problem = _of_urls(output, input) if output.scheme or input.scheme else _of_files(output, input)
+    if not problem:
+        return
+    why = "the input would be destroyed while it is read"
+    raise SinkError(f"the output {problem}", where=str(output), why=why, fix="Choose another output path.")
+
+
+def _of_urls(output: Location, input: Location) -> str:
+    """Return what *output* would do to *input*, as their texts tell; nothing if they have nothing in common."""
+    if output.text == input.text:
+        return "is the input"
+    return f"holds the input {input}" * input.within(output) or f"lies inside the input {input}" * output.within(input)
+
+
+def _of_files(output: Location, input: Location) -> str:
     with sink_errors(output):
         written, read = steady.resolve(output.local), steady.resolve(input.local)
         steady.exists(written)  # raises for a name that is too long
     if any(_same(written, part) for part in (read, *read.parents)):
-        problem = "is the input" if _same(written, read) else f"holds the input {read}"
-    elif any(_same(read, part) for part in written.parents):
-        problem = f"lies inside the input {read}"
-    else:
-        return
-    why = "the input would be destroyed while it is read"
-    raise SinkError(f"the output {problem}", where=str(output), why=why, fix="Choose another output path.")
+        return "is the input" if _same(written, read) else f"holds the input {read}"
+    return f"lies inside the input {read}" * any(_same(read, part) for part in written.parents)
 
 
 def ignores_case(folder: Path) -> bool:

@@ -74,7 +74,7 @@ Place = Path | Remote
 
 def place_of(location: Location) -> Place:
     """Return what names the place *location* here: its path, or its key in the store of what it lies in."""
-    return Remote(location.parent.store(), location.name) if "://" in location.text else location.local
+    return Remote(location.parent.store(), location.name) if location.scheme else location.local
 
 
 def facts_of(place: Place) -> Facts | None:

@@ -97,17 +97,25 @@ class ObjectStore:
 
     def _listed(self, prefix: str) -> Iterator[Sequence[Any]]:
         """Yield what the server knows of every object below *prefix*, batch by batch."""
+        self._check_lists()
         below = self._path(prefix.rstrip("/")) or None
         batches = self._ask(lambda store: iter(obstore.list(store, below, chunk_size=_LISTED)))
         while batch := self._ask(lambda _: next(batches, ())):
             yield batch
 
     def names(self, prefix: str = "") -> Sequence[str]:
+        self._check_lists()
         below = self._path(prefix.rstrip("/"))
         there = self._ask(obstore.list_with_delimiter, below or None)
         skipped = len(below) and len(below) + 1
         keys = [meta["path"][skipped:] for meta in there["objects"]]
         return [*keys, *(f"{folder.rstrip('/')[skipped:]}/" for folder in there["common_prefixes"])]
+
+    def _check_lists(self) -> None:
+        if self.url.startswith("http"):
+            error = OSError(errno.ENOTSUP, "a web server does not list what it holds")
+            vars(error)["fix"] = "Give the URL of the file or of the array itself, or consolidate the store's metadata."
+            raise error
 
     def delete(self, key: str) -> None:
         if key and not key.endswith("/"):
