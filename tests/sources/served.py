@@ -17,7 +17,7 @@ class Served:
     def __init__(self, objects, *, ranges=True, tags=True, wait_s=0.0):
         self.objects, self.ranges, self.tags, self.wait_s = dict(objects), ranges, tags, wait_s
         self.requests, self.sent = Counter(), 0
-        self.fail = lambda path, number: 0
+        self.fail = lambda _path, _number: 0
         """The status that an answer has instead, or -1 for one that is cut; *number* counts the requests of a path."""
         self.lock = threading.Lock()
         self.url = ""

@@ -19,7 +19,8 @@ from tileconv.spec.model import PipelineSpec
 from tileconv.spec.outputs import other_format
 from tileconv.spec.templates import filled, is_pattern, words_in, words_of
 from tileconv.stores import steady
-from tileconv.stores.location import located
+from tileconv.stores.anywhere import place_of
+from tileconv.stores.location import Location, located
 
 Folder = Callable[[str], tuple[str, bool]]
 Image = PipelineSpec | TileconvError
@@ -82,18 +83,22 @@ def each_image(spec: PipelineSpec) -> Images:
     if not given:
         problem = f"all {len(left_out):,} images that match are results of this pipeline"
         raise SourceError(problem, where=str(first), fix="Give the images that it reads.")
-    inputs = [one for path in given for one in (_every(path) if spec.input.every_series else [Input(path)])]
+    inputs = [
+        one
+        for path in given
+        for one in (_every(replace(first, text=path)) if spec.input.every_series else [Input(path)])
+    ]
     images = Images(spec, inputs, [path for path in left_out if path not in given])
     _refuse_collisions(images)
     return images
 
 
-def _every(path: str) -> list[Input]:
-    """Return the images of the file at *path*, or that it cannot be opened."""
+def _every(file: Location) -> list[Input]:
+    """Return the images of *file*, or that it cannot be opened."""
     try:
-        return [Input(path, series) for series in each_series(Path(path))]
+        return [Input(str(file), series) for series in each_series(place_of(file))]
     except TileconvError as error:
-        return [Input(path, error=error)]
+        return [Input(str(file), error=error)]
 
 
 def image_at(spec: PipelineSpec, one: Input) -> Image:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tileconv.errors import SourceError
@@ -12,7 +11,8 @@ from tileconv.sources.folders import attributes_of, below, is_store, shape_text
 from tileconv.sources.open import TIFF_MAGIC
 from tileconv.sources.patterns import natural
 from tileconv.sources.source import reading
-from tileconv.stores import steady
+from tileconv.stores import anywhere
+from tileconv.stores.anywhere import Place
 
 LABELS = "labels"
 
@@ -37,7 +37,7 @@ class Series:
         return {"series": str(self.place)} | plate
 
 
-def each_series(path: Path) -> list[Series]:
+def each_series(path: Place) -> list[Series]:
     """Return every image of the file or store at *path*, but for labels, in its own order.
 
     Raises
@@ -46,18 +46,18 @@ def each_series(path: Path) -> list[Series]:
         If it cannot be opened, or holds no image.
     """
     with reading(str(path), "opening"):
-        if steady.is_folder(path):
-            images = [*_in_store(path)]
-        else:
-            with steady.opened(path) as file:
+        if anywhere.is_file(path):
+            with anywhere.opened(path) as file:
                 tiff = file.read(4).startswith(TIFF_MAGIC)
             images = [Series(str(path), number, number) for number in range(_count(path) if tiff else 1)]
+        else:
+            images = [*_in_store(path)]
     if not images:
         raise SourceError("no image is in it", where=str(path), fix="Give the folder of the image itself.")
     return images
 
 
-def _count(path: Path) -> int:
+def _count(path: Place) -> int:
     """Return how many images a TIFF file has."""
     from tileconv.sources.tiff_choices import every
     from tileconv.sources.tiff_layout import open_tiff
@@ -66,7 +66,7 @@ def _count(path: Path) -> int:
         return len(every(file))
 
 
-def _in_store(path: Path) -> Iterator[Series]:
+def _in_store(path: Place) -> Iterator[Series]:
     told, where = attributes_of(path), str(path)
     if "plate" in told:
         wells = [str(well["path"]) for well in told["plate"]["wells"]]
@@ -79,22 +79,22 @@ def _in_store(path: Path) -> Iterator[Series]:
     elif "multiscales" in told or "bioformats2raw.layout" in told:
         yield from (Series(where, number, number) for number in range(_images(path, told)))
     else:
-        children = sorted((entry.name for entry in steady.entries(path)), key=natural)
+        children = sorted(anywhere.names(path), key=natural)
         images = [name for name in children if name != LABELS and is_store(path / name) and _has_image(path, name)]
         several = len(images) > 1
         yield from (Series(f"{where}/{name}" if several else where, 0, at) for at, name in enumerate(images or [""]))
 
 
-def _fields(well: Path) -> list[str]:
+def _fields(well: Place) -> list[str]:
     told: Mapping[str, Any] = attributes_of(well)["well"]
     return [str(image["path"]) for image in told["images"] if below(well, str(image["path"]))]
 
 
-def _images(path: Path, told: Mapping[str, Any]) -> int:
+def _images(path: Place, told: Mapping[str, Any]) -> int:
     from tileconv.sources.zarr_group import series_of
 
     return len(told["multiscales"] if "multiscales" in told else series_of(path))
 
 
-def _has_image(path: Path, name: str) -> bool:
+def _has_image(path: Place, name: str) -> bool:
     return " x " in shape_text(path, name)
