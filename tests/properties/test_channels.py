@@ -31,7 +31,7 @@ class Mixed(Operation):
             raise PlanError(f"expected {len(self.rows[0])} channels, found {max(1, len(channels))}")
         return tuple(f"mixed {n}" for n in range(len(self.rows)))
 
-    def mix(self, blocks, out, made):
+    def mix(self, blocks, out, image, made):
         return tuple(sum(w * b for w, b in zip(row, blocks, strict=True)).astype(made.dtype) for row in self.rows)
 
     def combine(self, pixels, sums, choices, out):

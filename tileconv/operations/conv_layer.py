@@ -13,7 +13,9 @@ import numpy as np
 from tileconv.boxes import Box, Halo
 from tileconv.engines.expected import ROUNDING, expected_pixels
 from tileconv.engines.filters import BLAS, Filters, Taps
-from tileconv.engines.values import Precision, Values, working_dtype
+from tileconv.engines.grid import error_bound
+from tileconv.engines.values import FLOAT32, Dtype, Precision, Values, working_dtype
+from tileconv.engines.waves import Waves, cheaper_waves, products_ns
 from tileconv.errors import KernelError, PlanError
 from tileconv.operations.activation import SHAPES, Activation
 from tileconv.operations.custom import file_of
@@ -21,10 +23,6 @@ from tileconv.operations.formulas import half_ulp, largest
 from tileconv.operations.layer_files import read_layer
 from tileconv.operations.operation import PADDED, Array, Choices, Operation
 from tileconv.operations.parameters import Amounts, Count, LayerWeights, Sizes, Tensor, number, sizes_per_axis
-
-NS_PER_PRODUCT, NS_PER_TAP, NS_PER_SUM = 0.035, 0.6, 2.5
-"""A product and its sum within BLAS, a pixel copied for it, and what is done to a sum, nanoseconds (measured: decision
-031)."""
 
 
 def conv_layer(
@@ -101,12 +99,17 @@ class ConvLayer(Operation):
     slope: float = 0.01
     makes_channels: ClassVar[bool] = True
     mixes_channels: ClassVar[bool] = True
-    libraries: ClassVar[tuple[str, ...]] = (BLAS,)
     copies: ClassVar[int] = 0
 
     @property
+    def libraries(self) -> tuple[str, ...]:  # type: ignore[override]
+        """BLAS in any case: it makes blocks with NaN."""
+        return (BLAS, "scipy") if self._by_waves(FLOAT32) else (BLAS,)
+
+    @property
     def excludes(self) -> Mapping[str, str]:
-        return {"engine": "sums of a layer are products of matrices"} | (PADDED if self.padding is not None else {})
+        why = "a layer takes products of matrices, or transforms where these are cheaper"
+        return {"engine": why} | (PADDED if self.padding is not None else {})
 
     def along(self, axes: str) -> Self:
         return self
@@ -132,10 +135,35 @@ class ConvLayer(Operation):
     def combine(self, pixels: tuple[Array, ...], sums: list[Array], choices: Choices, out: Values) -> Array:
         raise NotImplementedError
 
-    def mix(self, blocks: list[Array], out: Box, made: Values) -> tuple[Array, ...]:
+    def mix(self, blocks: list[Array], out: Box, image: Box, made: Values) -> tuple[Array, ...]:
+        by, last = self._by_waves(made.dtype), (made.dtype, self.activation, self.slope)
+        if by:
+            from tileconv.engines.layer_fft import layer_by_fft
+
+            return tuple(layer_by_fft(self.filters, self.groups, by[0], blocks, out, image, *last))
         from tileconv.engines.products import layer
 
-        return tuple(layer(self.filters, self.groups, self.taps, blocks, out, made.dtype, self.activation, self.slope))
+        return tuple(layer(self.filters, self.groups, self.taps, blocks, out, *last))
+
+    def _by_waves(self, out: Dtype) -> tuple[Waves, float] | None:
+        """Return the transforms that make pixels of the type *out*, and their cost, where that is less than products'.
+
+        Those of float32 alone: transforms in float64 make their sums as right beside a pixel a million times larger.
+        """
+        return cheaper_waves(self.filters.weights.shape, self.taps, self.groups) if out == FLOAT32 else None
+
+    def engine(self, values: Values) -> str:
+        by = self._by_waves(values.dtype)
+        return f"fft in blocks of {by[0].step} x {by[0].step}" if by else "products of matrices"
+
+    def block_side(self, values: Values) -> int:
+        by = self._by_waves(values.dtype)
+        return by[0].step if by else 1
+
+    def kernel_bytes(self, values: Values) -> int:
+        by, weights = self._by_waves(values.dtype), self.filters.weights
+        spectra = by[0].half * math.prod(weights.shape[:2]) if by else 0
+        return weights.nbytes + weights.size * values.dtype.itemsize + spectra
 
     @property
     def taps(self) -> Taps:
@@ -158,27 +186,36 @@ class ConvLayer(Operation):
 
     def error_bound(self, values: tuple[Values, ...], choices: Choices, out: Values) -> float:
         shape, unit, filters = SHAPES[self.activation], half_ulp(out), self.filters
-        most = filters.gain * largest(values[0])
+        most, peak = filters.gain * largest(values[0]), largest(values[0])
         bias = float(np.abs(filters.bias).max())
-        weights = filters.weights.astype(np.float64)
-        wrong = float(np.abs(weights - weights.astype(out.dtype)).reshape(len(weights), -1).sum(axis=1).max())
-        sums = unit * ((filters.taps + 2) * most + 2 * (most + bias)) + wrong * largest(values[0])
+        sums = unit * 2 * (2 * most + bias)
+        if by := self._by_waves(out.dtype):
+            points, ins = math.prod(by[0].length), filters.weights.shape[1]
+            norms = error_bound(points, math.sqrt(points) * peak, filters.norm * math.sqrt(ins))
+            sums += norms * (1 + ins / math.log2(points))
+        else:
+            weights = filters.weights.astype(np.float64)
+            wrong = float(np.abs(weights - weights.astype(out.dtype)).reshape(len(weights), -1).sum(axis=1).max())
+            sums += unit * filters.taps * most + wrong * peak
         return sums * shape.steepest(self.slope) + unit * shape.error * max(1.0, most + bias)
 
     def expected_error(self, values: tuple[Values, ...], choices: Choices, out: Values) -> float:
         shape, unit, filters = SHAPES[self.activation], ROUNDING * half_ulp(out), self.filters
         size = expected_pixels(values[0]).size * filters.norm
         bias = float(np.abs(filters.bias).max())
-        sums = unit * math.hypot(math.sqrt(filters.taps / 2 + 1) * size, size + bias)
+        added = 1 if self._by_waves(out.dtype) else filters.taps / 2 + 1
+        sums = unit * math.hypot(math.sqrt(added) * size, size + bias)
         return math.hypot(sums * shape.steepest(self.slope), unit * shape.error)
 
     def ns_per_pixel(self, values: Values) -> float:
         """Return the cost for one in-channel, on the grid of the output."""
-        outs, ins = self.filters.weights.shape[0], self.filters.weights.shape[1] * self.groups
-        wide = values.dtype.itemsize // 4
-        taps = self.filters.taps * (outs * NS_PER_PRODUCT + self.groups * NS_PER_TAP)
-        return float(wide * (taps + outs * NS_PER_SUM) / ins)
+        dtype, shape = working_dtype(values.dtype, "auto"), self.filters.weights.shape
+        by = self._by_waves(dtype)
+        ns = by[1] if by else dtype.itemsize / 4 * products_ns(shape, self.groups)
+        return float(ns / (shape[1] * self.groups))
 
     def scratch(self, values: Values, want: int) -> int:
-        outs, ins = len(self.filters.weights) // self.groups, self.filters.weights.shape[1]
-        return self.taps.room(ins, outs, values.dtype.itemsize).numbers * values.dtype.itemsize
+        dtype, shape = working_dtype(values.dtype, "auto"), self.filters.weights.shape
+        products = self.taps.room(shape[1], shape[0] // self.groups, dtype.itemsize).numbers * dtype.itemsize
+        by = self._by_waves(dtype)
+        return products + (by[0].scratch(shape, self.groups) if by else 0)

@@ -153,10 +153,11 @@ class Operation(ABC):
         """
         raise NotImplementedError
 
-    def mix(self, blocks: list[Array], out: Box, made: Values) -> tuple[Array, ...]:
+    def mix(self, blocks: list[Array], out: Box, image: Box, made: Values) -> tuple[Array, ...]:
         """Return a volume of *out*, type ``made.dtype``, for every channel that is made of all together.
 
-        *blocks* are the channels of the one input, the pixels of *out* and of the halo.
+        *blocks* are the channels of the one input: the pixels of *out* and of the halo, *out* being grown to whole
+        blocks of ``block_side`` as far as *image* reaches, all that the stage makes.
         """
         raise NotImplementedError
 
@@ -195,6 +196,18 @@ class Operation(ABC):
 
     def scratch(self, values: Values, want: int) -> int:
         """Return the bytes that it holds beside *want* pixels like *values*, its sums and ``copies``."""
+        return 0
+
+    def engine(self, values: Values) -> str:
+        """Return how it makes an output like *values*, in words, where it chooses without kernels."""
+        return ""
+
+    def block_side(self, values: Values) -> int:
+        """Return how many pixels of an output like *values* it makes at once along y and x, from the origin on."""
+        return 1
+
+    def kernel_bytes(self, values: Values) -> int:
+        """Return what weights that are no kernels take in one process, for an output like *values*."""
         return 0
 
     def outcome(self, values: tuple[Values, ...], choices: Choices, precision: Precision) -> Values:

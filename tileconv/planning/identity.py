@@ -94,7 +94,7 @@ def stage_identity(stage: Stage) -> dict[str, Any]:
         "extent": told.pop("extent"),
         "operation": [type(operation).__name__, _parameters(operation)],
         "kernels": [choice.kernel.digest for choice in choices],
-        "engine": [choice.engine for choice in choices],
+        "engine": [choice.engine for choice in choices] or [*filter(None, [operation.engine(stage.values_out)])],
         **encoded(told),
     }
 

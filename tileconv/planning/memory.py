@@ -171,4 +171,5 @@ def _coverage_bytes(stage: Stage, want: int, out: int) -> int:
 
 def kernel_bytes(stages: Sequence[Stage]) -> int:
     """Return what kernels take in one process: grids of weights where an engine wants them, and their transforms."""
-    return sum(c.by.kernel_bytes(c) for s in stages for c in s.every_choice)
+    own = sum(s.operation.kernel_bytes(s.values_out) for s in stages)
+    return own + sum(c.by.kernel_bytes(c) for s in stages for c in s.every_choice)

@@ -86,7 +86,7 @@ def _cut(stages: Sequence[Stage], number: int, inside: Sequence[int], group: Seq
         reaches = stage.halo.before[axis] + stage.halo.after[axis] > 0
         if reaches and stage.borders[axis].rule == "wrap" and not all(_repeats(b, axis) for b in before):
             return f"{stage.name} wraps along {name}, and what lies before it does not repeat there"
-    if any(c.by.whole_blocks for s in (stage, *(before[i] for i in ends)) for c in s.every_choice):
+    if any(s.whole_blocks for s in (stage, *(before[i] for i in ends))):
         fused = _ns(*renumbered(stages, [*kept, number], [number])[::2])
         alone = _ns(*renumbered(stages, [number], [number])[::2])
         apart = _ns(before, ends) + alone + STORE_NS * sum(before[i].volumes_out for i in set(ends))
@@ -97,8 +97,8 @@ def _cut(stages: Sequence[Stage], number: int, inside: Sequence[int], group: Seq
 
 
 def _repeats(stage: Stage, axis: int) -> bool:
-    if stage.stride[axis] > 1 or not all(c.by.repeats for c in stage.every_choice):
-        return False
+    if stage.stride[axis] > 1 or stage.operation.mixes_channels or not all(c.by.repeats for c in stage.every_choice):
+        return False  # a product of matrices has other bytes where its blocks lie otherwise
     still = stage.halo.before[axis] + stage.halo.after[axis] == 0
     return still or (stage.borders[axis].rule == "wrap" and stage.extent == "same")
 

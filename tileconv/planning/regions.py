@@ -67,13 +67,20 @@ def _span(stage: Stage, axis: int, out: Interval) -> Span:
     low, size = stage.domain_in.start[axis], stage.domain_in.shape[axis]
     stride, first = stage.stride[axis], stage.first[axis]
     length = stage.halo.before[axis] + stage.halo.after[axis] + 1
-    grown = out[0] * stride + first, max(out[1] - 1, out[0]) * stride + first + length
+    made = out if axis == 0 or stage.block_side == 1 else _whole(stage, axis, out)
+    grown = made[0] * stride + first, max(made[1] - 1, made[0]) * stride + first + length
     ends = [reach(c, axis, *out, stage.domain_out) for c in stage.every_choice] or [grown]
     want = min(a for a, _ in ends), max(b for _, b in ends)
     first, last = source_interval(want[0] - low, want[1] - low, size, stage.borders[axis].rule)
     if last - first > size:
         first, last = 0, size
     return Span((first + low, last + low), want, out)
+
+
+def _whole(stage: Stage, axis: int, out: Interval) -> Interval:
+    """Return *out* along *axis* grown to whole blocks of the stage, as far as its image reaches."""
+    side, image = stage.block_side, stage.domain_out
+    return max(out[0] // side * side, image.start[axis]), min(-(-out[1] // side) * side, image.stop[axis])
 
 
 def outputs(stage: Stage, axis: int, want: Interval) -> int:

@@ -95,6 +95,16 @@ class Stage:
         return (*self.choices, *(c.choice for c in self.coverage))
 
     @cached_property
+    def block_side(self) -> int:
+        """How many of its pixels are made at once along y and x beside what the engines of kernels do."""
+        return self.operation.block_side(self.values_out)
+
+    @property
+    def whole_blocks(self) -> bool:
+        """Whether a tile needs blocks whole that it touches."""
+        return self.block_side > 1 or any(c.by.whole_blocks for c in self.every_choice)
+
+    @cached_property
     def halo(self) -> Halo:
         """Pixels needed around an output pixel, before the FFT's blocks are counted."""
         return _halo(self.operation)

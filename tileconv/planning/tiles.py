@@ -108,7 +108,7 @@ def strip_rows(stages: Sequence[Stage], rows: int, row_px: int) -> int:
     the rows that are made twice a small share; more where layers make a row cost a thousand times more. The FFT wants
     whole blocks: a tile with one is made at once.
     """
-    if not stages or any(c.by.whole_blocks for s in stages for c in s.every_choice):
+    if not stages or any(s.whole_blocks for s in stages):
         return rows
     halo = sum(s.halo.before[1] + s.halo.after[1] for s in stages)
     least = 16 if any(s.operation.mixes_channels for s in stages) else 8

@@ -130,7 +130,8 @@ def _engines(stage: Stage) -> str:
     for choice in stage.choices:
         names = sorted(f"{c.engine} {c.refused}" for c in choice.candidates)
         alike.setdefault((choice.engine, choice.why, choice.sums.why, *names), []).append(choice)
-    own = f"{stage.ns_per_pixel:.1f}, each from its neighbourhood" if stage.reaches else "no kernel"
+    how = stage.operation.engine(stage.values_out) or "each from its neighbourhood"
+    own = f"{stage.ns_per_pixel:.1f}, {how}" if stage.reaches else "no kernel"
     return "\n".join(map(_choices, alike.values())) or own
 
 

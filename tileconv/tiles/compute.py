@@ -229,7 +229,7 @@ def _run(stage: Stage, inputs: list[list[Array]], step: Region) -> tuple[Sequenc
     if stage.operation.mixes_channels:
         (channels,) = inputs
         blocks = [_extended(stage, channels.pop(0), step) for _ in range(len(channels))]
-        return stage.operation.mix(blocks, step.out, stage.values_out), 0
+        return stage.operation.mix(blocks, step.out, stage.domain_out, stage.values_out), 0
     made, fallbacks = list[Array](), 0
     for _ in range(len(inputs[0])):
         volumes, fell = _one(stage, [channels.pop(0) for channels in inputs], step)
