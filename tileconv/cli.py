@@ -6,7 +6,6 @@ import gc
 import os
 import sys
 from contextlib import ExitStack, contextmanager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -15,17 +14,20 @@ import click
 from tileconv import completion
 from tileconv.errors import PlanError, SpecError, TileconvError
 from tileconv.learn_command import learn
-from tileconv.options import argument, as_json, images, input_, only, option, output, overwrite, pipeline, set_
+from tileconv.options import argument, as_json, images, input_, only, option, output, overwrite, pipeline, set_, watched
 from tileconv.printing import fail, interruptible, json_text, print_, refuse, rich_text
 from tileconv.streams import lost
 from tileconv.tools import calibrate, import_network, ops, picture, sample, schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from tileconv.execute.report import Report
     from tileconv.progress import Progress
     from tileconv.spec import PipelineSpec
+
+    Watch = Callable[[], AbstractContextManager[Progress]]
 
 
 class InOrder(click.Group):
@@ -58,6 +60,7 @@ def _command(function: Callable[..., None]) -> click.Command:
 @overwrite
 @click.option("--keep-going", is_flag=True, help="Make the other tiles when one fails.")
 @click.option("--repair", is_flag=True, help="Verify the output first; make what is damaged again.")
+@watched
 @as_json
 def run(
     spec: Path,
@@ -69,6 +72,7 @@ def run(
     overwrite: bool,
     keep_going: bool,
     repair: bool,
+    watch: Watch,
     as_json: bool,
 ) -> None:
     """Run a pipeline, or what is left of an unfinished run, and print where the result lies.
@@ -87,7 +91,7 @@ def run(
                 *planned(loaded), overwrite=overwrite, keep_going=keep_going, repair=repair, progress=progress
             )
 
-        _report(call, as_json=as_json, repair=repair)
+        _report(call, watch, as_json=as_json, repair=repair)
 
 
 @_command
@@ -95,15 +99,18 @@ def run(
 @option("--output", "-o", help="By default OUT.rerun.ome.zarr beside it.")
 @option("--input", "-i", "input_", help="Where the input lies now.")
 @overwrite
+@watched
 @as_json
-def rerun(done: Path, output: Path | None, input_: Path | None, *, overwrite: bool, as_json: bool) -> None:
+def rerun(
+    done: Path, output: Path | None, input_: Path | None, *, overwrite: bool, watch: Watch, as_json: bool
+) -> None:
     """Make a result once more, from the provenance that it carries."""
     from tileconv import api
 
-    def note(text: str) -> None:
-        sys.stderr.write(f"note: {text}\n")
+    def call(progress: Progress) -> Report:
+        return api.rerun(done, output, input_path=input_, overwrite=overwrite, note=progress.note, progress=progress)
 
-    _report(partial(api.rerun, done, output, input_path=input_, overwrite=overwrite, note=note), as_json=as_json)
+    _report(call, watch, as_json=as_json)
 
 
 @contextmanager
@@ -116,17 +123,18 @@ def _announced(loaded: PipelineSpec) -> Iterator[None]:
         yield
 
 
-def _report(call: Callable[..., Report], *, as_json: bool, repair: bool = False) -> None:
-    """Make *call* with progress on stderr, and print its report; an interruption becomes its text and exit code."""
+def _report(call: Callable[[Progress], Report], watch: Watch, *, as_json: bool, repair: bool = False) -> None:
+    """Make *call* while *watch* hears of it, and print its report; an interruption becomes its text and exit code."""
     from tileconv.engines import loops
     from tileconv.engines.start import read_compiler_late
-    from tileconv.report.terminal import TerminalProgress, summary
+    from tileconv.report.terminal import summary
 
     read_compiler_late()
-    if kept := loops.note():
-        sys.stderr.write(f"note: {kept}\n")
-    with interruptible(), TerminalProgress(sys.stderr) as progress:
-        report = call(progress=progress)
+    with interruptible(), watch() as progress:
+        if kept := loops.note():
+            progress.note(kept)
+        report = call(progress)
+        progress.finished(0, {"report": report.as_json()})
     print_(json_text(report.as_json()) if as_json else summary(report, repair=repair))
 
 
@@ -136,14 +144,16 @@ def _report(call: Callable[..., Report], *, as_json: bool, repair: bool = False)
     "--recompute", metavar="SHARE", default="", help="Also make a sample again and compare: 1%, or a number of boxes."
 )
 @click.option("--seed", default=0, show_default=True, help="Another number, another sample.")
+@watched
 @as_json
-def verify(output: Path, recompute: str, seed: int, *, as_json: bool) -> None:
+def verify(output: Path, recompute: str, seed: int, *, watch: Watch, as_json: bool) -> None:
     """Compare an output with what was written: exit code 0 when it is whole, 4 when anything differs."""
     from tileconv import api
-    from tileconv.report.terminal import TerminalProgress, verification_text
+    from tileconv.report.terminal import verification_text
 
-    with TerminalProgress(sys.stderr) as progress:
+    with watch() as progress:
         found = api.verify(output, recompute=recompute, seed=seed, progress=progress)
+        progress.finished(found.exit_code, {"report": found.as_json()})
     print_(json_text(found.as_json()) if as_json else verification_text(found))
     raise SystemExit(found.exit_code)
 

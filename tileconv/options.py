@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -85,4 +86,22 @@ output = click.option(
     help="Replaces output.path; {stem}, {name} and {parent} of the input.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def watched(command: Callable[..., None]) -> Callable[..., None]:
+    """Give *command* the options of whoever hears of a run, as ``watch``, which opens that."""
+    kinds = click.Choice(["auto", "plain", "json", "none"])
+    told = "What stderr hears: a bar or lines, lines, events, nothing."
+
+    @click.option("--progress", type=kinds, default="auto", show_default=True, help=told)
+    @click.option("--log", metavar="FILE", type=path, help="Append what happens, with times.")
+    @wraps(command)
+    def with_watch(*args: Any, progress: str, log: Path | None, **words: Any) -> None:
+        from tileconv.report.watch import watch
+
+        command(*args, watch=partial(watch, progress, log), **words)
+
+    return with_watch
+
+
 overwrite = click.option("--overwrite", is_flag=True, help="Replace an output that tileconv made.")

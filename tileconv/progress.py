@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from tileconv import signals
@@ -32,17 +33,32 @@ class Progress:
     def tile(self, pixels: int) -> None:
         """Count one finished tile."""
 
+    def failed(self, text: str) -> None:
+        """Take why a tile could not be made; the error that ends the run, or lists its failures, comes later."""
+
+    def lost(self, text: str) -> None:
+        """Take which worker was lost, and how."""
+        self.note(text)
+
+    def image(self, output: str, state: str, text: str = "") -> None:
+        """Take that an image of several is ``done`` or has ``failed``, its *output*, and why."""
+
+    def finished(self, code: int, facts: Mapping[str, Any]) -> None:
+        """Take the exit code of the command, and its report, or its ``error``."""
+
 
 class Counting(Progress):
-    """Counts tiles and pixels; ``show`` is called when there is something new to see."""
+    """Counts tiles and pixels; ``show`` is called when there is something new to see, at most every ``EVERY_S``."""
 
+    EVERY_S = 0.2
     tiles = pixels = done = done_pixels = 0
-    began, waits = 0.0, ""
+    began, shown, waits = 0.0, 0.0, ""
 
     def begin(self, tiles: int, pixels: int, kept: int = 0) -> None:
         """Begin to count."""
         self.tiles, self.pixels, self.done, self.done_pixels = kept + tiles, pixels, kept, 0
         self.began, self.waits = time.monotonic(), ""
+        self.shown = 0.0
 
     def waiting(self, text: str) -> None:
         """Show *text* until the next tile is done."""
@@ -52,7 +68,10 @@ class Counting(Progress):
     def tile(self, pixels: int) -> None:
         """Count one finished tile."""
         self.done, self.done_pixels, self.waits = self.done + 1, self.done_pixels + pixels, ""
-        self.show()
+        now = time.monotonic()
+        if self.done == self.tiles or now - self.shown >= self.EVERY_S:
+            self.shown = now
+            self.show()
 
     def show(self) -> None:
         """Show how far the run is."""
@@ -62,24 +81,26 @@ class Counting(Progress):
         """Megapixels per second since the beginning."""
         return self.done_pixels / 1e6 / max(1e-9, time.monotonic() - self.began)
 
+    @property
+    def seconds_left(self) -> float:
+        """How long the tiles that are left take at this rate."""
+        return (self.pixels - self.done_pixels) / 1e6 / max(1e-9, self.rate)
+
     def line(self) -> str:
         """Return how far the run is, or what it waits for."""
         done = f"{self.done:,} of {tiles_text(self.tiles)}"
         if self.waits or not self.done_pixels:
             return f"{done}, {self.waits or 'the first is being made'}"
-        left = (self.pixels - self.done_pixels) / 1e6 / max(1e-9, self.rate)
-        return f"{done}, {rate_text(self.rate)}, {left:,.0f} s left"
+        return f"{done}, {rate_text(self.rate)}, {self.seconds_left:,.0f} s left"
 
 
 class Notebook(Counting):
-    """A line below the cell that runs, renewed at most every ``EVERY_S``."""
-
-    EVERY_S = 0.2
+    """A line below the cell that runs."""
 
     def __init__(self) -> None:
         from IPython.display import display
 
-        self.shown, self.handle = 0.0, display({"text/plain": ""}, raw=True, display_id=True)
+        self.handle = display({"text/plain": ""}, raw=True, display_id=True)
 
     def note(self, text: str) -> None:
         """Print it below the cell."""
@@ -89,10 +110,7 @@ class Notebook(Counting):
 
     def show(self) -> None:
         """Renew the line."""
-        now = time.monotonic()
-        if self.waits or self.done == self.tiles or now - self.shown >= self.EVERY_S:
-            self.shown = now
-            self.handle.update({"text/plain": self.line()}, raw=True)
+        self.handle.update({"text/plain": self.line()}, raw=True)
 
 
 def watching(progress: Progress | None) -> Progress:

@@ -81,6 +81,7 @@ class Ledger:
         tile = number_of(pass_.grid, outcome.tile)
         if isinstance(outcome, Failure):
             self.failures[TileKey(self.number, 0, tile)] = outcome
+            self.progress.failed(str(outcome.error))
             if not self.keep_going or outcome.system in HOPELESS:
                 self.stop.set()
         for at, write in enumerate(pass_.writes):

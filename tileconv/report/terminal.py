@@ -21,10 +21,14 @@ EVERY_S = 10.0
 
 
 class TerminalProgress(Counting):
-    """Shows tiles, megapixels per second and time left on *stream*; a context manager."""
+    """Shows tiles, megapixels per second and time left on *stream*; a context manager.
 
-    def __init__(self, stream: TextIO) -> None:
+    Where that is no terminal, or no *bar* is wanted, it is a line now and then.
+    """
+
+    def __init__(self, stream: TextIO, *, bar: bool = True) -> None:
         self._stream = stream
+        self._wants_bar = bar and stream.isatty()
         self._bar: Progress | None = None
         self._said = 0.0
 
@@ -44,7 +48,7 @@ class TerminalProgress(Counting):
         if self._bar:
             self._bar.stop()
             self._bar = None
-        if self._stream.isatty():
+        if self._wants_bar:
             self._bar = bar_on(self._stream)
             self._bar.start()
             self._bar.add_task("", total=self.tiles, completed=kept)
