@@ -14,7 +14,21 @@ import click
 from tileconv import completion
 from tileconv.errors import PlanError, SpecError, TileconvError
 from tileconv.learn_command import learn
-from tileconv.options import argument, as_json, images, input_, only, option, output, overwrite, pipeline, set_, watched
+from tileconv.options import (
+    Place,
+    argument,
+    as_json,
+    images,
+    input_,
+    only,
+    option,
+    output,
+    overwrite,
+    pipeline,
+    place,
+    set_,
+    watched,
+)
 from tileconv.printing import fail, interruptible, json_text, print_, refuse, rich_text
 from tileconv.streams import lost
 from tileconv.tools import calibrate, import_network, ops, picture, sample, schema
@@ -95,14 +109,14 @@ def run(
 
 
 @_command
-@argument("done", metavar="OUT", help="A finished output; its run folder is not needed.")
-@option("--output", "-o", help="By default OUT.rerun.ome.zarr beside it.")
-@option("--input", "-i", "input_", help="Where the input lies now.")
+@argument("done", metavar="OUT", type=place, help="A finished output; its run folder is not needed.")
+@option("--output", "-o", type=place, help="By default OUT.rerun.ome.zarr beside it.")
+@option("--input", "-i", "input_", type=place, help="Where the input lies now.")
 @overwrite
 @watched
 @as_json
 def rerun(
-    done: Path, output: Path | None, input_: Path | None, *, overwrite: bool, watch: Watch, as_json: bool
+    done: Place, output: Place | None, input_: Place | None, *, overwrite: bool, watch: Watch, as_json: bool
 ) -> None:
     """Make a result once more, from the provenance that it carries."""
     from tileconv import api
@@ -139,14 +153,14 @@ def _report(call: Callable[[Progress], Report], watch: Watch, *, as_json: bool, 
 
 
 @_command
-@argument("output", help="The output of a run, beside its run folder.")
+@argument("output", type=place, help="The output of a run, beside its run folder.")
 @click.option(
     "--recompute", metavar="SHARE", default="", help="Also make a sample again and compare: 1%, or a number of boxes."
 )
 @click.option("--seed", default=0, show_default=True, help="Another number, another sample.")
 @watched
 @as_json
-def verify(output: Path, recompute: str, seed: int, *, watch: Watch, as_json: bool) -> None:
+def verify(output: Place, recompute: str, seed: int, *, watch: Watch, as_json: bool) -> None:
     """Compare an output with what was written: exit code 0 when it is whole, 4 when anything differs."""
     from tileconv import api
     from tileconv.report.terminal import verification_text
@@ -159,9 +173,9 @@ def verify(output: Path, recompute: str, seed: int, *, watch: Watch, as_json: bo
 
 
 @_command
-@argument("output", help="The output of a run.")
+@argument("output", type=place, help="The output of a run.")
 @as_json
-def status(output: Path, *, as_json: bool) -> None:
+def status(output: Place, *, as_json: bool) -> None:
     """Tell how far a run is: exit code 0 when its output is complete, 3 when it is not."""
     from tileconv.audit.status import status as status_of
     from tileconv.report.terminal import status_text

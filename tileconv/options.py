@@ -1,4 +1,4 @@
-"""Arguments and options that several commands take, and paths, which name files of this machine."""
+"""Arguments and options that several commands take; paths, which name files of this machine, and places."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 
 import click
 
+Place = Path | str
+"""A path of this machine, or a URL."""
+
 
 def path(text: str) -> Path:
     """Return the path that *text* names; a usage error where it is none of this machine."""
@@ -18,6 +21,18 @@ def path(text: str) -> Path:
         return local(text)
     except ValueError as error:
         raise click.BadParameter(f"expected a path, found {text!r}: {error}") from None
+
+
+def place(text: str) -> Place:
+    """Return the path that *text* names, or its URL; a usage error where it is neither."""
+    from tileconv.stores.location import SecretError, located
+
+    try:
+        whole = located(text, Path())
+    except ValueError as error:
+        found = "one" if isinstance(error, SecretError) else repr(text)
+        raise click.BadParameter(f"expected a path or a URL, found {found}: {error}") from None
+    return whole if "://" in whole else path(text)
 
 
 def only(given: Sequence[str], option: str) -> str | None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import click
 
-from tileconv.options import argument, as_json, completed, memory, operators, option, samples, size_of
+from tileconv.options import argument, as_json, completed, memory, operators, option, place, samples, size_of
 from tileconv.printing import json_text, print_, refuse, rich_text
 from tileconv.signals import cleaning
 
@@ -133,7 +133,7 @@ def import_network(model: Path, output: Path, image: str) -> None:
     print_("\n".join(map(str, written(model, output, image))))
 
 
-@argument("image", help="An image: a result, or anything that tileconv reads.")
+@argument("image", type=place, help="An image: a result, or anything that tileconv reads.")
 @option("--output", "-o", "png", required=True, help="The PNG to write.")
 @click.option("--max-px", type=click.IntRange(1), default=1024, show_default=True, help="Longest side, in pixels.")
 @click.option("--signed", is_flag=True, help="Blue above zero, red below, white at zero.")
@@ -149,7 +149,7 @@ def import_network(model: Path, output: Path, image: str) -> None:
 @click.option("--axes", help="As input.axes.")
 @click.option("--max-chunk", metavar="SIZE", type=memory, help="As run.max_chunk.")
 def picture(
-    image: Path,
+    image: Path | str,
     png: Path,
     max_px: int,
     zoom: int,

@@ -37,7 +37,10 @@ def test_normalize_divide_by_and_offset():
         ({"kernel": [[1]], "offset": float("nan")}, "offset must be finite"),
         ({"kernel": "kernel.txt"}, "kernel.txt: a kernel file ends in .npy or .csv, found 'kernel.txt'"),
         ({"kernel": "nowhere.npy"}, "nowhere.npy: no such file"),
-        ({"kernel": "s3://bucket/k.npy"}, "expected a path, found 's3://bucket/k.npy': URLs and object stores"),
+        (
+            {"kernel": "s3://bucket/k.npy"},
+            "expected a path, found 's3://bucket/k.npy': it is read from this machine alone",
+        ),
     ],
 )
 def test_bad_parameters(parameters, message):

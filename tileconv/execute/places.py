@@ -67,9 +67,15 @@ def looked(spec: PipelineSpec) -> Iterator[str]:
         for read in (spec.input.path, *([Location(source.info.mask.where)] if source.info.mask else [])):
             refuse_same(output, read)
         with sink_errors(output):
-            there = steady.exists(output.local)
+            there = output.exists()
+            if output.scheme:
+                yield f"output   {output}: {_state(there)}"
+                continue
             folder = next(place for place in (output.local, *output.local.parents) if steady.exists(place))
             if not steady.is_folder(folder) or not os.access(folder, os.W_OK | os.X_OK):
                 raise SinkError(f"{folder} is no folder that can be written to", where=str(output))
-        state = "exists: it is resumed if it is of this pipeline, else only --overwrite replaces it"
-        yield f"output   {output}: {state if there else 'free'}"
+        yield f"output   {output}: {_state(there)}"
+
+
+def _state(there: bool) -> str:
+    return "exists: it is resumed if it is of this pipeline, else only --overwrite replaces it" if there else "free"

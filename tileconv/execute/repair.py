@@ -18,7 +18,8 @@ from tileconv.record.compare import Damage, Verification, check_going, examine
 from tileconv.record.done import recorded_plan, tiles_of
 from tileconv.record.folder import RunFolder
 from tileconv.record.identity import check_same, plan_record
-from tileconv.record.journal import DAMAGED, Event, History, Journal, TileKey
+from tileconv.record.journal import DAMAGED, Event, History, TileKey
+from tileconv.record.segments import journal
 from tileconv.record.todo import sinks_of
 from tileconv.sinks.files import sink_errors
 from tileconv.sinks.layout import METADATA
@@ -69,10 +70,10 @@ def mark_damaged(plan: Plan, source: Source, output: int, folder: RunFolder, pro
     last = len(recorded["grids"]) - 1
     keyed = {TileKey(last, 0, d.tile): d for d in verification.damages if d.tile is not None}
     of_last = {key: damage for key, damage in keyed.items() if history.digest(key)}
-    with Journal(folder.place) as journal:
+    with journal(folder.place) as lines:
         for key, damage in (of_last | earlier).items():
             event = Event(DAMAGED, key, error=damage.problem)
-            journal.append(event)
+            lines.append(event)
             history.add(event)
     sink.rebuild()
     with sink_errors(sink.store.where()):

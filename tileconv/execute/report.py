@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tileconv.shown import Shown, rate_text, size_text, tiles_text
@@ -16,7 +16,7 @@ from tileconv.tiles.compute import Counts
 class Stored:
     """One of several outputs: its store, and pixels that were clipped to its type or missing."""
 
-    output: Path
+    output: Path | str
     shape: tuple[int, ...]
     dtype: str
     counts: Counts
@@ -30,7 +30,7 @@ class Report(Shown):
     Attributes
     ----------
     output
-        The store that was made; of several the first.
+        The store that was made, a URL as a text; of several the first.
     tiles, kept
         Tiles that this run made, and tiles that earlier runs of the same command had made.
     why
@@ -49,7 +49,7 @@ class Report(Shown):
         The other stores that were made.
     """
 
-    output: Path
+    output: Path | str
     shape: tuple[int, ...]
     dtype: str
     tiles: int
@@ -81,7 +81,8 @@ class Report(Shown):
         }
 
     def __repr__(self) -> str:
-        return f"<Report: {self.output.name}, {tiles_text(self.tiles)} made, {self.kept:,} kept, {self.seconds:.1f} s>"
+        name = PurePosixPath(self.output).name
+        return f"<Report: {name}, {tiles_text(self.tiles)} made, {self.kept:,} kept, {self.seconds:.1f} s>"
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""

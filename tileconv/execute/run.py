@@ -24,8 +24,9 @@ from tileconv.planning.model import Plan
 from tileconv.progress import Progress, watching
 from tileconv.record.done import facts_of
 from tileconv.record.folder import RunFolder
-from tileconv.record.journal import DONE, Journal
+from tileconv.record.journal import DONE
 from tileconv.record.provenance import image_name, libraries, provenance
+from tileconv.record.segments import journal
 from tileconv.shown import tiles_text
 from tileconv.sinks.files import sink_errors
 from tileconv.sinks.zarr import ZarrSink
@@ -136,9 +137,10 @@ def opened(
             folders[output].unset_done()
         plan, open_ = begun.plan, stack.enter_context(ExitStack())
         used = sorted({plan.recorded(write.array)[0] for pass_ in begun.passes for write in pass_.writes})
-        journals = {output: open_.enter_context(Journal(folders[output].place)) for output in used}
+        journals = {output: open_.enter_context(journal(folders[output].place)) for output in used}
         ledger = Ledger(plan, begun.passes, journals, begun.histories, progress, stop, wanted.keep_going)
-        staged = used if plan.spec.run.executor != "threads" else ()
+        elsewhere = plan.spec.run.executor != "threads"
+        staged = [output for output in used if elsewhere and not folders[output].place.scheme]
         staging = {output: open_.enter_context(writing(folders[output])) for output in staged}
         run = Run(begun, source, folders, wanted, ledger, staging, mended, missing_chunks, began, open_)
         if begun.outputs:  # else nothing is written
@@ -261,7 +263,7 @@ class Run:
         places, stored = begun.places[plan.between :], []
         for output, (place, history) in enumerate(zip(places, begun.histories, strict=True)):
             info = plan.write_of(output).info
-            stored.append(Stored(place.local, info.shape, str(info.dtype), history.counts(), plan.fingerprint(output)))
+            stored.append(Stored(place.shown, info.shape, str(info.dtype), history.counts(), plan.fingerprint(output)))
         return Report(
             **vars(stored[0]),
             tiles=ledger.tiles_made,

@@ -44,8 +44,11 @@ def writing(folder: RunFolder) -> Iterator[Path]:
 def revoke(folder: RunFolder) -> None:
     """See to it that no worker of an earlier run puts a chunk into its place; SinkError if the file system refuses.
 
-    The name goes first, so that nothing more is written there while files are removed one by one.
+    The name goes first, so that nothing more is written there while files are removed one by one. In an object store
+    the lease of the run sees to it.
     """
+    if folder.place.scheme:
+        return
     with sink_errors(folder.place):
         for entry in steady.entries(folder.path) if steady.is_folder(folder.path) else []:
             if found := re.fullmatch(r"(writing|revoked)-([0-9a-f]{32})", entry.name):

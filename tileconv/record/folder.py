@@ -13,11 +13,12 @@ import re
 import socket
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from tileconv.errors import SinkError, SourceError
 from tileconv.record.lock import acquire, taken
@@ -27,6 +28,11 @@ from tileconv.stores import steady
 from tileconv.stores.location import Location
 from tileconv.stores.store import Store, content
 
+if TYPE_CHECKING:
+    from tileconv.record.lease import Lease
+
+GONE = b'{"gone": '
+"""What an object begins with that takes the place of one that was deleted, where a late writer must meet a version."""
 _OURS = ("plan.json", "journal", "done", "repair")
 JOURNAL, _SEGMENT = "journal", re.compile(r"journal(?:\.(\d+))?")
 """The key of the first segment of the journal, and of any."""
@@ -105,7 +111,10 @@ class RunFolder:
     def holds(self, name: str) -> bool:
         """Return whether a file of that name lies in the folder; SinkError if the file system refuses to tell."""
         with sink_errors(self.place, "read"):
-            return self.store.stat(name) is not None
+            if not self.place.scheme:
+                return self.store.stat(name) is not None
+            there = content(self.store, name)
+            return there is not None and not there.startswith(GONE)
 
     def announced(self) -> bool:
         """Return whether a repair was announced, and did not get as far as to begin."""
@@ -125,11 +134,27 @@ class RunFolder:
 
     def set_done(self, facts: Mapping[str, Any]) -> None:
         """Write the marker that says that the output is whole; SinkError if the file system refuses."""
-        _write(self.store, "done", facts)
+        if lease := self._lease():
+            with sink_errors(self.store.where("done")):
+                lease.mark_done(_told(facts))
+        else:
+            _write(self.store, "done", facts)
 
     def unset_done(self) -> None:
         """Take the marker back before anything of the output changes; SinkError if the file system refuses."""
-        _delete(self.store, "done")
+        if lease := self._lease():
+            with sink_errors(self.store.where("done")):
+                lease.mark_done(b"")
+        else:
+            _delete(self.store, "done")
+
+    def _lease(self) -> Lease | None:
+        """Return the lease that this process holds on the output; None on a disk, and where there is none."""
+        if not self.place.scheme:
+            return None
+        from tileconv.record.lease import holding
+
+        return holding.get(self.output.text)
 
     def check(self) -> None:
         """Refuse a folder that holds what tileconv did not write, or that is a link or holds one; SinkError."""
@@ -146,8 +171,17 @@ class RunFolder:
 
     def clear(self) -> None:
         """Forget the run, but for the lock: first that it was done, then what it was."""
-        for key in ("done", "plan.json", *segments(self.store), "repair"):
-            _delete(self.store, key)
+        self.unset_done()
+        _delete(self.store, "plan.json")
+        if self.place.scheme:
+            from tileconv.record.segments import anew
+
+            with sink_errors(self.place):
+                anew(self.store)
+        else:
+            for key in segments(self.store):
+                _delete(self.store, key)
+        _delete(self.store, "repair")
         self.tidy()
 
     def tidy(self) -> None:
@@ -174,10 +208,16 @@ class RunFolder:
             If another run holds it: its process and host are named. If the file system has no locks.
         """
         self.check()
+        if self.place.scheme:
+            from tileconv.record.lease import leased
+
+            with leased(self) if hold else nullcontext():
+                yield
+            return
         with sink_errors(self.place):
             descriptor = acquire(self.lock, hold=hold, idle=self.done)
         if descriptor is None:
-            raise self._taken()
+            raise self.taken()
         try:
             with sink_errors(self.place):
                 if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_RDWR:
@@ -186,13 +226,18 @@ class RunFolder:
                     steady.write_at(descriptor, holder.encode(), 0)
             yield
         finally:
-            if not any(self.holds(name) for name in _OURS):
+            if self.nothing_begun():
                 _delete(self.store, "lock")
                 with suppress(OSError):
                     self.store.delete("")
             os.close(descriptor)
 
-    def _taken(self) -> SinkError:
+    def nothing_begun(self) -> bool:
+        """Return whether no run was begun, so that the folder goes again."""
+        return not any(self.holds(name) for name in _OURS)
+
+    def taken(self) -> SinkError:
+        """Return the error of a lock that another run holds."""
         holder = self.holder() or {}
         who = f"process {holder.get('pid', 'unknown')} on {holder.get('host', 'an unknown host')}"
         fix = f"Wait for it; tileconv status {self.output} tells how far it is."
@@ -200,8 +245,12 @@ class RunFolder:
 
     def live(self) -> bool:
         """Return whether a run holds the lock now."""
-        with sink_errors(self.lock, "read"):
-            return taken(self.lock)
+        with sink_errors(self.place, "read"):
+            if not self.place.scheme:
+                return taken(self.lock)
+            from tileconv.record.lease import live
+
+            return live(self.place)
 
     def holder(self) -> dict[str, Any] | None:
         """Return process and host of the run that holds the lock, or held it last."""
@@ -240,14 +289,26 @@ def segments(store: Store) -> list[str]:
     return [segment[0] for segment in sorted(found, key=lambda segment: int(segment[1] or 0))]
 
 
+def gone() -> bytes:
+    """Return what stands for nothing, and is like nothing that stood there before."""
+    return GONE + b'"%s"}' % uuid4().hex.encode()
+
+
 def _write(store: Store, key: str, said: Mapping[str, Any]) -> None:
     with sink_errors(store.where(key)):
-        store.write(key, [[json.dumps({**said, CHECKSUM: _checksum(said)}, indent=1).encode()]])
+        store.write(key, [[_told(said)]])
+
+
+def _told(said: Mapping[str, Any]) -> bytes:
+    return json.dumps({**said, CHECKSUM: _checksum(said)}, indent=1).encode()
 
 
 def _delete(store: Store, key: str) -> None:
     with sink_errors(store.where(key)):
-        store.delete(key)
+        if "://" not in store.where():
+            store.delete(key)
+        elif store.stat(key) is not None:
+            store.write(key, [[gone()]])
 
 
 def _checksum(said: Mapping[str, Any]) -> str:

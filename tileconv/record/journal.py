@@ -27,8 +27,9 @@ from tileconv.stores.location import Location
 from tileconv.stores.store import Store
 from tileconv.tiles.compute import Counts
 
-BEGIN, DONE, FAILED, DAMAGED = "begin", "done", "failed", "damaged"
-"""A run began; a tile is stored, could not be made, or was found damaged later, which takes its DONE back."""
+BEGIN, DONE, FAILED, DAMAGED, ANEW = "begin", "done", "failed", "damaged", "anew"
+"""A run began; a tile is stored, could not be made, or was found damaged later, which takes its DONE back; all that was
+said before counts no more, as another run began the output anew."""
 
 VERSION = 2
 """Of the lines, told by every ``begin``; in those before it a tile had the key ``pass`` and ``tile``."""
@@ -153,6 +154,9 @@ class History:
     def add(self, event: Event) -> None:
         """Take the next event, of a tile that there is."""
         self.ended = event.time
+        if event.kind == ANEW:
+            self.__init__([len(tiles.events) for tiles in self._arrays.values()])  # type: ignore[misc]
+            return
         if event.kind == BEGIN:
             self.begun.append(event.time)
             self.since_begin = 0

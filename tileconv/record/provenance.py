@@ -18,7 +18,6 @@ from tileconv.sinks.custody import read_attributes
 from tileconv.sinks.layout import MARKER
 from tileconv.sources.source import Source
 from tileconv.spec.model import StageSpec, as_mapping
-from tileconv.stores import steady
 from tileconv.stores.location import Location, stem
 from tileconv.tiles.compute import Counts
 
@@ -116,7 +115,7 @@ def read_provenance(output: Location) -> Mapping[str, Any]:
     where = str(output)
     told = read_attributes(output.store()).get(MARKER)
     if not isinstance(told, dict) or "complete" not in told:
-        there, fix = "no mark of one" if steady.exists(output.local) else "nothing", "Give the folder that a run wrote."
+        there, fix = "no mark of one" if output.exists() else "nothing", "Give the folder that a run wrote."
         raise SourceError(f"expected an output of tileconv, found {there}", where=where, fix=fix)
     if told["complete"] is not True:
         problem = "the run that makes it did not finish, and only a finished output says how it was made"

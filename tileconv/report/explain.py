@@ -46,15 +46,18 @@ def _lines(plan: Plan) -> Iterator[RenderableType]:
         for readers in shut_out(write.storage):
             yield Text(f"         not for {readers}")
     yield from map(Text, _graph(plan))
-    free = free_bytes(plan.spec.output.path)
     between = sum(plan.made_by(array)[1].info.nbytes for array in range(plan.between))
     written = sum(plan.write_of(number).info.nbytes for number in range(len(plan.spec.outputs)))
     needed = f"{size_text(written)} before compression"
     if between:
         names = ", ".join(between_passes(plan.spec.output.path, array).name for array in range(plan.between))
         needed += f" and {size_text(between)} beside it while it runs ({names})"
-    short = " - not enough if nothing compresses" if free < written + between else ""
-    yield Text(f"disk     {needed}, {size_text(free)} free{short}")
+    if plan.spec.output.path.scheme:
+        yield Text(f"store    {needed}")
+    else:
+        free = free_bytes(plan.spec.output.path)
+        short = " - not enough if nothing compresses" if free < written + between else ""
+        yield Text(f"disk     {needed}, {size_text(free)} free{short}")
     yield Text(f"time     {_time(plan)}")
     yield Text(f"workers  {plan.workers} {plan.spec.run.executor} ({plan.why_workers})")
     yield Text(

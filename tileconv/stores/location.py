@@ -110,9 +110,10 @@ class Location:
         """Return what lies at and below this place; *staging* is a folder by way of which one of a disk is written."""
         if not self.scheme:
             return LocalStore(self.local, staging)
+        from tileconv.stores.fences import fence_of
         from tileconv.stores.objects import ObjectStore
 
-        return ObjectStore(self.text, self.access)
+        return ObjectStore(self.text, self.access, fence_of(self.text))
 
     def exists(self) -> bool:
         """Return whether anything lies at it or below it."""

@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import unquote
 
-from tileconv.errors import PlanError
+from tileconv.errors import PlanError, SinkError
 from tileconv.retry import retrying
 from tileconv.stores import aws
 from tileconv.stores.answers import of_expiry, system_error_of
+from tileconv.stores.fences import Fence
 from tileconv.stores.location import USUAL, Access
 from tileconv.stores.steady import Pieces
 from tileconv.stores.store import ChangedError, Facts
@@ -37,7 +38,19 @@ _LISTED = 1000
 """Keys that are asked for, or deleted, by one request."""
 _QUICK_S, _PATIENT_S = 10, 180
 """How long a server is waited for that has not answered this process yet, and one that has."""
+_SWAPS = 20
+"""Tries to replace an object while others replace it too."""
+Version = dict[str, str]
+"""By what an object is replaced only if it is still the same."""
 _answered: set[tuple[str, Access]] = set()
+
+
+class Seen(NamedTuple):
+    """An object: its bytes, its version, and when it was put, in seconds by the server's clock."""
+
+    data: bytes
+    version: Version
+    put: float
 
 
 @dataclass(frozen=True)
@@ -48,10 +61,13 @@ class ObjectStore:
     ----------
     access
         How the server is reached.
+    fence
+        The lease under which it is written to; None for none: what is put then simply replaces what was there.
     """
 
     url: str
     access: Access = USUAL
+    fence: Fence | None = None
 
     def where(self, key: str = "") -> str:
         return f"{self.url}/{key}" if key else self.url
@@ -76,17 +92,59 @@ class ObjectStore:
         return bytes(self._ask(lambda store: obstore.get(store, self._path(key)).bytes()))
 
     def write(self, key: str, parts: Iterable[Pieces], *, kept: bool = True) -> None:
-        self._put(key, b"".join(piece for pieces in parts for piece in pieces))
+        data = b"".join(piece for pieces in parts for piece in pieces)
+        if self.fence is None:
+            self._put(key, data)
+            return
+        for _ in range(_SWAPS):
+            if self.create(key, data):
+                return
+            there = self.look(key)
+            if there is not None and there.data == data:
+                return  # of a tile that is made twice, or a request that was done before its answer was lost
+            self._check_fence(key)
+            if there is not None and self.swap(key, data, there.version) is not None:
+                return
+        raise OSError(errno.EBUSY, "others write there as well")
 
     def create(self, key: str, data: bytes) -> bool:
-        try:
-            self._put(key, data, mode="create")
-        except FileExistsError:
-            return False
-        return True
+        return self.swap(key, data, None) is not None
 
-    def _put(self, key: str, data: bytes, **words: Any) -> None:
-        self._ask(obstore.put, self._path(key), data, use_multipart=False, **words)
+    def swap(self, key: str, data: bytes, version: Version | None) -> Version | None:
+        """Put *data* where what lies there is of *version*, None for nothing; return its own, None if another is there.
+
+        A request that was done before its answer was lost may count as one of another.
+        """
+        try:
+            return self._put(key, data, mode="create" if version is None else version)
+        except FileExistsError:
+            return None
+
+    def look(self, key: str) -> Seen | None:
+        """Return an object with what it is replaced by, and the server's time of when it was put; None for none."""
+
+        def seen(store: Any) -> Seen:
+            answer = obstore.get(store, self._path(key))
+            return Seen(bytes(answer.bytes()), _version(answer.meta), answer.meta["last_modified"].timestamp())
+
+        try:
+            return self._ask(seen)
+        except FileNotFoundError:
+            return None
+
+    def _put(self, key: str, data: bytes, **words: Any) -> Version:
+        made = self._ask(obstore.put, self._path(key), data, use_multipart=False, **words)
+        return _version(made)
+
+    def _check_fence(self, key: str) -> None:
+        """Refuse to go on where the lease is another's by now; SinkError."""
+        fence = self.fence
+        if fence is None:
+            return
+        lease = ObjectStore(fence.url, fence.access).look(fence.key)
+        if lease is None or fence.token.encode() not in lease.data:
+            why = "another run has taken over its lease"
+            raise SinkError("is not written by this run any more", where=self.where(key), why=why)
 
     def list(self, prefix: str = "") -> Iterator[str]:
         return (key for key, _ in self.facts(prefix))
@@ -118,6 +176,7 @@ class ObjectStore:
             raise error
 
     def delete(self, key: str) -> None:
+        self._check_fence(key)
         if key and not key.endswith("/"):
             self._delete(self._path(key))
             return
@@ -154,7 +213,7 @@ class ObjectStore:
         def once() -> Answer:
             try:
                 answer = function(_client(*place, patient=place in _answered), *args, **words)
-            except exceptions.AlreadyExistsError:
+            except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
             except FileNotFoundError as error:
                 raise system_error_of(error) from None
@@ -166,6 +225,10 @@ class ObjectStore:
             return answer
 
         return retrying(once)
+
+
+def _version(meta: Any) -> Version:
+    return {name: meta[name] for name in ("e_tag", "version") if meta[name]}
 
 
 def _facts(meta: Any) -> Facts:
