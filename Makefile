@@ -3,6 +3,7 @@
 # make test-long    the tests with 5,000 examples or a minute each, fuzzers, chains, mutations (SHARD=k/8: a part of it)
 # make lint         ruff, mypy --strict, import-linter
 # make judges       has other programs open results (PyPI, npm, Python 3.12 or newer, Node; ten minutes)
+# make judges-ranks the tests of scipy.ndimage on tileconv's ranks, medians and local extremes
 # make bench        tileconv beside its peers, and exact counts, into bench/ (half an hour, 6 GB; BENCH="--only chain")
 # make test-lowest  the tests on the oldest libraries that pyproject.toml allows
 #
@@ -13,6 +14,8 @@ VENV ?= .venv
 INPUTS ?= 100000
 CHAINS ?= 60000
 SHARD ?= 1/1
+# Tests of one file share what it makes, and loops that one worker compiles while the other would compile them too.
+BY_FILE = --dist loadfile --no-loadscope-reorder
 SUPPORTED = import sys, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
 	if $$p -c '$(SUPPORTED)' 2>/dev/null; then command -v $$p; break; fi; done)
@@ -21,7 +24,7 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TILECONV = $(BIN)/tileconv
 
-.PHONY: demo test test-long test-lowest lint judges bench clean
+.PHONY: demo test test-long test-lowest lint judges judges-ranks bench clean
 .DELETE_ON_ERROR:
 
 demo: demo/edges.png demo/hubble.png
@@ -30,7 +33,7 @@ demo: demo/edges.png demo/hubble.png
 	@echo "picture     demo/edges.png (of the photograph: demo/hubble.png)"
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n 2 $(TESTS)
+	$(BIN)/python -m pytest -n 2 $(BY_FILE) $(TESTS)
 
 test-long: $(VENV)/.test
 	TILECONV_PROFILE=long TILECONV_SHARD=$(SHARD) $(BIN)/python -m pytest -n 2 --timeout 1800
@@ -47,6 +50,9 @@ lint: $(VENV)/.test
 
 judges: $(VENV)/.test
 	$(BIN)/python -m tests.judges
+
+judges-ranks: $(VENV)/.test
+	$(BIN)/python -m tests.judges.ranks
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.counts --folder bench

@@ -19,7 +19,6 @@ from PIL import Image
 from properties.runs_help import complete, stored, write_tiff
 
 import tileconv
-from tileconv import cli
 from tileconv.report.terminal import TerminalProgress
 
 SPEC = """\
@@ -40,21 +39,6 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "p.yaml").write_text(SPEC)
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """Run a command as the shell does; return its exit code, stdout and stderr."""
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["tileconv", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return ended.value.code or 0, out, err
-
-    return run
 
 
 def test_run(folder, call):

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -25,15 +23,8 @@ def edit(store, change):
     file.write_text(json.dumps(found))
 
 
-def call(folder, *words):
-    command = [sys.executable, "-m", "tileconv", "rerun", *words]
-    made = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert "Traceback" not in made.stderr, made.stderr
-    return made.returncode, made.stdout, made.stderr
-
-
 @pytest.mark.parametrize("stages", [ONE, TWO], ids=["one pass", "two passes"])
-def test_the_same_bytes_from_a_store_that_was_moved(tmp_path, stages):
+def test_the_same_bytes_from_a_store_that_was_moved(tmp_path, call, stages):
     spec = write_spec(tmp_path, stages, output={"dtype": "int16"})
     tileconv.run(spec)
     spec.unlink()
@@ -41,7 +32,7 @@ def test_the_same_bytes_from_a_store_that_was_moved(tmp_path, stages):
     moved.parent.mkdir()
     shutil.move(tmp_path / "o.zarr", moved)
     shutil.rmtree(tmp_path / "o.zarr.tileconv")
-    code, out, err = call(tmp_path, "elsewhere/edges.ome.zarr")
+    code, out, err = call("rerun", "elsewhere/edges.ome.zarr", folder=tmp_path)
     assert code == 0, err
     assert err == ""
     again = tmp_path / "elsewhere" / "edges.rerun.ome.zarr"
@@ -80,51 +71,51 @@ def test_a_kernel_too_large_to_write_down(tmp_path):
     assert not (tmp_path / "m.zarr").exists()
 
 
-def test_refusals_name_the_difference(tmp_path):
-    tileconv.run(write_spec(tmp_path, ONE))
-    out = tmp_path / "o.zarr"
+def test_refusals_name_the_difference(finished):
+    made = finished(ONE)
+    out = made / "o.zarr"
     edit(out, lambda found: found["input"].update(blocks="5"))
     with pytest.raises(ResumeError, match=r"input blocks was 5 when it was made, and is \w+, because"):
         tileconv.rerun(out)
     edit(out, lambda found: found.pop("input"))
-    edit(out, lambda found: found.update(input=tileconv.sources.open.open_source(tmp_path / "a.tif").fingerprint))
+    edit(out, lambda found: found.update(input=tileconv.sources.open.open_source(made / "a.tif").fingerprint))
     edit(out, lambda found: found["engines"].update({"1 sobel": ["fft", "direct"]}))
     with pytest.raises(ResumeError, match="engine of stage 1 sobel was fft when it was made, and is separable"):
         tileconv.rerun(out)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.tif", "o.zarr", "o.zarr.tileconv", "p.yaml"]
+    assert sorted(p.name for p in made.iterdir()) == ["a.tif", "o.zarr", "o.zarr.tileconv", "p.yaml"]
 
 
-def test_versions_that_differ_are_told(tmp_path):
-    tileconv.run(write_spec(tmp_path, ONE))
-    edit(tmp_path / "o.zarr", lambda found: found["libraries"].update(numpy="1.0"))
-    code, _, err = call(tmp_path, "o.zarr", "-o", "n.zarr")
+def test_versions_that_differ_are_told(finished, call):
+    made = finished(ONE)
+    edit(made / "o.zarr", lambda found: found["libraries"].update(numpy="1.0"))
+    code, _, err = call("rerun", "o.zarr", "-o", "n.zarr", folder=made)
     assert code == 0
     assert err.startswith("note: numpy was 1.0 then and is ")
     assert "bytes may differ" in err
-    np.testing.assert_array_equal(stored(tmp_path / "n.zarr"), stored(tmp_path / "o.zarr"))
+    np.testing.assert_array_equal(stored(made / "n.zarr"), stored(made / "o.zarr"))
 
 
-def test_where_the_input_lies_now(tmp_path):
-    tileconv.run(write_spec(tmp_path, ONE))
-    (tmp_path / "a.tif").rename(tmp_path / "b.tif")
-    code, _, err = call(tmp_path, "o.zarr")
+def test_where_the_input_lies_now(finished, call):
+    made = finished(ONE)
+    (made / "a.tif").rename(made / "b.tif")
+    code, _, err = call("rerun", "o.zarr", folder=made)
     assert (code, "found nothing" in err) == (1, True)
-    assert call(tmp_path, "o.zarr", "-i", "b.tif")[0] == 0
-    assert digest(tmp_path / "o.rerun.ome.zarr" / "0") == digest(tmp_path / "o.zarr" / "0")
+    assert call("rerun", "o.zarr", "-i", "b.tif", folder=made)[0] == 0
+    assert digest(made / "o.rerun.ome.zarr" / "0") == digest(made / "o.zarr" / "0")
 
 
-def test_never_over_the_result_itself(tmp_path):
-    tileconv.run(write_spec(tmp_path, ONE))
-    before = digest(tmp_path / "o.zarr")
-    (tmp_path / "link.zarr").symlink_to(tmp_path / "o.zarr")
+def test_never_over_the_result_itself(finished):
+    made = finished(ONE)
+    before = digest(made / "o.zarr")
+    (made / "link.zarr").symlink_to(made / "o.zarr")
     for target in ("o.zarr", "link.zarr"):
         with pytest.raises(SinkError, match="is the output itself"):
-            tileconv.rerun(tmp_path / "o.zarr", tmp_path / target)
+            tileconv.rerun(made / "o.zarr", made / target)
     with pytest.raises(SinkError, match="lies inside"):
-        tileconv.rerun(tmp_path / "o.zarr", tmp_path / "o.zarr" / "n.zarr")
-    assert digest(tmp_path / "o.zarr") == before
-    assert tileconv.rerun(tmp_path / "o.zarr", tmp_path / "o.zarr", overwrite=True).tiles > 0
-    assert digest(tmp_path / "o.zarr") == before
+        tileconv.rerun(made / "o.zarr", made / "o.zarr" / "n.zarr")
+    assert digest(made / "o.zarr") == before
+    assert tileconv.rerun(made / "o.zarr", made / "o.zarr", overwrite=True).tiles > 0
+    assert digest(made / "o.zarr") == before
 
 
 @pytest.mark.parametrize("text", [None, "x", "{}", '{"attributes": {"tileconv": {"complete": true}}}', "[]"])
@@ -143,8 +134,8 @@ def test_paths_of_no_file_here(tmp_path):
             tileconv.rerun(*words)
 
 
-def test_an_output_that_is_not_finished(tmp_path):
-    tileconv.run(write_spec(tmp_path, ONE))
-    edit(tmp_path / "o.zarr", lambda found: found.update(complete=False))
+def test_an_output_that_is_not_finished(finished):
+    made = finished(ONE)
+    edit(made / "o.zarr", lambda found: found.update(complete=False))
     with pytest.raises(SourceError, match="did not finish"):
-        tileconv.rerun(tmp_path / "o.zarr")
+        tileconv.rerun(made / "o.zarr")

@@ -31,15 +31,10 @@ def impatient(monkeypatch):
     monkeypatch.setattr(flight, "LOOK_S", 0.2)
 
 
-def expected(folder, stages):
-    """Return the digest of what threads make, elsewhere."""
-    (folder / "threads").mkdir()
-    tileconv.run(write_spec(folder / "threads", stages))
-    return digest(folder / "threads" / "o.zarr" / "0")
-
-
 @pytest.mark.parametrize("stages", [ONE, pytest.param(TWO, marks=seldom)], ids=["one pass", "two passes"])
-def test_a_tile_that_hangs_is_made_elsewhere_and_its_worker_comes_too_late(tmp_path, cluster, impatient, stages):
+def test_a_tile_that_hangs_is_made_elsewhere_and_its_worker_comes_too_late(
+    tmp_path, cluster, impatient, finished, stages
+):
     """The run does not wait for it; what it stores in the end reaches nothing."""
     report = tileconv.run(write_spec(tmp_path, stages, run={"executor": cluster.address}))
     assert (cluster.folder / "hung").exists()
@@ -49,18 +44,18 @@ def test_a_tile_that_hangs_is_made_elsewhere_and_its_worker_comes_too_late(tmp_p
     wake(cluster.folder)
     assert {path: path.stat().st_ino for path in tmp_path.rglob("o.zarr*/**/*")} == before
     assert litter(tmp_path) == []
-    assert digest(tmp_path / "o.zarr" / "0") == expected(tmp_path, stages)
+    assert digest(tmp_path / "o.zarr" / "0") == digest(finished(stages) / "o.zarr" / "0")
     assert not tileconv.verify(tmp_path / "o.zarr").damages
 
 
 @seldom
-def test_a_stopped_worker_is_gone_on_without(tmp_path, cluster, impatient, monkeypatch):
+def test_a_stopped_worker_is_gone_on_without(tmp_path, cluster, impatient, finished, monkeypatch):
     """It may hold the job that others wait for, and receipts that nobody can fetch."""
     (cluster.folder / "hang").unlink()
     after(monkeypatch, 5, lambda: cluster.workers[0].send_signal(signal.SIGSTOP))
     monkeypatch.setattr("tileconv.execute.connect.ANSWER_WITHIN_S", 1)
     tileconv.run(write_spec(tmp_path, ONE, run={"executor": cluster.address}))
-    assert digest(tmp_path / "o.zarr" / "0") == expected(tmp_path, ONE)
+    assert digest(tmp_path / "o.zarr" / "0") == digest(finished(ONE) / "o.zarr" / "0")
 
 
 @seldom

@@ -88,7 +88,7 @@ def test_dask_is_quiet_inside_the_block_and_as_before_after_it(caplog):
 
 
 def test_a_scheduler_that_is_lost_is_one_sentence_and_the_run_goes_on_afterwards(tmp_path):
-    with running(tmp_path) as cluster:
+    with running(tmp_path, workers=1) as cluster:
         write_spec(tmp_path, ONE, run={"executor": cluster.address})
         with start(tmp_path) as process:
             reached(tmp_path, process, 5)

@@ -12,7 +12,7 @@ from execute.resume_help import ONE, TWO, attempts, digest, done, finish, histor
 from properties.runs_help import complete, write_tiff
 
 import tileconv
-from tileconv import cli, retry
+from tileconv import retry
 from tileconv.audit.status import status
 from tileconv.errors import SinkError, SourceError, TileError, UnfinishedError
 from tileconv.retry import TRIES, retrying
@@ -21,7 +21,7 @@ from tileconv.tiles.windows import Job
 RULE = {"missing": {"rule": "error"}}
 
 
-def test_the_first_failure_ends_the_run(tmp_path):
+def test_the_first_failure_ends_the_run(tmp_path, call):
     write_spec(tmp_path, ONE, image=poisoned(), **RULE)
     code, out, err = finish(tmp_path)
     assert (code, out) == (1, "")
@@ -33,13 +33,13 @@ def test_the_first_failure_ends_the_run(tmp_path):
     assert key == (0, 0, 2 * 11 + 3)
     assert "1 missing pixels" in error
     assert not complete(tmp_path / "o.zarr")
-    assert finish(tmp_path)[0] == 1
+    assert call("run", "p.yaml", folder=tmp_path)[0] == 1
 
 
 @pytest.mark.parametrize("executor", ["threads", "processes"])
-def test_the_others_are_made_when_one_fails(tmp_path, executor):
+def test_the_others_are_made_when_one_fails(tmp_path, call, executor):
     write_spec(tmp_path, ONE, image=poisoned(), run={"executor": executor}, **RULE)
-    code, out, err = finish(tmp_path, "--keep-going")
+    code, out, err = call("run", "p.yaml", "--keep-going", folder=tmp_path)
     assert (code, out) == (3, "")
     assert "1 tile failed: " in err
     assert "tile y=32:48 x=48:64: 1 missing pixels" in err
@@ -49,7 +49,7 @@ def test_the_others_are_made_when_one_fails(tmp_path, executor):
     found = status(tmp_path / "o.zarr")
     assert (found.state, found.done, found.failed, found.left, found.exit_code) == ("unfinished", 109, 1, 1, 3)
     assert found.failures[0]["tile"] == 25
-    code, _, err = finish(tmp_path, "--keep-going")
+    code, _, err = call("run", "p.yaml", "--keep-going", folder=tmp_path)
     assert code == 3
     assert "kept 109 tiles, 1 to make: 1 failed before" in err
     assert attempts(tmp_path)[0, 25] == 2
@@ -74,24 +74,24 @@ THREE = [*TWO, {"op": "sobel", "component": "y"}, {"op": "gaussian", "sigma": 1,
 
 
 def around(tiles):
-    """Return what reads *tiles* through a halo narrower than a tile, of 10 x 11 tiles that wrap."""
-    at = [divmod(tile, 11) for tile in tiles]
-    return {(y + dy) % 10 * 11 + (x + dx) % 11 for y, x in at for dy in (-1, 0, 1) for dx in (-1, 0, 1)}
+    """Return what reads *tiles* through a halo narrower than a tile, of 6 x 7 tiles that wrap."""
+    at = [divmod(tile, 7) for tile in tiles]
+    return {(y + dy) % 6 * 7 + (x + dx) % 7 for y, x in at for dy in (-1, 0, 1) for dx in (-1, 0, 1)}
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_a_tile_that_fails_in_a_pass_of_three(tmp_path, monkeypatch, number):
     """All tiles are made but those that need it, in this pass and in those after it."""
-    spec = write_spec(tmp_path, THREE)
+    spec = write_spec(tmp_path, THREE, image=strategies.pixels((96, 112), "uint16", 0))
     store = tmp_path / ("o.zarr" if number == 2 else f"o.zarr.pass{number}")
     real = Job.run
 
     def run(job, tile):
-        if job.sinks[0].store.root == store and tile.start == (48, 64):
+        if job.sinks[0].store.root == store and tile.start == (32, 48):
             raise TileError("fell over", where=f"tile {tile}")
         return real(job, tile)
 
-    failed = 3 * 11 + 4
+    failed = 2 * 7 + 3
     lost = [set(), set(), set()]
     lost[number] = {failed}
     for later in range(number + 1, 3):
@@ -101,19 +101,19 @@ def test_a_tile_that_fails_in_a_pass_of_three(tmp_path, monkeypatch, number):
     with monkeypatch.context() as patched:
         patched.setattr(Job, "run", run)
         with pytest.raises(
-            UnfinishedError, match=rf"o\.zarr: 1 tile failed{out}: tile y=48:64 x=64:80: fell"
+            UnfinishedError, match=rf"o\.zarr: 1 tile failed{out}: tile y=32:48 x=48:64: fell"
         ) as caught:
             tileconv.run(spec, keep_going=True)
     assert caught.value.exit_code == 3
-    assert f"{330 - count} of 330 tiles are done; once that is mended, the same command makes the others" in str(
+    assert f"{126 - count} of 126 tiles are done; once that is mended, the same command makes the others" in str(
         caught.value
     )
-    assert [set(range(110)) - set(history(tmp_path).done(n)) for n in range(3)] == lost
+    assert [set(range(42)) - set(history(tmp_path).done(n)) for n in range(3)] == lost
     found = status(tmp_path / "o.zarr")
-    assert (found.state, found.done, found.left) == ("unfinished", 330 - count, count)
-    assert found.failures == ({"pass": number, "tile": failed, "error": "tile y=48:64 x=64:80: fell over"},)
+    assert (found.state, found.done, found.left) == ("unfinished", 126 - count, count)
+    assert found.failures == ({"pass": number, "tile": failed, "error": "tile y=32:48 x=48:64: fell over"},)
     report = tileconv.run(spec)
-    assert (report.tiles, report.kept) == (count, 330 - count)
+    assert (report.tiles, report.kept) == (count, 126 - count)
     assert set(attempts(tmp_path).values()) == {1, 2}
     made = digest(tmp_path / "o.zarr")
     tileconv.run(spec, overwrite=True)
@@ -130,13 +130,12 @@ def write_spec_of(folder, name):
     }
 
 
-def test_a_mended_cause_lets_the_run_finish(tmp_path):
+def test_a_mended_cause_lets_the_run_finish(finished):
     """A folder stands where a chunk belongs; once it is gone the same command makes what is left."""
-    spec = write_spec(tmp_path, TWO)
-    tileconv.run(spec)
-    expected = digest(tmp_path / "o.zarr")
+    made = finished(TWO)
+    spec, expected = made / "p.yaml", digest(made / "o.zarr")
     for chunk in ("3", "5"):
-        path = tmp_path / "o.zarr" / "0" / "c" / "2" / chunk
+        path = made / "o.zarr" / "0" / "c" / "2" / chunk
         path.unlink()
         (path / "x").mkdir(parents=True)
     with pytest.raises(SinkError, match="Is a directory"):
@@ -144,13 +143,13 @@ def test_a_mended_cause_lets_the_run_finish(tmp_path):
     with pytest.raises(UnfinishedError, match="2 tiles failed"):
         tileconv.run(spec, keep_going=True)
     for chunk in ("3", "5"):
-        (tmp_path / "o.zarr" / "0" / "c" / "2" / chunk / "x").rmdir()
-        (tmp_path / "o.zarr" / "0" / "c" / "2" / chunk).rmdir()
+        (made / "o.zarr" / "0" / "c" / "2" / chunk / "x").rmdir()
+        (made / "o.zarr" / "0" / "c" / "2" / chunk).rmdir()
     report = tileconv.run(spec)
     assert report.why.endswith("2 failed before")
     assert report.tiles == 2
-    assert digest(tmp_path / "o.zarr") == expected
-    assert not (tmp_path / "o.zarr.pass0").exists()
+    assert digest(made / "o.zarr") == expected
+    assert not (made / "o.zarr.pass0").exists()
 
 
 def test_a_damaged_input_fails_its_tiles_alone(tmp_path):
@@ -181,10 +180,9 @@ def errors_of(number, every, real):
     return faulty
 
 
-def test_errors_that_pass_are_outlived(tmp_path, monkeypatch):
-    spec = write_spec(tmp_path, TWO)
-    tileconv.run(spec)
-    expected = digest(tmp_path / "o.zarr")
+def test_errors_that_pass_are_outlived(finished, monkeypatch):
+    made = finished(TWO)
+    spec, expected = made / "p.yaml", digest(made / "o.zarr")
     monkeypatch.setattr(os, "replace", errors_of(errno.EIO, 10, os.replace))
     monkeypatch.setattr(os, "pread", errors_of(errno.ESTALE, 10, os.pread))
     monkeypatch.setattr(os, "write", errors_of(errno.EIO, 10, os.write))
@@ -192,8 +190,8 @@ def test_errors_that_pass_are_outlived(tmp_path, monkeypatch):
     assert report.tiles == 220
     assert len(os.replace.calls) > 220
     monkeypatch.undo()
-    assert digest(tmp_path / "o.zarr") == expected
-    assert history(tmp_path).unreadable == 0
+    assert digest(made / "o.zarr") == expected
+    assert history(made).unreadable == 0
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
@@ -234,25 +232,19 @@ def test_what_is_tried_again(monkeypatch, error, calls):
     assert waits == [0.01 * 2**n for n in range(calls - 1)]
 
 
-def test_status_from_the_shell(tmp_path, capsys, monkeypatch):
-    def call(*words):
-        monkeypatch.setattr("sys.argv", ["tileconv", *words])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return ended.value.code or 0, *capsys.readouterr()
-
-    output = str(tmp_path / "o.zarr")
-    code, out, err = call("status", output)
+def test_status_from_the_shell(tmp_path, finished, call):
+    code, out, err = call("status", tmp_path / "o.zarr")
     assert (code, out) == (1, "")
     assert "expected the run folder" in err
-    tileconv.run(write_spec(tmp_path, ONE))
+    folder = finished(ONE)
+    output = folder / "o.zarr"
     code, out, err = call("status", output)
     assert (code, err) == (0, "")
     assert "complete" in out
     assert "110 of 110 tiles" in out
-    with (tmp_path / "o.zarr.tileconv" / "journal").open("ab") as journal:
+    with (folder / "o.zarr.tileconv" / "journal").open("ab") as journal:
         journal.write(b"torn")
-    (tmp_path / "o.zarr.tileconv" / "done").unlink()
+    (folder / "o.zarr.tileconv" / "done").unlink()
     code, out, err = call("status", output, "--json")
     found = json.loads(out)
     assert (code, found["state"], found["done"], found["unreadable_lines"]) == (3, "unfinished", 110, 1)

@@ -31,7 +31,7 @@ def again(folder):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.4, 0.8])
-def test_killed_and_run_again(clean, share):
+def test_killed_and_run_again(clean, call, share):
     folder, _, expected, tiles = clean
     again(folder)
     lines = 1 + int(share * tiles)
@@ -39,7 +39,7 @@ def test_killed_and_run_again(clean, share):
     assert code == -signal.SIGKILL, err
     kept = done(folder)
     assert lines - 1 <= kept < tiles
-    code, out, err = finish(folder)
+    code, out, err = call("run", "p.yaml", folder=folder)
     assert code == 0, err
     found = re.search(r"kept (\d+) tiles?, (\d+) to make", out)
     assert [int(n) for n in found.groups()] == [kept, tiles - kept]
@@ -56,7 +56,7 @@ def test_killed_again_and_again(clean):
         signalled(folder, signal.SIGKILL, history_lines(folder) + tiles // 3)
         rounds += 1
     assert rounds > 1
-    assert finish(folder)[0] == 0
+    tileconv.run(folder / "p.yaml")
     assert digest(folder / "o.zarr") == expected
     assert max(attempts(folder).values()) == 1  # nothing that was in the journal was made twice
     assert litter(folder) == []
@@ -77,33 +77,33 @@ def test_a_signal_lets_tiles_in_flight_finish(clean):
     stored = sum(p.name.isdigit() for p in folder.rglob("c/*/*"))
     assert stored == done(folder)  # what was written is in the journal
     assert not litter(folder / "o.zarr")
-    assert finish(folder)[0] == 0
+    tileconv.run(folder / "p.yaml")
     assert digest(folder / "o.zarr") == expected
 
 
-def test_a_complete_run_makes_nothing(tmp_path):
-    tiles = tileconv.run(write_spec(tmp_path, ONE)).tiles
-    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "o.zarr").rglob("*")}
-    code, out, err = finish(tmp_path)
+def test_a_complete_run_makes_nothing(finished):
+    made, tiles = finished(ONE), 110
+    before = {p: p.stat().st_mtime_ns for p in (made / "o.zarr").rglob("*")}
+    code, out, err = finish(made)
     assert (code, err) == (0, "")
     assert f"already complete: 0 of {tiles} tiles to make" in out
-    report = tileconv.run(tmp_path / "p.yaml")
+    report = tileconv.run(made / "p.yaml")
     assert (report.tiles, report.kept) == (0, tiles)
-    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "o.zarr").rglob("*")} == before
+    assert {p: p.stat().st_mtime_ns for p in (made / "o.zarr").rglob("*")} == before
 
 
 @pytest.mark.parametrize("damage", ["gone", "empty"])
-def test_a_lost_chunk_is_made_again_and_nothing_else(tmp_path, damage):
-    spec = write_spec(tmp_path, ONE)
-    tileconv.run(spec)
-    expected = digest(tmp_path / "o.zarr")
-    chunk = tmp_path / "o.zarr" / "0" / "c" / "3" / "4"
+def test_a_lost_chunk_is_made_again_and_nothing_else(finished, damage):
+    made = finished(ONE)
+    spec = made / "p.yaml"
+    expected = digest(made / "o.zarr")
+    chunk = made / "o.zarr" / "0" / "c" / "3" / "4"
     before = {p: p.stat().st_mtime_ns for p in chunk.parents[1].rglob("*") if p.is_file() and p != chunk}
     chunk.unlink()
     if damage == "empty":
         chunk.touch()
     assert tileconv.run(spec).why == "kept 109 tiles, 1 to make: 1 lost chunks"
-    assert digest(tmp_path / "o.zarr") == expected
+    assert digest(made / "o.zarr") == expected
     assert {p: p.stat().st_mtime_ns for p in before} == before
 
 
@@ -119,15 +119,15 @@ def test_what_was_clipped_in_kept_tiles_is_counted_once(tmp_path):
     assert digest(tmp_path / "o.zarr") == expected
 
 
-def test_tiles_left_that_wrap_read_the_far_side(tmp_path):
-    spec = write_spec(tmp_path, TWO)
-    tileconv.run(spec)
-    expected = digest(tmp_path / "o.zarr")
-    (tmp_path / "o.zarr" / "0" / "c" / "0" / "0").unlink()
+def test_tiles_left_that_wrap_read_the_far_side(finished):
+    made = finished(TWO)
+    spec = made / "p.yaml"
+    expected = digest(made / "o.zarr")
+    (made / "o.zarr" / "0" / "c" / "0" / "0").unlink()
     report = tileconv.run(spec)
     assert (report.tiles, report.kept) == (10, 210)
     assert report.why == "kept 210 tiles, 10 to make: 1 lost chunks, 9 of an earlier pass needed again"
-    assert digest(tmp_path / "o.zarr") == expected
+    assert digest(made / "o.zarr") == expected
 
 
 def test_a_second_run_at_the_same_time_is_refused(tmp_path):

@@ -2,13 +2,14 @@
 
 import errno
 import fcntl
+import json
 import os
 import shutil
 import subprocess
 import sys
 
 import pytest
-from execute.resume_help import TWO, digest, finish, write_spec
+from execute.resume_help import TWO, digest, write_spec
 
 import tileconv
 from tileconv.audit.status import status
@@ -106,8 +107,25 @@ def may_mount():
     return subprocess.run(["unshare", "-Urm", "true"], capture_output=True, check=False).returncode == 0
 
 
+EACH = """
+import contextlib, io, json, sys
+from tileconv import cli
+said, told = sys.stdout, {}
+for name, words in json.loads(sys.argv[1]).items():
+    sys.argv[1:] = words.split()
+    text = io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True)
+    with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
+        try:
+            cli.main()
+        except SystemExit as ended:
+            told[name] = ended.code or 0, text.buffer.getvalue().decode()
+print(json.dumps(told), file=said)
+"""
+"""Commands one after another in one process: the exit code of each, and what it said."""
+
+
 @pytest.mark.skipif(not may_mount(), reason="needs a kernel that lets users mount a file system of their own")
-def test_a_complete_run_on_a_read_only_disk(made, tmp_path):
+def test_a_complete_run_on_a_read_only_disk(made):
     before = digest(made)
     commands = {
         "run": "run p.yaml",
@@ -118,13 +136,9 @@ def test_a_complete_run_on_a_read_only_disk(made, tmp_path):
         "again": "run p.yaml --overwrite",
         "rerun": "rerun o.zarr",
     }
-    said = "; ".join(
-        f"{sys.executable} -m tileconv {words} > $OUT/{name} 2>&1; echo $? > $OUT/{name}.code"
-        for name, words in commands.items()
-    )
-    script = f"mount --bind {made} {made} && mount -o remount,bind,ro {made} && cd {made} && {{ {said}; }}"
-    subprocess.run(["unshare", "-Urm", "sh", "-c", script], env=os.environ | {"OUT": str(tmp_path)}, check=True)
-    told = {name: (int((tmp_path / f"{name}.code").read_text()), (tmp_path / name).read_text()) for name in commands}
+    script = f'mount --bind {made} {made} && mount -o remount,bind,ro {made} && cd {made} && exec "$@"'
+    words = ["unshare", "-Urm", "sh", "-c", script, "sh", sys.executable, "-c", EACH, json.dumps(commands)]
+    told = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
     assert [told[name][0] for name in ("run", "json", "status", "verify")] == [0, 0, 0, 0], told
     assert "already complete: 0 of 220 tiles to make" in told["run"][1]
     for name in ("repair", "again", "rerun"):
@@ -153,10 +167,10 @@ def test_a_file_system_without_locks(made, monkeypatch, number):
     assert tileconv.verify(made / "o.zarr").damages == ()
 
 
-def test_who_holds_the_lock_is_of_no_matter_without_it(made):
+def test_who_holds_the_lock_is_of_no_matter_without_it(made, call):
     with (made / "o.zarr.tileconv" / "lock").open("r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        code, _, err = finish(made)
+        code, _, err = call("run", "p.yaml", folder=made)
         assert code == 1
         assert "is being written by another run" in err
-        assert finish(made, "--set", "run.lock=none")[0] == 0
+        assert call("run", "p.yaml", "--set", "run.lock=none", folder=made)[0] == 0

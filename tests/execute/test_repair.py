@@ -10,10 +10,9 @@ import threading
 
 import numpy as np
 import pytest
-from execute.resume_help import ONE, TWO, attempts, digest, finish, litter, poisoned, write_spec
+from execute.resume_help import ONE, TWO, attempts, digest, litter, poisoned, write_spec
 
 import tileconv
-from tileconv import cli
 from tileconv.audit.status import status
 from tileconv.errors import ResumeError, SinkError, SourceError
 from tileconv.execute.stop import Stop
@@ -27,19 +26,19 @@ def made(finished):
     return finished(TWO)
 
 
-def test_nothing_to_repair(made):
+def test_nothing_to_repair(made, call):
     before = {p: p.stat().st_mtime_ns for p in (made / "o.zarr").rglob("*")}
-    code, out, err = finish(made, "--repair")
+    code, out, err = call("run", "p.yaml", "--repair", folder=made)
     assert (code, err) == (0, "")
     assert "nothing to repair" in out
     assert {p: p.stat().st_mtime_ns for p in (made / "o.zarr").rglob("*")} == before
 
 
-def test_only_what_is_damaged(made):
+def test_only_what_is_damaged(made, call):
     expected = digest(made / "o.zarr")
     chunk = made / "o.zarr" / "0" / "c" / "4" / "5"
     chunk.write_bytes(chunk.read_bytes()[::-1])
-    code, out, err = finish(made, "--repair")
+    code, out, err = call("run", "p.yaml", "--repair", folder=made)
     assert code == 0, err
     assert "found: tile 49, y=64:80 x=80:96: 0/c/4/5 is not what was written" in out
     assert "repaired in" in out
@@ -49,7 +48,7 @@ def test_only_what_is_damaged(made):
     assert {k for k, n in attempts(made).items() if n == 2} == {(1, 49)} | {
         (0, 11 * y + x) for y in (3, 4, 5) for x in (4, 5, 6)
     }
-    report = json.loads(finish(made, "--repair", "--json")[1])
+    report = json.loads(call("run", "p.yaml", "--repair", "--json", folder=made)[1])
     assert (report["damages"], report["tiles"]) == ([], 0)
 
 
@@ -95,11 +94,11 @@ def test_a_store_of_another_is_not_mended_into_ours(made):
     assert digest(made / "o.zarr") == before
 
 
-def test_refusals(made):
+def test_refusals(made, call):
     (made / "a.tif").write_bytes((made / "a.tif").read_bytes()[:-1] + b"?")
     with pytest.raises(ResumeError, match="input"):
         tileconv.run(made / "p.yaml", repair=True)
-    assert finish(made, "--repair", "--overwrite")[0] == 2
+    assert call("run", "p.yaml", "--repair", "--overwrite", folder=made)[0] == 2
     shutil.rmtree(made / "o.zarr.tileconv")
     with pytest.raises(SourceError, match="expected the run folder"):
         tileconv.run(made / "p.yaml", repair=True)
@@ -160,7 +159,7 @@ def test_a_chunk_of_an_intermediate_result(stopped_in_the_second_pass):
 
 
 @pytest.mark.parametrize("share", ["output", "intermediate result"])
-def test_stopped_while_it_verifies(stopped_in_the_second_pass, monkeypatch, capsys, share):
+def test_stopped_while_it_verifies(stopped_in_the_second_pass, monkeypatch, call, share):
     """The signal comes while a tile is compared: no other begins; unfinished then, and the plain command verifies."""
     folder, expected = stopped_in_the_second_pass
     if share == "output":  # one that is damaged
@@ -184,21 +183,12 @@ def test_stopped_while_it_verifies(stopped_in_the_second_pass, monkeypatch, caps
         stopped.set()
 
     stored_digest = Writer.stored_digest
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with monkeypatch.context() as patched:
-        patched.chdir(folder)
         patched.setattr(Writer, "stored_digest", compared)
         patched.setattr(Stop, "set", stop)
-        patched.setattr("sys.argv", ["tileconv", "run", "p.yaml", "--repair"])
-        try:
-            with pytest.raises(SystemExit) as ended:
-                cli.main()
-        finally:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-    assert ended.value.code == 130
-    out, err = capsys.readouterr()
-    assert (out, err) == (
+        stopped_at = call("run", "p.yaml", "--repair", folder=folder)
+    assert stopped_at == (
+        130,
         "",
         "interrupted while the output was verified: it counts as unfinished until the same command has ended\n",
     )
@@ -211,7 +201,7 @@ def test_stopped_while_it_verifies(stopped_in_the_second_pass, monkeypatch, caps
     assert (status(folder / "o.zarr").exit_code, status(folder / "o.zarr").repairing) == (3, True)
     problems = [damage.problem for damage in tileconv.verify(folder / "o.zarr").damages]
     assert problems[0] == "a repair was begun and is not finished; the command of the run finishes it"
-    code, out, err = finish(folder)
+    code, out, err = call("run", "p.yaml", folder=folder)
     assert code == 0, err
     assert "found: " in out
     assert digest(folder / "o.zarr") == expected
@@ -245,9 +235,9 @@ def test_killed_before_its_libraries_are_there(made):
 
 
 @pytest.mark.parametrize("words", [("--set", "stages.0.component=y"), ("-i", "absent.tif"), ("-o", "other.zarr")])
-def test_one_that_is_refused_leaves_no_trace(made, words):
+def test_one_that_is_refused_leaves_no_trace(made, call, words):
     before = digest(made / "o.zarr.tileconv")
-    code, _, err = finish(made, "--repair", *words)
+    code, _, err = call("run", "p.yaml", "--repair", *words, folder=made)
     assert code in (1, 2), err
     lock = made / "o.zarr.tileconv" / "lock"
     lock.write_text(json.dumps(json.loads(lock.read_text()) | {"pid": os.getpid()}))

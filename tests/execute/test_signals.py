@@ -11,6 +11,7 @@ import pytest
 from execute.resume_help import ONE, digest, done, finish, litter, write_spec
 from execute.signal_moments import after, signalled_when
 
+import tileconv
 from tileconv import signals
 from tileconv.execute.stop import on_signals
 
@@ -63,7 +64,7 @@ def test_moments_of_a_run(tmp_path, executor):
         assert one_end(found), found
         kept = done(tmp_path) if (tmp_path / "o.zarr.tileconv" / "journal").exists() else 0
         if LONG or kept:
-            assert finish(tmp_path)[0] == 0
+            tileconv.run(tmp_path / "p.yaml")
             assert digest(tmp_path / "o.zarr") == expected
     assert litter(tmp_path) == []
 
@@ -87,6 +88,7 @@ def test_a_file_that_is_half_written_goes(tmp_path):
     code = """
 import os
 from pathlib import Path
+import tileconv
 from tileconv import signals
 from tileconv.sinks.files import replacing
 signals.take()
@@ -126,6 +128,7 @@ def test_a_run_that_failed_is_no_result(tmp_path):
     """After a run that stands signals change nothing; the next one that fails takes that back."""
     code = """
 import os
+import tileconv
 from tileconv import signals
 from tileconv.execute.stop import on_signals
 signals.take()

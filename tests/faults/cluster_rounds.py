@@ -20,19 +20,21 @@ import strategies  # noqa: E402
 from execute.cluster_help import Cluster, another, may_mount, seeing  # noqa: E402
 from execute.resume_help import ONE, digest, litter, reached, start, write_spec  # noqa: E402
 
+import tileconv  # noqa: E402
+
 STOPPED_S = 60
 
 
 class Round:
-    """A folder with a pipeline of many tiles, and a cluster of two workers."""
+    """A folder with a pipeline of many tiles, and a cluster of *workers*."""
 
-    def __init__(self, folder, tiles):
+    def __init__(self, folder, tiles, workers):
         self.folder, rows = folder, isqrt(tiles)
         self.image = strategies.pixels((rows * 16, -(-tiles // rows) * 16), "uint16", 0)
         self.tiles = rows * -(-tiles // rows)
         (folder / "cluster").mkdir(parents=True)
-        self.cluster = Cluster(folder / "cluster")
-        self.cluster.wait_for(2)
+        self.cluster = Cluster(folder / "cluster", workers=workers)
+        self.cluster.wait_for(workers)
         self.codes, self.ended_s = [], None
 
     def spec(self, **words):
@@ -60,7 +62,7 @@ class Round:
 
 
 def workers_killed(this):
-    """Both workers, one after the other, each replaced."""
+    """All workers, one after the other, each replaced."""
     with this.begun():
         for worker in [*this.cluster.workers]:
             worker.kill()
@@ -145,17 +147,16 @@ SCENARIOS = (
 )
 
 
-def play(scenario, folder, tiles):
+def play(scenario, folder, tiles, workers=2):
     """Play *scenario* in *folder*; return exit codes, seconds to the end, and whether the bytes are right."""
-    this = Round(folder, tiles)
+    this = Round(folder, tiles, workers)
     try:
         scenario(this)
     finally:
         this.cluster.stop()
     made = digest(folder / "o.zarr"), litter(folder)
-    this.spec(run={"memory": "2GiB"})
-    this.again("--overwrite")
-    return this.codes[:-1], this.ended_s, made == (digest(folder / "o.zarr"), [])
+    tileconv.run(this.spec(run={"memory": "2GiB"}), overwrite=True)
+    return this.codes, this.ended_s, made == (digest(folder / "o.zarr"), [])
 
 
 def main(folder, tiles="1000", *names):
