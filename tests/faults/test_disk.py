@@ -26,12 +26,23 @@ def may_mount():
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
+@pytest.fixture(scope="module")
+def whole(request, tmp_path_factory):
+    """A run on one worker, where the same operations come every time, or two: folder, spec, digest, bytes written."""
+    folder = tmp_path_factory.mktemp("whole")
+    spec = small(folder, TWO, workers=request.param)
+    with pytest.MonkeyPatch.context() as patched:
+        log = Operations(folder).patch(patched).log
+        tileconv.run(spec)
+    written = sum(len(data) for kind, _, data in log if kind in {"file", "append"})
+    return folder, spec, digest(folder / "o.zarr"), written
+
+
+@pytest.mark.parametrize("whole", [1], indirect=True)
 @pytest.mark.parametrize("seed", range(100 if LONG else 6))
-def test_one_operation_in_twenty_fails(tmp_path, monkeypatch, seed):
-    spec = small(tmp_path, TWO)  # one worker: the same operations fail every time
-    tileconv.run(spec)
-    expected = digest(tmp_path / "o.zarr")
-    clear(tmp_path)
+def test_one_operation_in_twenty_fails(whole, monkeypatch, seed):
+    folder, spec, expected, _ = whole
+    clear(folder)
     monkeypatch.setattr(retry, "FIRST_WAIT_S", 1e-4)
     pick, failed = seeded(seed), []
 
@@ -44,22 +55,19 @@ def test_one_operation_in_twenty_fails(tmp_path, monkeypatch, seed):
         return None
 
     with monkeypatch.context() as patched:
-        log = Operations(tmp_path, before=before).patch(patched).log
+        log = Operations(folder, before=before).patch(patched).log
         tileconv.run(spec)
     assert len(failed) > 0.01 * len(log)
     assert len(set(failed)) > 1
-    check_whole(tmp_path, expected)
+    check_whole(folder, expected)
 
 
+@pytest.mark.parametrize("whole", [2], indirect=True)
 @pytest.mark.parametrize("seed", range(100 if LONG else 8))
-def test_a_disk_that_is_full_at_a_random_byte(tmp_path, monkeypatch, seed):
-    spec = small(tmp_path, TWO, workers=2)
-    with monkeypatch.context() as patched:
-        log = Operations(tmp_path).patch(patched).log
-        tileconv.run(spec)
-    expected = digest(tmp_path / "o.zarr")
-    clear(tmp_path)
-    room = [seeded(seed).randrange(sum(len(data) for kind, _, data in log if kind in {"file", "append"}))]
+def test_a_disk_that_is_full_at_a_random_byte(whole, monkeypatch, seed):
+    folder, spec, expected, written = whole
+    clear(folder)
+    room = [seeded(seed).randrange(written)]
 
     def before(kind, path, data):
         room[0] -= len(data)
@@ -68,16 +76,16 @@ def test_a_disk_that_is_full_at_a_random_byte(tmp_path, monkeypatch, seed):
         return None
 
     with monkeypatch.context() as patched:
-        Operations(tmp_path, before=before).patch(patched)
+        Operations(folder, before=before).patch(patched)
         with pytest.raises(SinkError, match="No space left on device") as caught:
             tileconv.run(spec)
     assert "Free some disk space" in str(caught.value)
-    if (tmp_path / "o.zarr.tileconv" / "plan.json").exists():
-        assert status(tmp_path / "o.zarr").state == "unfinished"
-        assert tileconv.verify(tmp_path / "o.zarr").damages
-    kept = done(tmp_path)
+    if (folder / "o.zarr.tileconv" / "plan.json").exists():
+        assert status(folder / "o.zarr").state == "unfinished"
+        assert tileconv.verify(folder / "o.zarr").damages
+    kept = done(folder)
     assert tileconv.run(spec).kept == kept
-    check_whole(tmp_path, expected)
+    check_whole(folder, expected)
 
 
 @pytest.mark.skipif(not may_mount(), reason="needs a kernel that lets users mount a file system of their own")
