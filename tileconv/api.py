@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from tileconv.arguments import as_pixels
+from tileconv.arguments import as_pixels, is_lazy
 from tileconv.audit.rerun import rerun
 from tileconv.audit.verify import verify
 from tileconv.engines.cost import user_costs
 from tileconv.errors import PlanError, TileconvError
 from tileconv.execute.images import each_image
+from tileconv.execute.places import masked
 from tileconv.execute.plans import each_plan
 from tileconv.execute.prepare import planned
 from tileconv.execute.report import Report
@@ -28,6 +29,7 @@ from tileconv.planning.model import Plan
 from tileconv.planning.parts import Missing
 from tileconv.progress import Progress
 from tileconv.sources.axes import assumed_axes, map_axes
+from tileconv.sources.memory import MemorySource
 from tileconv.spec import Paths, PipelineSpec, as_mapping, load_spec, spec_from_mapping
 from tileconv.spec.model import MaskSpec
 from tileconv.stores.location import Location
@@ -200,11 +202,12 @@ def lazy(pipeline: Pipeline, image: Any = None) -> Any:
 
 def _of_image(spec: PipelineSpec, image: Any) -> Any:
     """Return what the pipeline makes of *image*, lazily."""
-    if isinstance(spec.input.mask, MaskSpec):
-        fix = "Make the pixels that it masks NaN, as with numpy.where."
-        raise PlanError("belongs to a file, and the image is given as an array", where="input.mask", fix=fix)
     labels = image if is_labelled(image) else None
     array = as_pixels(image if labels is None else labels.data, Missing.of(spec.missing, None))
+    has_mask = isinstance(spec.input.mask, MaskSpec)
+    if has_mask and is_lazy(array):
+        fix = "Make the pixels that it masks NaN, as with dask.array.where."
+        raise PlanError("belongs to a file, and the image is given as a Dask array", where="input.mask", fix=fix)
     if not 2 <= array.ndim <= 5:
         raise PlanError(f"expected 2 to 5 axes, found shape {array.shape}", where="image", fix="Give rows and columns.")
     given = spec.input.axes
@@ -214,7 +217,9 @@ def _of_image(spec: PipelineSpec, image: Any) -> Any:
     dropped = array.ndim - len(axes.order)
     array = array.transpose(order)[(..., *(0,) * dropped)]
     info = ImageInfo(array.shape, axes.axes, np.dtype(array.dtype).newbyteorder("="), (1,) * array.ndim)
-    plan = make_plan(replace(spec, input=replace(spec.input, path=Location("image"))), info, this_machine(user_costs()))
+    source = masked(MemorySource(array, axes.axes), spec) if has_mask else None
+    told = replace(spec, input=replace(spec.input, path=Location("image")))
+    plan = make_plan(told, source.info if source else info, this_machine(user_costs()))
 
     def relabelled(made: Any, nodata: float | None) -> Any:
         if labels is None:
@@ -224,7 +229,8 @@ def _of_image(spec: PipelineSpec, image: Any) -> Any:
             made = np.moveaxis(made, axes.axes.count("t"), 0)
         return with_labels(made[(..., *(None,) * dropped)], moved, nodata).transpose(..., *labels.dims)
 
-    return _by_label(plan, of_array(array, plan.passes), relabelled)
+    made = of_source(source, plan.passes) if source else of_array(array, plan.passes)
+    return _by_label(plan, made, relabelled)
 
 
 def _by_label(plan: Plan, arrays: Mapping[int, Any], shown: Callable[[Any, float | None], Any]) -> Any:

@@ -2,6 +2,7 @@
 
 import pickle
 
+import dask.array as da
 import numpy as np
 import pytest
 import tifffile
@@ -57,8 +58,9 @@ def test_a_second_image_tells_which_pixels_are_missing(tmp_path, dtype, inverted
     pixels, report = made(tmp_path, {"path": str(tmp_path / "m.npy"), "inverted": inverted})
     assert np.array_equal(pixels, expected(), equal_nan=True)
     assert report.counts.missing == (~VALID).sum()
-    lazy = tileconv.lazy(asked(tmp_path, {"path": str(tmp_path / "m.npy"), "inverted": inverted}))
-    assert lazy.compute(scheduler="synchronous").tobytes() == pixels.tobytes()
+    for image in (None, IMAGE):
+        lazy = tileconv.lazy(asked(tmp_path, {"path": str(tmp_path / "m.npy"), "inverted": inverted}), image)
+        assert lazy.compute(scheduler="synchronous").tobytes() == pixels.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -104,6 +106,7 @@ def test_stacks_colours_and_masks_of_some_axes(tmp_path):
         pixels, _ = run(mapping, tmp_path / "a.zarr", tmp_path, name=f"{axes}.out.zarr")
         full = valid[:, None] if axes == "cyx" else valid
         assert np.array_equal(np.isnan(pixels), ~np.broadcast_to(full, image.shape))
+        assert tileconv.lazy(mapping, image).compute(scheduler="synchronous").tobytes() == pixels.tobytes()
 
 
 def test_the_mask_inside_a_geotiff(tmp_path):
@@ -190,8 +193,10 @@ def test_what_cannot_be_is_refused(tmp_path):
     mapping["output"]["path"] = str(tmp_path / "m.zarr")
     with pytest.raises(SinkError):
         tileconv.run(mapping, overwrite=True)
-    with pytest.raises(PlanError, match=r"input\.mask: belongs to a file"):
-        tileconv.lazy(mapping, IMAGE)
+    with pytest.raises(PlanError, match=r"input\.mask: belongs to a file, and the image is given as a Dask array"):
+        tileconv.lazy(mapping, da.from_array(IMAGE))
+    with pytest.raises(SourceError, match="the mask has the pixels y=69 x=90, and the image has y=70 x=90"):
+        tileconv.lazy(asked(tmp_path, mask), IMAGE)
 
 
 def test_memory_counts_both(tmp_path):

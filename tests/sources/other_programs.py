@@ -38,6 +38,7 @@ def facts(info: ImageInfo, attributes: dict) -> str:
     found += [f"colours {', '.join(info.colours)}"] * bool(info.colours)
     found += [f"{info.scale[-1]:g} {info.units[-1]}"] * bool(info.units[-1])
     found += [f"nodata {as_text(info.nodata)}"] if info.nodata is not None else []
+    found += [f"mask {Path(info.mask.where).name}"] if info.mask else []
     found += [f"crs {str(attributes['crs'])[:24]}"] if "crs" in attributes else []
     found += [f"transform {str(attributes['transform'])[1:-1]}"] if "transform" in attributes else []
     return "; ".join(found)

@@ -77,7 +77,7 @@ def _(rasterio, path):
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), gtiff(rasterio, path, GRAY) as file:
         file.write(GRAY, 1)
         file.write_mask(GRAY > 50)
-    return None, "an internal mask"
+    return GRAY, "mask gdal-mask.tif"
 
 
 @writes("rasterio", "gdal-mask-beside.tif", "GeoTIFF with a mask beside it")
@@ -85,7 +85,7 @@ def _(rasterio, path):
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), gtiff(rasterio, path, GRAY) as file:
         file.write(GRAY, 1)
         file.write_mask(GRAY > 50)
-    return None, ".msk beside it"
+    return GRAY, "mask gdal-mask-beside.tif.msk"
 
 
 @writes("rasterio", "gdal-palette.tif", "GeoTIFF of classes with a colour table")

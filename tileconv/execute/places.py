@@ -24,7 +24,7 @@ def source_of(spec: PipelineSpec) -> Source:
     SourceError
         If there is none, or none that can be read; or the mask is not of the image's pixels.
     """
-    file, most = spec.input, spec.run.max_chunk
+    file = spec.input
     if spec.is_batch:
         fix = "Give one of them as input, or run them all: tileconv run does."
         raise PlanError("names several images, and this is of one", where=str(file.path), fix=fix)
@@ -34,16 +34,23 @@ def source_of(spec: PipelineSpec) -> Source:
         level=file.level,
         axes=file.axes,
         missing_chunks=file.missing_chunks,
-        max_chunk=most,
+        max_chunk=spec.run.max_chunk,
         own_mask=file.mask is None and file.nodata is None,
     )
-    asked = file.mask
+    return masked(image, spec)
+
+
+def masked(image: Source, spec: PipelineSpec) -> Source:
+    """Return *image* beside the mask that a pipeline names, or as it is; SourceError as ``source_of``."""
+    file, asked = spec.input, spec.input.mask
     if not isinstance(asked, MaskSpec):
         return image
     label = file.path.below(f"labels/{asked.label}")
     place, level = (asked.path, 0) if asked.path else (label, file.level)
     level = level if asked.level is None else asked.level
-    mask = open_source(place, series=asked.series, level=level, missing_chunks=file.missing_chunks, max_chunk=most)
+    mask = open_source(
+        place, series=asked.series, level=level, missing_chunks=file.missing_chunks, max_chunk=spec.run.max_chunk
+    )
     return Masked(image, mask, asked.inverted)
 
 
