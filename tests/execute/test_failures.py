@@ -38,7 +38,7 @@ def test_the_first_failure_ends_the_run(tmp_path, call):
 
 @pytest.mark.parametrize("executor", ["threads", "processes"])
 def test_the_others_are_made_when_one_fails(tmp_path, call, executor):
-    write_spec(tmp_path, ONE, image=poisoned(), run={"executor": executor}, **RULE)
+    write_spec(tmp_path, ONE, image=poisoned(), run={"executor": executor, "workers": 1}, **RULE)
     code, out, err = call("run", "p.yaml", "--keep-going", folder=tmp_path)
     assert (code, out) == (3, "")
     assert "1 tile failed: " in err

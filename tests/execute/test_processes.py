@@ -24,7 +24,7 @@ LISTEN = {"tcp": "0A", "tcp6": "0A", "unix": "00010000"}
 
 
 def planned(folder, **run):
-    """Return the plan of 110 tiles on two processes, and its source."""
+    """Return the plan of 110 tiles on two processes, and its source; a process takes seconds to begin."""
     spec = write_spec(folder, ONE, run=PROCESSES | run)
     return tileconv.plan(spec), open_source(str(folder / "a.tif"))
 
@@ -97,7 +97,7 @@ def test_a_script_without_a_main_guard(tmp_path, given):
 
 
 def test_a_tile_that_ends_its_processes_is_named_and_the_others_are_made(tmp_path):
-    plan, source = planned(tmp_path)
+    plan, source = planned(tmp_path, workers=1)
     deaths = tmp_path / "deaths"
     message = r"1 tile failed: .*a\.tif, tile y=0:16 x=0:16: ended 2 processes, because it was ended by SIGKILL"
     with pytest.raises(UnfinishedError, match=message):
@@ -109,7 +109,7 @@ def test_a_tile_that_ends_its_processes_is_named_and_the_others_are_made(tmp_pat
 
 
 def test_by_rows_a_process_that_ends_ends_the_run(tmp_path):
-    plan, source = planned(tmp_path, halo_method="overlap")
+    plan, source = planned(tmp_path, workers=1, halo_method="overlap")
     with pytest.raises(ClusterError, match=r"a process of the run ended, because it was ended by SIGKILL") as caught:
         run_plan(plan, Deadly(source, (100, 100), tmp_path / "deaths"))
     assert caught.value.__notes__ == [f"{done(tmp_path)} of 110 tiles are done; the same command makes the others"]
