@@ -4,7 +4,8 @@
 
 The source makes its pixels, the sink drops them; all else is a run as any other: plan, journal, record, retries. Each
 row is a process of its own. ``scheduler`` has two workers of one thread each on the loopback, and ``submit`` gives
-these the same tiles by one ``client.submit`` each, without a journal. Goals: 3,000 tiles per second on threads, 1,000
+these the same tiles by one ``client.submit`` each, without a journal. ``daisy`` gives as many empty blocks to two
+workers of daisy 2, which another Python has that ``--daisy`` names. Goals: 3,000 tiles per second on threads, 1,000
 through a scheduler, and less than 100 MiB above what the process holds when the run begins.
 """
 
@@ -36,6 +37,18 @@ from tileconv.sinks.layout import MARKER
 from tileconv.sinks.zarr import ZarrSink
 
 TILE, WORKERS = 64, 2
+DAISY = """
+import json, resource, sys, time
+import daisy.v2 as daisy
+side = int(int(sys.argv[1]) ** 0.5)
+image, one = daisy.Roi((0, 0), (side, side)), daisy.Roi((0, 0), (1, 1))
+task = daisy.Task("empty", image, one, one, lambda block: None, read_write_conflict=False, max_workers=2)
+before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+daisy.run_blockwise([task], progress=False, block_tracking=False, summary=False)
+rate = side * side / (time.perf_counter() - began)
+growth = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+print(json.dumps({"tiles": side * side, "rate": rate, "growth": growth, "journal": 0}))
+"""
 GOALS = {"threads": 3_000, "scheduler": 1_000}
 GROWTH_MIB = 100
 
@@ -157,7 +170,10 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="where the journal passes through")
     parser.add_argument("--tiles", type=int, default=1_000_000)
-    parser.add_argument("--executor", nargs="+", default=["threads", "scheduler"], help="threads, scheduler, submit")
+    parser.add_argument(
+        "--executor", nargs="+", default=["threads", "scheduler"], help="threads, processes, scheduler, submit, daisy"
+    )
+    parser.add_argument("--daisy", default="python", help="the Python that has daisy 2")
     parser.add_argument("--stages", type=int, default=0, help="Gaussian blurs that each tile takes")
     parser.add_argument("--address", help=argparse.SUPPRESS)
     asked = parser.parse_args(words)
@@ -174,7 +190,7 @@ def main(words: Sequence[str] | None = None) -> int:
     print("| --- | --- | --- | --- | --- |")
     for name in asked.executor:
         with _at(name, folder) as address:
-            row = _alone(folder, asked.tiles, asked.stages, name, address)
+            row = _alone(folder, _command(asked, name, address))
         told = f"{row['rate']:,.0f} | {row['growth']:.0f} | {row['journal']:.0f}"
         print(f"| {name} | {row['tiles']:,.0f} | {told} |", flush=True)
         missed |= name in GOALS and (row["rate"] < GOALS[name] or row["growth"] > GROWTH_MIB)
@@ -191,11 +207,17 @@ def _at(name: str, folder: Path) -> Iterator[str]:
         yield address
 
 
-def _alone(folder: Path, tiles: int, stages: int, name: str, address: str) -> dict[str, float]:
+def _command(asked: argparse.Namespace, name: str, address: str) -> list[str]:
+    if name == "daisy":
+        return [asked.daisy, "-c", DAISY, str(asked.tiles)]
+    words = ["--folder", str(asked.folder.resolve()), "--tiles", str(asked.tiles), "--stages", str(asked.stages)]
+    return [sys.executable, "-m", "benchmarks.million", *words, "--executor", name, "--address", address]
+
+
+def _alone(folder: Path, command: Sequence[str]) -> dict[str, float]:
+    """Return what *command* prints, in a process of its own."""
     for place in ("million.ome.zarr", "million.ome.zarr.tileconv"):
         remove(folder / place)
-    words = ["--folder", str(folder), "--tiles", str(tiles), "--stages", str(stages), "--executor", name]
-    command = [sys.executable, "-m", "benchmarks.million", *words, "--address", address]
     made: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=ROOT).stdout)
     return made
 

@@ -181,3 +181,23 @@ def test_interrupted_and_gone_on_with(tmp_path, finished):
     assert f"kept {kept} tiles, {110 - kept} to make" in out
     assert litter(tmp_path) == []
     assert digest(tmp_path / "o.zarr" / "0") == digest(finished(ONE) / "o.zarr" / "0")
+
+
+class Hanging(Wrapped):
+    """Waits for ever where it is asked for the first pixels."""
+
+    def read(self, box):
+        if box.start == (0, 0):
+            signal.pause()
+        return self.source.read(box)
+
+
+def test_a_process_whose_tile_takes_too_long_is_ended_and_the_others_are_made(tmp_path):
+    plan, source = planned(tmp_path, timeout_per_tile="3 s", halo_method="windows")
+    with pytest.raises(UnfinishedError) as error:
+        run_plan(plan, Hanging(source), keep_going=True)
+    assert "1 tile failed: " in str(error.value)
+    assert "y=0:16 x=0:16: ended 2 processes, because it took longer than run.timeout_per_tile" in str(error.value)
+    assert done(tmp_path) == 109
+    run_plan(plan, source)
+    assert done(tmp_path) == 110

@@ -125,8 +125,9 @@ class Tiles(Flight):
     def _hangs(self, batch: Batch, silent: set[str]) -> bool:
         """Return whether the newest try of *batch* lies at silent workers, or is late."""
         flown = self.flying.get(batch.key)
-        limit = max(LATE_S, LATE * self.typical()) * 2 ** (batch.tries - 1)
-        late = bool(self.times and flown and time.monotonic() - flown[1] > limit)
+        asked = (self.crew.timeout_s or 0.0) * len(batch.tiles)
+        limit = (asked or max(LATE_S, LATE * self.typical())) * 2 ** (batch.tries - 1)
+        late = bool((asked or self.times) and flown and time.monotonic() - flown[1] > limit)
         return late or self.crew.held_by(batch.key, silent)
 
     def outcomes(self, future: Any, batch: Batch) -> list[tuple[Job, Outcome]]:

@@ -52,7 +52,7 @@ def _crew(setting: Setting, stop: Event) -> Iterator[Crew]:
         _reached(setting) as (client, pending),
         trusting(client, setting.libraries(), setting.note) as trust,
     ):
-        yield Crew(client, trust, stop, partial(_say, setting), pending)
+        yield Crew(client, trust, stop, partial(_say, setting), pending, timeout_s=setting.timeout_s)
 
 
 def _say(setting: Setting, text: str, waits: bool) -> None:

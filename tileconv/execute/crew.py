@@ -65,6 +65,8 @@ class Crew:
         The keys of tasks that a thread was at when its worker was last heard of; others wait.
     starved
         The workers that were lost for want of memory.
+    timeout_s
+        How long a tile may take before another worker gets it too, where the run says so.
     """
 
     client: Client
@@ -78,6 +80,7 @@ class Crew:
     running: set[Any] = field(default_factory=set)
     looked: float = 0.0
     bound: frozenset[str] = frozenset()
+    timeout_s: float | None = None
     starved: set[str] = field(default_factory=set)
     _alone_since: float | None = None
     _named: list[str] = field(default_factory=list)

@@ -61,6 +61,8 @@ class Setting:
         Is told of every worker that gets no tiles, and why.
     cluster
         The cluster that *name* names, if it names one.
+    timeout_s
+        How long a tile may take, where the run says so; by tiles alone.
     kept
         Keeps that cluster for what is made after; without it, it ends with the stream.
     """
@@ -73,6 +75,7 @@ class Setting:
     note: Callable[[str], None]
     cluster: Mapping[str, Any] | None = None
     kept: Kept | None = None
+    timeout_s: float | None = None
 
 
 class Kept(ExitStack):
@@ -104,7 +107,9 @@ def _processes(setting: Setting) -> Executor:
     from tileconv.execute.processes import process_rows, processes
 
     setting.progress.waiting("processes are started")
-    return partial(process_rows if setting.rows else processes, setting.workers)
+    if setting.rows:
+        return partial(process_rows, setting.workers)
+    return partial(processes, setting.workers, timeout_s=setting.timeout_s)
 
 
 def _scheduler(setting: Setting) -> Executor:

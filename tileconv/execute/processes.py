@@ -35,11 +35,14 @@ SERVE = "import sys; sys.path[:] = sys.argv[2:]; from tileconv.execute.processes
 """What a process begins with: it finds modules where this one does, and never runs the caller's script again."""
 
 
-def processes(workers: int, pairs: Iterable[Pair | None], stop: Event, heard: Heard) -> None:
+def processes(
+    workers: int, pairs: Iterable[Pair | None], stop: Event, heard: Heard, *, timeout_s: float | None = None
+) -> None:
     """Make tiles on processes: see ``Executor``.
 
     A tile whose process ended is tried once more when no other is in flight, and is a failure if that one ends too:
-    which of several takes the memory that others then lack, none of them can tell.
+    which of several takes the memory that others then lack, none of them can tell. A process ends as well if a tile
+    takes longer than *timeout_s*; what is compiled for a first run does not count.
 
     Raises
     ------
@@ -63,7 +66,7 @@ def processes(workers: int, pairs: Iterable[Pair | None], stop: Event, heard: He
             suspects.extend((job, tile) for tile in some)
             return []
 
-    with _children() as children:
+    with _children(timeout_s) as children:
         while not stop.is_set():
             make_tiles(first, workers, until_suspected(), stop, heard)
             if not suspects:
@@ -100,12 +103,20 @@ class _Child:
                 env={"OPENBLAS_NUM_THREADS": "1", **os.environ},
             )
 
-    def call(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Return what ``function(*args)`` returns there, or raise what it raises; DiedError if the process ends."""
+    def call(self, function: Callable[..., Any], *args: Any, within_s: float | None = None) -> Any:
+        """Return what ``function(*args)`` returns there, or raise what it raises; DiedError if the process ends.
+
+        It is ended if it takes longer than *within_s*.
+        """
         try:
             self.pipe.send_bytes(dumps((function, args)))
-            while (answer := loads(self.pipe.recv_bytes())) is None:  # noqa: S301  of a process that this one started
+            while self.pipe.poll(within_s):
+                if (answer := loads(self.pipe.recv_bytes())) is not None:  # noqa: S301  of a process started here
+                    break
                 tell()  # it compiles
+            else:
+                self.process.kill()
+                raise self._died(late=True)
         except (EOFError, OSError) as error:
             raise self._died() from error
         done, made = answer
@@ -113,9 +124,12 @@ class _Child:
             raise made
         return made
 
-    def _died(self) -> DiedError:
+    def _died(self, *, late: bool = False) -> DiedError:
         self.pipe.close()
         status = self.process.wait()
+        if late:
+            fix = "Raise run.timeout_per_tile, or see what makes the tile slow."
+            return DiedError("a process of the run was ended", why="it took longer than run.timeout_per_tile", fix=fix)
         how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         memory = ", most often for want of memory" * (status == -signal.SIGKILL)
         fix = "Use fewer workers (run.workers), or begin anew with a smaller run.tile."
@@ -131,8 +145,8 @@ class _Child:
 class _Children:
     """As many processes as are at work at once, each started when it is first needed."""
 
-    def __init__(self) -> None:
-        self.idle = SimpleQueue[_Child]()
+    def __init__(self, timeout_s: float | None = None) -> None:
+        self.idle, self.timeout_s = SimpleQueue[_Child](), timeout_s
 
     def attempt(self, job: Job, tiles: list[Box]) -> list[Outcome]:
         """Make *tiles* in an idle process, to which *job* crosses if it does not hold it; DiedError if it ends."""
@@ -140,7 +154,8 @@ class _Children:
             if child.job is not job:
                 child.call(_hold, job)
                 child.job = job
-            outcomes: list[Outcome] = child.call(_attempt, tiles)
+            within_s = self.timeout_s and self.timeout_s * len(tiles)
+            outcomes: list[Outcome] = child.call(_attempt, tiles, within_s=within_s)
             return outcomes
 
     def alone(self, job: Job, tiles: Iterable[Box]) -> Iterator[Outcome]:
@@ -189,8 +204,8 @@ class _Children:
 
 
 @contextmanager
-def _children() -> Iterator[_Children]:
-    made = _Children()
+def _children(timeout_s: float | None = None) -> Iterator[_Children]:
+    made = _Children(timeout_s)
     try:
         yield made
     finally:

@@ -85,12 +85,15 @@ def run_plan(
 def _make(run: Run, job: Job, numbers: Sequence[int], kept: Kept) -> None:
     """Make tiles of one pass where the plan says; halos are exchanged only where all tiles are made at once."""
     plan, ledger, executor = run.begun.plan, run.ledger, run.begun.plan.spec.run.executor
-    rows = job.pass_.method == "overlap" and not (run.begun.resumed or ledger.keep_going)
+    timeout_s = plan.spec.run.timeout_per_tile
+    rows = job.pass_.method == "overlap" and not (run.begun.resumed or ledger.keep_going or timeout_s)
     flying = tiles_text(min(plan.workers, len(numbers))) if executor in EXECUTORS else "the tiles in flight"
     ledger.stop.words = f"stopping after {'this row of tiles' if rows else flying}; Ctrl-C again ends at once"
     needed = partial(libraries, plan, run.source)
     cluster = plan.spec.cluster
-    make = executor_of(Setting(executor, plan.workers, rows, needed, ledger.progress, ledger.note, cluster, kept))
+    make = executor_of(
+        Setting(executor, plan.workers, rows, needed, ledger.progress, ledger.note, cluster, kept, timeout_s)
+    )
     pairs = ((job, tile_at(job.pass_.grid, number)) for number in numbers)
     with telling(partial(ledger.progress.waiting, COMPILING)):
         make(pairs, ledger.stop, lambda _, outcome: ledger.hear(outcome))

@@ -142,6 +142,10 @@ def _clusters(reader: Reader, values: Mapping[str, Any], run: RunSpec | None) ->
     clusters = clusters_of(reader, values["clusters"]) if "clusters" in values else None
     if run is None:
         return {"clusters": clusters}
+    if run.timeout_per_tile and run.executor == "threads":
+        message = "a tile on threads cannot be ended"
+        place = values["run"].items["timeout_per_tile"].place
+        reader.problem(place, "run.timeout_per_tile", message, "set run.executor to processes, or to a cluster")
     return {"clusters": clusters, "cluster": named_cluster(reader, values["run"], run.executor, clusters or {})}
 
 

@@ -13,7 +13,19 @@ from tileconv.operations.operation import Operation
 from tileconv.operations.parameters import Count
 from tileconv.operations.steps import Steps, steps_of
 from tileconv.spec.fields import Exact, Written
-from tileconv.spec.words import AxesText, Axis, Executor, FormatText, Index, LabelText, Memory, Place, StageId, Workers
+from tileconv.spec.words import (
+    AxesText,
+    Axis,
+    Duration,
+    Executor,
+    FormatText,
+    Index,
+    LabelText,
+    Memory,
+    Place,
+    StageId,
+    Workers,
+)
 from tileconv.storage import USUAL, Checksum, Codec, Format
 from tileconv.stores.location import Access, Location
 
@@ -187,6 +199,9 @@ class RunSpec:
     lock: Annotated[
         Literal["auto", "none"], "Whether the run locks its output; none where the file system has no locks."
     ] = "auto"
+    timeout_per_tile: Annotated[
+        float | None, Written(Duration), "How long a tile may take before its process is ended, or another has it too."
+    ] = None
 
 
 @dataclass(frozen=True)

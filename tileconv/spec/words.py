@@ -32,6 +32,26 @@ _CLASS = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+"
 _WALLTIME = r"(?:(\d{1,3})-)?(\d{1,4}):([0-5]\d):([0-5]\d)"
 _SIZE = r"(\d{1,15}(?:\.\d{1,6})?) ?([KMGT]?i?B|)"
 
+_DURATION = r"(\d{1,9}(?:\.\d{1,6})?) ?(ms|s|min|h|)"
+_SECONDS = {"ms": 0.001, "s": 1, "": 1, "min": 60, "h": 3600}
+
+
+def parse_duration(text: str) -> float | None:
+    """Return seconds, or None for ``auto``; ValueError for any other text.
+
+    Examples
+    --------
+    >>> parse_duration("90 s"), parse_duration("1.5min"), parse_duration("auto")
+    (90.0, 90.0, None)
+    """
+    if text == "auto":
+        return None
+    found = re.fullmatch(_DURATION, text, re.ASCII)
+    seconds = float(found[1]) * _SECONDS[found[2]] if found else 0.0
+    if not seconds:
+        raise ValueError(text)
+    return seconds
+
 
 def parse_memory(text: str) -> int | None:
     """Return bytes, or None for ``auto``; ValueError for any other text.
@@ -158,6 +178,14 @@ Memory = Annotated[
         "auto or a size such as 2GiB, 512MiB, 1.5GB or a number of bytes",
         parse_memory,
         {"anyOf": [{"type": "string", "pattern": f"^(auto|{_SIZE})$"}, {"type": "integer", "minimum": 1}]},
+    ),
+]
+Duration = Annotated[
+    str,
+    Word(
+        "auto or a time such as 90 s, 500 ms, 5 min, 2 h or a number of seconds",
+        parse_duration,
+        {"anyOf": [{"type": "string", "pattern": f"^(auto|{_DURATION})$"}, {"type": "number", "exclusiveMinimum": 0}]},
     ),
 ]
 Size = Annotated[
