@@ -109,6 +109,13 @@ def test_gigapixel_agrees_and_sees_a_wrong_pixel(tmp_path, capsys):
     assert all(spot.difference > gigapixel.AGREES for spot in spots)
 
 
+def test_million_runs_tiles_of_which_nothing_is_kept(tmp_path):
+    made = load("million").one(tmp_path, 30, 1, "threads")
+    assert made["tiles"] == 30
+    assert made["journal"] > 100
+    assert not list(tmp_path.rglob("c/*/*"))
+
+
 @seldom
 def test_cluster_prints_what_a_tile_costs(tmp_path, capsys):
     cluster = load("cluster")

@@ -20,8 +20,8 @@ INPUT = (
     broken(
         "a lost chunk of an intermediate result reads as zeros",
         "execute/run.py",
-        'return open_source(place.local, axes=axes, missing_chunks="error")',
-        "return open_source(place.local, axes=axes)",
+        'return open_source(place, axes=axes, missing_chunks="error")',
+        "return open_source(place, axes=axes)",
         f"{ORDER}::test_a_lost_chunk_of_an_intermediate_result_is_never_zeros",
     ),
     broken(

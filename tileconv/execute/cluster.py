@@ -56,9 +56,11 @@ def _crew(setting: Setting, stop: Event) -> Iterator[Crew]:
 
 
 def _say(setting: Setting, text: str, waits: bool) -> None:
+    if not waits:
+        setting.progress.lost(text)
+        return
     setting.progress.note(text)
-    if waits:
-        setting.progress.waiting(text)
+    setting.progress.waiting(text)
 
 
 @contextmanager
