@@ -23,7 +23,7 @@ from tileconv.planning.memory import (
     tile_bytes,
     total,
 )
-from tileconv.planning.parts import Pass
+from tileconv.planning.parts import Pass, Write
 from tileconv.planning.tiles import DECODE_NS, READ_NS, Sums, Tiling, axis_sums, candidates, planes, tiling
 from tileconv.spec.model import INPUT, PipelineSpec, RunSpec
 
@@ -174,7 +174,7 @@ def _chosen(pass_: Pass, option: Option, why: str) -> Pass:
 
 def _memory(pass_: Pass, tile: Tiling, method: str, workers: int) -> tuple[Bytes, ...]:
     decoded = max(_bytes(of, of.dtype) if of.compressed else 0 for r in pass_.reads for of in r.source.stored)
-    encoding = max(encoding_bytes(w.storage, _bytes(w.info, w.info.dtype)) for w in pass_.writes)
+    encoding = max(encoding_bytes(w.storage, _bytes(w.info, w.info.dtype)) + _gathered(w) for w in pass_.writes)
     reads = [(read.source, read.block.dtype) for read in pass_.reads]
     writes = [(write.stage, write.info.dtype, write.info.nodata is not None) for write in pass_.writes]
     parts = tile_bytes(pass_.stages, reads, writes, tile.sizes, decoded, encoding)
@@ -189,6 +189,11 @@ def _memory(pass_: Pass, tile: Tiling, method: str, workers: int) -> tuple[Bytes
 def _bytes(info: ImageInfo, dtype: Dtype) -> int:
     """Return the bytes of one stored chunk."""
     return math.prod(info.chunks) * dtype.itemsize
+
+
+def _gathered(write: Write) -> int:
+    """Return the bytes of a file that is put at once, and of a copy of it that is sent."""
+    return 2 * math.prod(write.unit) * write.info.dtype.itemsize * write.gathered
 
 
 def _asked(asked: Mapping[str, int], default: tuple[int, ...], pass_: Pass) -> tuple[int, ...]:

@@ -111,7 +111,8 @@ class _Layout:
             if self.group_of[number] == at:
                 values = self.stages[number].values_out
                 info, image = self._info(number, values.dtype, asked)
-                written.append(_Written(f"the result of {self.stages[number].name}", image, Write(number, array, info)))
+                write = Write(number, array, info, gathered=bool(self.outputs[0].path.scheme))
+                written.append(_Written(f"the result of {self.stages[number].name}", image, write))
                 self.reads[number] = Read(info, self.stages[number].domain_out, values, array)
         for n in here:
             output, number, source = self.outputs[n], self.ends[n], self.image.source
@@ -121,7 +122,8 @@ class _Layout:
             _refuse_what_cannot_fit(kind, values, source, None if ends else self.image.missing, output)
             info, image = self._info(number, kind, output)
             info = replace(info, nodata=_nodata(kind, output))
-            write = Write(number, len(self.between) + n, info, output.overflow, storage_of(info, output))
+            storage, gathered = storage_of(info, output), bool(output.path.scheme)
+            write = Write(number, len(self.between) + n, info, output.overflow, storage, gathered)
             written.append(_Written(output.key, image, write))
         return written
 

@@ -81,6 +81,8 @@ class Write:
         Shape, axes, dtype, chunks, pixel size.
     storage
         How it is stored.
+    gathered
+        Whether all bytes of a file are in memory before it is written, as an object store takes them.
     """
 
     stage: int
@@ -88,6 +90,7 @@ class Write:
     info: ImageInfo
     overflow: str = "clip"
     storage: Storage = USUAL
+    gathered: bool = False
 
     @property
     def unit(self) -> tuple[int, ...]:

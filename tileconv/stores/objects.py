@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from hashlib import md5
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import unquote
 
 from tileconv.errors import PlanError, SinkError
-from tileconv.retry import retrying
+from tileconv.retry import TRIES, retrying
 from tileconv.stores import aws
 from tileconv.stores.answers import of_expiry, system_error_of
 from tileconv.stores.fences import Fence
@@ -43,6 +45,8 @@ _SWAPS = 20
 Version = dict[str, str]
 """By what an object is replaced only if it is still the same."""
 _answered: set[tuple[str, Access]] = set()
+_tagged_otherwise: set[tuple[str, Access]] = set()
+"""Where the tag of an object is no MD5 of its bytes."""
 
 
 class Seen(NamedTuple):
@@ -133,8 +137,22 @@ class ObjectStore:
             return None
 
     def _put(self, key: str, data: bytes, **words: Any) -> Version:
-        made = self._ask(obstore.put, self._path(key), data, use_multipart=False, **words)
-        return _version(made)
+        for _ in range(TRIES):
+            made = self._ask(obstore.put, self._path(key), data, use_multipart=False, **words)
+            if not self._damaged(key, data, made["e_tag"]):
+                return _version(made)
+            words = {"mode": _version(made)}
+        raise OSError(errno.EIO, "what was sent was damaged on the way")
+
+    def _damaged(self, key: str, data: bytes, tag: str | None) -> bool:
+        """Return whether other bytes than *data* have come, where the server's *tag* is their MD5, as most have it."""
+        digest = md5(data, usedforsecurity=False).hexdigest()
+        if self._root in _tagged_otherwise or not re.fullmatch('"?[0-9a-f]{32}"?', tag or "") or digest in str(tag):
+            return False
+        if self.read_all(key) != data:
+            return True
+        _tagged_otherwise.add(self._root)  # as of objects that it encrypts
+        return False
 
     def _check_fence(self, key: str) -> None:
         """Refuse to go on where the lease is another's by now; SinkError."""
@@ -205,10 +223,15 @@ class ObjectStore:
         whole = f"{prefix}/{key}" if prefix and key else prefix + key
         return unquote(whole) if scheme.startswith("http") else whole
 
+    @property
+    def _root(self) -> tuple[str, Access]:
+        """The bucket or host, and how it is reached."""
+        scheme, _, rest = self.url.partition("://")
+        return f"{scheme}://{rest.partition('/')[0]}", self.access
+
     def _ask(self, function: Callable[..., Answer], *args: Any, **words: Any) -> Answer:
         """Return what *function* returns for the server; OSError where it refuses, or does not answer."""
-        scheme, _, rest = self.url.partition("://")
-        place = f"{scheme}://{rest.partition('/')[0]}", self.access
+        place = self._root
 
         def once() -> Answer:
             try:
