@@ -2,6 +2,7 @@
 # make test         set up, run the tests (TILECONV_PROFILE=quick|ci|long chooses how many examples)
 # make test-long    the tests with 5,000 examples or a minute each, fuzzers, chains, mutations (SHARD=k/8: a part of it)
 # make lint         ruff, mypy --strict, import-linter
+# make test-stores  runs into buckets of real servers that die and forget (PyPI, npm; moto and s3rver on loopback)
 # make judges       has other programs open results (PyPI, npm, Python 3.12 or newer, Node; ten minutes)
 # make judges-ranks the tests of scipy.ndimage on tileconv's ranks, medians and local extremes
 # make bench        tileconv beside its peers, and exact counts, into bench/ (half an hour, 6 GB; BENCH="--only chain")
@@ -24,7 +25,7 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TILECONV = $(BIN)/tileconv
 
-.PHONY: demo test test-long test-lowest lint judges judges-ranks bench clean
+.PHONY: demo test test-long test-stores test-lowest lint judges judges-ranks bench clean
 .DELETE_ON_ERROR:
 
 demo: demo/edges.png demo/hubble.png
@@ -41,6 +42,9 @@ test-long: $(VENV)/.test
 	$(BIN)/python -m tests.fuzz.tiff --inputs $(INPUTS) --shard $(SHARD)
 	$(BIN)/python -m tests.chains --chains $(CHAINS) --shard $(SHARD)
 	$(BIN)/python -m tests.mutation --shard $(SHARD)
+
+test-stores: $(VENV)/.test .venv-moto/.made .venv-s3rver/.made
+	TILECONV_STORES=1 $(BIN)/python -m pytest -s tests/stores/test_servers.py
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -89,6 +93,16 @@ $(VENV)/.bench: pyproject.toml | $(VENV)/.made
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 on the PATH: make PYTHON=/path/to/python"; exit 1; }
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c tests/lowest.txt -e '.[test]'
+	@touch $@
+
+.venv-moto/.made:
+	$(PYTHON) -m venv .venv-moto
+	.venv-moto/bin/python -m pip install --quiet --disable-pip-version-check 'moto[server,s3]>=5'
+	@touch $@
+
+.venv-s3rver/.made:
+	mkdir -p .venv-s3rver
+	cd .venv-s3rver && npm install --silent s3rver@3
 	@touch $@
 
 demo/hubble.tif: | $(VENV)/.sample
