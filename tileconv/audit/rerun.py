@@ -122,7 +122,7 @@ def plan_again(
 
 _FIXES = {
     "input": "Give the file as it was: {input}.",
-    "kernels": "Give the kernel's file as it was.",
+    "kernels": "Give the file of its kernel, or of its weights, as it was.",
     "engines": "Run the spec with that engine stated in the stage.",
 }
 

@@ -186,5 +186,5 @@ def _itself(job: Job) -> Job:
 
 def _each(token: str, job: Job, numbers: np.ndarray) -> list[Outcome]:
     """On a worker: make the tiles with starts and stops *numbers*, or those that begin before the flight is halted."""
-    tiles = (Box(tuple(start), tuple(stop)) for start, stop in numbers.tolist())
+    tiles = (Box(tuple(start), tuple(stop), job.pass_.image.axes) for start, stop in numbers.tolist())
     return [attempt(job, tile) for tile in tiles if token not in HALTED]

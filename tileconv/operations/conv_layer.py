@@ -115,6 +115,10 @@ class ConvLayer(Operation):
         return self
 
     @property
+    def digests(self) -> tuple[str, ...]:
+        return (self.filters.digest,)
+
+    @property
     def halo(self) -> Halo:
         lengths = [1 + (n - 1) * d for n, d in zip(self.filters.weights.shape[2:], self.dilation, strict=True)]
         planes = (lengths[0], self.stride[0], (self.padding or (0,))[0]) == (1, 1, 0)

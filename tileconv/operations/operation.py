@@ -95,6 +95,11 @@ class Operation(ABC):
         return reduce(Halo.union, halos) if halos else None
 
     @property
+    def digests(self) -> tuple[str, ...]:
+        """Digests of weights that are no kernels."""
+        return ()
+
+    @property
     def stride(self) -> tuple[int, ...]:
         """How many pixels of the input, axes (z, y, x), lie between two of the output."""
         return (1, 1, 1)

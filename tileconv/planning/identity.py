@@ -93,7 +93,7 @@ def stage_identity(stage: Stage) -> dict[str, Any]:
         "border": {axis: str(border) for axis, border in zip(SPACE, told.pop("borders"), strict=True)},
         "extent": told.pop("extent"),
         "operation": [type(operation).__name__, _parameters(operation)],
-        "kernels": [choice.kernel.digest for choice in choices],
+        "kernels": [choice.kernel.digest for choice in choices] or [*operation.digests],
         "engine": [choice.engine for choice in choices] or [*filter(None, [operation.engine(stage.values_out)])],
         **encoded(told),
     }
