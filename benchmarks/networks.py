@@ -2,7 +2,8 @@
 
     python -m benchmarks.networks --folder F --torch ENV/bin/python
 
-PyTorch lies in an environment of its own, whose Python is given; both have the same threads.
+PyTorch lies in an environment of its own, whose Python is given; both have the same threads. The exit status is 1 if an
+answer is farther away than the bound, depends on the tile, or takes more memory than was predicted.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import numpy as np
 import zarr
 
 import tileconv
+from tileconv.planning.model import Plan
 
 NETWORKS = {"two layers of 64 channels": (3, 64, 64), "five layers": (3, 32, 64, 64, 32, 2)}
 TORCH = """
@@ -38,7 +40,7 @@ with torch.inference_mode():
 """
 RUN = """
 import json, resource, sys, time, tileconv
-for _ in range(2):
+for _ in range(int(sys.argv[2])):
     began = time.perf_counter()
     tileconv.run(sys.argv[1], overwrite=True)
     took = time.perf_counter() - began
@@ -46,22 +48,23 @@ print(json.dumps([took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 102
 """
 
 
-def main() -> None:
-    """Print a line of figures per network."""
+def main() -> int:
+    """Print some lines of figures per network; return 1 if one breaks a promise."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--torch", required=True, help="a Python that has PyTorch")
     parser.add_argument("--size", type=int, default=1024)
     parser.add_argument("--threads", type=int, default=2)
-    asked = parser.parse_args()
+    asked, kept = parser.parse_args(), True
     for name, channels in NETWORKS.items():
         folder = asked.folder / name.replace(" ", "_")
         folder.mkdir(parents=True, exist_ok=True)
-        measure(name, channels, folder, asked)
+        kept &= measure(name, channels, folder, asked)
+    return int(not kept)
 
 
-def measure(name: str, channels: tuple[int, ...], folder: Path, asked: argparse.Namespace) -> None:
-    """Run the network of *channels* both ways and print what came of it."""
+def measure(name: str, channels: tuple[int, ...], folder: Path, asked: argparse.Namespace) -> bool:
+    """Run the network of *channels* both ways, print what came of it, and return whether all promises are kept."""
     rng = np.random.default_rng(1)
     np.save(folder / "image.npy", rng.random((channels[0], asked.size, asked.size), np.float32))
     lines = []
@@ -75,8 +78,8 @@ def measure(name: str, channels: tuple[int, ...], folder: Path, asked: argparse.
     plan = tileconv.plan(folder / "net.yaml")
     ours = [sys.executable, "-c", RUN, folder / "net.yaml"]
     theirs = [asked.torch, "-c", TORCH, folder, str(len(lines)), str(asked.threads)]
-    took, peak = json.loads(subprocess.run(ours, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
-    made, whole = json.loads(subprocess.run(theirs, check=True, capture_output=True, text=True).stdout)
+    (_, peak), (took, _) = _told([*ours, "1"]), _told([*ours, "2"])
+    made, whole = _told(theirs)
     result = zarr.open(folder / "out.ome.zarr", mode="r")["0"][...]
     apart = float(np.abs(result - np.load(folder / "torch.npy")).max())
     other = (
@@ -89,11 +92,30 @@ def measure(name: str, channels: tuple[int, ...], folder: Path, asked: argparse.
     same = zarr.open(folder / "small.ome.zarr", mode="r")["0"][...].tobytes() == result.tobytes()
     print(f"{name}, {asked.size} x {asked.size}, {asked.threads} threads: {took:.2f} s from file to file")
     print(f"  PyTorch {whole:.2f} s, {made:.2f} of it for the layers: {whole / took:.2f} times its speed")
-    print(f"  largest difference {apart:.2g}, where pixels reach {np.abs(result).max():.3g}")
+    bound = _bound(plan)
+    print(f"  largest difference {apart:.2g}, where pixels reach {np.abs(result).max():.3g}, bound {bound:.2g}")
     print(f"  bounds of the layers {', '.join(f'{stage.error_bound:.2g}' for stage in plan.graph)}")
     print(f"  tiles of 192 make {'the same' if same else 'OTHER'} bytes")
     print(f"  peak memory {peak:.0f} MiB, predicted {plan.peak_bytes / 2**20:.0f}")
+    return same and apart <= 2 * bound and peak <= plan.peak_bytes / 2**20  # PyTorch may be as wrong
+
+
+def _told(command: list[object]) -> list[float]:
+    """Return the numbers that *command* prints last."""
+    made = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
+    told: list[float] = json.loads(made.stdout.splitlines()[-1])
+    return told
+
+
+def _bound(plan: Plan) -> float:
+    """Return how wrong the last of a row of layers may be for pixels of 0 to 1: errors grow as pixels may."""
+    peak, error = 1.0, 0.0
+    for stage in plan.graph:
+        filters = stage.operation.filters
+        error = error * filters.gain + stage.error_bound * max(1.0, peak)
+        peak = peak * filters.gain + float(np.abs(filters.bias).max())
+    return error
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -157,6 +157,7 @@ def test_one_operator(call):
         assert line in out
     assert ">>> tileconv.unsharp" in out
     assert "Raises" not in call("ops", "gaussian")[1]
+    assert "{op: bank, kernels: ...}" in call("ops", "bank")[1]
     assert "tileconv.absolute(image)" in call("ops", "abs")[1]
     assert json.loads(call("ops", "box", "--json")[1])["name"] == "box"
     code, out, err = call("ops", "gausian")

@@ -7,6 +7,7 @@ notices; the whole suite would take an hour. Here are geometry and numbers, in f
 from __future__ import annotations
 
 from tests.mutation.mutation import Mutation, broken
+from tests.mutation.mutations_of_channels import CHANNELS
 from tests.mutation.mutations_of_files import INPUT, JOURNALS
 from tests.mutation.mutations_of_graphs import GRAPH
 from tests.mutation.mutations_of_lessons import LESSONS
@@ -382,4 +383,4 @@ NUMBERS = (
     ),
 )
 
-MUTATIONS = (*GEOMETRY, *GRAPH, *RULES, *NUMBERS, *INPUT, *STORE, *JOURNALS, *PROCESSES, *LESSONS, *MISSING)
+MUTATIONS = (*GEOMETRY, *GRAPH, *RULES, *NUMBERS, *INPUT, *STORE, *JOURNALS, *PROCESSES, *LESSONS, *MISSING, *CHANNELS)

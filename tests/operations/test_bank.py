@@ -6,7 +6,7 @@ from oracles import convolution
 from properties.runs_help import by_plan, overlapped, pipeline, plan_of, tiled
 
 import tileconv
-from tileconv.errors import KernelError, SpecError
+from tileconv.errors import KernelError, PlanError, SpecError
 from tileconv.operations.linear import as_operation
 from tileconv.planning.model import Plan
 from tileconv.spec import spec_from_mapping
@@ -178,6 +178,22 @@ def test_a_plan_reads_back_and_knows_every_kernel():
     other = plan_of(pipeline([{"op": "bank", "kernels": lists(REAL[::-1])}]), FLOATS)
     named = plan_of(pipeline([{"op": "bank", "kernels": dict(zip("abc", lists(REAL), strict=True))}]), FLOATS)
     assert len({*plans.values(), other.fingerprint(), named.fingerprint()}) == len(plans) + 2
+
+
+def test_a_tile_of_some_of_its_channels_is_refused():
+    stage = {"op": "bank", "kernels": lists(REAL)}
+    assert plan_of(pipeline([stage], run={"tile": {"c": 9, "y": 20}}, output={"chunks": 10}), FLOATS)
+    with pytest.raises(PlanError, match=r"run\.tile of 1 pixels along c: a tile holds all 3 channels"):
+        plan_of(pipeline([stage], run={"tile": {"c": 1}}), FLOATS)
+
+
+def test_kernels_choose_their_engine_together():
+    kernels, image = [RNG.normal(size=(17, 17)).tolist() for _ in range(8)], np.zeros((1024, 1024), np.float32)
+    one, many = (plan_of(pipeline([{"op": "bank", "kernels": some}]), image) for some in (kernels[:1], kernels))
+    assert one.graph[0].choices[0].engine == "direct"
+    assert {choice.engine for choice in many.graph[0].choices} == {"fft"}
+    assert many.graph[0].ns_per_pixel < 8 * one.graph[0].ns_per_pixel
+    assert Plan.from_json(many.as_json()) == many
 
 
 def test_missing_pixels_cannot_be_left_out():

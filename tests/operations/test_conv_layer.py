@@ -189,6 +189,11 @@ def test_pooling_is_one_pixel_per_window(method):
     assert all(tileconv.pool(image, 3, method, stride=2, padding=1, tile=t).tobytes() == made.tobytes() for t in (1, 5))
 
 
+def test_the_maximum_knows_no_padding():
+    made = tileconv.pool(np.full((8, 9), -5.0), 3, stride=2, padding=1)
+    assert made.tolist() == np.full((4, 5), -5.0).tolist()
+
+
 STAGES = """
   - {op: conv_layer, weights: one.npz, activation: relu, padding: 1, id: first}
   - {op: conv_layer, weights: {path: net.safetensors, name: two.weight}, padding: 1, stride: 2, activation: tanh}

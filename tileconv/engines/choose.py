@@ -6,7 +6,8 @@ Decided from kernel, dtype and image shape alone, never from a tile or a pixel v
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -136,6 +137,33 @@ def choose(
     why += ENGINES[best.engine].note(grid)
     watched = not how.exact and not values.finite_below(float(np.finfo(how.accumulate).max) / (4 * _swell(kernel)))
     return Choice(kernel, shape, halo, how, best.engine, why, candidates, grid, watched)
+
+
+def shared_ns(choices: Sequence[Choice]) -> float:
+    """Return what an output pixel of all sums costs where engines make once what *choices* share."""
+    firsts, ns = set[object](), 0.0
+    for choice in choices:
+        key = choice.engine, choice.by.shares(choice)
+        ns += choice.chosen.ns_per_pixel * (choice.by.further if key in firsts else 1)
+        if key[1] is not None:
+            firsts.add(key)
+    return ns
+
+
+def together(choices: Sequence[Choice]) -> tuple[Choice, ...]:
+    """Return *choices* of sums that are made together, with an engine that is cheaper for several than for one."""
+    made = [*choices]
+    for engine in (engine for engine in ENGINES.values() if engine.further < 1):
+        alike: dict[object, list[tuple[int, Choice]]] = {}
+        for number, choice in enumerate(choices):
+            other = replace(choice, engine=engine.name, why=f"cheapest for all together{engine.note(choice.grid)}")
+            if not other.chosen.refused:
+                alike.setdefault(engine.shares(other), []).append((number, other))
+        for numbered in alike.values():
+            if shared_ns([other for _, other in numbered]) < shared_ns([made[number] for number, _ in numbered]):
+                for number, other in numbered:
+                    made[number] = other
+    return tuple(made)
 
 
 def in_space(halo: Halo) -> Halo:

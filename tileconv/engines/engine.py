@@ -81,6 +81,8 @@ class Engine(ABC):
         Whether it makes the same bits of the same pixels wherever they lie, so that an image that repeats still does.
     whole_blocks
         Whether it makes outputs in blocks, whole: a tile is then made at once, and one stage more costs its blocks.
+    further
+        What each further sum of those that share costs, of the first (measured: decision 030).
     marks
         Whether it leaves sums of what is not finite marked, as ``nonfinite.settle`` takes it.
     libraries
@@ -90,6 +92,7 @@ class Engine(ABC):
     name: ClassVar[str]
     repeats: ClassVar[bool] = True
     whole_blocks: ClassVar[bool] = False
+    further: ClassVar[float] = 1.0
     marks: ClassVar[bool] = False
     libraries: ClassVar[tuple[str, ...]] = ()
 

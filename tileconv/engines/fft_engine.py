@@ -34,6 +34,7 @@ class Fft(Engine):
     name: ClassVar[str] = "fft"
     repeats: ClassVar[bool] = False
     whole_blocks: ClassVar[bool] = True
+    further: ClassVar[float] = 0.5
     marks: ClassVar[bool] = True
     libraries: ClassVar[tuple[str, ...]] = ("scipy",)
 

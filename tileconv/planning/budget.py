@@ -198,6 +198,13 @@ def _gathered(write: Write) -> int:
 
 def _asked(asked: Mapping[str, int], default: tuple[int, ...], pass_: Pass) -> tuple[int, ...]:
     image, unit_name = pass_.image, "shard" if any(write.storage.shards for write in pass_.writes) else "chunk"
+    channels = dict(zip(image.axes, image.shape, strict=True)).get("c", 1)
+    if pass_.all_channels and asked.get("c", channels) < channels:
+        raise PlanError(
+            f"run.tile of {asked['c']} pixels along c: a tile holds all {channels} channels",
+            why="they are made of one block, which would be made again for every tile",
+            fix="Leave c out, and give smaller sides along y and x.",
+        )
     tile = tuple(min(asked.get(a, d), n) for a, d, n in zip(image.axes, default, image.shape, strict=True))
     for axis, size, unit, whole in zip(image.axes, tile, pass_.unit, image.shape, strict=True):
         if size % unit and size < whole:

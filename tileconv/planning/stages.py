@@ -11,7 +11,7 @@ import numpy as np
 
 from tileconv.boxes import SPACE, Box, Halo
 from tileconv.engines.borders import Border
-from tileconv.engines.choose import Choice, choose, in_space
+from tileconv.engines.choose import Choice, choose, in_space, shared_ns, together
 from tileconv.engines.cost import Costs
 from tileconv.engines.coverage import Coverage
 from tileconv.engines.values import Precision, Values, beside, block_dtype
@@ -118,7 +118,8 @@ class Stage:
     def ns_per_pixel(self) -> float:
         """Cost of one output pixel of one channel before it, all kernels and the formula, where pixels are missing."""
         own = self.operation.ns_per_pixel(self.padded[0])
-        return 0.5 + own + sum(c.chosen.ns_per_pixel for c in self.every_choice)
+        sums = shared_ns(self.choices) if self.operation.gathers else sum(c.chosen.ns_per_pixel for c in self.choices)
+        return 0.5 + own + sums + sum(c.choice.chosen.ns_per_pixel for c in self.coverage)
 
     @property
     def error_bound(self) -> float:
@@ -218,6 +219,8 @@ def _stage(
         filled = (v if rule is None else _without(v, rule, precision, exact=exact) for v in values)
         padded = tuple(_padded(v, borders, precision, exact=exact) for v in filled)
         choices = tuple(choose(k, padded[0], precision, spec.engine, at.out, costs, zeros_around) for k in kernels)
+        if operation.gathers and spec.engine == "auto":
+            choices = together(choices)
         return padded, choices, operation.outcome(padded, choices, precision)
 
     padded, choices, values_out = decided(precision)

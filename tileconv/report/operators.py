@@ -26,12 +26,11 @@ def operator_list(records: Sequence[Record]) -> RenderableType:
 
 def operator_text(record: Record) -> str:
     """Return all that is known of one operator."""
-    asked_for = [p["name"] for p in record["parameters"] if p["required"]]
     least, most = record["inputs"]
     images = ["a", "b", "c"][:least] + ["..."] * (most is None)
     read = [f"from: [{', '.join(images)}]"] * (least > 1)
-    stage = ", ".join([f"op: {record['name']}", *(f"{name}: ..." for name in asked_for), *read])
-    call = ", ".join(["image", *(f"{name}=..." for name in asked_for)])
+    stage = ", ".join([f"op: {record['name']}", *(f"{name}: ..." for name in record["least"]), *read])
+    call = ", ".join(["image", *(f"{name}=..." for name in record["least"])])
     parameters = _parameters(record) or ["none"]
     lines = [
         plain(record["summary"]),

@@ -55,7 +55,8 @@ def make_operation(name: str, parameters: Mapping[str, Any], axes: str) -> Opera
 def operator_table() -> list[dict[str, Any]]:
     """Return one record per operator: names, texts, and parameters with type, default and whether they must be given.
 
-    Of operators of several inputs ``function`` is None; the most ``inputs`` are None where there may be any number.
+    ``least`` names those that a stage has at least, one of them where it needs one of several. Of operators of several
+    inputs ``function`` is None; the most ``inputs`` are None where there may be any number.
 
     Examples
     --------
@@ -69,6 +70,7 @@ def operator_table() -> list[dict[str, Any]]:
             "inputs": _inputs(name),
             "summary": operator_summary(name),
             "details": _texts(name)[1],
+            "least": _least(name),
             "parameters": [
                 {
                     "name": parameter,
@@ -81,6 +83,18 @@ def operator_table() -> list[dict[str, Any]]:
         }
         for name in OPERATORS
     ]
+
+
+def _least(name: str) -> list[str]:
+    """Return the parameters that the operator *name* needs, or the first where it needs one of several."""
+    fields = operator_fields(name)
+    needed = [parameter for parameter, field in fields.items() if field.default is REQUIRED]
+    if not needed:
+        try:
+            make_operation(name, {}, "yx")
+        except KernelError:
+            return [*fields][:1]
+    return needed
 
 
 def _inputs(name: str) -> tuple[int, int | None]:
