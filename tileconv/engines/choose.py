@@ -150,10 +150,13 @@ def shared_ns(choices: Sequence[Choice]) -> float:
     return ns
 
 
-def together(choices: Sequence[Choice]) -> tuple[Choice, ...]:
-    """Return *choices* of sums that are made together, with an engine that is cheaper for several than for one."""
+def together(choices: Sequence[Choice], asked: str) -> tuple[Choice, ...]:
+    """Return *choices* of sums that are made together, with an engine that is cheaper for several than for one.
+
+    *asked* is as ``choose`` takes it.
+    """
     made = [*choices]
-    for engine in (engine for engine in ENGINES.values() if engine.further < 1):
+    for engine in (engine for engine in ENGINES.values() if asked == "auto" and engine.further < 1):
         alike: dict[object, list[tuple[int, Choice]]] = {}
         for number, choice in enumerate(choices):
             other = replace(choice, engine=engine.name, why=f"cheapest for all together{engine.note(choice.grid)}")

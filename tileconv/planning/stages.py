@@ -219,8 +219,8 @@ def _stage(
         filled = (v if rule is None else _without(v, rule, precision, exact=exact) for v in values)
         padded = tuple(_padded(v, borders, precision, exact=exact) for v in filled)
         choices = tuple(choose(k, padded[0], precision, spec.engine, at.out, costs, zeros_around) for k in kernels)
-        if operation.gathers and spec.engine == "auto":
-            choices = together(choices)
+        if operation.gathers:
+            choices = together(choices, spec.engine)
         return padded, choices, operation.outcome(padded, choices, precision)
 
     padded, choices, values_out = decided(precision)
