@@ -16,8 +16,7 @@ TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS)]
 
 import strategies  # noqa: E402
-import yaml  # noqa: E402
-from execute.resume_help import ONE, digest, litter, reached, write_spec  # noqa: E402
+from execute.resume_help import digest, litter, reached, write_spec  # noqa: E402
 from slurm.daemons import lacking, slurm  # noqa: E402
 
 ROWS = 40
@@ -28,13 +27,13 @@ EMPTY_S, DEATH_S = 30, 90
 class Round:
     """A folder with a pipeline of ``ROWS`` squared tiles, which runs on two jobs of *system*."""
 
-    def __init__(self, folder, system, **words):
+    def __init__(self, folder, system, size=31, **words):
         self.folder, self.slurm = folder, system
         folder.mkdir()
         image = strategies.pixels((ROWS * 16, ROWS * 16), "uint16", 0)
         cluster = {"kind": "slurm", "cores": 1, "memory": "1GiB", "jobs": 2, "interface": "lo", **words}
         run = {"executor": "two", "memory": "2GiB"}
-        write_spec(folder, ONE, image=image, clusters={"two": cluster}, run=run)
+        write_spec(folder, [{"op": "median", "size": size}], image=image, clusters={"two": cluster}, run=run)
 
     def start(self, *words):
         """Start the command; what it says goes into files, because workers that outlive it hold no pipe then."""
@@ -108,16 +107,13 @@ def requeued(this):
     return this.ended(process)
 
 
-SCENARIOS = (whole, interrupted, client_killed, client_killed_and_started_at_once, node_lost, requeued)
-
-
-def walltime(folder, system):
+def walltime(this):
     """Jobs of a minute for a run that takes longer: workers leave, others take their place."""
-    this = Round(folder, system, walltime="0:01:00")
-    text = yaml.safe_load((folder / "p.yaml").read_text())
-    text["stages"] = [{"op": "median", "size": 99}]
-    (folder / "p.yaml").write_text(yaml.safe_dump(text))
-    return this, this.ended(this.start(), DEATH_S)
+    return this.ended(this.start())
+
+
+WORDS = {walltime: {"size": 401, "walltime": "0:01:00"}}
+SCENARIOS = (whole, interrupted, client_killed, client_killed_and_started_at_once, node_lost, requeued, walltime)
 
 
 def main(*names):
@@ -129,15 +125,12 @@ def main(*names):
         folder = Path(place)
         folder.chmod(0o755)  # munge is another user's
         with slurm(folder / "slurm") as system:
-            for scenario in (*SCENARIOS, walltime):
+            for scenario in SCENARIOS:
                 name = scenario.__name__
                 if names and name not in names:
                     continue
-                if scenario is walltime:
-                    this, (codes, empty_s) = walltime(folder / name, system)
-                else:
-                    this = Round(folder / name, system)
-                    codes, empty_s = scenario(this)
+                this = Round(folder / name, system, **WORDS.get(scenario, {}))
+                codes, empty_s = scenario(this)
                 same = this.same()
                 right &= same
                 told = (this.folder / "out").read_text()

@@ -76,7 +76,8 @@ class Slurm:
                  "seed-file": place / "seed"}  # fmt: skip
         options = [f"--{name}={path}" for name, path in words.items()]
         # its parents belong to whoever runs the tests
-        return subprocess.Popen(["munged", "-F", "-f", *options], user=user.pw_uid, group=user.pw_gid)
+        words = {"user": user.pw_uid, "group": user.pw_gid, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen(["munged", "-F", "-f", *options], **words)
 
     def _start(self, *command):
         with (self.folder / f"{command[0]}.out").open("a") as out:
