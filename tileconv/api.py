@@ -62,7 +62,7 @@ def plan(pipeline: Pipeline, *, input: Paths | None = None, output: str | Path |
     SpecError, SourceError, PlanError
         If the pipeline is wrong, the input cannot be opened, or what is asked for cannot be done.
     """
-    return planned(_spec(pipeline, input, output))[0]
+    return planned(_spec(pipeline, input, output), ask=True)[0]
 
 
 def plans(

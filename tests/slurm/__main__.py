@@ -1,8 +1,8 @@
 """Runs on a real SLURM: ``python -m tests.slurm [NAME ...]`` prints a line for each scenario, or for those named.
 
 A run of many small tiles is submitted by the cluster ``slurm`` of its pipeline file. Something happens once 30 % of the
-tiles are done; then its exit code, the seconds from its end until ``squeue`` is empty, and ``same`` if the store has the
-bytes of a run on threads. As root, with Debian's slurm-wlm and munge; nothing runs on afterwards.
+tiles are done; then its exit code, the seconds from its end until ``squeue`` is empty, and ``same`` if the store has
+the bytes of a run on threads. As root, with Debian's slurm-wlm and munge; nothing runs on afterwards.
 """
 
 import signal

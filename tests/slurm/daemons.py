@@ -59,8 +59,11 @@ class Slurm:
             (folder / name).mkdir(parents=True)
         (folder / "slurm.conf").write_text(CONF.format(folder=folder, host=socket.gethostname()))
         self.environ = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
-        self.munge = self._munge()
-        self.controller = self._start("slurmctld", "-D", "-i")
+        self.daemons = [self._munge()]
+
+    def start(self):
+        """Return once both nodes are there."""
+        self.daemons.append(self._start("slurmctld", "-D", "-i"))
         for name in ("node1", "node2"):
             self.add(name)
         self.wait(lambda: self.said("sinfo", "-h", "-o", "%t %D").split() == ["idle", "2"], 60)
@@ -129,7 +132,7 @@ class Slurm:
             self.wait(lambda: not self.queue(), 15)
         for name in self.nodes:
             self.lose(name)
-        for process in (self.controller, self.munge):
+        for process in reversed(self.daemons):
             process.terminate()
             process.wait()
 
@@ -139,6 +142,7 @@ def slurm(folder):
     """Yield a SLURM whose files lie in *folder*."""
     made = Slurm(folder)
     try:
+        made.start()
         yield made
     finally:
         made.stop()

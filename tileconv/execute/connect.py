@@ -11,11 +11,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tileconv.errors import ClusterError, TileconvError
+from tileconv.planning.machine import Workers
 
 if TYPE_CHECKING:
     from distributed import Client
 
 CONNECT_WITHIN_S, WORKERS_WITHIN_S = 5, 60
+ASKED_S = 2
+"""How long a plan waits for a scheduler to say which workers it has."""
 ANSWER_WITHIN_S = 5
 """How long a receipt is waited for before the run looks whether there are workers at all."""
 LOGGERS, LOOP = {"distributed", "tornado", "asyncio"}, "IO loop"
@@ -127,6 +130,25 @@ def _reach(address: str, options: dict[str, Any]) -> None:
         why = silent if isinstance(error, TimeoutError) else one_line(error)
         fix = "Start it with dask scheduler, or use run.executor: processes."
         raise ClusterError("cannot reach the Dask scheduler", where=address, why=why, fix=fix) from error
+
+
+def workers_at(address: str) -> Workers:
+    """Return the workers of the scheduler at *address*, or why that cannot be said within ``ASKED_S``."""
+    from distributed.core import rpc
+    from distributed.security import Security
+
+    async def ask(options: dict[str, Any]) -> Any:
+        async with rpc(address, timeout=ASKED_S, connection_args=options) as scheduler:
+            return await asyncio.wait_for(scheduler.identity(n_workers=0), ASKED_S)
+
+    with quiet():
+        try:
+            security = _certified() if address.startswith("tls:") else Security()
+            with ThreadPoolExecutor(1) as elsewhere:
+                told = elsewhere.submit(lambda: asyncio.run(ask(security.get_connection_args("client")))).result()
+        except Exception as error:
+            return Workers(why=one_line(error))
+    return Workers(told["n_workers"], told["total_threads"], told["total_memory"])
 
 
 def _certified() -> Any:

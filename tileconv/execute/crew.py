@@ -88,6 +88,7 @@ class Crew:
     _empty: bool = False
     _silent: set[str] = field(default_factory=set)
     _full: set[str] = field(default_factory=set)
+    _coming_until: float = 0.0
     _told: str = ""
     _told_at: float = 0.0
 
@@ -189,7 +190,8 @@ class Crew:
             return
         self._alone_since = self._alone_since or self.looked
         alone_s, coming = self.looked - self._alone_since, self.pending()
-        if alone_s > WORKERS_WITHIN_S and not coming:
+        self._coming_until = self.looked if coming else self._coming_until
+        if self.looked - max(self._alone_since, self._coming_until) > WORKERS_WITHIN_S:
             raise self.trust.none()
         if alone_s > TOLD_AFTER_S and (coming or self._empty):
             self._tell(f"waiting for workers: {coming}" if coming else self.trust.wait())

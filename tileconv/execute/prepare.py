@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tileconv.engines.cost import user_costs
 from tileconv.execute.places import source_of
 from tileconv.planning.build import make_plan
@@ -11,10 +13,15 @@ from tileconv.sources.source import Source
 from tileconv.spec import PipelineSpec
 
 
-def planned(spec: PipelineSpec) -> tuple[Plan, Source]:
+def planned(spec: PipelineSpec, *, ask: bool = False) -> tuple[Plan, Source]:
     """Return the plan of a pipeline on this machine, and its source opened.
 
-    Decodes one part of the input at most, to see that it can be.
+    Decodes one part of the input at most, to see that it can be. With *ask* a scheduler is asked for its workers, which
+    decide nothing.
     """
-    source = source_of(spec)
-    return make_plan(spec, source.info, this_machine(user_costs()), cache_bytes=source.cache_bytes), source
+    source, machine = source_of(spec), this_machine(user_costs())
+    if ask and "://" in spec.run.executor:
+        from tileconv.execute.connect import workers_at
+
+        machine = replace(machine, workers=workers_at(spec.run.executor))
+    return make_plan(spec, source.info, machine, cache_bytes=source.cache_bytes), source

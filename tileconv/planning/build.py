@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tileconv.errors import PlanError
 from tileconv.images import ImageInfo, as_text, holds
 from tileconv.planning.budget import budget_of, retiled, tiled
@@ -9,7 +12,7 @@ from tileconv.planning.layout import lay_out
 from tileconv.planning.machine import Allowance, Machine
 from tileconv.planning.model import Plan
 from tileconv.planning.parts import Missing, Pass
-from tileconv.spec.model import INPUT, MissingSpec, PipelineSpec, RunSpec
+from tileconv.spec.model import INPUT, MissingSpec, PipelineSpec
 
 RULES = "missing: {rule: propagate}, {rule: renormalize}, {rule: fill, value: 0} or {rule: error}"
 """What may become of missing pixels, for messages."""
@@ -38,10 +41,10 @@ def make_plan(spec: PipelineSpec, source: ImageInfo, machine: Machine, *, cache_
         )
     missing = _missing(spec, source)
     graph, passes = lay_out(spec.stages, spec.outputs, source, machine.costs, missing=missing, precision=spec.precision)
-    workers, why_workers = _workers(spec.run, machine)
-    limit = _limit(spec.run, workers, machine)
+    workers, why_workers = _workers(spec, machine)
+    limit = _limit(spec, workers, machine)
     tiles = tuple(tiled(pass_, spec.run, budget_of(pass_, limit, workers, spec.run, cache_bytes)) for pass_ in passes)
-    return Plan(spec, source, graph, tiles, workers, why_workers, limit.count, limit.why)
+    return Plan(spec, source, graph, tiles, workers, why_workers, limit.count, limit.why, machine.workers)
 
 
 def with_tile(plan: Plan, pass_: Pass, tile: tuple[int, ...], *, cache_bytes: int) -> Pass:
@@ -92,12 +95,23 @@ def _missing(spec: PipelineSpec, source: ImageInfo) -> Missing | None:
     return Missing.of(MissingSpec("propagate") if any(own) and spec.missing is None else spec.missing, nodata)
 
 
-def _workers(run: RunSpec, machine: Machine) -> tuple[int, str]:
-    if run.workers is not None:
-        return run.workers, "run.workers"
+def _workers(spec: PipelineSpec, machine: Machine) -> tuple[int, str]:
+    if spec.run.workers is not None:
+        return spec.run.workers, "run.workers"
+    if job := _job(spec):
+        return job["cores"], f"cores of a job of {spec.run.executor}"
     return machine.processors.count, machine.processors.why
 
 
-def _limit(run: RunSpec, workers: int, machine: Machine) -> Allowance:
-    threads, memory = workers if run.executor == "threads" else 1, machine.memory
+def _limit(spec: PipelineSpec, workers: int, machine: Machine) -> Allowance:
+    """Return the memory of the process that makes the tiles: of a job, or of this machine."""
+    run, memory = spec.run, machine.memory
+    if run.memory is None and (job := _job(spec)):
+        return Allowance(job["memory"], f"memory of a job of {run.executor}", "Raise the memory of its jobs")
+    threads = workers if run.executor == "threads" else 1
     return memory.available(threads) if run.memory is None else memory.at_most(run.memory, "run.memory", threads)
+
+
+def _job(spec: PipelineSpec) -> Mapping[str, Any]:
+    """Return the words of the jobs that make the tiles; nothing where none do."""
+    return spec.cluster if spec.cluster and "kind" in spec.cluster else {}

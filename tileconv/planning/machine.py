@@ -64,12 +64,26 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class Workers:
+    """The workers of a scheduler when it was asked: number, threads and bytes in all; or *why* they are unknown."""
+
+    count: int = 0
+    threads: int = 0
+    memory: int = 0
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class Machine:
-    """All that a plan needs to know of the machine that carries it out; ``costs`` are those of its engines."""
+    """All that a plan needs to know of the machine that carries it out; ``costs`` are those of its engines.
+
+    ``workers`` are those of the scheduler that makes the tiles, where it was asked.
+    """
 
     processors: Allowance
     memory: Memory
     costs: Costs
+    workers: Workers | None = None
 
 
 def this_machine(costs: Costs) -> Machine:

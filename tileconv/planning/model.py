@@ -10,6 +10,7 @@ from tileconv.errors import GeometryError, PlanError
 from tileconv.images import ImageInfo
 from tileconv.planning.encoding import by_field, decoded, encoded, kernel_table, kernels_of
 from tileconv.planning.identity import Identity, stage_identity
+from tileconv.planning.machine import Workers
 from tileconv.planning.memory import peak_bytes
 from tileconv.planning.parts import Missing, Pass, Write, only
 from tileconv.planning.stages import Stage
@@ -38,6 +39,8 @@ class Plan(Shown):
     why_workers: str
     memory_limit: int
     memory_why: str
+    elsewhere: Workers | None = None
+    """The workers of the scheduler that makes the tiles, where it was asked; nothing is decided by them."""
 
     @property
     def peak_bytes(self) -> int:

@@ -22,6 +22,7 @@ from tileconv.record.todo import between_passes
 from tileconv.report.readers import shut_out
 from tileconv.shown import duration_text, size_text, tiles_text
 from tileconv.sinks.files import free_bytes
+from tileconv.spec.clusters import Jobs
 from tileconv.spec.model import IMAGE, INPUT
 from tileconv.spec.words import EXECUTORS
 
@@ -60,6 +61,8 @@ def _lines(plan: Plan) -> Iterator[RenderableType]:
         yield Text(f"disk     {needed}, {size_text(free)} free{short}")
     yield Text(f"time     {_time(plan)}")
     yield Text(f"workers  {plan.workers} {plan.spec.run.executor} ({plan.why_workers})")
+    if plan.spec.cluster or plan.elsewhere:
+        yield Text(f"cluster  {_cluster(plan)}")
     yield Text(
         f"memory   {size_text(plan.peak_bytes)} predicted peak, "
         f"{size_text(plan.memory_limit)} allowed ({plan.memory_why})"
@@ -89,6 +92,23 @@ def _time(plan: Plan) -> str:
     if plan.spec.run.executor in EXECUTORS:
         return f"about {duration_text(plan.seconds)}, and on the first run some seconds more for compiling"
     return f"about {duration_text(replace(plan, workers=1).seconds)} of one thread's time on the cluster"
+
+
+def _cluster(plan: Plan) -> str:
+    """Return who makes the tiles: workers of a scheduler that runs, or what is started for the run."""
+    if there := plan.elsewhere:
+        if there.why:
+            return f"{plan.spec.run.executor}: not known, {there.why}"
+        memory = f", {size_text(there.memory)} in all" * bool(there.memory)
+        return f"{plan.spec.run.executor}: workers {there.count:,}, threads {there.threads:,}{memory}"
+    words = dict(plan.spec.cluster or {})
+    if "class" in words:
+        return f"{words['class']}, started for the run"
+    bounds = words.get("adaptive")
+    count = f"{bounds['minimum']:,} to {bounds['maximum']:,}" if bounds else f"{words.get('jobs', 1):,}"
+    queue = f" in queue {words['queue']}" * ("queue" in words)
+    size = f"{words['cores']} cores and {size_text(words['memory'])}"
+    return f"{words['kind']}, jobs {count} of {size}, {words.get('walltime', Jobs.walltime)} each{queue}"
 
 
 def _pass(plan: Plan, pass_: Pass) -> Iterator[str]:
