@@ -196,7 +196,7 @@ def test_a_folder_above_the_image_names_what_is_below(tmp_path):
     for i in range(12):
         (tmp_path / "slices").mkdir(exist_ok=True)
         tifffile.imwrite(tmp_path / "slices" / f"z{i:02}.tif", SMALL)
-    with pytest.raises(SourceError, match=r"z00\.tif, .*z07\.tif and 4 more\. Several files are not read as one stack"):
+    with pytest.raises(SourceError, match=r"z00\.tif, .*z07\.tif and 4 more\. A pattern makes each of several files"):
         open_source(tmp_path / "slices")
     with pytest.raises(SourceError, match="several files that a pattern names"):
         open_source(tmp_path / "slices" / "*.tif")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tileconv.errors import ResumeError, SinkError
+from tileconv.execute.places import read_by
 from tileconv.planning.model import Plan
 from tileconv.planning.parts import Pass, only
 from tileconv.record.done import check_not_replaced
@@ -48,7 +49,7 @@ class Begun:
 def refuse_outputs(plan: Plan) -> None:
     """Refuse to write anything over the input, through a link, or twice to one place; SinkError."""
     folders = [RunFolder(output.path) for output in plan.spec.outputs]
-    inputs = [plan.spec.input.path, *([] if plan.source.mask is None else [Location(plan.source.mask.where)])]
+    inputs = read_by(plan.spec, plan.source)
     for place in (*places_of(plan), *(folder.place for folder in folders)):
         for read in inputs:
             refuse_same(place, read)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 
 from tileconv.errors import PlanError, SinkError
+from tileconv.images import ImageInfo
 from tileconv.sinks.files import refuse_same, sink_errors
 from tileconv.sources.masked import Masked
 from tileconv.sources.open import open_source
 from tileconv.sources.source import Source
 from tileconv.spec import PipelineSpec
-from tileconv.spec.model import MaskSpec
+from tileconv.spec.model import InputSpec, MaskSpec
 from tileconv.stores import steady
 from tileconv.stores.location import Location
 
@@ -28,8 +31,8 @@ def source_of(spec: PipelineSpec) -> Source:
     if spec.is_batch:
         fix = "Give one of them as input, or run them all: tileconv run does."
         raise PlanError("names several images, and this is of one", where=str(file.path), fix=fix)
-    image = open_source(
-        file.path,
+    opened = partial(
+        open_source,
         series=file.series,
         level=file.level,
         axes=file.axes,
@@ -37,7 +40,11 @@ def source_of(spec: PipelineSpec) -> Source:
         max_chunk=spec.run.max_chunk,
         own_mask=file.mask is None and file.nodata is None,
     )
-    return masked(image, spec)
+    if file.stack is None:
+        return masked(opened(file.path), spec)
+    from tileconv.sources.stacked import stack
+
+    return masked(stack([opened(plane) for plane in _planes(file)], file.stack, str(file.path)), spec)
 
 
 def masked(image: Source, spec: PipelineSpec) -> Source:
@@ -52,6 +59,21 @@ def masked(image: Source, spec: PipelineSpec) -> Source:
         place, series=asked.series, level=level, missing_chunks=file.missing_chunks, max_chunk=spec.run.max_chunk
     )
     return Masked(image, mask, asked.inverted)
+
+
+def _planes(file: InputSpec) -> list[Location]:
+    """Return where the planes of a stack lie; none of another image."""
+    if file.stack is None:
+        return []
+    from tileconv.sources.planes import planes_of
+
+    return [replace(file.path, text=path) for path in planes_of(file)]
+
+
+def read_by(spec: PipelineSpec, source: ImageInfo) -> list[Location]:
+    """Return all places that a run on *source* reads, over none of which it may write."""
+    masks = [] if source.mask is None else [Location(source.mask.where)]
+    return [spec.input.path, *_planes(spec.input), *masks]
 
 
 def looked(spec: PipelineSpec) -> Iterator[str]:
@@ -71,7 +93,7 @@ def looked(spec: PipelineSpec) -> Iterator[str]:
         yield f"mask     {source.info.mask}"
     yield from (f"         {note}" for note in source.info.notes)
     for output in (one.path for one in spec.outputs):
-        for read in (spec.input.path, *([Location(source.info.mask.where)] if source.info.mask else [])):
+        for read in read_by(spec, source.info):
             refuse_same(output, read)
         with sink_errors(output):
             there = output.exists()

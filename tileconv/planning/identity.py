@@ -73,7 +73,9 @@ class Identity:
         nodata = [value for value in [self.output["nodata"]] if value is not None]
         made = (str(self.missing), self.output["dtype"], self.output["overflow"], self.precision, *nodata)
         read = [
-            self.input[name] for name in ("shape", "axes", "dtype", "series", "level", "mask") if name in self.input
+            self.input[name]
+            for name in ("shape", "axes", "dtype", "series", "level", "mask", "stack")
+            if name in self.input
         ]
         return hashlib.sha256(json.dumps([rows, made, read]).encode()).hexdigest()
 

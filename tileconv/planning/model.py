@@ -138,6 +138,8 @@ class Plan(Shown):
         asked, source, last = self.spec.input, self.source, self.write_of(output)
         told = {"series": asked.series, "level": asked.level, "axes": source.axes}
         told |= {"missing_chunks": asked.missing_chunks, "shape": source.shape, "dtype": source.dtype}
+        if asked.stack:
+            told["stack"] = asked.stack
         if source.mask is not None:
             told["mask"] = by_field(asked.mask, but=["path"]) if isinstance(asked.mask, MaskSpec) else "own"
         stages = [stage_identity(stage) for stage in self.stages_of(output)]

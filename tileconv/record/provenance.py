@@ -18,6 +18,7 @@ from tileconv.sinks.custody import read_attributes
 from tileconv.sinks.layout import MARKER
 from tileconv.sources.source import Source
 from tileconv.spec.model import StageSpec, as_mapping
+from tileconv.spec.templates import folder_of
 from tileconv.stores.location import Location, stem
 from tileconv.tiles.compute import Counts
 
@@ -91,7 +92,9 @@ def _version(name: str) -> str:
 def image_name(plan: Plan, output: int) -> str:
     """Return a name for viewers that holds wherever the output lies: ``hubble gaussian sobel``, of input and stages."""
     spec = plan.spec.only(output)
-    return " ".join([stem(str(spec.input.path)), *(stage.id or stage.op for stage in spec.stages)])
+    read = spec.input
+    name = folder_of(read.paths or (str(read.path),)) if read.stack else str(read.path)
+    return " ".join([stem(name), *(stage.id or stage.op for stage in spec.stages)])
 
 
 def _weights(stage: StageSpec) -> dict[str, Any]:

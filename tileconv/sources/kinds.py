@@ -137,7 +137,7 @@ def no_store(path: Place) -> SourceError:
         return SourceError(problem, where=where, fix="Give the folder of the image itself.")
     fix = f"Give one of the images below: {listed(images)}."
     if len([name for name in images if not is_store(path / name)]) > 1:
-        fix += " Several files are not read as one stack; tiffcp *.tif stack.tif makes one file of them."
+        fix += " A pattern makes each of several files, and input.stack one image of them all."
     return SourceError(problem, where=where, fix=fix)
 
 
@@ -145,7 +145,7 @@ def nothing(path: Place, given: str) -> SourceError:
     """Return the error for a path where nothing lies; *given* is as the user wrote it."""
     problem = f"expected {EXPECTED}, found nothing"
     if any(letter in path.name for letter in "*?["):
-        fix = "Give one file: several files that a pattern names are not read as one stack."
+        fix = "Give one file; a pattern is of input.path and of the command line alone."
         return SourceError(f"{problem} of this name, which looks like a pattern", where=str(path), fix=fix)
     folder = path.parent
     fix = f"Check the path {given!r}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from tileconv.spec.model import ALL, InputSpec
+from tileconv.spec.model import ALL, InputSpec, MaskSpec
 from tileconv.spec.outputs import Output
 from tileconv.spec.reader import Reader, join
 from tileconv.spec.templates import OF_PATH, OF_SERIES, is_pattern, words_in
@@ -24,11 +24,20 @@ def check_input(reader: Reader, node: Node, key: str, values: dict[str, Any]) ->
         values |= {"path": (path or [""])[0], "paths": tuple(path)}
     elif path and is_pattern(path):
         values["paths"] = (path,)
+    mask = values.get("mask")
+    if "stack" in values and (values.get("every_series") or (isinstance(mask, MaskSpec) and mask.label)):
+        other = "no series: all" if values.get("every_series") else "no label of its own as mask"
+        place = cast("MapNode", node).keys["stack"]
+        reader.problem(place, join(key, "stack"), f"a stack is one image of several files, and has {other}")
 
 
 def check_templates(reader: Reader, asked: InputSpec | None, outputs: Sequence[Output]) -> None:
     """Record a problem for each output whose path does not tell several images apart."""
-    if asked is None or not (asked.every_series or len(asked.paths) > 1 or any(map(is_pattern, asked.paths))):
+    if (
+        asked is None
+        or asked.stack
+        or not (asked.every_series or len(asked.paths) > 1 or any(map(is_pattern, asked.paths)))
+    ):
         return
     words, example = (OF_SERIES, "{stem}_{series}") if asked.every_series else (OF_PATH, "{stem}")
     for key, node, output in outputs:

@@ -37,6 +37,7 @@ Dtype = Literal[
     "auto", "input", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64"
 ]
 PixelsPerAxis = Count | Mapping[Axis, Count]
+StackAxis = Literal["z", "c", "t"]
 SizePerAxis = Literal["auto"] | PixelsPerAxis
 INPUT, IMAGE = -1, "input"
 """The image that a pipeline reads: among positions of stages, and among their names."""
@@ -92,6 +93,7 @@ class InputSpec:
         Literal["report", "error"], "Whether chunks that a store lacks are counted as fill value, or refused."
     ] = "report"
     storage: Annotated[Access | None, "How the object store of the input is reached; never a credential."] = None
+    stack: Annotated[StackAxis | None, "The axis along which several files of one plane each are one image."] = None
     paths: tuple[str, ...] = ()
     every_series: bool = False
 
@@ -225,7 +227,7 @@ class PipelineSpec:
     @property
     def is_batch(self) -> bool:
         """Whether it is the pipeline of several images, of which ``each_image`` gives one after another."""
-        return bool(self.input.paths) or self.input.every_series
+        return self.input.every_series or bool(self.input.paths and self.input.stack is None)
 
     @property
     def output(self) -> OutputSpec:
