@@ -13,6 +13,7 @@ from oracles import convolution, operators
 from oracles.renormalized import renormalized
 
 import tileconv
+from tileconv.execute.images import each_image
 from tileconv.samples.real import PHOTOGRAPHS, photograph
 from tileconv.sources.open import open_source
 from tileconv.spec import load_spec
@@ -68,7 +69,7 @@ ANSWERS = {
 }
 """Per example: photograph, border, stages for the oracle, and the largest difference. The others have tests of their
 own below."""
-OTHERS = {"bank", "branches", "masked", "missing", "network", "nodata", "z_stack"}
+OTHERS = {"bank", "batch", "branches", "masked", "missing", "network", "nodata", "planes", "z_stack"}
 
 
 def crop(name, folder, size=(90, 110)):
@@ -195,19 +196,38 @@ def test_texture_is_where_the_waves_of_a_bank_answer(tmp_path):
     np.testing.assert_allclose(result, np.linalg.norm(each, axis=0), rtol=0, atol=1e-3)
 
 
-def test_a_stack_is_smoothed_across_its_planes(tmp_path):
+@pytest.mark.parametrize("name", ["z_stack", "planes"])
+def test_a_stack_is_smoothed_across_its_planes(name, tmp_path):
     _, pixels = crop("hubble", tmp_path)
     source = tmp_path / "stack.tif"
     stack = np.concatenate([pixels, pixels[::-1]])  # six planes, all different from their neighbours but two
-    tifffile.imwrite(source, stack, photometric="minisblack")
-    _, result = made("z_stack", source, tmp_path)
+    if name == "planes":
+        source = tmp_path / "z*.tif"
+        for number, plane in enumerate(stack, 8):
+            tifffile.imwrite(tmp_path / f"z{number}.tif", plane)
+    else:
+        tifffile.imwrite(source, stack, photometric="minisblack")
+    _, result = made(name, source, tmp_path)
     expected = stack.astype(np.float64)
-    for axis, sigma, border in ((0, 0.7, "nearest"), (1, 2, "reflect"), (2, 2, "reflect")):
+    across = "nearest" if name == "z_stack" else "reflect"
+    for axis, sigma, border in ((0, 0.7, across), (1, 2, "reflect"), (2, 2, "reflect")):
         bell = np.exp(-0.5 * (np.arange(-int(4 * sigma + 0.5), int(4 * sigma + 0.5) + 1) / sigma) ** 2)
         shape = [1, 1, 1]
         shape[axis] = -1
         expected = convolution.correlate(expected, (bell / bell.sum()).reshape(shape), border)
     np.testing.assert_allclose(result, expected, rtol=0, atol=1e-3)
+
+
+def test_every_image_of_a_folder_has_its_result(tmp_path):
+    crops = dict(crop(name, tmp_path) for name in ("moon", "camera"))
+    out = str(tmp_path / "{stem}.ome.zarr")
+    images = each_image(load_spec(FOLDER / "batch.yaml", input_path=f"{tmp_path}/*.tif", output_path=out))
+    assert len(images) == 2
+    for image in images:
+        result = zarr.open_group(tileconv.run(image).output, mode="r")["0"][...]
+        expected = answer(crops[image.input.path.local], "reflect", [("gaussian", {"sigma": 2})])
+        assert image.output.path.name == f"{image.input.path.local.stem}.ome.zarr"
+        np.testing.assert_allclose(result, expected, rtol=0, atol=HALF_A_STEP)
 
 
 def test_a_masked_raster_comes_back_as_one(tmp_path, monkeypatch):

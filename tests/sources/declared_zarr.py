@@ -85,6 +85,15 @@ def ome(pixels=GRAY, steps=({"type": "scale", "scale": [2.0, 0.5]},), unit="micr
     return write
 
 
+def plate(folder):
+    store = zarr.open_group(
+        folder / "plate.zarr", mode="w", attributes={"ome": {"plate": {"wells": [{"path": "A/1"}]}}}
+    )
+    well = store.create_group("A/1", attributes={"ome": {"well": {"images": [{"path": "0"}]}}})
+    well.create_array("0/0", data=GRAY)
+    return folder / "plate.zarr"
+
+
 def has(**expected):
     def look(seen):
         for name, value in expected.items():
@@ -155,4 +164,5 @@ ZARR = [
         look=has(channels=("DAPI", "GFP"), colours=("0000FF", "00FF00"))),
     Row("OME-Zarr", "labels (`image-label`)", "told: filtered as numbers", ome(**{"image-label": {}}),
         "the pixels are labels"),
+    Row("OME-Zarr", "wells and fields of a plate", "refused, unless `input.series` is `all`", plate, "found a plate"),
 ]  # fmt: skip
