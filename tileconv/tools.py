@@ -163,10 +163,12 @@ def picture(
     """Write a small PNG of an image of any size."""
     from tileconv.report.picture import write_picture
     from tileconv.sources.open import open_source
+    from tileconv.stores.location import here
 
     if png.suffix.lower() != ".png":
         refuse(f"a picture ends in .png, found {png.name}")
     with cleaning():
-        source = open_source(image, series=series, level=level, axes=axes, max_chunk=max_chunk, own_mask=True)
+        found = here(image) if isinstance(image, str) else image
+        source = open_source(found, series=series, level=level, axes=axes, max_chunk=max_chunk, own_mask=True)
         write_picture(source, png, max_px=max_px, signed=signed, zoom=zoom)
     print_(str(png))

@@ -64,9 +64,13 @@ def make_bucket(url, name):
 
 
 class Proxy:
-    """Passes requests to the server at *url*, and spoils them as its attributes say, by a seeded dice."""
+    """Passes requests to the server at *url*, and spoils them as its attributes say, by a seeded dice.
 
-    def __init__(self, url):
+    With *serial* one request after the other: moto looks and puts in two steps, between which another may put.
+    """
+
+    def __init__(self, url, *, serial=False):
+        self.turn = threading.Lock() if serial else contextlib.nullcontext()
         self.dice = random.Random(7)  # noqa: S311
         self.upstream, self.lock = urlsplit(url).netloc, threading.Lock()
         self.gone, self.busy, self.cut, self.flip_put, self.expired = False, 0.0, 0.0, 0.0, set()
@@ -118,12 +122,11 @@ class Proxy:
             return
         if request.command == "PUT" and len(body) > 1000 and self.happens("flipped", self.flip_put):
             body = body[:500] + bytes([body[500] ^ 1]) + body[501:]
-        upstream = http.client.HTTPConnection(self.upstream, timeout=60)
         headers = {name: value for name, value in request.headers.items() if name.lower() != "connection"}
-        upstream.request(request.command, request.path, body, headers)
-        answer = upstream.getresponse()
-        data = answer.read()
-        upstream.close()
+        with self.turn, contextlib.closing(http.client.HTTPConnection(self.upstream, timeout=60)) as upstream:
+            upstream.request(request.command, request.path, body, headers)
+            answer = upstream.getresponse()
+            data = answer.read()
         cut = request.command == "GET" and len(data) > 1 and self.happens("cut", self.cut)
         _send(request, answer.status, data, answer.getheaders(), cut=cut)
 
@@ -136,11 +139,12 @@ def _send(request, status, body, headers=(), *, cut=False):
             request.send_header(name, value)
     request.send_header("Content-Length", length)
     request.end_headers()
-    request.wfile.write(body[: len(body) // 2] if cut else body)
-    if cut:
-        request.close_connection = True
-        request.wfile.flush()
-        request.connection.shutdown(socket.SHUT_RDWR)
+    with contextlib.suppress(OSError):  # a command that was killed hears nothing any more
+        request.wfile.write(body[: len(body) // 2] if cut else body)
+        if cut:
+            request.close_connection = True
+            request.wfile.flush()
+            request.connection.shutdown(socket.SHUT_RDWR)
 
 
 def environment(url, **words):
