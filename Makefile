@@ -25,7 +25,7 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TILECONV = $(BIN)/tileconv
 
-.PHONY: demo test test-long test-stores test-lowest lint judges judges-ranks bench clean
+.PHONY: demo test test-long test-stores test-lowest lint judges judges-ranks judges-networks bench clean
 .DELETE_ON_ERROR:
 
 demo: demo/edges.png demo/hubble.png
@@ -57,6 +57,9 @@ judges: $(VENV)/.test
 
 judges-ranks: $(VENV)/.test
 	$(BIN)/python -m tests.judges.ranks
+
+judges-networks: $(VENV)/.test .venv-torch/.made
+	$(BIN)/python -m benchmarks.networks --folder bench --torch .venv-torch/bin/python
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.counts --folder bench
@@ -98,6 +101,11 @@ $(VENV)/.bench: pyproject.toml | $(VENV)/.made
 .venv-moto/.made:
 	$(PYTHON) -m venv .venv-moto
 	.venv-moto/bin/python -m pip install --quiet --disable-pip-version-check 'moto[server,s3]>=5'
+	@touch $@
+
+.venv-torch/.made:
+	$(PYTHON) -m venv .venv-torch
+	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 numpy
 	@touch $@
 
 .venv-s3rver/.made:

@@ -21,7 +21,7 @@ from tileconv.planning.model import Plan
 
 NETWORKS = {"two layers of 64 channels": (3, 64, 64), "five layers": (3, 32, 64, 64, 32, 2)}
 TORCH = """
-import json, sys, time
+import json, pathlib, sys, time
 import numpy as np, torch
 folder, count, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 torch.set_num_threads(threads)
@@ -29,6 +29,7 @@ with torch.inference_mode():
     layers = [np.load(f"{folder}/{n}.npz") for n in range(count)]
     layers = [(torch.from_numpy(l["weights"]), torch.from_numpy(l["bias"])) for l in layers]
     for _ in range(2):
+        pathlib.Path(f"{folder}/torch.npy").unlink(missing_ok=True)
         began = time.perf_counter()
         x = torch.from_numpy(np.load(f"{folder}/image.npy"))[None]
         read = time.perf_counter()
@@ -39,10 +40,12 @@ with torch.inference_mode():
     print(json.dumps([made - read, time.perf_counter() - began]))
 """
 RUN = """
-import json, resource, sys, time, tileconv
+import json, pathlib, resource, shutil, sys, time, tileconv
 for _ in range(int(sys.argv[2])):
+    for old in pathlib.Path(sys.argv[1]).parent.glob("out.ome.zarr*"):
+        shutil.rmtree(old)
     began = time.perf_counter()
-    tileconv.run(sys.argv[1], overwrite=True)
+    tileconv.run(sys.argv[1])
     took = time.perf_counter() - began
 print(json.dumps([took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
 """
