@@ -56,7 +56,7 @@ def images_below(folder: Place) -> list[str]:
     images, waiting, left = list[str](), [(folder, "", 0)], MOST_ENTRIES
     while waiting and left > 0:
         path, above, depth = waiting.pop()
-        for name in sorted(anywhere.names(path))[:left]:
+        for name in sorted(anywhere.names(path) if anywhere.is_folder(path) else ())[:left]:
             left -= 1
             child = path / name
             if child.suffix.lower() in IMAGE_SUFFIXES or " x " in shape_text(path, name):

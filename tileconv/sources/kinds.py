@@ -10,7 +10,7 @@ from tileconv.sources.choices import listed
 from tileconv.sources.folders import MOST_ENTRIES, ZARR_FILES, images_below, is_store
 from tileconv.sources.tiff_guard import jpeg_frame
 from tileconv.stores import anywhere
-from tileconv.stores.anywhere import Place
+from tileconv.stores.anywhere import Place, Remote
 
 EXPECTED = "a TIFF, PNG, JPEG or .npy file, or a Zarr folder"
 FIRST_BYTES, HEAD_BYTES = 2**12, 2**17
@@ -152,6 +152,8 @@ def nothing(path: Place, given: str) -> SourceError:
     if anywhere.is_folder(folder):
         close = get_close_matches(path.name, anywhere.names(folder)[:MOST_ENTRIES])
         fix += f" Its folder holds {listed(sorted(close))}." if close else ""
+    elif isinstance(path, Remote):
+        pass
     elif anywhere.exists(folder):
         fix = f"{str(folder)!r} is a file, and nothing lies below it."
     else:

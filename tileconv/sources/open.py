@@ -86,10 +86,16 @@ def _place(path: str | Path | Location | Remote) -> Place:
 
 def _head(path: Place, given: str) -> bytes | None:
     """Return how the file at *path* begins, or None for a Zarr folder; SourceError for what is neither."""
-    if anywhere.is_file(path):
-        with anywhere.opened(path) as file:
-            head = file.read(FIRST_BYTES)
-            head += file.read(HEAD_BYTES - FIRST_BYTES) if head.startswith(JPEG_MAGIC) else b""
+    try:
+        file = anywhere.is_file(path)
+    except PermissionError:  # of a store that must not tell what it holds
+        if is_store(path):
+            return None
+        raise
+    if file:
+        with anywhere.opened(path) as opened:
+            head = opened.read(FIRST_BYTES)
+            head += opened.read(HEAD_BYTES - FIRST_BYTES) if head.startswith(JPEG_MAGIC) else b""
         page = isinstance(path, Remote) and head.lstrip().startswith(b"<")  # by which a server lists a folder
         return None if page and is_store(path) else head
     if is_store(path):

@@ -140,7 +140,7 @@ class ZarrSource:
         """Return what ``read`` does of an array in a store: chunks are fetched together, and kept decoded."""
         block = np.empty(box.shape, self.info.dtype)
         view = self._map.as_in_file(block)
-        chunk, opened_as = self._layout.chunk, (self._metadata, self._stamp)
+        chunk, opened_as = self._layout.chunk, (self._metadata, self._stamp, self._missing)
         needed = [*cells(window, chunk)]
         fetch = Fetch(folder, self._files, self._layout, opened_as)
         with reading(self.where, "reading"):

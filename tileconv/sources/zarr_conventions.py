@@ -193,7 +193,7 @@ def _even(row: Any, folder: Place) -> tuple[float, float] | None:
 def _sibling(group: Place, name: str) -> Any:
     """Return the array *name* of a group, or None; metadata of others must not lead out of it."""
     folder = group / name
-    if not name or "/" in name or name.startswith(".") or not (is_store(group) and anywhere.is_folder(folder)):
+    if not name or "/" in name or name.startswith(".") or not (is_store(group) and is_store(folder)):
         return None
     with suppress(ValueError, KeyError, TypeError, FileNotFoundError):
         check_plain(folder, str(folder))

@@ -104,10 +104,18 @@ def is_there(place: Place) -> bool:
 
 
 def is_folder(place: Place) -> bool:
-    """Return whether *place* is a folder; of a store, whether anything lies below the key."""
-    if isinstance(place, Remote):
-        return next(iter(place.store.list(f"{place.key}/" * bool(place.key))), None) is not None
-    return steady.is_folder(place)
+    """Return whether *place* is a folder; of a store, whether it tells of anything below the key."""
+    return bool(_first(place)) if isinstance(place, Remote) else steady.is_folder(place)
+
+
+def _first(place: Remote) -> str | None:
+    """Return a key that lies below *place*, empty if none does; None of a store that does not list what it holds."""
+    try:
+        return next(iter(place.store.list(f"{place.key}/" * bool(place.key))), "")
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:
+            raise
+    return None
 
 
 def is_link(place: Place) -> bool:
@@ -122,13 +130,7 @@ def exists(place: Place) -> bool:
 
 def lists(place: Remote) -> bool:
     """Return whether its store tells what lies below *place*; a server of single files does not."""
-    try:
-        next(iter(place.store.list(f"{place.key}/" * bool(place.key))), None)
-    except OSError as error:
-        if error.errno != errno.ENOTSUP:
-            raise
-        return False
-    return True
+    return _first(place) is not None
 
 
 def names(place: Place) -> Sequence[str]:

@@ -256,7 +256,7 @@ def _version(meta: Any) -> Version:
 
 def _facts(meta: Any) -> Facts:
     changed = meta["last_modified"].timestamp()
-    return Facts(meta["size"], meta["e_tag"] or str(changed), int(changed) * 10**9)
+    return Facts(meta["size"], meta["e_tag"] or str(changed or ""), int(changed) * 10**9)
 
 
 @cache
