@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from tileconv.images import DECODED_CACHE_BYTES
@@ -95,6 +95,16 @@ class Cache(Generic[Value]):
 
     def _drop(self, key: Hashable) -> None:
         self._weight -= self._kept.pop(key).weight
+
+
+SPARE_BYTES = 2**25
+"""Decoded bytes of what comes from a store that are kept beyond what was planned: to fetch anew costs more than to
+decode anew, where one worker is tiles behind another."""
+
+
+def sparing(reads: Reads | None) -> Reads | None:
+    """Return *reads*, of which more is kept."""
+    return reads and replace(reads, cache_bytes=reads.cache_bytes + SPARE_BYTES)
 
 
 OPEN_FILES = 16

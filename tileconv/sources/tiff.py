@@ -18,7 +18,7 @@ from tileconv.georeference import Georeference
 from tileconv.images import ImageInfo, as_text
 from tileconv.shown import size_text
 from tileconv.sources.axes import map_axes
-from tileconv.sources.cache import CHUNKS, OPEN_FILES, Cache, decoded
+from tileconv.sources.cache import CHUNKS, OPEN_FILES, SPARE_BYTES, Cache, decoded, sparing
 from tileconv.sources.source import (
     CHUNK_LIMIT_BYTES,
     Pixels,
@@ -129,7 +129,7 @@ class TiffSource:
         self._stamp = stamp_of(path)
         self.changed = self._stamp[-1]
         self.fingerprint = fingerprint_of(path)
-        self.cache_bytes = HELD_BYTES * isinstance(path, Remote)
+        self.cache_bytes = (HELD_BYTES + SPARE_BYTES) * isinstance(path, Remote)
         self._recipe = _Recipe(path, series, level, max_chunk, mask)
         self._key = (self._recipe, *self._stamp, *self.fingerprint.values())
         self._missing = missing_chunks
@@ -192,7 +192,7 @@ class TiffSource:
             for piece in pieces_of(opened.layout, self._map, box, block):
                 self._read_piece(opened, piece, reads)
             return block
-        pieces = [*pieces_of(opened.layout, self._map, box, block)]
+        reads, pieces = sparing(reads), [*pieces_of(opened.layout, self._map, box, block)]
         keys = {
             opened.part(*one.segment): (self._key, *one.segment) for one in pieces if opened.layout.offsets[one.segment]
         }

@@ -13,7 +13,7 @@ from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.images import ImageInfo
 from tileconv.sources.axes import map_axes
-from tileconv.sources.cache import CHUNKS, OPEN_FILES, Cache, decoded
+from tileconv.sources.cache import CHUNKS, OPEN_FILES, SPARE_BYTES, Cache, decoded, sparing
 from tileconv.sources.source import (
     CHUNK_LIMIT_BYTES,
     Pixels,
@@ -65,7 +65,7 @@ class ZarrSource:
             check_plain(path, self.where)
             self._path, ome, others = find_array(path, series, level)
             array = self._opened()
-            self._metadata = next(p for name in ("zarr.json", ".zarray") if anywhere.is_file(p := self._path / name))
+            self._metadata = next(p for name in ("zarr.json", ".zarray") if anywhere.is_there(p := self._path / name))
             self._stamp = stamp_of(self._metadata)
             keys = Keys.of(self._metadata)
             check_grid(self._metadata)
@@ -79,7 +79,7 @@ class ZarrSource:
         listed = self._files.listed()
         self.changed = max(listed.changed, self._stamp[-1])
         self.fingerprint = self._files.fingerprint(listed, self.where)
-        self.cache_bytes = HELD_BYTES * isinstance(path, Remote)
+        self.cache_bytes = (HELD_BYTES + SPARE_BYTES) * isinstance(path, Remote)
         absent = self._absent(listed, array.fill_value)
         self.info = self._info(described, (*others, *described.notes, *absent), guessed)
 
@@ -141,7 +141,7 @@ class ZarrSource:
         block = np.empty(box.shape, self.info.dtype)
         view = self._map.as_in_file(block)
         chunk, opened_as = self._layout.chunk, (self._metadata, self._stamp, self._missing)
-        needed = [*cells(window, chunk)]
+        needed, reads = [*cells(window, chunk)], sparing(reads)
         fetch = Fetch(folder, self._files, self._layout, opened_as)
         with reading(self.where, "reading"):
             ahead = fetch.ahead((index for index, _, _ in needed), lambda index: CHUNKS.has((*opened_as, index)))

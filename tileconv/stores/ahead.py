@@ -18,7 +18,7 @@ from tileconv.stores.store import Facts
 
 REQUESTS = 32
 """Requests of a process at one time."""
-HELD_BYTES = 2**26
+HELD_BYTES = 2**25
 """Bytes of a process that may be fetched before they are needed; what is needed now comes in any case."""
 RUN_BYTES = 2**22
 """The most bytes of several parts that one request brings."""
