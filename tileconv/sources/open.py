@@ -12,7 +12,7 @@ from tileconv.sources.masked import Masked
 from tileconv.sources.source import CHUNK_LIMIT_BYTES, Source, reading
 from tileconv.stores import anywhere
 from tileconv.stores.anywhere import Place, Remote, place_of
-from tileconv.stores.location import Location
+from tileconv.stores.location import Location, here
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 JPEG_MAGIC = b"\xff\xd8\xff"
@@ -81,6 +81,7 @@ def open_source(
 def _place(path: str | Path | Location | Remote) -> Place:
     if isinstance(path, Remote):
         return path
+    path = here(path) if isinstance(path, str) and "://" in path else path
     return place_of(path) if isinstance(path, Location) else Path(path).expanduser().absolute()
 
 
