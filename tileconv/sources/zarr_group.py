@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 import zarr
@@ -33,8 +32,7 @@ def find_array(path: Place, series: int, level: int) -> Found:
             problem = f"the folder is one array of {size(node.shape)}, found series {series}, level {level}"
             raise SourceError(problem, where=where, fix="Leave input.series and input.level at 0.")
         _refuse_unfinished(node.attrs.asdict(), where)
-        with suppress(PermissionError):
-            _refuse_unfinished(attributes_of(path.parent), where)
+        _refuse_unfinished(attributes_of(path.parent), where)
         return path, None, []
     attributes: dict[str, Any] = dict(node.attrs)
     attributes = {**attributes, **attributes.get("ome", {})}

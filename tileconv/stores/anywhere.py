@@ -164,12 +164,12 @@ def read_bytes(place: Place, version: str = "") -> bytes:
 
 
 def content(place: Place) -> bytes | None:
-    """Return all bytes; None if no file or object lies there."""
+    """Return all bytes; None if no file or object lies there, or none that ``is_there`` knows."""
     if not isinstance(place, Remote):
         return steady.content(place)
     try:
         return read_bytes(place)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return None
 
 
