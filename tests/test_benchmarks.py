@@ -137,3 +137,9 @@ def test_outputs_compares_one_run_with_two(tmp_path, capsys):
     load("outputs").main(["--folder", str(tmp_path), "--shape", "256", "--rounds", "1"])
     assert re.search(r"processor time \d\.\d\d \(.*goal 0\.75", capsys.readouterr().out)
     assert not list(tmp_path.glob("*.zarr*"))
+
+
+@pytest.mark.skipif(os.environ.get("TILECONV_PROFILE") != "long", reason="five processes: TILECONV_PROFILE=long")
+def test_batch_compares_with_a_loop(tmp_path, capsys):
+    load("batch").main(["--folder", str(tmp_path), "--images", "2", "--least", "40", "--most", "90"])
+    assert re.search(r"loop .* x\nagain .*\nbytes  alike$", capsys.readouterr().out.strip())

@@ -107,10 +107,11 @@ def run(
     keep_going: bool = False,
     repair: bool = False,
     progress: Progress | None = None,
-) -> Report:
+) -> Report | Any:
     """Run *pipeline*, and return a report.
 
-    An unfinished run of the same pipeline is resumed; a complete output is left as it is.
+    An unfinished run of the same pipeline is resumed; a complete output is left as it is. A pipeline of several images
+    is a batch: their tiles share the workers, and one image's failure is told by the report and stops no other.
 
     Parameters
     ----------
@@ -130,7 +131,9 @@ def run(
     Returns
     -------
     Report
-        Where the result lies, tiles made and kept, seconds, pixels that were clipped or missing, memory, notes.
+        Where the result lies, tiles made and kept, seconds, pixels that were clipped or missing, memory, notes. Of
+        several images a ``BatchReport``: a sequence of what became of each, with its own report or its error, and
+        ``failed`` for those that failed.
 
     Raises
     ------
@@ -151,7 +154,12 @@ def run(
     >>> report.output.name, report.shape, report.dtype
     ('blurred.ome.zarr', (64, 64), 'float32')
     """
-    plan, source = planned(_spec(pipeline, input, output))
+    spec = _spec(pipeline, input, output)
+    if spec.is_batch:
+        from tileconv.execute.batch import run_batch  # which a run of one image does without
+
+        return run_batch(spec, overwrite=overwrite, keep_going=keep_going, repair=repair, progress=progress)
+    plan, source = planned(spec)
     return run_plan(plan, source, overwrite=overwrite, keep_going=keep_going, repair=repair, progress=progress)
 
 

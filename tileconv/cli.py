@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -18,6 +18,7 @@ from tileconv.options import (
     Place,
     argument,
     as_json,
+    batch_at,
     images,
     input_,
     only,
@@ -29,7 +30,7 @@ from tileconv.options import (
     set_,
     watched,
 )
-from tileconv.printing import fail, interruptible, json_text, print_, refuse, rich_text
+from tileconv.printing import end_with, fail, json_text, print_, refuse, rich_text, watched_call
 from tileconv.streams import lost
 from tileconv.tools import calibrate, import_network, ops, picture, sample, schema
 
@@ -96,14 +97,15 @@ def run(
     if repair and overwrite:
         refuse("give --repair or --overwrite, not both")
     loaded = _load(spec, set_, (*input_, *images), output)
+    words: dict[str, Any] = {"overwrite": overwrite, "keep_going": keep_going, "repair": repair}
+    if loaded.is_batch:
+        _batch(loaded, watch, as_json=as_json, **words)
     with _announced(loaded) if repair else nullcontext():
         from tileconv.execute.prepare import planned  # with all libraries
         from tileconv.execute.run import run_plan
 
         def call(progress: Progress) -> Report:
-            return run_plan(
-                *planned(loaded), overwrite=overwrite, keep_going=keep_going, repair=repair, progress=progress
-            )
+            return run_plan(*planned(loaded), progress=progress, **words)
 
         _report(call, watch, as_json=as_json, repair=repair)
 
@@ -138,22 +140,24 @@ def _announced(loaded: PipelineSpec) -> Iterator[None]:
 
 
 def _report(call: Callable[[Progress], Report], watch: Watch, *, as_json: bool, repair: bool = False) -> None:
-    """Make *call* while *watch* hears of it, and print its report; an interruption becomes its text and exit code."""
-    from tileconv.engines import loops
-    from tileconv.engines.start import read_compiler_late
+    """Make *call* while *watch* hears of it, and print its report."""
     from tileconv.report.terminal import summary
 
-    read_compiler_late()
-    with interruptible(), watch() as progress:
-        if kept := loops.note():
-            progress.note(kept)
-        report = call(progress)
-        progress.finished(0, {"report": report.as_json()})
+    report = watched_call(call, watch)
     print_(json_text(report.as_json()) if as_json else summary(report, repair=repair))
 
 
+def _batch(loaded: PipelineSpec, watch: Watch, *, as_json: bool, **words: Any) -> NoReturn:
+    """Run the pipeline of several images while *watch* hears of it, print what became of each, and end the command."""
+    from tileconv.execute.batch import run_batch
+    from tileconv.report.batch import batch_text
+
+    report = watched_call(lambda progress: run_batch(loaded, progress=progress, **words), watch)
+    end_with(report, batch_text, as_json=as_json)
+
+
 @_command
-@argument("output", type=place, help="The output of a run, beside its run folder.")
+@argument("output", type=place, help="The output of a run; of a batch its pipeline file, or the folder of its outputs.")
 @click.option(
     "--recompute", metavar="SHARE", default="", help="Also make a sample again and compare: 1%, or a number of boxes."
 )
@@ -162,27 +166,35 @@ def _report(call: Callable[[Progress], Report], watch: Watch, *, as_json: bool, 
 @as_json
 def verify(output: Place, recompute: str, seed: int, *, watch: Watch, as_json: bool) -> None:
     """Compare an output with what was written: exit code 0 when it is whole, 4 when anything differs."""
-    from tileconv import api
     from tileconv.report.terminal import verification_text
 
-    with watch() as progress:
-        found = api.verify(output, recompute=recompute, seed=seed, progress=progress)
-        progress.finished(found.exit_code, {"report": found.as_json()})
-    print_(json_text(found.as_json()) if as_json else verification_text(found))
-    raise SystemExit(found.exit_code)
+    words: dict[str, Any] = {"recompute": recompute, "seed": seed}
+    if batch := batch_at(output):
+        from tileconv.audit.batch import batch_verification
+        from tileconv.report.batch import batch_verification_text
+
+        several = watched_call(lambda progress: batch_verification(batch, progress=progress, **words), watch)
+        end_with(several, batch_verification_text, as_json=as_json)
+    from tileconv import api
+
+    found = watched_call(lambda progress: api.verify(output, progress=progress, **words), watch)
+    end_with(found, verification_text, as_json=as_json)
 
 
 @_command
-@argument("output", type=place, help="The output of a run.")
+@argument("output", type=place, help="The output of a run; of a batch its pipeline file, or the folder of its outputs.")
 @as_json
 def status(output: Place, *, as_json: bool) -> None:
     """Tell how far a run is: exit code 0 when its output is complete, 3 when it is not."""
+    if batch := batch_at(output):
+        from tileconv.audit.batch import batch_status
+        from tileconv.report.batch import batch_status_text
+
+        end_with(batch_status(batch), batch_status_text, as_json=as_json)
     from tileconv.audit.status import status as status_of
     from tileconv.report.terminal import status_text
 
-    state = status_of(output)
-    print_(json_text(state.as_json()) if as_json else status_text(state))
-    raise SystemExit(state.exit_code)
+    end_with(status_of(output), status_text, as_json=as_json)
 
 
 @_command

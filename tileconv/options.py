@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from tileconv.audit.batch import Asked
 
 Place = Path | str
 """A path of this machine, or a URL."""
@@ -33,6 +36,17 @@ def place(text: str) -> Place:
         found = "one" if isinstance(error, SecretError) else repr(text)
         raise click.BadParameter(f"expected a path or a URL, found {found}: {error}") from None
     return whole if "://" in whole else path(text)
+
+
+def batch_at(path: Place) -> Asked | None:
+    """Return the images of the pipeline file, or of the lists of batches, at *path*; None where it is neither."""
+    pipeline = isinstance(path, Path) and path.is_file()
+    if isinstance(path, Path) and not (pipeline or any(path.glob("*.tileconv-batch"))):
+        return None
+    from tileconv.audit.batch import asked_of_folder, asked_of_spec
+    from tileconv.spec import load_spec
+
+    return asked_of_spec(load_spec(path)) if pipeline else asked_of_folder(path)
 
 
 def only(given: Sequence[str], option: str) -> str | None:

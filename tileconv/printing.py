@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 import click
 
@@ -15,6 +15,18 @@ from tileconv.streams import lost
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from tileconv.progress import Progress
+
+
+class Told(Protocol):
+    """What a command makes: it has a JSON form, and perhaps an exit code."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+
+
+Made = TypeVar("Made", bound=Told)
 
 
 def json_text(value: Any) -> str:
@@ -50,6 +62,27 @@ def interruptible() -> Iterator[None]:
     except Interrupted as end:
         sys.stderr.write(f"{end}\n")
         raise SystemExit(end.exit_code) from None
+
+
+def watched_call(call: Callable[[Progress], Made], watch: Callable[[], AbstractContextManager[Progress]]) -> Made:
+    """Return what *call* makes while *watch* hears of it; an interruption becomes its text and exit code."""
+    from tileconv.engines import loops
+    from tileconv.engines.start import read_compiler_late
+
+    read_compiler_late()
+    with interruptible(), watch() as progress:
+        if kept := loops.note():
+            progress.note(kept)
+        made = call(progress)
+        progress.finished(getattr(made, "exit_code", 0), {"report": made.as_json()})
+    return made
+
+
+def end_with(told: Any, text: Callable[[Any], RenderableType], *, as_json: bool) -> NoReturn:
+    """Print what is *told*, and end the command with its exit code."""
+    shown = json_text(told.as_json()) if as_json else text(told)
+    print_(shown if isinstance(shown, str) else rich_text(shown))
+    raise SystemExit(told.exit_code)
 
 
 def fail(message: str, code: int = 1) -> NoReturn:

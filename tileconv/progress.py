@@ -40,6 +40,12 @@ class Progress:
         """Take which worker was lost, and how."""
         self.note(text)
 
+    def begin_batch(self, images: int) -> None:
+        """Take the number of images of a batch, in which ``join`` stands for ``begin``."""
+
+    def join(self, tiles: int, pixels: int, kept: int = 0) -> None:
+        """Take that an image of a batch comes up, with what ``begin`` takes."""
+
     def image(self, output: str, state: str, text: str = "") -> None:
         """Take that an image of several is ``done`` or has ``failed``, its *output*, and why."""
 
@@ -51,7 +57,7 @@ class Counting(Progress):
     """Counts tiles and pixels; ``show`` is called when there is something new to see, at most every ``EVERY_S``."""
 
     EVERY_S = 0.2
-    tiles = pixels = done = done_pixels = 0
+    tiles = pixels = done = done_pixels = images = images_done = 0
     began, shown, waits = 0.0, 0.0, ""
 
     def begin(self, tiles: int, pixels: int, kept: int = 0) -> None:
@@ -73,6 +79,20 @@ class Counting(Progress):
             self.shown = now
             self.show()
 
+    def begin_batch(self, images: int) -> None:
+        """Begin to count images as well."""
+        self.images, self.images_done = images, 0
+        self.begin(0, 0)
+
+    def join(self, tiles: int, pixels: int, kept: int = 0) -> None:
+        """Count the tiles of another image."""
+        self.tiles, self.pixels, self.done = self.tiles + kept + tiles, self.pixels + pixels, self.done + kept
+
+    def image(self, output: str, state: str, text: str = "") -> None:  # noqa: ARG002 as others want them
+        """Count one image that came to its end."""
+        self.images_done += 1
+        self.show()
+
     def show(self) -> None:
         """Show how far the run is."""
 
@@ -88,6 +108,9 @@ class Counting(Progress):
 
     def line(self) -> str:
         """Return how far the run is, or what it waits for."""
+        if self.images:
+            said = f"{self.images_done:,} of {self.images:,} images, {tiles_text(self.done)}"
+            return f"{said}, {self.waits or rate_text(self.rate)}"
         done = f"{self.done:,} of {tiles_text(self.tiles)}"
         if self.waits or not self.done_pixels:
             return f"{done}, {self.waits or 'the first is being made'}"

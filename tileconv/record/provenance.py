@@ -78,10 +78,11 @@ def libraries(plan: Plan, source: Source, *outputs: int) -> dict[str, str]:
     names.update(library for stage in stages for library in stage.operation.libraries)
     if any(len(plan.leading_to(output)) > 1 for output in outputs):  # which read what those before them stored
         names |= {"numcodecs", "zarr"}
-    return {name: _version(name) for name in sorted(names)}
+    return {name: version_of(name) for name in sorted(names)}
 
 
-def _version(name: str) -> str:
+def version_of(name: str) -> str:
+    """Return the version of what takes part in making pixels: a distribution, or the BLAS of this processor."""
     if name != BLAS:
         return version(name)
     from tileconv.engines.blas import kind

@@ -49,9 +49,9 @@ class TerminalProgress(Counting):
             self._bar.stop()
             self._bar = None
         if self._wants_bar:
-            self._bar = bar_on(self._stream)
+            self._bar = bar_on(self._stream, "images" if self.images else "tiles")
             self._bar.start()
-            self._bar.add_task("", total=self.tiles, completed=kept)
+            self._bar.add_task("", total=self.images or self.tiles, completed=kept)
 
     def resumed(self, text: str) -> None:
         """Say how many tiles are kept and made, and why."""
@@ -64,8 +64,9 @@ class TerminalProgress(Counting):
     def show(self) -> None:
         """Move the bar, or print a line where there is none and the last is long ago."""
         if self._bar:
-            said = self.waits or rate_text(self.rate)
-            self._bar.update(self._bar.task_ids[0], completed=self.done, description=said)
+            said = self.waits or f"{tiles_text(self.done)}  " * bool(self.images) + rate_text(self.rate)
+            done = self.images_done if self.images else self.done
+            self._bar.update(self._bar.task_ids[0], completed=done, description=said)
         elif not self.waits and (now := time.monotonic()) - self._said >= EVERY_S:
             self._said = now
             self._say(self.line())
@@ -77,12 +78,12 @@ class TerminalProgress(Counting):
             self._stream.write(f"{line}\n")
 
 
-def bar_on(terminal: TextIO) -> Progress:
-    """Return a bar that goes when it is stopped."""
+def bar_on(terminal: TextIO, counted: str = "tiles") -> Progress:
+    """Return a bar of what is *counted*, which goes when it is stopped."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = BarColumn(), MofNCompleteColumn(), TextColumn("tiles  {task.description}"), TimeRemainingColumn()
+    columns = BarColumn(), MofNCompleteColumn(), TextColumn(counted + "  {task.description}"), TimeRemainingColumn()
     return Progress(*columns, console=Console(file=terminal), transient=True)
 
 

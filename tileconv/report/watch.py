@@ -92,6 +92,12 @@ class Events(Counting):
         """Tell of a worker that was lost."""
         self._say("worker_lost", text=text)
 
+    def begin_batch(self, images: int) -> None:
+        """Tell of all images."""
+        super().begin(0, 0)
+        self.images = images
+        self._say("batch", images=images)
+
     def image(self, output: str, state: str, text: str = "") -> None:
         """Tell of an image of several."""
         self._say("image", output=output, state=state, text=text)
@@ -161,8 +167,21 @@ class Log(Counting):
         self.say(f"worker lost: {text}")
         self._other.lost(text)
 
+    def begin_batch(self, images: int) -> None:
+        """Write how many images there are."""
+        super().begin(0, 0)
+        self.images = images
+        self.say(f"begun: {images:,} images")
+        self._other.begin_batch(images)
+
+    def join(self, tiles: int, pixels: int, kept: int = 0) -> None:
+        """Count the tiles of another image."""
+        super().join(tiles, pixels, kept)
+        self._other.join(tiles, pixels, kept)
+
     def image(self, output: str, state: str, text: str = "") -> None:
         """Write what became of an image of several."""
+        self.images_done += 1
         self.say(f"image {output}: {state}{f': {text}' * bool(text)}")
         self._other.image(output, state, text)
 
