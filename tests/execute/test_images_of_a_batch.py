@@ -15,6 +15,8 @@ from tileconv.errors import PlanError, SourceError, SpecError, TileconvError
 from tileconv.execute.images import Images, each_image
 from tileconv.sources.patterns import natural
 from tileconv.spec import PipelineSpec, as_mapping, parse_spec, spec_from_mapping
+from tileconv.stores.local import LocalStore
+from tileconv.stores.location import Location
 
 TEXT = "version: 1\ninput: {path: IN}\nstages: []\noutput: {path: OUT}\n"
 
@@ -190,3 +192,18 @@ def test_natural_order_counts(texts: list[str]) -> None:
         if frames[0] == frames[1]:
             numbers = [[*map(int, re.findall(r"\d+", text))] for text in (one, other)]
             assert numbers[0] <= numbers[1]
+
+
+def test_patterns_of_a_bucket(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names below a prefix are listed as a store tells them; an object whose name has a bracket is no pattern."""
+    monkeypatch.setattr(Location, "store", lambda self, _=None: LocalStore(folder / self.text.removeprefix("s3://")))
+    (image,) = each_image(spec('"s3://raw/**/z10*"', '"s3://o/{name}.zarr"'))
+    assert isinstance(image, PipelineSpec)
+    assert (str(image.input.path), str(image.output.path)) == ("s3://raw/z10.npy", "s3://o/z10.npy.zarr")
+    np.save(folder / "raw/b[1].npy", np.eye(3))
+    (image,) = each_image(spec('"s3://raw/b[1].npy"', '"s3://o/{stem}.zarr"'))
+    assert isinstance(image, PipelineSpec)
+    assert str(image.input.path) == "s3://raw/b[1].npy"
+    with pytest.raises(SourceError, match=r"no image matches; s3://raw holds .*z2\.npy, z10\.npy"):
+        each_image(spec('"s3://raw/*.tif"', '"s3://o/{stem}.zarr"'))
+    assert not spec('"https://host/a[1].tif"', '"/o/{stem}.zarr"').is_batch
