@@ -1,6 +1,6 @@
 """Real servers of objects on loopback, each a process of its own, and a proxy of ours that spoils what passes.
 
-``make test-stores`` installs them: moto for what S3 means (conditions, ranges), s3rver for load.
+``make test-stores`` installs them: moto, and s3rver, which knows no conditions.
 """
 
 import contextlib

@@ -48,12 +48,18 @@ def bucket(server, monkeypatch):
 
 
 @pytest.fixture
-def loaded(tmp_path, monkeypatch):
-    """Yield a proxy before an s3rver with an empty bucket, which this process finds without the proxy."""
-    with s3rver(tmp_path / "kept") as url, Proxy(url) as proxy:
+def ignoring(tmp_path, monkeypatch):
+    """An s3rver, which puts objects whatever the conditions, and lists no folders below a prefix."""
+    with s3rver(tmp_path / "kept") as url:
         for variable, value in environment(url).items():
             monkeypatch.setenv(variable, value)
-        objects._client.cache_clear()
+        yield
+
+
+@pytest.fixture
+def loaded(server, bucket):
+    """Yield a proxy before the server, which this process asks without it."""
+    with Proxy(server) as proxy:
         yield proxy
 
 
@@ -149,8 +155,8 @@ def test_from_a_bucket_to_a_bucket_through_a_scheduler(tmp_path, bucket):
 def test_killed_and_begun_again_at_once(tmp_path, bucket):
     """The lease of a process of this machine that ended holds nobody up."""
     url = f"{bucket}/o.zarr"
-    write(tmp_path, url)
-    for share in (4, 20):
+    write(tmp_path, url, side=512)
+    for share in (10, 70):
         with start(tmp_path, "run", "p.yaml") as process:
             until(process, lambda share=share: chunks(url) + chunks(f"{url}.pass0") >= share)
             process.kill()
@@ -176,7 +182,7 @@ def test_a_client_that_was_thought_dead_wakes(tmp_path, bucket):
     """It is stopped until its lease has ended and another has begun anew; then it goes on, and changes nothing."""
     url = f"{bucket}/o.zarr"
     short = "import tileconv.record.lease as l; l.EXPIRES_S, l.BEAT_S, l._process = 4.0, 1.0, lambda pid: ''"
-    write(tmp_path, url)
+    write(tmp_path, url, side=512)
     with start(tmp_path, "run", "p.yaml", code=short) as first:
         until(first, lambda: chunks(f"{url}.pass0") >= 4)
         first.send_signal(signal.SIGSTOP)
@@ -189,7 +195,7 @@ def test_a_client_that_was_thought_dead_wakes(tmp_path, bucket):
     assert first.returncode != 0
     assert "is not written by this run any more" in err
     assert call(tmp_path, "verify", url)[0] == 0
-    write(tmp_path, url, [{"op": "gaussian", "sigma": 2}, STAGES[1]])
+    write(tmp_path, url, [{"op": "gaussian", "sigma": 2}, STAGES[1]], side=512)
     assert stored(url) == expected(tmp_path)
 
 
@@ -210,7 +216,7 @@ def test_no_secret_is_told(tmp_path, bucket):
     assert not any(SECRET.encode() in one for one in told)
 
 
-def test_a_server_that_ignores_conditions_is_refused(tmp_path, loaded):
+def test_a_server_that_ignores_conditions_is_refused(tmp_path, ignoring):
     write(tmp_path, URL)
     code, _, err = call(tmp_path, "run", "p.yaml")
     assert code == 1
@@ -219,9 +225,10 @@ def test_a_server_that_ignores_conditions_is_refused(tmp_path, loaded):
 
 
 @pytest.mark.parametrize("fault", ["busy", "cut", "flip_put", "gone", "expired"])
-def test_faults(tmp_path, loaded, fault):
+def test_faults(tmp_path, bucket, loaded, fault):
     """Finished by the same command, given again where it ended: the same bytes."""
-    write(tmp_path, URL, lock="none")
+    url = f"{bucket}/o.zarr"
+    write(tmp_path, url)
     whole, variables = expected(tmp_path), {"AWS_ENDPOINT_URL": loaded.url}
     if fault == "expired":
         variables |= profile(tmp_path, "OLD")
@@ -238,7 +245,7 @@ def test_faults(tmp_path, loaded, fault):
     while code and runs < 10:
         with start(tmp_path, "run", "p.yaml", **variables) as process:
             if fault in {"gone", "expired"} and not runs:
-                until(process, lambda: chunks(f"{URL}.pass0") >= 4)
+                until(process, lambda: chunks(f"{url}.pass0") >= 4)
                 loaded.gone = fault == "gone"
                 if fault == "expired":
                     loaded.expired = {KEY}
@@ -249,7 +256,7 @@ def test_faults(tmp_path, loaded, fault):
         runs, code = runs + 1, process.returncode
     print(fault, "runs", runs, loaded.seen)  # noqa: T201
     assert code == 0, err
-    assert stored(URL) == whole
+    assert stored(url) == whole
     assert loaded.seen[{"flip_put": "flipped"}.get(fault, fault)]
 
 
