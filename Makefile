@@ -5,6 +5,7 @@
 # make test-stores  runs into buckets of real servers that die and forget (PyPI, npm; moto and s3rver on loopback)
 # make judges       has other programs open results (PyPI, npm, Python 3.12 or newer, Node; ten minutes)
 # make judges-ranks the tests of scipy.ndimage on tileconv's ranks, medians and local extremes
+# make test-slurm   runs on a real SLURM of two nodes on this machine (root; apt-get install slurm-wlm munge; ten minutes)
 # make bench        tileconv beside its peers, and exact counts, into bench/ (half an hour, 6 GB; BENCH="--only chain")
 # make test-lowest  the tests on the oldest libraries that pyproject.toml allows
 #
@@ -25,7 +26,7 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TILECONV = $(BIN)/tileconv
 
-.PHONY: demo test test-long test-stores test-lowest lint judges judges-ranks judges-networks bench clean
+.PHONY: demo test test-long test-stores test-lowest test-slurm lint judges judges-ranks judges-networks bench clean
 .DELETE_ON_ERROR:
 
 demo: demo/edges.png demo/hubble.png
@@ -60,6 +61,10 @@ judges-ranks: $(VENV)/.test
 
 judges-networks: $(VENV)/.test .venv-torch/.made
 	$(BIN)/python -m benchmarks.networks --folder bench --torch .venv-torch/bin/python
+
+test-slurm: $(VENV)/.test
+	$(PIP) -e '.[hpc]'
+	$(BIN)/python -m tests.slurm
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.counts --folder bench

@@ -25,9 +25,11 @@ DASK = Path(sys.executable).with_name("dask")
 class Cluster:
     """A scheduler at ``address`` and *workers* with *options*; ``stop`` ends exactly these processes."""
 
-    def __init__(self, folder, *options, workers=2):
+    def __init__(self, folder, *options, workers=2, protocol="tcp"):
         self.folder, self.workers, self.options = folder, [], options
-        self.scheduler = self.start("scheduler", "--host", "127.0.0.1", "--port", "0", stderr=subprocess.PIPE)
+        self.scheduler = self.start(
+            "scheduler", "--host", f"{protocol}://127.0.0.1", "--port", "0", stderr=subprocess.PIPE
+        )
         self.address = next(line.split()[-1] for line in self.scheduler.stderr if "Scheduler at:" in line)
         # read on what it says, lest it wait for a reader
         self.reader = threading.Thread(target=self.scheduler.stderr.read)

@@ -1,6 +1,7 @@
 """Clusters by name: what a spec may say of them, what the user's own configuration may, and what becomes of one."""
 
 import json
+import signal
 import sys
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -174,3 +175,10 @@ def test_what_a_worker_has_too_little_of():
     assert lacking(2, 2**30, [], two) == ""
     assert lacking(2, 2**30, [2**31, 2**29], two) == "it may take 512.0 MiB, and tiles on 2 of its threads take 1.0 GiB"
     assert lacking(5, 2**30, [2**31], two) == "it has 5 threads for 2 processors"
+
+
+def test_an_import_does_not_change_what_ctrl_c_does():
+    before = signal.getsignal(signal.SIGINT)
+    with jobs._same_handlers():
+        signal.signal(signal.SIGINT, lambda *_: sys.exit())
+    assert signal.getsignal(signal.SIGINT) is before

@@ -5,6 +5,7 @@ for those named: the exit codes of the commands, the seconds from what happened 
 and ``same`` if the store has the bytes of a run on threads.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,10 @@ import time
 from contextlib import contextmanager
 from math import isqrt
 from pathlib import Path
+from unittest.mock import patch
+
+import dask
+from distributed.security import Security
 
 TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS)]
@@ -117,6 +122,36 @@ def client_killed_and_another_run_begun(this):
     this.cluster.wait_for(2)
 
 
+def client_killed_and_started_at_once(this):
+    """The same command, while the workers of the first are at its tiles."""
+    with this.begun() as process:
+        process.kill()
+    this.again()
+
+
+def certified(this):
+    """Workers, scheduler and client speak TLS with certificates of their own, and none of them without."""
+    this.cluster.stop()
+    security, folder = Security.temporary(), this.folder / "certificates"
+    folder.mkdir()
+    environ = {"DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "true"}
+    for role in ("client", "scheduler", "worker"):
+        for name, text in security.get_tls_config_for_role(role).items():
+            if text and "\n" in text:
+                path = folder / f"{'' if name == 'ca_file' else role}{name}"
+                path.write_text(text)
+                part = "CA_FILE" if name == "ca_file" else f"{role.upper()}__{name.upper()}"
+                environ[f"DASK_DISTRIBUTED__COMM__TLS__{part}"] = str(path)
+    with patch.dict(os.environ, environ):
+        dask.config.refresh()
+        this.cluster = Cluster(this.folder / "cluster", protocol="tls")
+        this.cluster.wait_for(2)
+        assert this.cluster.address.startswith("tls://")
+        with this.begun():
+            pass
+    dask.config.refresh()
+
+
 def another_version(this):
     """A third worker, whose tileconv makes other pixels, is there from the beginning."""
     this.cluster.add_worker(env=another(this.folder, number="0.0.1"))
@@ -142,6 +177,8 @@ SCENARIOS = (
     interrupted_beside_a_stopped_worker,
     scheduler_killed,
     client_killed_and_another_run_begun,
+    client_killed_and_started_at_once,
+    certified,
     another_version,
     *[another_disk] * may_mount(),
 )

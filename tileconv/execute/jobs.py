@@ -8,12 +8,14 @@ themselves, because their scheduler is in it: those that had begun at once, and 
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tileconv import signals
 from tileconv.errors import ClusterError
 from tileconv.execute.connect import CONNECT_WITHIN_S, one_line, quiet, translated
 from tileconv.own import own_file
@@ -91,8 +93,10 @@ def _of_class(words: Mapping[str, Any], where: str) -> Any:
 def _of_jobs(words: Mapping[str, Any], where: str) -> Any:
     system = SYSTEMS[words["kind"]]
     try:
-        import dask_jobqueue
         from distributed.security import Security
+
+        with _same_handlers():
+            import dask_jobqueue
 
         security = (
             Security.temporary()
@@ -112,6 +116,16 @@ def _of_jobs(words: Mapping[str, Any], where: str) -> Any:
     except (OSError, ValueError, RuntimeError) as error:
         fix = "Look at the words of the cluster, and at jobqueue.yaml of Dask's configuration."
         raise ClusterError("cannot be started", where=where, why=one_line(error), fix=fix) from error
+
+
+@contextmanager
+def _same_handlers() -> Iterator[None]:
+    """Keep what SIGINT and SIGTERM do: importing dask-jobqueue 0.9 makes them end the process at once, as a success."""
+    before = {number: signal.getsignal(number) for number in signals.NUMBERS}
+    yield
+    for number, handler in before.items():
+        if signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
 
 
 def _keywords(words: Mapping[str, Any], system: System) -> dict[str, Any]:
