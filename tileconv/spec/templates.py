@@ -60,9 +60,12 @@ def wild(text: str) -> bool:
 
 
 def is_pattern(path: str) -> bool:
-    """Return whether *path* stands for what it matches: it has ``*``, ``?`` or ``[``, and nothing lies there itself."""
+    """Return whether *path* stands for what it matches: it has ``*``, ``?`` or ``[``, and nothing lies there itself.
+
+    On the web nothing can be listed, and no URL of it is a pattern.
+    """
     try:
-        return wild(path) and not steady.exists(path)
+        return wild(path) and not path.startswith(("http://", "https://")) and not steady.exists(path)
     except OSError:  # as of a name that is too long: whoever lists the pattern says so
         return True
 
