@@ -70,16 +70,10 @@ def test_the_bytes_of_single_runs(tmp_path, images, request, executor):
     assert report.tiles == sum(one.report.tiles for one in report) == 2 * (3 * 4 + 4 * 3 + 2 * 6)
     check_bytes(tmp_path, images)
     assert litter(tmp_path) == []
-    for name in images:
-        alone = tileconv.run(
-            words(tmp_path)
-            | {
-                "input": {"path": str(tmp_path / "raw" / f"{name}.tif")},
-                "output": {"path": str(tmp_path / name), "chunks": 16},
-            }
-        )
+    for name in images if executor == "threads" else ():
+        one = {"input": {"path": str(tmp_path / "raw" / f"{name}.tif")}}
+        alone = tileconv.run(words(tmp_path) | one | {"output": {"path": str(tmp_path / name), "chunks": 16}})
         assert digest(alone.output) == digest(tmp_path / "results" / f"{name}.ome.zarr")
-        assert digest(tmp_path / name) == digest(tmp_path / "results" / f"{name}.ome.zarr")
 
 
 def test_one_broken_file_stops_no_other(tmp_path, images):
