@@ -140,7 +140,8 @@ def _send(request, status, body, headers=(), *, cut=False):
     request.send_header("Content-Length", length)
     request.end_headers()
     with contextlib.suppress(OSError):  # a command that was killed hears nothing any more
-        request.wfile.write(body[: len(body) // 2] if cut else body)
+        if request.command != "HEAD":
+            request.wfile.write(body[: len(body) // 2] if cut else body)
         if cut:
             request.close_connection = True
             request.wfile.flush()

@@ -98,7 +98,7 @@ def stored(url):
 
 
 def chunks(url):
-    return sum("/c/" in key for key in here(url).store().list())
+    return sum("c/" in key for key in here(url).store().list())
 
 
 def until(process, condition):
