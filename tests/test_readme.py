@@ -111,6 +111,7 @@ def test_the_readme_counts_the_examples():
         18: "eighteen",
         19: "nineteen",
         20: "twenty",
+        22: "twenty-two",
     }
     assert numbers[len(list((ROOT / "pipelines").glob("*.yaml")))] in README
 

@@ -17,12 +17,23 @@ REPEATED = {
     "arrays.py:on_image": "test_labelled.py::test_a_misspelt_word_is_refused_as_for_other_arrays",
     "execute/connect.py:_certified": "execute/test_connect.py::test_certificates_that_lack_are_told",
     "execute/connect.py:_reach": "execute/test_connect.py::test_what_is_no_scheduler_is_told_in_one_sentence",
+    "execute/connect.py:workers_at": "execute/test_connect.py::test_what_is_no_scheduler_has_no_workers",
+    "execute/images.py:image_at": "execute/test_images_of_a_batch.py::"
+    "test_a_name_that_makes_no_output_is_the_error_of_its_image_alone",
+    "execute/jobs.py:_of_class": "execute/test_clusters.py::test_a_class_that_cannot_be_had_is_told",
+    "execute/jobs.py:_of_jobs": "execute/test_clusters.py::test_what_lacks_is_told_in_one_sentence",
+    "execute/jobs.py:_scale": "execute/test_clusters.py::test_what_the_batch_system_says_is_told",
     "operations/custom.py:file_of": "operations/test_custom.py::test_bad_parameters",
+    "options.py:place": "test_cli.py::test_bad_input_ends_in_a_message",
     "options.py:path": "test_cli.py::test_bad_input_ends_in_a_message",
     "sources/zarr_guard.py:_lzma": "hostile/test_hostile_chunks.py::test_bombs_whose_header_states_no_size",
     "stores/location.py:here": "audit/test_rerun.py::test_paths_of_no_file_here",
+    "spec/clusters.py:own_clusters": "execute/test_clusters.py::test_a_file_of_the_user_that_cannot_be_read_is_told",
+    "spec/override.py:_filled": "spec/test_override.py::test_paths_of_the_command_line",
     "spec/override.py:apply_overrides": "spec/test_override.py::test_bad_overrides_are_named",
     "spec/override.py:redirect": "spec/test_override.py::test_paths_of_the_command_line",
+    "spec/reader.py:_read": "spec/test_error_messages.py::test_message_is_exact",
+    "stores/aws.py:_made_by": "stores/test_credentials.py::test_a_process_that_makes_no_keys_is_told",
     "spec/reader.py:path": "spec/test_override.py::test_paths_of_no_file_here_are_refused_wherever_they_come_from",
 }
 """Functions that repeat a library's words, and the tests that hold the message to a real fault."""

@@ -146,6 +146,23 @@ def test_a_class_that_cannot_be_had_is_told(name, problem):
         pass
 
 
+def test_what_the_batch_system_says_is_told():
+    class Refuses:
+        worker_spec = {"0": None}
+
+        def sync(self, submit):
+            raise RuntimeError("Command exited with 1\nstdout:\n\nstderr:\nsbatch: error: invalid\n partition")
+
+    with pytest.raises(ClusterError, match="refuses the job, because sbatch: error: invalid partition"):
+        jobs._scale(Refuses(), {"jobs": 1}, "night")
+
+
+def test_a_file_of_the_user_that_cannot_be_read_is_told(own):
+    own.write_bytes(b"clusters: \xff")
+    with pytest.raises(SpecError, match=r"config\.yaml.*cannot read the file"):
+        own_clusters()
+
+
 def test_what_is_pending_is_counted_by_name():
     workers = {"tcp://1": {"name": "job-0"}, "tcp://2": {"name": "other"}}
     some = SimpleNamespace(worker_spec={f"job-{n}": {} for n in range(3)}, scheduler_info={"workers": workers})

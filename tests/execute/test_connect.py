@@ -59,6 +59,15 @@ def test_what_is_no_scheduler_is_told_in_one_sentence(monkeypatch, caplog, serve
     assert "\n" not in text
 
 
+@pytest.mark.parametrize("server", [web, nobody])
+def test_what_is_no_scheduler_has_no_workers(monkeypatch, server):
+    monkeypatch.setattr(connect, "ASKED_S", 1)
+    with server() as port:
+        workers = connect.workers_at(f"tcp://127.0.0.1:{port}")
+    assert workers.why
+    assert "\n" not in workers.why
+
+
 CERTIFICATES = {f"distributed.comm.tls.{name}": "/no/such/file" for name in ("ca-file", "client.cert", "client.key")}
 
 

@@ -231,7 +231,7 @@ JOURNALS = (
     broken(
         "a repair forgets what it found",
         "execute/repair.py",
-        "            journal.append(event)\n            history.add(event)\n",
+        "            lines.append(event)\n            history.add(event)\n",
         "",
         "execute/test_repair.py::test_only_what_is_damaged",
     ),

@@ -90,6 +90,11 @@ class Unknown:
 
     field: object
     kernels: ClassVar[tuple[Kernel, ...]] = ()
+    digests: ClassVar[tuple[str, ...]] = ()
+
+    def engine(self, values):
+        """Return what says nothing."""
+        return ""
 
 
 def test_no_field_of_an_operation_is_left_out():

@@ -66,6 +66,7 @@ def test_a_tile_that_fails_and_what_ends_the_run_are_events(tmp_path, call):
 def test_every_event_has_the_keys_that_are_documented(capsys):
     with watch("json", None) as progress:
         assert isinstance(progress, Events)
+        progress.begin_batch(2)
         progress.begin(2, 20, kept=1)
         progress.resumed("kept 1 tile")
         progress.waiting("compiling")

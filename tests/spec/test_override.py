@@ -112,7 +112,7 @@ def test_paths_of_several_outputs() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [r"C:\a.tif", r"data\a.tif", "s3://bucket/a.tif", "zip::https://h/a.zip", "~/a", "", "a\tb"]
+    "path", [r"C:\a.tif", r"data\a.tif", "ftp://host/a.tif", "zip::https://h/a.zip", "~/a", "", "a\tb"]
 )
 def test_paths_of_no_file_here_are_refused_wherever_they_come_from(path: str) -> None:
     """Text of the file or the command line, or a path of Python, in which one slash of two is left."""

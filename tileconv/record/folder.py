@@ -11,17 +11,16 @@ import json
 import os
 import re
 import socket
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from tileconv.errors import SinkError, SourceError
 from tileconv.record.lock import acquire, taken
+from tileconv.record.marks import GONE, delete_mark, json_of, mark_of, signed, write_mark
 from tileconv.retry import retrying
 from tileconv.sinks.files import sink_errors
 from tileconv.stores import steady
@@ -31,8 +30,6 @@ from tileconv.stores.store import Store, content
 if TYPE_CHECKING:
     from tileconv.record.lease import Lease
 
-GONE = b'{"gone": '
-"""What an object begins with that takes the place of one that was deleted, where a late writer must meet a version."""
 _OURS = ("plan.json", "journal", "done", "repair")
 JOURNAL, _SEGMENT = "journal", re.compile(r"journal(?:\.(\d+))?")
 """The key of the first segment of the journal, and of any."""
@@ -40,8 +37,6 @@ _PASSING = re.compile(r".*\.partial|(writing|revoked)-[0-9a-f]{32}")
 """Names of what a killed process was writing, and of ``execute.staging``."""
 ANNOUNCED = {"announced": True}
 """What ``repair`` says of a repair that has not begun yet, and may still be refused."""
-CHECKSUM = "crc32"
-"""Key under which ``plan.json``, ``done`` and ``repair`` hold the CRC-32 of all their other keys."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +84,7 @@ class RunFolder:
 
     def plan(self) -> dict[str, Any] | None:
         """Return what ``plan.json`` says, or None when it is absent or damaged."""
-        return _checked(self.store, "plan.json")
+        return mark_of(self.store, "plan.json")
 
     def done(self) -> bool:
         """Return whether the marker is there that is written last, and no repair was begun since."""
@@ -97,7 +92,7 @@ class RunFolder:
 
     def facts(self) -> dict[str, Any] | None:
         """Return what ``done`` says, or None when it is absent or damaged."""
-        return _checked(self.store, "done")
+        return mark_of(self.store, "done")
 
     def repairing(self) -> bool:
         """Return whether a repair was begun and is not done: what the journal holds as done may be damaged."""
@@ -118,27 +113,27 @@ class RunFolder:
 
     def announced(self) -> bool:
         """Return whether a repair was announced, and did not get as far as to begin."""
-        return _checked(self.store, "repair") == ANNOUNCED
+        return mark_of(self.store, "repair") == ANNOUNCED
 
     def set_repairing(self) -> None:
         """Say that a repair begins; SinkError if the file system refuses."""
-        _write(self.store, "repair", {})
+        write_mark(self.store, "repair", {})
 
     def unset_repairing(self) -> None:
         """Say that nothing damaged is left that the journal holds as done; SinkError if the file system refuses."""
-        _delete(self.store, "repair")
+        delete_mark(self.store, "repair")
 
     def write_plan(self, plan: Mapping[str, Any]) -> None:
         """Put *plan* in its place in one step; SinkError if the file system refuses."""
-        _write(self.store, "plan.json", plan)
+        write_mark(self.store, "plan.json", plan)
 
     def set_done(self, facts: Mapping[str, Any]) -> None:
         """Write the marker that says that the output is whole; SinkError if the file system refuses."""
         if lease := self._lease():
             with sink_errors(self.store.where("done")):
-                lease.mark_done(_told(facts))
+                lease.mark_done(signed(facts))
         else:
-            _write(self.store, "done", facts)
+            write_mark(self.store, "done", facts)
 
     def unset_done(self) -> None:
         """Take the marker back before anything of the output changes; SinkError if the file system refuses."""
@@ -146,7 +141,7 @@ class RunFolder:
             with sink_errors(self.store.where("done")):
                 lease.mark_done(b"")
         else:
-            _delete(self.store, "done")
+            delete_mark(self.store, "done")
 
     def _lease(self) -> Lease | None:
         """Return the lease that this process holds on the output; None on a disk, and where there is none."""
@@ -172,7 +167,7 @@ class RunFolder:
     def clear(self) -> None:
         """Forget the run, but for the lock: first that it was done, then what it was."""
         self.unset_done()
-        _delete(self.store, "plan.json")
+        delete_mark(self.store, "plan.json")
         if self.place.scheme:
             from tileconv.record.segments import anew
 
@@ -180,8 +175,8 @@ class RunFolder:
                 anew(self.store)
         else:
             for key in segments(self.store):
-                _delete(self.store, key)
-        _delete(self.store, "repair")
+                delete_mark(self.store, key)
+        delete_mark(self.store, "repair")
         self.tidy()
 
     def tidy(self) -> None:
@@ -227,7 +222,7 @@ class RunFolder:
             yield
         finally:
             if self.nothing_begun():
-                _delete(self.store, "lock")
+                delete_mark(self.store, "lock")
                 with suppress(OSError):
                     self.store.delete("")
             os.close(descriptor)
@@ -254,7 +249,7 @@ class RunFolder:
 
     def holder(self) -> dict[str, Any] | None:
         """Return process and host of the run that holds the lock, or held it last."""
-        return _json(self.store, "lock")
+        return json_of(self.store, "lock")
 
 
 @contextmanager
@@ -274,7 +269,7 @@ def announced(output: Location, *, hold: bool) -> Iterator[None]:
         yield
         return
     with folder.locked(hold=hold):
-        _write(folder.store, "repair", ANNOUNCED)
+        write_mark(folder.store, "repair", ANNOUNCED)
     try:
         yield
     finally:
@@ -287,45 +282,3 @@ def segments(store: Store) -> list[str]:
     """Return the keys of the segments of the journal in *store*, in their order."""
     found = filter(None, map(_SEGMENT.fullmatch, store.names()))
     return [segment[0] for segment in sorted(found, key=lambda segment: int(segment[1] or 0))]
-
-
-def gone() -> bytes:
-    """Return what stands for nothing, and is like nothing that stood there before."""
-    return GONE + b'"%s"}' % uuid4().hex.encode()
-
-
-def _write(store: Store, key: str, said: Mapping[str, Any]) -> None:
-    with sink_errors(store.where(key)):
-        store.write(key, [[_told(said)]])
-
-
-def _told(said: Mapping[str, Any]) -> bytes:
-    return json.dumps({**said, CHECKSUM: _checksum(said)}, indent=1).encode()
-
-
-def _delete(store: Store, key: str) -> None:
-    with sink_errors(store.where(key)):
-        if "://" not in store.where():
-            store.delete(key)
-        elif store.stat(key) is not None:
-            store.write(key, [[gone()]])
-
-
-def _checksum(said: Mapping[str, Any]) -> str:
-    return f"{zlib.crc32(json.dumps(said, sort_keys=True).encode()):08x}"
-
-
-def _checked(store: Store, key: str) -> dict[str, Any] | None:
-    """Return what ``_write`` put under *key*, without its checksum; None if it is absent or damaged."""
-    found = _json(store, key)
-    return found if found is not None and found.pop(CHECKSUM, "") == _checksum(found) else None
-
-
-def _json(store: Store, key: str) -> dict[str, Any] | None:
-    with sink_errors(store.where(key), "read"):
-        stored = content(store, key) or b""
-    try:
-        found = json.loads(stored)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None

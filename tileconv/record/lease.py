@@ -20,7 +20,8 @@ from typing import Any
 from uuid import uuid4
 
 from tileconv.errors import SinkError
-from tileconv.record.folder import GONE, RunFolder, gone
+from tileconv.record.folder import RunFolder
+from tileconv.record.marks import GONE, gone
 from tileconv.record.segments import seal
 from tileconv.sinks.files import sink_errors
 from tileconv.stores import fences
