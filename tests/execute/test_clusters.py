@@ -148,8 +148,6 @@ def test_a_class_that_cannot_be_had_is_told(name, problem):
 
 def test_what_the_batch_system_says_is_told():
     class Refuses:
-        worker_spec = {"0": None}
-
         def sync(self, submit):
             raise RuntimeError("Command exited with 1\nstdout:\n\nstderr:\nsbatch: error: invalid\n partition")
 

@@ -114,7 +114,7 @@ class History:
 
     It holds 49 bytes per tile at most, and the text of errors: pages of memory in which there is nothing but zeros
     take none. *tiles* is how many tiles each array has at level 0; a line about any other counts as one that cannot be
-    read. Where *stored* is off, digests and seconds, which a run does not need, take no room: a tile takes a byte or two.
+    read. Where *stored* is off, digests and seconds take no room, as a run needs none: a tile takes a byte or two.
     """
 
     def __init__(self, tiles: Sequence[int], *, stored: bool = True) -> None:
