@@ -27,6 +27,8 @@ class Told(Protocol):
 
 
 Made = TypeVar("Made", bound=Told)
+_WIDE = 10_000
+"""Columns of what is no terminal: no path in a table is broken."""
 
 
 def json_text(value: Any) -> str:
@@ -34,11 +36,14 @@ def json_text(value: Any) -> str:
     return json.dumps(value, indent=2, default=str)
 
 
-def rich_text(shown: RenderableType, *, wrap: bool = False) -> str:
-    """Return what rich makes of *shown* for stdout; lines are as long as they need to be where there is no terminal."""
+def rich_text(shown: RenderableType, *, wrap: bool = False, width: int | None = None) -> str:
+    """Return what rich makes of *shown* for stdout; lines are as long as they need to be where there is no terminal.
+
+    Tables are of *width* columns at most there, 80 by default.
+    """
     from rich.console import Console
 
-    console = Console(soft_wrap=not (wrap or sys.stdout.isatty()))
+    console = Console() if wrap or sys.stdout.isatty() else Console(soft_wrap=True, width=width)
     with console.capture() as captured:
         console.print(shown, highlight=False)
     return captured.get().removesuffix("\n")
@@ -81,7 +86,7 @@ def watched_call(call: Callable[[Progress], Made], watch: Callable[[], AbstractC
 def end_with(told: Any, text: Callable[[Any], RenderableType], *, as_json: bool) -> NoReturn:
     """Print what is *told*, and end the command with its exit code."""
     shown = json_text(told.as_json()) if as_json else text(told)
-    print_(shown if isinstance(shown, str) else rich_text(shown))
+    print_(shown if isinstance(shown, str) else rich_text(shown, width=_WIDE))
     raise SystemExit(told.exit_code)
 
 

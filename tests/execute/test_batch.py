@@ -16,7 +16,14 @@ from execute.resume_help import TWO, attempts, digest, litter
 from properties.runs_help import complete, pipeline, stored, tiled, windows, write_tiff
 
 import tileconv
-from tileconv.audit.batch import asked_of_folder, asked_of_spec, batch_status, batch_verification
+from tileconv.audit.batch import (
+    BatchStatus,
+    ImageStatus,
+    asked_of_folder,
+    asked_of_spec,
+    batch_status,
+    batch_verification,
+)
 from tileconv.errors import PlanError
 from tileconv.execute import batch
 from tileconv.execute.batch_report import FAILED, KEPT, MADE
@@ -24,8 +31,10 @@ from tileconv.execute.outcome import attempt
 from tileconv.execute.run import opened
 from tileconv.planning.memory import BASE_BYTES
 from tileconv.planning.together import together_bytes
+from tileconv.printing import end_with
 from tileconv.progress import Progress
 from tileconv.record.batch import BatchList, place_of
+from tileconv.report.batch import batch_status_text
 from tileconv.spec import spec_from_mapping
 
 LONG = os.environ.get("TILECONV_PROFILE") == "long"
@@ -168,6 +177,14 @@ def test_status_by_the_pipeline_and_by_the_folder(tmp_path, images):
     assert batch_status(asked_of_folder(tmp_path / "results")).counted == "3 outputs: 3 complete"
     assert asked_of_folder(tmp_path / "results" / "z1.ome.zarr") is None
     assert asked_of_folder(tmp_path / "raw") is None
+
+
+def test_paths_in_tables_are_whole_where_there_is_no_terminal(capsys):
+    path = f"/{'a' * 90}/o.ome.zarr"
+    status = BatchStatus((ImageStatus("/i.tif", path, "not begun", "", None),), ())
+    with pytest.raises(SystemExit):
+        end_with(status, batch_status_text, as_json=False)
+    assert path in capsys.readouterr().out
 
 
 class Greedy:
