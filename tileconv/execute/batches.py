@@ -104,7 +104,9 @@ class Tiles(Flight):
         words = {"key": batch.key, "workers": among, "pure": False}
         # one block of memory, because the scheduler's log of messages keeps the last 1,000 to every worker
         numbers = np.array([(tile.start, tile.stop) for tile in batch.tiles])
-        self.add(self.client.submit(_each, self.token, self._share(batch.job), numbers, **words), batch)
+        self.add(
+            self.client.submit(_each, self.token, self._share(batch.job), batch.tiles[0].axes, numbers, **words), batch
+        )
 
     def look(self) -> None:
         """See who of the workers is there, and give the tiles that hang at one to another as well."""
@@ -184,7 +186,7 @@ def _itself(job: Job) -> Job:
     return job
 
 
-def _each(token: str, job: Job, numbers: np.ndarray) -> list[Outcome]:
-    """On a worker: make the tiles with starts and stops *numbers*, or those that begin before the flight is halted."""
-    tiles = (Box(tuple(start), tuple(stop), job.pass_.image.axes) for start, stop in numbers.tolist())
+def _each(token: str, job: Job, axes: str, numbers: np.ndarray) -> list[Outcome]:
+    """On a worker: make the tiles with starts and stops *numbers* along *axes*, or those that begin before the flight is halted."""
+    tiles = (Box(tuple(start), tuple(stop), axes) for start, stop in numbers.tolist())
     return [attempt(job, tile) for tile in tiles if token not in HALTED]
