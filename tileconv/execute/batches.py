@@ -187,6 +187,6 @@ def _itself(job: Job) -> Job:
 
 
 def _each(token: str, job: Job, axes: str, numbers: np.ndarray) -> list[Outcome]:
-    """On a worker: make the tiles with starts and stops *numbers* along *axes*, or those that begin before the flight is halted."""
+    """On a worker: make the tiles with starts and stops *numbers*, or those that begin before the flight is halted."""
     tiles = (Box(tuple(start), tuple(stop), axes) for start, stop in numbers.tolist())
     return [attempt(job, tile) for tile in tiles if token not in HALTED]
