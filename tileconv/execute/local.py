@@ -18,8 +18,11 @@ from tileconv.tiles.windows import Job
 
 AHEAD = 2
 """Tasks per worker that wait in the pool: no worker is ever idle, and a plan of a million tiles stays small."""
-TASK_S, TILES = 0.02, 64
-"""Seconds of work in one task, and the most tiles: handing a task to a thread costs as much as a tiny tile."""
+TASK_S, TILES = 0.02, 8
+"""Seconds of work in one task, and the most tiles: handing a task to a thread costs as much as a tiny tile.
+
+A run that is killed makes those in flight again, so they are few.
+"""
 Made = tuple[list[Outcome], BaseException | None]
 """What a task made of its tiles, and the exception that ended it early."""
 
