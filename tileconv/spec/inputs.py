@@ -44,4 +44,5 @@ def check_templates(reader: Reader, asked: InputSpec | None, outputs: Sequence[O
         if output and words_in(str(output.path)).isdisjoint(words):
             place = cast("MapNode", node).items["path"].place
             message = "names one place for several images"
-            reader.problem(place, join(key, "path"), message, f"write {example} in it, as in {example}.ome.zarr")
+            hint = f"write {example} in it, as in {example}.ome.zarr; planes of one image are one with input.stack: z"
+            reader.problem(place, join(key, "path"), message, hint)
