@@ -1,23 +1,8 @@
 """What a shell completes our commands with, and where its script is put."""
 
-import sys
-
 import pytest
 
-from tileconv import cli, completion
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """Run a command as the shell does; return its exit code, stdout and stderr."""
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["tileconv", *words])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return (ended.value.code or 0, *capsys.readouterr())
-
-    return run
+from tileconv import completion
 
 
 @pytest.mark.parametrize(

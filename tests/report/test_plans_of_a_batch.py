@@ -1,14 +1,12 @@
 """plan and check of many images: what all come to, what is refused and why, as a stream."""
 
 import json
-import sys
 import weakref
 
 import numpy as np
 import pytest
 
 import tileconv
-from tileconv import cli
 from tileconv.errors import SourceError
 from tileconv.execute.plans import Sum
 
@@ -28,18 +26,6 @@ def folder(tmp_path, monkeypatch):
         np.save(f"raw/{name}.npy", np.zeros(shape, np.uint8))
     (tmp_path / "p.yaml").write_text(PIPELINE)
     return tmp_path
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["tileconv", *words])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    return run
 
 
 def test_plan_sums_up(folder, call):
