@@ -15,7 +15,7 @@ from tileconv.planning.model import Plan
 from tileconv.planning.parts import Pass, only
 from tileconv.record.provenance import identity_of
 from tileconv.sources.source import Source
-from tileconv.spec.model import as_mapping
+from tileconv.spec.written import as_mapping
 from tileconv.stores.location import Location
 
 FORMAT = 4

@@ -17,8 +17,9 @@ from tileconv.planning.model import Plan
 from tileconv.sinks.custody import read_attributes
 from tileconv.sinks.layout import MARKER
 from tileconv.sources.source import Source
-from tileconv.spec.model import StageSpec, as_mapping
+from tileconv.spec.model import StageSpec
 from tileconv.spec.templates import folder_of
+from tileconv.spec.written import as_mapping
 from tileconv.stores.location import Location, stem
 from tileconv.tiles.compute import Counts
 

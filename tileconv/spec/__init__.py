@@ -13,10 +13,11 @@ from tileconv.errors import Problem, SpecError
 from tileconv.retry import retrying
 from tileconv.spec.check import check
 from tileconv.spec.mapping import NAME, tree_of
-from tileconv.spec.model import InputSpec, MissingSpec, OutputSpec, PipelineSpec, RunSpec, StageSpec, as_mapping
+from tileconv.spec.model import InputSpec, MissingSpec, OutputSpec, PipelineSpec, RunSpec, StageSpec
 from tileconv.spec.operators import operator_table
 from tileconv.spec.override import Paths, apply_overrides, expand, redirect
 from tileconv.spec.text import MAX_BYTES, MapNode, compose
+from tileconv.spec.written import as_mapping
 from tileconv.stores import steady
 
 __all__ = [
