@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tileconv.lessons.layout import Layout
     from tileconv.lessons.wishes import Wishes
     from tileconv.sources.source import Source
+    from tileconv.spec.clusters import Cluster
 
 Image = str | Path | ArrayLike
 
@@ -155,8 +156,10 @@ def _layout(
     from tileconv.lessons.layout import lay_out
     from tileconv.planning.machine import this_machine
 
-    machine, limit, name = this_machine(user_costs()), _bytes(memory), _executor(executor)
-    return lay_out(sources, shape, machine, tile=tile, workers=workers, memory=limit, executor=name)
+    machine, limit, cluster = this_machine(user_costs()), _bytes(memory), _cluster(executor)
+    return lay_out(
+        sources, shape, machine, tile=tile, workers=workers, memory=limit, executor=executor, cluster=cluster
+    )
 
 
 def _outside(border: Any, kernel_axes: str) -> tuple[Border, Border, Border] | None:
@@ -236,12 +239,13 @@ def _bytes(memory: int | str | None) -> int | None:
         raise PlanError(f"memory must be a size such as 2GiB, found {memory!r}") from None
 
 
-def _executor(text: str) -> str:
+def _cluster(executor: str) -> Cluster | None:
+    """Return the cluster of the user's own configuration that *executor* names; None where it is another executor."""
+    from tileconv.spec.clusters import own_clusters, own_place
+
     try:
-        name = parse_executor(text)
-        if name in (*EXECUTORS, REACHED) or "://" in name:
-            return name
-        raise ValueError(text)  # a cluster is started for a pipeline alone
-    except ValueError:
-        fix = "Say threads, processes, or tcp://host:port of a Dask scheduler."
-        raise PlanError(f"there is no executor {text!r}", fix=fix) from None
+        name = parse_executor(executor)
+        return None if name in (*EXECUTORS, REACHED) or "://" in name else own_clusters()[name]
+    except (ValueError, KeyError):
+        fix = f"Say threads, processes, tcp://host:port of a Dask scheduler, or a name under clusters in {own_place()}."
+        raise PlanError(f"there is no executor {executor!r}", fix=fix) from None

@@ -5,10 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import yaml
+from distributed import Client
 from oracles import learning
 from PIL import Image
 
@@ -50,6 +52,31 @@ def test_a_scheduler_gives_the_same_bytes(tmp_path, cluster):
         tileconv.learn(*files, **words)
     )
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.npy", "b.npy", "k.png", "k.yaml"]
+
+
+def test_a_cluster_of_the_users_own_is_started_once_for_all_passes(tmp_path, cluster, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "tileconv").mkdir()
+    own = "clusters: {night: {kind: slurm, cores: 3, memory: 5GiB}}"
+    (tmp_path / "tileconv" / "config.yaml").write_text(own)
+    starts = []
+
+    @contextmanager
+    def started(name, words):
+        starts.append((name, words["cores"]))
+        with Client(cluster) as client:
+            yield client, str
+
+    monkeypatch.setattr("tileconv.execute.jobs.started", started)
+    files = []
+    for name, image in (("before", BEFORE), ("after", np.median(AFTER) < AFTER)):
+        files.append(tmp_path / f"{name}.npy")
+        np.save(files[-1], image)
+    words = {"size": 3, "tile": 256, "target": "mask", "ridge": 0.1}
+    learned = tileconv.learn(*files, executor="night", output=tmp_path / "k.yaml", **words)
+    assert learned.passes > 1
+    assert starts == [("night", 3)]
+    assert figures(learned) == figures(tileconv.learn(*files, **words))
 
 
 KILLED = """

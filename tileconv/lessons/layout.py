@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from tileconv.boxes import SPACE, Box, TileGrid
 from tileconv.errors import PlanError
@@ -11,7 +13,7 @@ from tileconv.images import DECODED_CACHE_BYTES, ImageInfo
 from tileconv.lessons.block import PLANE, VOLUME, entries
 from tileconv.lessons.exact import LIMBS
 from tileconv.lessons.sums import Shape
-from tileconv.planning.machine import Machine
+from tileconv.planning.machine import Allowance, Machine
 from tileconv.planning.memory import BASE_BYTES, Bytes, peak_bytes, total
 from tileconv.shown import size_text
 from tileconv.sources.source import Source
@@ -27,7 +29,10 @@ OBJECT_BYTES = 100
 
 @dataclass(frozen=True)
 class Layout:
-    """What was decided: tiles that are whole blocks, and what each worker and all of them hold."""
+    """What was decided: tiles that are whole blocks, what each worker and all of them hold, and who they are.
+
+    ``cluster`` is the one that ``executor`` names, if it names one.
+    """
 
     grid: TileGrid
     blocks: TileGrid
@@ -35,6 +40,7 @@ class Layout:
     executor: str
     memory: tuple[Bytes, ...]
     process_bytes: int
+    cluster: Mapping[str, Any] | None = None
 
     @property
     def peak_bytes(self) -> int:
@@ -51,6 +57,7 @@ def lay_out(
     workers: int | None = None,
     memory: int | None = None,
     executor: str = "threads",
+    cluster: Mapping[str, Any] | None = None,
 ) -> Layout:
     """Return how a lesson on *sources* is laid out, for a kernel of *shape*.
 
@@ -59,7 +66,7 @@ def lay_out(
     tile
         Pixels along y and x, a whole number of blocks; by default as many as fit.
     workers, memory, executor
-        As in a pipeline file's ``run``.
+        As in a pipeline file's ``run``; *cluster* is the one that *executor* names.
 
     Raises
     ------
@@ -69,10 +76,13 @@ def lay_out(
     image = sources[0].info
     sides = dict(zip(SPACE, VOLUME if shape[0] > 1 else PLANE, strict=True))
     block = tuple(min(sides.get(axis, 1), n) for axis, n in zip(image.axes, image.shape, strict=True))
-    count = workers or machine.processors.count
+    job = cluster if cluster and "kind" in cluster else {}
+    count = workers or job.get("cores", machine.processors.count)
     threads = count if executor == "threads" else 1
     limits = machine.memory
     limit = limits.available(threads) if memory is None else limits.at_most(memory, "memory", threads)
+    if job and memory is None:
+        limit = Allowance(job["memory"], f"memory of a job of {executor}")
     options = [_layout(sources, shape, block, tile, count, executor) for tile in _tiles(image, block, tile)]
     fitting = [option for option in options if option.peak_bytes <= limit.count]
     if not fitting:
@@ -85,7 +95,7 @@ def lay_out(
         pixels = math.prod(option.grid.tile)
         return _decoded(sources, option.grid), pixels < enough, pixels if pixels >= enough else -pixels
 
-    return min(fitting, key=cost)
+    return replace(min(fitting, key=cost), cluster=cluster)
 
 
 def _tiles(image: ImageInfo, block: tuple[int, ...], asked: int | None) -> list[tuple[int, ...]]:

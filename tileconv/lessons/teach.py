@@ -23,7 +23,7 @@ from tileconv.boxes import space, tile_at
 from tileconv.engines.borders import Border
 from tileconv.engines.loops import telling
 from tileconv.errors import Interrupted, PlanError, SinkError, TileconvError, TileError
-from tileconv.execute.executor import Setting, executor_of
+from tileconv.execute.executor import Kept, Setting, executor_of
 from tileconv.execute.outcome import Failure, Outcome
 from tileconv.execute.report import peak_bytes
 from tileconv.execute.staging import revoke, writing
@@ -71,6 +71,7 @@ class Passes:
     place: Path
     progress: Progress
     stop: Stop
+    kept: Kept
     left_out: int = 0
     count: int = 0
     notes: tuple[str, ...] = ()
@@ -101,7 +102,9 @@ class Passes:
         heard_of = set[str]()
         self.progress.begin(len(grid), grid.image.size)
         self.stop.words = "stopping after the tiles in flight; Ctrl-C again ends at once"
-        setting = Setting(self.layout.executor, self.layout.workers, False, self._libraries, self.progress, self._note)
+        told = (self._libraries, self.progress, self._note)
+        who = self.layout
+        setting = Setting(who.executor, who.workers, False, *told, who.cluster, self.kept)
         pairs = ((cast("Job", lesson), tile_at(grid, number)) for number in range(len(grid)))
         with telling(partial(self.progress.waiting, "compiling loops, on the first run only")):
             executor_of(setting)(pairs, self.stop, heard)
@@ -137,8 +140,8 @@ def teach(task: Task, layout: Layout, output: Path, progress: Progress) -> Learn
     began, folder = time.perf_counter(), RunFolder(Location(str(output)))
     with sink_errors(output), folder.locked(), on_signals(progress.stopping) as stop:
         revoke(folder)
-        with writing(folder) as place:
-            passes = Passes(task, layout, place, progress, stop)
+        with writing(folder) as place, Kept() as kept:
+            passes = Passes(task, layout, place, progress, stop, kept)
             learn = _marks if task.marked else _squares
             sinks = (Notebook(Location(str(place)).store()),)
             lesson = Lesson(

@@ -87,7 +87,7 @@ def _cluster(reader: Reader, node: Node, key: str, *, own: bool) -> dict[str, An
     keys = node.keys if isinstance(node, MapNode) else {}
     of_class = "class" in items
     for name in [name for name in ("class", *OWN) if name in items and not own]:
-        reader.problem(keys[name], join(key, name), RUNS_CODE, f"move this cluster to {_own_place()}")
+        reader.problem(keys[name], join(key, name), RUNS_CODE, f"move this cluster to {own_place()}")
     if of_class and not own:
         return {}
     free = [name for name in items if of_class and name not in CLASS]
@@ -133,7 +133,7 @@ def named_cluster(reader: Reader, run: Node, executor: str, clusters: Mapping[st
     known = {**own, **clusters}
     if executor not in known and isinstance(run, MapNode):
         near = did_you_mean(executor, [*EXECUTORS, REACHED, *known])
-        hint = near or f"describe it under clusters, here or in {_own_place()}"
+        hint = near or f"describe it under clusters, here or in {own_place()}"
         message = f"expected {describe(arms(Executor))}, found '{executor}'"
         reader.problem(run.items["executor"].place, "run.executor", message, hint)
     return known.get(executor)
@@ -144,7 +144,8 @@ def own_clusters_file() -> Path:
     return own_file("config.yaml") or Path("~/.config/tileconv/config.yaml")
 
 
-def _own_place() -> str:
+def own_place() -> str:
+    """Return where the user's own configuration lies, or would lie, as messages have it."""
     return re.sub(f"^{re.escape(str(Path.home()))}(?=/)", "~", str(own_clusters_file()))
 
 
