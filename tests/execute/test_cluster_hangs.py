@@ -9,7 +9,7 @@ from execute.resume_help import ONE, TWO, digest, done, litter, start, write_spe
 
 import tileconv
 from tileconv.errors import Interrupted
-from tileconv.execute import batches, crew, flight
+from tileconv.execute import crew, flight, tasks
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def cluster(tmp_path):
 def impatient(monkeypatch):
     """Nobody is waited for as long as in earnest."""
     monkeypatch.setattr(crew, "SILENT_S", 3)
-    monkeypatch.setattr(batches, "LATE_S", 3)
+    monkeypatch.setattr(tasks, "LATE_S", 3)
     monkeypatch.setattr(flight, "QUIET_S", 1)
     monkeypatch.setattr(flight, "TELL_S", 0.5)
     monkeypatch.setattr(flight, "LOOK_S", 0.2)
@@ -60,10 +60,10 @@ def test_a_stopped_worker_is_gone_on_without(tmp_path, cluster, impatient, finis
 
 @seldom
 def test_an_interrupt_does_not_wait_for_a_worker_that_hangs(tmp_path, cluster, impatient, monkeypatch):
-    monkeypatch.setattr(batches, "LATE_S", 600)
+    monkeypatch.setattr(tasks, "LATE_S", 600)
     after(monkeypatch, 20, lambda: os.kill(os.getpid(), signal.SIGINT))
     spec = write_spec(tmp_path, ONE, run={"executor": cluster.address})
-    monkeypatch.setattr(batches, "TILES", 1)
+    monkeypatch.setattr(tasks, "TILES", 1)
     with pytest.raises(Interrupted, match="of 110 tiles are done"):
         tileconv.run(spec)
     kept, chunks = done(tmp_path), digest(tmp_path / "o.zarr")

@@ -13,7 +13,7 @@ from properties.runs_help import stored, tiled, windows
 
 import tileconv
 from tileconv.boxes import TileGrid
-from tileconv.execute import batches, local
+from tileconv.execute import local, tasks
 from tileconv.execute.executor import EXECUTORS, Setting, executor_of
 from tileconv.execute.local import AHEAD
 from tileconv.execute.outcome import Failure
@@ -26,7 +26,7 @@ from tileconv.tiles.windows import Job
 
 TILES = ("threads", "processes", "scheduler")
 ALL = (*TILES, *(f"{name} by rows" for name in TILES))
-WINDOW = {"threads": AHEAD, "processes": AHEAD, "scheduler": batches.WINDOW}
+WINDOW = {"threads": AHEAD, "processes": AHEAD, "scheduler": tasks.WINDOW}
 """Tiles in flight per worker."""
 WORKERS = 2
 RULE = {"missing": {"rule": "error"}}
@@ -39,7 +39,7 @@ def test_the_spec_knows_those_there_are():
 @pytest.fixture
 def executor(request, monkeypatch):
     """A function that returns an executor by its name in ``ALL``, of which every task makes one tile."""
-    for module in (batches, local):
+    for module in (tasks, local):
         monkeypatch.setattr(module, "TILES", 1)
 
     def made(name, workers=WORKERS):

@@ -185,7 +185,10 @@ def test_who_sees_another_output_or_input_is_told(tmp_path):
 class Here:
     """A client whose one worker is this process."""
 
+    asked = 0
+
     def submit(self, _eval, _code, words, **_):
+        self.asked += 1
         function, args = loads(words["call"])  # noqa: S301  made here
         return SimpleNamespace(done=lambda: True, result=lambda **_: ("here", function(*args)))
 
@@ -218,6 +221,36 @@ def test_workers_are_asked_anew_about_every_job_and_about_those_at_work(tmp_path
         assert (trust.trusted, trust.refused, files()) == ({"w"}, {}, [0, 1])
         assert (trust.knows(one), trust.knows(two)) == (False, True)
     assert files() == [0, 0]
+
+
+def test_workers_are_asked_once_about_images_that_lie_beside_each_other(tmp_path):
+    """Unless one needs more memory, or the worker is new."""
+    write_spec(tmp_path, ONE)
+
+    def job(name, tile=16):
+        spec = write_spec(tmp_path, ONE, store=f"{name}.zarr", tile=tile)
+        plan = tileconv.plan(spec)
+        (sink,) = sinks_of(plan)
+        sink.create(overwrite=False)
+        return Job(plan.passes[0], (open_source(tmp_path / "a.tif"),), (sink,))
+
+    a, b, large, d, e = job("a"), job("b"), job("c", tile=160), job("d", tile=160), job("e")
+    client = Here()
+    with trusting(client, [], pytest.fail) as trust:
+
+        def take(one, at_work, workers):
+            trust.take(one, at_work)
+            trust.look(workers)
+            assert trust.trusted == workers
+            return client.asked
+
+        assert take(a, [], {"v"}) == 1
+        assert take(b, [a], {"v"}) == 1
+        assert take(large, [b], {"v"}) == 2
+        assert take(d, [large], {"v", "w"}) == 3
+        assert take(e, [], {"v", "w", "x"}) == 4
+        assert take(large, [e], {"v", "w", "x"}) == 7  # x was asked about less
+    assert list(tmp_path.rglob(".worker.*")) == []
 
 
 @seldom

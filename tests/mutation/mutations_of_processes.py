@@ -68,7 +68,7 @@ PROCESSES = (
     broken(
         "workers that were trusted with one job are trusted with the next",
         "execute/trust.py",
-        "            answers.clear()\n",
+        "            self.trusted.clear()\n",
         "            pass\n",
         f"{TRUST}::test_workers_are_asked_anew_about_every_job_and_about_those_at_work",
     ),

@@ -12,12 +12,12 @@ from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING
 
-from tileconv.execute.batches import fly_tiles
 from tileconv.execute.connect import connected, open_client
 from tileconv.execute.crew import Crew
 from tileconv.execute.executor import Heard, Pair, Setting
 from tileconv.execute.flight import fly_row
 from tileconv.execute.rows import Tell, make_rows
+from tileconv.execute.tasks import fly_tiles
 from tileconv.execute.trust import trusting
 from tileconv.spec.words import REACHED
 from tileconv.tiles.windows import Job

@@ -26,9 +26,7 @@ LOGGERS, LOOP = {"distributed", "tornado", "asyncio"}, "IO loop"
 
 
 class PoisonError(ClusterError):
-    """A tile ended every worker that tried it, the one at the address ``last`` as the last."""
-
-    last = ""
+    """A tile ended every worker that tried it."""
 
 
 def result_of(future: Any) -> Any:
@@ -41,14 +39,12 @@ def result_of(future: Any) -> Any:
     except TileconvError:
         raise
     except KilledWorker as error:
-        poison = PoisonError(
+        raise PoisonError(
             f"ended {error.allowed_failures + 1} workers",
             where=str(error.task),
             why="they died while they ran it, most often for want of memory",
             fix="Give workers more memory or fewer threads, or begin anew with a smaller run.tile.",
-        )
-        poison.last = error.last_worker.address
-        raise poison from error
+        ) from error
     except (ModuleNotFoundError, RuntimeError) as error:
         lacking = error if isinstance(error, ModuleNotFoundError) else error.__cause__  # that of the scheduler
         if not isinstance(lacking, ModuleNotFoundError):

@@ -11,8 +11,9 @@ from math import inf
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+from tileconv.errors import ClusterError
 from tileconv.execute.connect import WORKERS_WITHIN_S, lost
-from tileconv.execute.trust import Trust
+from tileconv.execute.trust import Trust, host_of
 from tileconv.tiles.windows import Job
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ LEFT, STARVED, LOST = "left", "starved", "lost"
 GONE = {LEFT: "left, as at the end of its walltime", STARVED: "lost for want of memory", LOST: "lost"}
 """How a worker went, and how that is told; the nanny of one that ``STARVED`` ended it."""
 
-_Seen = tuple[dict[str, tuple[int, float, float]], dict[Any, set[str]], set[Any], dict[str, str]]
-"""Threads, seconds of silence and share of memory taken by worker; workers by task; tasks that a thread runs; how those
-that went did so."""
+_Seen = tuple[dict[str, tuple[int, float, float]], dict[Any, set[str]], dict[Any, float], dict[str, str]]
+"""Threads, seconds of silence and share of memory taken by worker; workers by task; seconds by task that a thread runs;
+how those that went did so."""
 
 
 @dataclass
@@ -62,11 +63,11 @@ class Crew:
     at
         The workers that have a task or its result, by the task's key.
     running
-        The keys of tasks that a thread was at when its worker was last heard of; others wait.
+        For how many seconds a thread has been at a task, by its key, when its worker was last heard of; others wait.
     starved
-        The workers that were lost for want of memory.
+        The workers that were lost for want of memory, since a tile is tried alone.
     timeout_s
-        How long a tile may take before another worker gets it too, where the run says so.
+        How long a tile may take, where the run says so: then it is tried alone.
     """
 
     client: Client
@@ -77,7 +78,7 @@ class Crew:
     threads: dict[str, int] = field(default_factory=dict)
     aside: set[str] = field(default_factory=set)
     at: dict[Any, set[str]] = field(default_factory=dict)
-    running: set[Any] = field(default_factory=set)
+    running: dict[Any, float] = field(default_factory=dict)
     looked: float = 0.0
     bound: frozenset[str] = frozenset()
     timeout_s: float | None = None
@@ -88,6 +89,7 @@ class Crew:
     _empty: bool = False
     _silent: set[str] = field(default_factory=set)
     _full: set[str] = field(default_factory=set)
+    _unclear: set[str] = field(default_factory=set)
     _coming_until: float = 0.0
     _told: str = ""
     _told_at: float = 0.0
@@ -133,9 +135,12 @@ class Crew:
         self._lose(gone, len(workers))
         self._full = {address for address, (_, _, taken) in workers.items() if taken > FULL}
         self.trust.look(workers.keys())
+        self._understand(len(workers))
         self.threads = {address: workers[address][0] for address in workers if address in self.trust.trusted}
         silent = {address for address in workers if workers[address][1] > SILENT_S}
         silent, self._silent = silent & self._silent, silent  # twice, because a machine that slept saw nobody
+        for address in silent & self.threads.keys():
+            self.trust.note(f"worker {address} has not been heard of for {SILENT_S} s: others get its tiles as well")
         hanging = Counter(chain.from_iterable(late.values()))
         self.aside = silent | {address for address, n in self.threads.items() if hanging[address] >= n}
         self._named = self.good() or [*self.threads] or self._named
@@ -177,24 +182,38 @@ class Crew:
     def _lose(self, gone: Mapping[str, str], still: int) -> None:
         """Say which workers are *gone*, each with how, and how many are *still* there."""
         hungry = {address for address, how in gone.items() if how == STARVED or (how == LOST and address in self._full)}
-        self.starved |= hungry
-        for how, did in GONE.items():
-            named = sorted(a for a in gone if how == (STARVED if a in hungry else gone[a]))
-            if named:
-                who = ", ".join(named[:NAMED]) + f" and {len(named) - NAMED:,} more" * (len(named) > NAMED)
-                self.say(f"{did}: worker {who}; {still:,} still there", False)
+        for how in GONE:
+            self._tell_of(how, {a for a in gone if how == (STARVED if a in hungry else gone[a])}, still)
+        self._unclear |= {address for address, how in gone.items() if how == LOST} - hungry
+
+    def _understand(self, still: int) -> None:
+        """Say which of the workers that were lost the system ended for want of memory, as another there has seen."""
+        hungry = {address for address in self._unclear if host_of(address) in self.trust.starving}
+        self._tell_of(STARVED, hungry, still)
+        self._unclear -= hungry
+        self.trust.starving.clear()
+
+    def _tell_of(self, how: str, who: set[str], still: int) -> None:
+        if how == STARVED:
+            self.starved |= who
+        if who:
+            named = ", ".join(sorted(who)[:NAMED]) + f" and {len(who) - NAMED:,} more" * (len(who) > NAMED)
+            self.say(f"{GONE[how]}: worker {named}; {still:,} still there", False)
 
     def _need_workers(self) -> None:
-        if self.threads.keys() & (self.bound or self.threads):
+        able = self.threads.keys() & (self.bound or self.threads)
+        if able - (self.aside if self.timeout_s else set()):
             self._alone_since, self._told = None, ""
             return
         self._alone_since = self._alone_since or self.looked
         alone_s, coming = self.looked - self._alone_since, self.pending()
         self._coming_until = self.looked if coming else self._coming_until
         if self.looked - max(self._alone_since, self._coming_until) > WORKERS_WITHIN_S:
-            raise self.trust.none()
+            raise _all_hang() if able else self.trust.none()
         if alone_s > TOLD_AFTER_S and (coming or self._empty):
             self._tell(f"waiting for workers: {coming}" if coming else self.trust.wait())
+        elif alone_s > TOLD_AFTER_S and able:
+            self._tell(f"all workers hang; waiting for one, {WORKERS_WITHIN_S} s at most")
 
     def _tell(self, text: str) -> None:
         """Say what is waited for, unless that was said, or something was a moment ago."""
@@ -203,13 +222,18 @@ class Crew:
             self.say(text, True)
 
 
+def _all_hang() -> ClusterError:
+    fix = "Raise that, or start the workers again and give the same command."
+    return ClusterError("all workers hang", why="each is at tiles for longer than run.timeout_per_tile", fix=fix)
+
+
 def _seen(keys: list[Any], good: list[str], known: list[str], dask_scheduler: Any) -> _Seen:
     """On the scheduler: what it knows of every worker, which workers have each task, and how those *known* went.
 
     Tasks that wait for workers that are gone go to *good* ones.
     """
     now, at = time.time(), {}
-    running = set()
+    running = {}
     for key in keys:
         if task := dask_scheduler.tasks.get(key):
             if good and task.state == "no-worker":
@@ -219,7 +243,7 @@ def _seen(keys: list[Any], good: list[str], known: list[str], dask_scheduler: An
                 worker.address for worker in ([task.processing_on] if task.processing_on else task.who_has or ())
             }
             if task.processing_on and task in task.processing_on.executing:
-                running.add(key)
+                running[key] = task.processing_on.executing[task]
     workers = {
         address: (worker.nthreads, now - worker.last_seen, worker.memory.process / (worker.memory_limit or inf))
         for address, worker in dask_scheduler.workers.items()

@@ -27,7 +27,7 @@ TELL_S = 5
 
 
 class Flight:
-    """Futures at the workers, each with what the caller wants to know of it: a batch of tiles, or a row's block."""
+    """Futures at the workers, each with what the caller wants to know of it: some tiles, or a row's block."""
 
     def __init__(self, crew: Crew) -> None:
         self.crew, self.client, self.token, self.halted = crew, crew.client, uuid4().hex, False

@@ -30,7 +30,7 @@ MARGIN_S = 300
 """A worker leaves this long before its walltime ends, or a fifth of that where it is shorter."""
 OCCUPIED = "200ms"
 """Work in flight per thread for which Dask takes another job, where their number is adaptive: less than there is while
-tiles are left (``batches.TASK_S``, ``batches.WINDOW``), so that there are as many as may be until the last ones."""
+tiles are left (``tasks.TASK_S``, ``tasks.WINDOW``), so that there are as many as may be until the last ones."""
 MOST_TOLD = 300
 """Characters of what a batch system says that an error repeats."""
 

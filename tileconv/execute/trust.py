@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Set
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from pickle import dumps
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from tileconv.engines.loops import homeless, note
 from tileconv.errors import ClusterError, TileconvError
 from tileconv.execute import look as looking
 from tileconv.execute.connect import WORKERS_WITHIN_S, result_of
-from tileconv.planning.machine import Allowance, memory_limits, processors, text_of
+from tileconv.planning.machine import Allowance, ended_for_memory, memory_limits, processors, text_of
 from tileconv.shown import size_text
 from tileconv.sinks.files import sink_errors
 from tileconv.sinks.zarr import ZarrSink
@@ -40,7 +41,8 @@ class Trust:
     """Workers by address: ``trusted`` ones may have tiles of all jobs; of the ``refused`` it is known why they may not.
 
     *libraries* are the distributions that take part in making pixels; *note* is told of everyone who is refused.
-    Those that were ``asked`` did not answer yet.
+    Those that were ``asked`` did not answer yet. ``known`` is what all that are trusted were asked about. ``starving``
+    are hosts of which a worker says that the system ended a process since another worker there said that it had not.
     """
 
     def __init__(self, client: Client, libraries: Iterable[str], note: Callable[[str], None]) -> None:
@@ -48,6 +50,9 @@ class Trust:
         text = Path(looking.__file__).read_text("utf-8")
         self._words: dict[str, Any] = {"text": text, "expected": looking.look(libraries)}
         self._jobs: dict[int, tuple[Job, str]] = {}
+        self.known: list[Needs] = []
+        self.starving: set[str] = set()
+        self._ended: dict[str, int] = {}
         self.trusted: set[str] = set()
         self.refused: dict[str, str] = {}
         self.asked: dict[str, Any] = {}
@@ -58,9 +63,10 @@ class Trust:
         return id(job) in self._jobs
 
     def take(self, job: Job, at_work: Collection[Job]) -> None:
-        """Ask all workers anew, about *job* and about those *at_work*, and about no others from now on.
+        """Ask workers about *job* and about those *at_work*, and about no others from now on.
 
-        A worker knows an output by an object in it, which is there for so long.
+        A worker knows an output by an object in it, which is there for so long. Those that may have tiles of another
+        image of a batch are not asked again: what lies beside it they see as well.
         """
         self.forget(at_work)
         key = f".worker.{uuid4().hex}.partial"
@@ -69,8 +75,10 @@ class Trust:
             with sink_errors(store.where(key)):
                 store.write(key, [[key.encode()]])
         self._words = {**self._words, "call": dumps((_admit_all, ([*self._jobs.values()],)))}
-        for answers in (self.trusted, self.refused, self.asked):
-            answers.clear()
+        self.refused.clear()
+        self.asked.clear()
+        if not any(Needs.of(job).within(known) for known in self.known):
+            self.trusted.clear()
 
     def forget(self, but: Collection[Job] = ()) -> None:
         """Forget all jobs, *but* these."""
@@ -86,8 +94,9 @@ class Trust:
         for known in (self.refused, self.asked):
             for address in known.keys() - there:
                 del known[address]
-        for address in there - self.trusted - self.refused.keys() - self.asked.keys():
-            self.asked[address] = self._ask(address)
+        if new := there - self.trusted - self.refused.keys() - self.asked.keys():
+            self.known = [Needs.of(job) for job, _ in self._jobs.values()]
+            self.asked |= {address: self._ask(address) for address in new}
         for address in [address for address, future in self.asked.items() if future.done()]:
             self._hear(address, self.asked.pop(address))
 
@@ -120,17 +129,48 @@ class Trust:
 
     def _hear(self, address: str, future: Any) -> None:
         try:
-            host, why = result_of(future)
+            host, answer = result_of(future)
         except TimeoutError:  # lost with its worker
             return
         except Exception:
-            host, why = "", "it does not say what it has, see its log"
+            host, answer = "", "it does not say what it has, see its log"
+        why, ended = (answer, 0) if isinstance(answer, str) else answer
+        where = host_of(address)
+        self.starving |= {where} if ended > self._ended.get(where, ended) else set()
+        self._ended[where] = ended
         if not why:
             self.trusted.add(address)
             self._had_any = True
             return
         self.refused[address] = f"worker {address}{f' on {host}' * bool(host)}: {why}"
         self.note(f"no tiles go to {self.refused[address]}")
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a worker must have for the tiles of a job: the folders of its files, by their kind, and memory."""
+
+    reads: Set[tuple[str, str]]
+    writes: Set[tuple[str, str]]
+    one_thread: int
+    many: int
+
+    @classmethod
+    def of(cls, job: Job) -> Needs:
+        """Return those of *job*."""
+        reads = frozenset(map(_beside, (source.where for source in job.sources)))
+        writes = frozenset(map(_beside, (sink.store.where() for sink in job.sinks)))
+        return cls(reads, writes, job.needs(1), job.needs(1000))
+
+    def within(self, other: Needs) -> bool:
+        """Return whether whoever has what *other* says has this as well."""
+        places = self.reads <= other.reads and self.writes <= other.writes
+        return places and self.one_thread <= other.one_thread and self.many <= other.many
+
+
+def _beside(place: str) -> tuple[str, str]:
+    above, _, name = place.rpartition("/")
+    return above, name.rpartition(".")[2]
 
 
 @contextmanager
@@ -143,8 +183,13 @@ def trusting(client: Client, libraries: Iterable[str], note: Callable[[str], Non
         trust.forget()
 
 
-def _admit_all(jobs: Iterable[tuple[Job, str]]) -> str:
-    return next((why for job, key in jobs if (why := admit(job, key))), "")
+def host_of(address: str) -> str:
+    """Return the host of a worker's *address*."""
+    return address.rpartition(":")[0]
+
+
+def _admit_all(jobs: Iterable[tuple[Job, str]]) -> tuple[str, int]:
+    return next((why for job, key in jobs if (why := admit(job, key))), ""), ended_for_memory(text_of)
 
 
 def admit(job: Job, key: str) -> str:

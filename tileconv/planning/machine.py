@@ -167,6 +167,12 @@ def memory_limits(read: Read) -> Iterator[int]:
             yield int(read(f"{folder}/memory.{'limit_in_bytes' if names else 'max'}"))
 
 
+def ended_for_memory(read: Read) -> int:
+    """Return how many processes of the control groups of this one the system has ended for want of memory so far."""
+    files = (f"{folder}/memory.{'oom_control' if names else 'events'}" for folder, names in groups("memory", read))
+    return sum(_field(read(file), "oom_kill", 0) for file in files)
+
+
 def addresses(read: Read, limits: Mapping[str, int]) -> Iterator[Allowance]:
     """Yield the bytes that this process may hold by each of *limits*, those counted in that are in memory already.
 
