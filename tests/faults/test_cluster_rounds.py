@@ -1,7 +1,8 @@
 """What happens to a cluster: the run or the same command given again ends in the same bytes."""
 
 import pytest
-from faults.cluster_rounds import SCENARIOS, play, workers_killed
+from faults.cluster_rounds import play
+from faults.cluster_scenarios import SCENARIOS, workers_killed
 from faults.faults_help import LONG
 
 QUICK = (workers_killed,)
@@ -13,6 +14,6 @@ The others take the limits of ``execute.crew`` and ``execute.flight`` in earnest
 
 @pytest.mark.parametrize("scenario", SCENARIOS if LONG else QUICK, ids=lambda one: one.__name__)
 def test_the_same_bytes(tmp_path, scenario):
-    codes, _, same = play(scenario, tmp_path, *(1000, 2) if LONG else (60, 1))
-    assert codes[-1] == 0
+    this, same = play(scenario, tmp_path, *(1000, 2) if LONG else (60, 1))
+    assert this.codes[-1] == 0
     assert same
