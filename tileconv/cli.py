@@ -31,6 +31,7 @@ from tileconv.options import (
     watched,
 )
 from tileconv.printing import end_with, fail, json_text, print_, refuse, rich_text, watched_call
+from tileconv.pyramid_command import pyramid
 from tileconv.streams import lost
 from tileconv.tools import calibrate, import_network, ops, picture, sample, schema
 
@@ -254,7 +255,7 @@ def _forecast(loaded: PipelineSpec, *, as_json: bool = False, looks: bool = Fals
     raise SystemExit(sums.exit_code)
 
 
-for command in (learn, import_network, ops, schema, sample, calibrate, picture):
+for command in (pyramid, learn, import_network, ops, schema, sample, calibrate, picture):
     _command(command)
 
 

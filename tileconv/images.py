@@ -97,6 +97,8 @@ class ImageInfo:
         Whether 0 is white.
     mask
         Another image that tells which pixels are missing, and is read with them.
+    labels
+        Whether pixels are names of things, of which there is no mean.
     """
 
     shape: tuple[int, ...]
@@ -115,6 +117,7 @@ class ImageInfo:
     masks: tuple[str, ...] = ()
     inverted: bool = False
     mask: Mask | None = None
+    labels: bool = False
 
     def __post_init__(self) -> None:
         count = len(self.shape)

@@ -50,7 +50,10 @@ def history(folder, output="o.zarr"):
     """Return what the journal says, of no tiles before there is a plan."""
     run = folder / f"{output}.tileconv"
     plan = json.loads((run / "plan.json").read_text()) if (run / "plan.json").exists() else {"grids": []}
-    return History.of(LocalStore(run), [grid["tiles"] for grid in plan["grids"]])
+    grids = [[grid, *grid.get("levels", ())] for grid in plan["grids"]]
+    return History.of(
+        LocalStore(run), {(a, n): grid["tiles"] for a, each in enumerate(grids) for n, grid in enumerate(each)}
+    )
 
 
 def done(folder, output="o.zarr"):

@@ -87,17 +87,21 @@ def status(output: Path | str) -> Status:
         finished = folder.done() and not sink.custody.free()
     if finished:
         check_not_replaced(folder, sink.custody.metadata_digests())
-    done = sum(grids) if finished else history.total_done()
+    total = sum(grids.values())
+    done = total if finished else history.total_done()
     live = folder.live()
     rate = _rate(history, live=live)
-    left, holder = sum(grids) - done, (folder.holder() or {}) if live else {}
+    left, holder = total - done, (folder.holder() or {}) if live else {}
     counts = history.counts()
-    failures = [{"pass": key.array, "tile": key.tile, "error": error} for key, error in history.failed().items()]
+    failures = [
+        {"pass": key.array, **({"level": key.level} if key.level else {}), "tile": key.tile, "error": error}
+        for key, error in history.failed().items()
+    ]
     return Status(
         output=str(folder.output),
         state="complete" if finished else "running" if live else "unfinished",
         repairing=folder.repairing(),
-        tiles=sum(grids),
+        tiles=total,
         done=done,
         failed=len(failures),
         left=left,

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
-from itertools import takewhile
+from itertools import chain, takewhile
 
-from tileconv.boxes import tile_at
 from tileconv.engines.cost import user_costs
 from tileconv.engines.loops import telling
 from tileconv.errors import Interrupted, TileconvError
@@ -26,6 +25,7 @@ from tileconv.execute.prepare import planned
 from tileconv.execute.report import Report, peak_bytes
 from tileconv.execute.run import COMPILING, Wanted, opened
 from tileconv.execute.stop import Stop, on_signals
+from tileconv.execute.work import Work
 from tileconv.planning.machine import this_machine
 from tileconv.planning.together import together_bytes
 from tileconv.progress import Progress, watching
@@ -98,7 +98,7 @@ class Batch:
         self.coming = images.named()
         self.next: Ready | None = None
         self.open: list[Open] = []
-        self.jobs: dict[int, Open] = {}
+        self.jobs: dict[int, tuple[Open, Work]] = {}
         self.predicted = 0
 
     def make(self) -> None:
@@ -140,24 +140,28 @@ class Batch:
 
     def _tiles(self, one: Open) -> Iterator[Pair | None]:
         """Yield the tiles of an image pass by pass; None while the next pass, or its end, waits for those in flight."""
-        for job, numbers in one.run.passes():
-            self.jobs[id(job)] = one
-            for number in numbers:
+        for work in one.run.passes():
+            jobs = dict[int, Job]()  # which live until none of their tiles is in flight
+            for pair in chain(work.of_job(), work.of_levels()):
                 if one.run.ledger.stop.is_set():
                     break
-                yield job, tile_at(job.pass_.grid, number)
+                if pair is not None:
+                    jobs[id(pair[0])] = pair[0]
+                    self.jobs[id(pair[0])] = one, work
+                yield pair
             while one.flying:
                 yield None
-            del self.jobs[id(job)]
+            for number in jobs:
+                del self.jobs[number]
             if one.error:
                 raise one.error
 
     def _hear(self, job: Job, outcome: Outcome) -> None:
-        one = self.jobs[id(job)]
+        one, work = self.jobs[id(job)]
         one.flying -= 1
         try:
             if one.error is None:
-                one.run.ledger.hear(outcome)
+                work.hear(job, outcome)
         except TileconvError as error:
             one.error = error
             one.run.ledger.stop.set()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tileconv.errors import ResumeError, SinkError
 from tileconv.execute.places import read_by
+from tileconv.planning.encoding import decoded
 from tileconv.planning.model import Plan
 from tileconv.planning.parts import Pass, only
 from tileconv.record.done import check_not_replaced
@@ -17,6 +18,7 @@ from tileconv.record.journal import History
 from tileconv.record.todo import Todo, left_to_do, places_of, sinks_of
 from tileconv.sinks.files import refuse_same, sink_errors
 from tileconv.sinks.layout import Layout
+from tileconv.sinks.levels import Level
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.source import Source
 from tileconv.stores.location import Location
@@ -62,6 +64,31 @@ def refuse_outputs(plan: Plan) -> None:
             raise SinkError("is the place of two outputs, by different names", where=str(folder.output), fix=fix)
 
 
+def as_begun(plan: Plan, folders: Sequence[RunFolder]) -> tuple[Plan, list[str]]:
+    """Return *plan* with the levels with which outputs were begun, where a pipeline does not say others, and notes.
+
+    Where there are none they stay away, whatever it says.
+    """
+    notes = []
+    for output, folder in enumerate(folders):
+        said = folder.plan()
+        if said is None or not folder.output.exists():
+            continue
+        told = said.get("identity", {}).get("output", {}).get("levels", [])
+        levels, asked = plan.write_of(output).levels, plan.spec.outputs[output].pyramid
+        if (told or levels) and (asked is None or not told):
+            plan = _with_levels(plan, plan.between + output, decoded(tuple[Level, ...], told))
+            text = f"it was begun with one level: tileconv pyramid {folder.output} --in-place adds {len(levels)}"
+            notes += [text] if levels and not told else []
+    return plan, notes
+
+
+def _with_levels(plan: Plan, array: int, levels: tuple[Level, ...]) -> Plan:
+    writes = [[replace(w, levels=levels) if w.array == array else w for w in p.writes] for p in plan.passes]
+    passes = zip(plan.passes, writes, strict=True)
+    return replace(plan, passes=tuple(replace(pass_, writes=tuple(of)) for pass_, of in passes))
+
+
 def begin(
     plan: Plan, source: Source, folders: Sequence[RunFolder], *, overwrite: bool, known: Mapping[int, History]
 ) -> Begun:
@@ -88,7 +115,7 @@ def begin(
     plan = adopt(plan, source, recorded)
     histories = []
     for output, folder in enumerate(folders):
-        tiles = [len(plan.passes[plan.made_by(array)[0]].grid) for array in plan.arrays_of(output)]
+        tiles = plan.tiles_of(output)
         if output in recorded:
             folder.tidy()
             histories.append(known.get(output) or History.of(folder.store, tiles, stored=False))

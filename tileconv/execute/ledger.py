@@ -15,6 +15,8 @@ from tileconv.progress import Progress
 from tileconv.record.journal import BEGIN, DONE, FAILED, Event, History, Journal, TileKey
 from tileconv.record.todo import reads, tiles_done
 from tileconv.retry import HOPELESS, TRANSIENT, system_error
+from tileconv.tiles.levels import LevelJob
+from tileconv.tiles.windows import Receipt
 
 NAMED = 5
 """How many failed tiles a message names."""
@@ -55,7 +57,7 @@ class Ledger:
         self.number, self._heard = number, bytearray(len(self.passes[number].grid))
         pass_, lost = self.passes[number], set[int]()
         for at, earlier in enumerate(self.passes[:number]):
-            failed = {key.tile for key in (*self.failures, *self.left_out) if key.array == at}
+            failed = {key.tile for key in (*self.failures, *self.left_out) if key[:2] == (at, 0)}
             arrays = [write.array for write in earlier.writes]
             for n in [n for n, read in enumerate(pass_.reads) if failed and read.array in arrays]:
                 needed = ((tile, reads(pass_, tile_at(pass_.grid, tile), earlier.grid, n)) for tile in left)
@@ -80,10 +82,7 @@ class Ledger:
         pass_ = self.passes[self.number]
         tile = number_of(pass_.grid, outcome.tile)
         if isinstance(outcome, Failure):
-            self.failures[TileKey(self.number, 0, tile)] = outcome
-            self.progress.failed(str(outcome.error))
-            if not self.keep_going or outcome.system in HOPELESS:
-                self.stop.set()
+            self._fail(TileKey(self.number, 0, tile), outcome)
         for at, write in enumerate(pass_.writes):
             output, number = self.plan.recorded(write.array)
             key = TileKey(number, 0, tile)
@@ -94,10 +93,34 @@ class Ledger:
                 event = Event(DONE, key, outcome.digests[at], attempt, outcome.seconds, outcome.counts[at])
                 self.pixels += outcome.tile.size * (write.array >= self.plan.between)
             self._write(output, event)
+            for level, digest in enumerate(outcome.levels[at] if isinstance(outcome, Receipt) else (), start=1):
+                self._write(output, Event(DONE, TileKey(number, level, tile), digest))
         self._heard[tile] = 1
-        if not isinstance(outcome, Failure):
-            self.tiles_made += 1
-            self.progress.tile(outcome.tile.size)
+        if isinstance(outcome, Receipt):
+            self._count(outcome)
+
+    def hear_of_level(self, job: LevelJob, outcome: Outcome) -> None:
+        """Take what became of a tile of a level that was made of what is stored."""
+        tile = number_of(job.grid, outcome.tile)
+        output, number = self.plan.recorded(job.array)
+        key = TileKey(number, job.level, tile)
+        attempt = self.histories[output].attempts(key) + 1
+        if isinstance(outcome, Failure):
+            self._fail(TileKey(self.number, job.level, tile), outcome)
+            self._write(output, Event(FAILED, key, attempt=attempt, error=str(outcome.error)))
+        else:
+            self._write(output, Event(DONE, key, outcome.digests[0], attempt, outcome.seconds))
+            self._count(outcome)
+
+    def _fail(self, key: TileKey, failure: Failure) -> None:
+        self.failures[key] = failure
+        self.progress.failed(str(failure.error))
+        if not self.keep_going or failure.system in HOPELESS:
+            self.stop.set()
+
+    def _count(self, receipt: Receipt) -> None:
+        self.tiles_made += 1
+        self.progress.tile(receipt.tile.size)
 
     def note(self, text: str) -> None:
         """Say *text*, once in a run of several passes."""
@@ -111,7 +134,7 @@ class Ledger:
 
     def how_far(self, error: TileconvError | None, *, overwrite: bool) -> str:
         """Return how many tiles are done, and when the same command makes the others after *error*, or a signal."""
-        total = sum(len(pass_.grid) for pass_ in self.plan.passes)
+        total = self.plan.tiles_total
         said = f"{tiles_done(self.plan, self.histories):,} of {total:,} tiles are done"
         command = "the same command without --overwrite" if overwrite else "the same command"
         of_tiles = [failure.system for failure in self.failures.values() if failure.error is error]

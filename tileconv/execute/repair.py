@@ -68,7 +68,7 @@ def mark_damaged(plan: Plan, source: Source, output: int, folder: RunFolder, pro
     _check_ours(sink, verification)
     folder.unset_done()
     last = len(recorded["grids"]) - 1
-    keyed = {TileKey(last, 0, d.tile): d for d in verification.damages if d.tile is not None}
+    keyed = {TileKey(last, d.level, d.tile): d for d in verification.damages if d.tile is not None}
     of_last = {key: damage for key, damage in keyed.items() if history.digest(key)}
     with journal(folder.place) as lines:
         for key, damage in (of_last | earlier).items():

@@ -7,34 +7,32 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from tileconv.allocator import give_back
-from tileconv.boxes import pixels_of, tile_at
+from tileconv.boxes import pixels_of
 from tileconv.engines.loops import telling
 from tileconv.errors import Interrupted, TileconvError, UnfinishedError
-from tileconv.execute.begin import Begun, begin, refuse_outputs
+from tileconv.execute.begin import Begun, as_begun, begin, refuse_outputs
 from tileconv.execute.executor import EXECUTORS, Kept, Setting, executor_of
 from tileconv.execute.ledger import Ledger
 from tileconv.execute.repair import Mending, mark_damaged
 from tileconv.execute.report import Report, Stored, peak_bytes
 from tileconv.execute.staging import revoke, writing
 from tileconv.execute.stop import Stop, on_signals
+from tileconv.execute.work import Levels, Work, job_of, target
 from tileconv.planning.model import Plan
 from tileconv.progress import Progress, watching
 from tileconv.record.done import facts_of
 from tileconv.record.folder import RunFolder
-from tileconv.record.journal import DONE
+from tileconv.record.levels import all_done
 from tileconv.record.provenance import image_name, libraries, provenance
 from tileconv.record.segments import journal
+from tileconv.record.todo import OF_LEVELS
 from tileconv.shown import tiles_text
 from tileconv.sinks.files import sink_errors
-from tileconv.sinks.zarr import ZarrSink
-from tileconv.sources.open import open_source
 from tileconv.sources.source import Source
-from tileconv.spec.model import INPUT
-from tileconv.stores.location import Location
-from tileconv.tiles.windows import Job
 
 COMPILING = "compiling loops, on the first run only"
 
@@ -74,29 +72,29 @@ def run_plan(
     with opened(plan, source, wanted, progress, on_signals(progress.stopping)) as run:
         try:
             with Kept() as kept:
-                for job, tiles in run.passes():
-                    _make(run, job, tiles, kept)
+                for work in run.passes():
+                    _make(run, work, kept)
         except TileconvError as error:
             run.tell_how_far(error)
             raise
         return run.finish()
 
 
-def _make(run: Run, job: Job, numbers: Sequence[int], kept: Kept) -> None:
+def _make(run: Run, work: Work, kept: Kept) -> None:
     """Make tiles of one pass where the plan says; halos are exchanged only where all tiles are made at once."""
     plan, ledger, executor = run.begun.plan, run.ledger, run.begun.plan.spec.run.executor
     timeout_s = plan.spec.run.timeout_per_tile
-    rows = job.pass_.method == "overlap" and not (run.begun.resumed or ledger.keep_going or timeout_s)
-    flying = tiles_text(min(plan.workers, len(numbers))) if executor in EXECUTORS else "the tiles in flight"
+    rows = work.by_rows and not (run.begun.resumed or ledger.keep_going or timeout_s)
+    flying = tiles_text(min(plan.workers, work.count)) if executor in EXECUTORS else "the tiles in flight"
     ledger.stop.words = f"stopping after {'this row of tiles' if rows else flying}; Ctrl-C again ends at once"
     needed = partial(libraries, plan, run.source)
     cluster = plan.spec.cluster
-    make = executor_of(
-        Setting(executor, plan.workers, rows, needed, ledger.progress, ledger.note, cluster, kept, timeout_s)
-    )
-    pairs = ((job, tile_at(job.pass_.grid, number)) for number in numbers)
-    with telling(partial(ledger.progress.waiting, COMPILING)):
-        make(pairs, ledger.stop, lambda _, outcome: ledger.hear(outcome))
+    tiles, levels = work.of_job(), work.of_levels()
+    streams = [(True, tiles), (False, levels)] if rows else [(False, chain(tiles, levels))]
+    for rows, pairs in streams:
+        setting = Setting(executor, plan.workers, rows, needed, ledger.progress, ledger.note, cluster, kept, timeout_s)
+        with telling(partial(ledger.progress.waiting, COMPILING)):
+            executor_of(setting)(pairs, ledger.stop, work.hear)
 
 
 @dataclass(frozen=True)
@@ -129,6 +127,7 @@ def opened(
         stop = stack.enter_context(stopping)
         for folder in folders:
             revoke(folder)
+        plan, notes = (plan, []) if wanted.overwrite else as_begun(plan, folders)
         mended = {
             output: mark_damaged(plan, source, output, folder, progress, stop)
             for output, folder in enumerate(folders)
@@ -138,6 +137,7 @@ def opened(
         begun = begin(plan, source, folders, overwrite=wanted.overwrite, known=known)
         for output in begun.outputs:
             folders[output].unset_done()
+        begun = replace(begun, notes=(*begun.notes, *notes))
         plan, open_ = begun.plan, stack.enter_context(ExitStack())
         used = sorted({plan.recorded(write.array)[0] for pass_ in begun.passes for write in pass_.writes})
         journals = {output: open_.enter_context(journal(folders[output].place)) for output in used}
@@ -183,7 +183,8 @@ class Run:
         begun, left = self.begun, self.begun.todo.left
         self.ledger.begin()
         pixels = sum(pixels_of(pass_.grid, numbers) for pass_, numbers in zip(begun.passes, left, strict=True))
-        self.ledger.progress.begin(sum(map(len, left)), pixels, begun.todo.kept)
+        count = sum(map(len, left)) + begun.todo.reasons.get(OF_LEVELS, 0)
+        self.ledger.progress.begin(count, pixels, begun.todo.kept)
         if begun.resumed:
             self.ledger.progress.resumed(str(begun.todo))
         writes = [(write, of) for pass_, of in zip(begun.passes, left, strict=True) for write in pass_.writes]
@@ -196,8 +197,8 @@ class Run:
             if tiles or not sink.layout.plain:
                 sink.unfinish()
 
-    def passes(self) -> Iterator[tuple[Job, Sequence[int]]]:
-        """Yield the job of each pass and its tiles to make; the next is asked for once no tile is in flight any more.
+    def passes(self) -> Iterator[Work]:
+        """Yield what is left of each pass; the next is asked for once no tile is in flight any more.
 
         Raises
         ------
@@ -208,12 +209,13 @@ class Run:
         """
         begun, ledger = self.begun, self.ledger
         for number, pass_ in enumerate(begun.passes):
-            if begun.todo.left[number]:
-                axes, places = pass_.image.axes, begun.places
-                sources = (self.source if r.array == INPUT else _between(places[r.array], axes) for r in pass_.reads)
-                targets = (_target(begun, write.array, self.staging) for write in pass_.writes)
-                possible = ledger.begin_pass(number, begun.todo.left[number])
-                yield Job(pass_, tuple(sources), tuple(targets)), possible
+            left, levels = begun.todo.left[number], begun.todo.levels[number]
+            if left or any(map(any, levels.values())):
+                sinks = {write.array: target(begun, write.array, self.staging) for write in pass_.writes}
+                possible = ledger.begin_pass(number, left)
+                of = [Levels(pass_, w, sinks[w.array], levels[w.array]) for w in pass_.writes if w.levels]
+                job = job_of(begun, pass_, self.source, [*sinks.values()]) if left else None
+                yield Work(ledger, job, possible, of)
                 give_back()
                 if ledger.stop.signalled:
                     raise Interrupted(f"interrupted: {ledger.how_far(None, overwrite=self.wanted.overwrite)}")
@@ -254,7 +256,8 @@ class Run:
     def _complete(self) -> None:
         begun, plan = self.begun, self.begun.plan
         for output in begun.outputs:
-            if begun.histories[output].is_last(DONE, plan.recorded(plan.between + output)[1]).all():
+            number = plan.recorded(plan.between + output)[1]
+            if all_done(begun.histories[output], number, len(plan.write_of(output).levels)):
                 told = provenance(plan, self.source, begun.histories[output].counts(), output)
                 sink = begun.sinks[plan.between + output]
                 sink.finish(told, name=image_name(plan, output), workers=plan.workers)
@@ -287,14 +290,3 @@ def _wanted(begun: Begun, array: int) -> bool:
     """Return whether a tile that is left reads *array*, also where a run ended after the last tile of that."""
     passes = zip(begun.passes, begun.todo.left, strict=True)
     return any(left and array in [read.array for read in pass_.reads] for pass_, left in passes)
-
-
-def _target(begun: Begun, array: int, staging: Mapping[int, Path]) -> ZarrSink:
-    """Return the sink of *array* as workers write to it, by way of the folder in *staging* of its output."""
-    folder = staging.get(begun.plan.recorded(array)[0])
-    return replace(begun.sinks[array], store=begun.places[array].store(folder))
-
-
-def _between(place: Location, axes: str) -> Source:
-    """Open what a pass wrote for a later one; a chunk that is not there must never read as zeros."""
-    return open_source(place, axes=axes, missing_chunks="error")

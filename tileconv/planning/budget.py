@@ -24,6 +24,7 @@ from tileconv.planning.memory import (
     total,
 )
 from tileconv.planning.parts import Pass, Write
+from tileconv.planning.pyramid import level_bytes, tiles_of_levels
 from tileconv.planning.tiles import DECODE_NS, READ_NS, Sums, Tiling, axis_sums, candidates, planes, tiling
 from tileconv.spec.model import INPUT, PipelineSpec, RunSpec
 
@@ -112,6 +113,7 @@ def _option(pass_: Pass, run: RunSpec, budget: Budget, sides: tuple[int, ...], s
     """Return what follows from a tile of *sides*; decoding once counts where one cache can hold what tiles share."""
     for kept in (budget.room if run.executor == "threads" else 0, 0):
         tile = tiling(pass_, sides, sums, budget.workers, kept)
+        tile = replace(tile, ns_per_pixel=tile.ns_per_pixel + _levels_ns(pass_, tile))
         method, why = _method(pass_, tile, run)
         memory = _memory(pass_, tile, method, budget.workers)
         beside = budget.keeping(pass_, tile, method, memory)
@@ -177,13 +179,28 @@ def _memory(pass_: Pass, tile: Tiling, method: str, workers: int) -> tuple[Bytes
     encoding = max(encoding_bytes(w.storage, _bytes(w.info, w.info.dtype)) + _gathered(w) for w in pass_.writes)
     reads = [(read.source, read.block.dtype) for read in pass_.reads]
     writes = [(write.stage, write.info.dtype, write.info.nodata is not None) for write in pass_.writes]
-    parts = tile_bytes(pass_.stages, reads, writes, tile.sizes, decoded, encoding)
+    levels = [level_bytes(write.levels, TileGrid(pass_.image, tile.tile)) for write in pass_.writes]
+    beside, alone = max(of for of, _ in levels), max(of for _, of in levels)
+    parts = tile_bytes(pass_.stages, reads, writes, tile.sizes, decoded, encoding + beside)
+    of_level = (Bytes("level and the one below", alone), Bytes("chunks being encoded", encoding))
+    parts = max(parts, of_level, key=total) if alone else parts
     if method != "overlap":
         return parts
     source = pass_.reads[0].source
     held = planes(source.axes, pass_.sides(0, tile.tile)) * source.as_read.itemsize
     row = 3 * pass_.image.shape[-1] * tile.tile[-2] * held
     return (*parts, Bytes("three rows of tiles that overlap", row // workers))
+
+
+def _levels_ns(pass_: Pass, tile: Tiling) -> float:
+    """Return what it costs per pixel that levels are made of what is stored, because the tile is not theirs."""
+    grid, read = TileGrid(pass_.image, tile.tile), 0
+    for write in pass_.writes:
+        below = write.info.box.size
+        for level, tiles in zip(write.levels, tiles_of_levels(write.levels, grid), strict=True):
+            read += below * (not tiles.within)
+            below = level.info.box.size
+    return read * (READ_NS + DECODE_NS) / pass_.image.size
 
 
 def _bytes(info: ImageInfo, dtype: Dtype) -> int:

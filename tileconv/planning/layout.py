@@ -18,6 +18,7 @@ from tileconv.planning.chunks import CHUNK, LAYER_CHUNK, chunks_of, storage_of
 from tileconv.planning.grids import USUAL
 from tileconv.planning.parts import Missing, Pass, Read, Write
 from tileconv.planning.passes import renumbered, split, within
+from tileconv.planning.pyramid import levels_of
 from tileconv.planning.stages import Stage, make_stages
 from tileconv.planning.steps import expanded
 from tileconv.spec.graph import in_order
@@ -123,7 +124,8 @@ class _Layout:
             info, image = self._info(number, kind, output)
             info = replace(info, nodata=_nodata(kind, output))
             storage, gathered = storage_of(info, output), bool(output.path.scheme)
-            write = Write(number, len(self.between) + n, info, output.overflow, storage, gathered)
+            levels = levels_of(info, storage, output)
+            write = Write(number, len(self.between) + n, info, output.overflow, storage, gathered, levels)
             written.append(_Written(output.key, image, write))
         return written
 
@@ -144,6 +146,7 @@ class _Layout:
             mask=None,
             notes=(),
             inverted=False,
+            labels=source.labels and kind.kind in "iu",
             **place.placed(source, image),
         )
         most = LAYER_CHUNK if any(stage.operation.mixes_channels for stage in self.stages) else CHUNK

@@ -13,6 +13,7 @@ from tileconv.planning.identity import Identity, stage_identity
 from tileconv.planning.machine import Workers
 from tileconv.planning.memory import peak_bytes
 from tileconv.planning.parts import Missing, Pass, Write, only
+from tileconv.planning.pyramid import levels_json, tiles_of_levels
 from tileconv.planning.stages import Stage
 from tileconv.planning.steps import in_steps
 from tileconv.planning.told import image_json, pass_json
@@ -152,10 +153,26 @@ class Plan(Shown):
             missing=self.missing,
             stages=tuple(stages),
             passes=tuple(self._names(array, output) for array in self.arrays_of(output)),
-            output=by_field(last.info) | by_field(last.storage) | {"overflow": last.overflow},
+            output=_stored(last),
             content={},
             versions={},
         )
+
+    def tiles_of(self, output: int) -> dict[tuple[int, int], int]:
+        """Return how many tiles there are of each (array, level) in the record of an output."""
+        tiles = dict[tuple[int, int], int]()
+        for number, array in enumerate(self.arrays_of(output)):
+            at, write = self.made_by(array)
+            grids = [self.passes[at].grid, *(one.grid for one in tiles_of_levels(write.levels, self.passes[at].grid))]
+            tiles |= {(number, level): len(grid) for level, grid in enumerate(grids)}
+        return tiles
+
+    @property
+    def tiles_total(self) -> int:
+        """How many tiles all passes make, and of levels all there are."""
+        outputs = (self.tiles_of(output) for output in range(len(self.spec.outputs)))
+        levels = sum(count for of in outputs for (_, level), count in of.items() if level)
+        return sum(len(pass_.grid) for pass_ in self.passes) + levels
 
     def _names(self, array: int, output: int) -> tuple[str, ...]:
         """Return the names of the stages that are made for *array* in its pass, as *output* alone names them."""
@@ -214,7 +231,9 @@ class Plan(Shown):
 
     def _output(self, number: int) -> dict[str, Any]:
         write = self.write_of(number)
-        return image_json(write.info) | {"path": str(self.spec.outputs[number].path), **write.storage.as_json()}
+        told = image_json(write.info) | {"path": str(self.spec.outputs[number].path), **write.storage.as_json()}
+        grid = self.passes[self.made_by(write.array)[0]].grid
+        return told | ({"levels": levels_json(write.levels, grid)} if write.levels else {})
 
     def _edges(self) -> dict[str, Any]:
         """Return the names of input, stages and outputs, and who is read by whom."""
@@ -223,3 +242,9 @@ class Plan(Shown):
         edges = [(names[i], names[number]) for number, stage in enumerate(stages) for i in stage.inputs]
         stored = [(names[output.stage], str(output.path)) for output in self.spec.outputs]
         return {"nodes": [*names.values(), *(path for _, path in stored)], "edges": [*edges, *stored]}
+
+
+def _stored(write: Write) -> dict[str, Any]:
+    """Return what is stored of an output, and how; of levels only where there are any, as before there were."""
+    told = by_field(write.info, but=["labels"]) | by_field(write.storage) | {"overflow": write.overflow}
+    return told | ({"levels": encoded(write.levels)} if write.levels else {})

@@ -13,6 +13,7 @@ from tileconv.planning.memory import Bytes, total
 from tileconv.planning.passes import renumbered, within
 from tileconv.planning.regions import Regions
 from tileconv.planning.stages import Stage
+from tileconv.sinks.levels import Level
 from tileconv.spec.model import INPUT, MissingSpec
 from tileconv.storage import USUAL, Storage
 
@@ -83,6 +84,8 @@ class Write:
         How it is stored.
     gathered
         Whether all bytes of a file are in memory before it is written, as an object store takes them.
+    levels
+        The levels above the full size, which lie in the same store.
     """
 
     stage: int
@@ -91,6 +94,7 @@ class Write:
     overflow: str = "clip"
     storage: Storage = USUAL
     gathered: bool = False
+    levels: tuple[Level, ...] = ()
 
     @property
     def unit(self) -> tuple[int, ...]:

@@ -30,15 +30,16 @@ BATCH = 1024
 
 @dataclass(frozen=True)
 class Damage:
-    """One thing that differs, in words; the files concerned, relative to the store; the tile's number and box."""
+    """One thing that differs, in words; the files concerned, relative to the store; the tile's number and place."""
 
     problem: str
     files: tuple[str, ...] = ()
     tile: int | None = None
     box: str = ""
+    level: int = 0
 
     def __str__(self) -> str:
-        number = "" if self.tile is None else f"tile {self.tile}, "
+        number = f"level {self.level}, " * bool(self.level) + ("" if self.tile is None else f"tile {self.tile}, ")
         return f"{number}{self.box}: {self.problem}" if self.box else self.problem
 
 
@@ -80,27 +81,28 @@ def examine(
     Interrupted
         If *stop* is set before the end.
     """
-    sink, grid = recorded_store(folder, plan)
+    sink, grids = recorded_store(folder, plan)
     last = len(plan["grids"]) - 1
-    done, facts = history.done(last), facts_read(folder)
-    damages = [*_completion(folder, facts, len(grid), len(done), repairing=repairing), *_metadata(sink, facts)]
-    tiles = done if facts is None else np.arange(len(grid))
-    progress.begin(len(tiles), grid.image.size)
+    facts, total = facts_read(folder), sum(map(len, grids))
+    done = [history.done(last, level) for level in range(len(grids))]
+    damages = [*_completion(folder, facts, total, sum(map(len, done)), repairing=repairing), *_metadata(sink, facts)]
+    tiles = done if facts is None else [np.arange(len(grid)) for grid in grids]
+    progress.begin(sum(map(len, tiles)), sum(grid.image.size for grid in grids))
 
-    def compared(number: int) -> Damage | None:
+    def compared(level: int, number: int) -> Damage | None:
         if stop is not None and stop.is_set():
             return None
-        return _tile(sink, grid, history.digest(TileKey(last, 0, number)), number)
+        return _tile(sink.at(level), grids[level], history.digest(TileKey(last, level, number)), number)
 
     with ThreadPoolExecutor(usable_processors()) as pool:  # each holds the file of a chunk
-        for first in range(0, len(tiles), BATCH):
-            numbers = tiles[first : first + BATCH].tolist()
-            for number, damage in zip(numbers, pool.map(compared, numbers), strict=True):
+        for level, first in ((level, first) for level, of in enumerate(tiles) for first in range(0, len(of), BATCH)):
+            numbers = tiles[level][first : first + BATCH].tolist()
+            for number, damage in zip(numbers, pool.map(partial(compared, level), numbers), strict=True):
                 check_going(stop)
                 damages += [damage] if damage else []
-                progress.tile(tile_at(grid, number).size)
+                progress.tile(tile_at(grids[level], number).size)
     damages += [Damage(f"{name} is no part of what was written", (name,)) for name in sorted(sink.custody.strays())]
-    return Verification(str(folder.output), len(tiles), tuple(damages))
+    return Verification(str(folder.output), sum(map(len, tiles)), tuple(damages))
 
 
 def check_going(stop: Event | None) -> None:
@@ -134,7 +136,7 @@ def _metadata(sink: ZarrSink, facts: dict[str, Any] | None) -> Iterator[Damage]:
 def _tile(sink: ZarrSink, grid: TileGrid, digest: str, number: int) -> Damage | None:
     """Return what is wrong with one tile that was stored with *digest*, empty if the journal does not tell it."""
     box = tile_at(grid, number)
-    damage = partial(Damage, tile=number, box=str(box))
+    damage = partial(Damage, tile=number, box=str(box), level=sink.layout.level)
     names = tuple(sink.layout.chunk_keys(box))
     if not digest:
         return damage("no line of the journal that can be read tells its digest", names)

@@ -13,6 +13,7 @@ from tileconv.planning.encoding import decoded
 from tileconv.record.folder import RunFolder
 from tileconv.sinks.files import sink_errors
 from tileconv.sinks.layout import Layout
+from tileconv.sinks.levels import Level
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.spec.model import RunSpec
 from tileconv.storage import Storage
@@ -97,23 +98,28 @@ def check_not_replaced(folder: RunFolder, stored: Mapping[str, str]) -> None:
     raise ResumeError(problem, where=str(folder.output), fix=fix)
 
 
-def tiles_of(folder: RunFolder, plan: dict[str, Any]) -> list[int]:
-    """Return how many tiles every pass of *plan* has; SourceError if it does not tell."""
+def tiles_of(folder: RunFolder, plan: dict[str, Any]) -> dict[tuple[int, int], int]:
+    """Return how many tiles there are of each (array, level) of *plan*; SourceError if it does not tell."""
     try:
-        return [int(grid["tiles"]) for grid in plan["grids"]]
+        grids = [[grid, *grid.get("levels", ())] for grid in plan["grids"]]
+        levels = ((array, level, grid) for array, each in enumerate(grids) for level, grid in enumerate(each))
+        return {(array, level): int(grid["tiles"]) for array, level, grid in levels}
     except (KeyError, TypeError, ValueError) as error:
         raise _untold(folder) from error
 
 
-def recorded_store(folder: RunFolder, plan: dict[str, Any]) -> tuple[ZarrSink, TileGrid]:
-    """Return the store and its tiles in the store's own coordinates; SourceError if *plan* does not tell them."""
+def recorded_store(folder: RunFolder, plan: dict[str, Any]) -> tuple[ZarrSink, list[TileGrid]]:
+    """Return the store, and the tiles of its levels in their own coordinates; SourceError if *plan* does not tell."""
     try:
         told = plan["identity"]["output"] if "identity" in plan else _before_format_4(plan)
         info, storage = decoded(ImageInfo, told), decoded(Storage, told)
-        grid = TileGrid(info.box, tuple(plan["grids"][-1]["tile"]))
-        if len(grid) != plan["grids"][-1]["tiles"]:
+        layout = Layout(info, storage=storage, levels=decoded(tuple[Level, ...], told.get("levels", [])))
+        last = plan["grids"][-1]
+        each = zip(layout.each, [last, *last.get("levels", ())], strict=True)
+        grids = [(TileGrid(of.info.box, tuple(grid["tile"])), grid["tiles"]) for of, grid in each]
+        if any(len(grid) != count for grid, count in grids):
             raise ValueError
-        return ZarrSink(folder.output.store(), Layout(info, storage=storage)), grid
+        return ZarrSink(folder.output.store(), layout), [grid for grid, _ in grids]
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise _untold(folder) from error
 

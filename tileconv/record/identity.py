@@ -8,11 +8,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from tileconv.boxes import TileGrid
 from tileconv.engines.filters import BLAS
 from tileconv.errors import ResumeError
 from tileconv.planning.build import with_tile
 from tileconv.planning.model import Plan
 from tileconv.planning.parts import Pass, only
+from tileconv.planning.pyramid import tiles_of_levels
 from tileconv.record.provenance import identity_of
 from tileconv.sources.source import Source
 from tileconv.spec.written import as_mapping
@@ -37,14 +39,22 @@ def plan_record(plan: Plan, source: Source, output: int = 0) -> dict[str, Any]:
     where the output was to lie, how the run was to go, and when the input was changed last.
     """
     spec = as_mapping(plan.spec.only(output))
-    passes = [plan.passes[plan.made_by(array)[0]] for array in plan.arrays_of(output)]
+    made = [plan.made_by(array) for array in plan.arrays_of(output)]
+    grids = [(plan.passes[number].grid, write.levels) for number, write in made]
     return {
         "format": FORMAT,
         "identity": identity_of(plan, source, output).as_json(),
         "words": [{key: value for key, value in words.items() if key not in TOLD} for words in spec["stages"]],
-        "grids": [{"tile": [*pass_.grid.tile], "tiles": len(pass_.grid)} for pass_ in passes],
+        "grids": [
+            _grid(grid) | ({"levels": [_grid(of.grid) for of in tiles_of_levels(levels, grid)]} if levels else {})
+            for grid, levels in grids
+        ],
         "run": spec["run"] | {"output": spec["output"]["path"], CHANGED: _date(source.changed)},
     }
+
+
+def _grid(grid: TileGrid) -> dict[str, Any]:
+    return {"tile": [*grid.tile], "tiles": len(grid)}
 
 
 def touched(recorded: dict[str, Any], source: Source) -> tuple[str, ...]:

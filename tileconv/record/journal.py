@@ -11,7 +11,7 @@ import json
 import os
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -105,19 +105,18 @@ class Event:
 
 
 def _later(version: int) -> SourceError:
-    problem = f"expected a journal of version {VERSION} or before, found {version}"
-    return SourceError(problem, fix="Use the version of tileconv that began this output.")
+    fix = "Use the version of tileconv that began this output."
+    return SourceError(f"expected a journal of version {VERSION} or before, found {version}", fix=fix)
 
 
 class History:
     """What a journal says: the last event of every tile, when runs began, and how many lines could not be read.
 
-    It holds 49 bytes per tile at most, and the text of errors: pages of memory in which there is nothing but zeros
-    take none. *tiles* is how many tiles each array has at level 0; a line about any other counts as one that cannot be
-    read. Where *stored* is off, digests and seconds take no room, as a run needs none: a tile takes a byte or two.
+    It holds 49 bytes per tile at most, where *stored* is off, as a run needs no digests and seconds, a byte or two.
+    *tiles* is how many each array has, or each (array, level); a line about any other cannot be read.
     """
 
-    def __init__(self, tiles: Sequence[int], *, stored: bool = True) -> None:
+    def __init__(self, tiles: Sequence[int] | Mapping[tuple[int, int], int], *, stored: bool = True) -> None:
         self._stored = stored
         self.begun: list[float] = []
         self.ended = 0.0
@@ -125,11 +124,12 @@ class History:
         self.since_begin = 0
         """Tiles done since the last begin."""
         self.unreadable = 0
-        self._arrays = {(array, 0): _Tiles(count) for array, count in enumerate(tiles)}
+        counts = tiles if isinstance(tiles, Mapping) else {(array, 0): count for array, count in enumerate(tiles)}
+        self._arrays = {at: _Tiles(count) for at, count in counts.items()}
         self._errors: dict[TileKey, str] = {}
 
     @classmethod
-    def of(cls, store: Store, tiles: Sequence[int], *, stored: bool = True) -> History:
+    def of(cls, store: Store, tiles: Sequence[int] | Mapping[tuple[int, int], int], *, stored: bool = True) -> History:
         """Read the journal in *store*; none is an empty one.
 
         Raises
@@ -154,7 +154,7 @@ class History:
         """Take the next event, of a tile that there is."""
         self.ended = event.time
         if event.kind == ANEW:
-            self.__init__([len(tiles.events) for tiles in self._arrays.values()])  # type: ignore[misc]
+            self.__init__({at: len(tiles.events) for at, tiles in self._arrays.items()})  # type: ignore[misc]
             return
         if event.kind == BEGIN:
             self.begun.append(event.time)
@@ -210,7 +210,7 @@ class History:
         return dict(self._errors)
 
     def total_done(self) -> int:
-        """Return how many tiles of all arrays are stored."""
+        """Return how many tiles of all arrays, and of their levels, are stored."""
         return sum(int(tiles.is_(DONE).sum()) for tiles in self._arrays.values())
 
     def counts(self) -> Counts:

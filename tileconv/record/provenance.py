@@ -14,6 +14,7 @@ from tileconv.engines.filters import BLAS
 from tileconv.errors import SourceError
 from tileconv.planning.identity import Identity
 from tileconv.planning.model import Plan
+from tileconv.planning.pyramid import words_of
 from tileconv.sinks.custody import read_attributes
 from tileconv.sinks.layout import MARKER
 from tileconv.sources.source import Source
@@ -51,6 +52,8 @@ def provenance(plan: Plan, source: Source, counts: Counts, output: int = 0) -> d
     spec = as_mapping(asked)
     del spec["run"], spec["output"]["path"]
     spec["output"].pop("storage", None)
+    if levels := plan.write_of(output).levels:
+        spec["output"]["pyramid"] = words_of(levels)
     spec.pop("clusters", None)
     for words, stage in zip(spec["stages"], asked.stages, strict=True):
         words |= _weights(stage)

@@ -8,7 +8,7 @@ there.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -20,6 +20,7 @@ from tileconv.planning.model import Plan
 from tileconv.planning.parts import Pass, Write
 from tileconv.record.folder import RunFolder
 from tileconv.record.journal import DAMAGED, DONE, FAILED, History
+from tileconv.record.levels import levels_left
 from tileconv.record.numbers import Numbers
 from tileconv.sinks.layout import Layout
 from tileconv.sinks.zarr import ZarrSink
@@ -30,6 +31,7 @@ from tileconv.tiles.compute import needed
 _REASONS = ("", "not made before", "failed before", "found damaged", "lost chunks", "of an earlier pass needed again")
 """Why a tile is made, by codes; 0 is one that is not."""
 GONE, AGAIN = 4, 5
+OF_LEVELS = "of levels"
 _OF_EVENTS = {None: 1, DONE: 0, FAILED: 2, DAMAGED: 3}
 Codes = NDArray[np.uint8]
 
@@ -38,16 +40,18 @@ Codes = NDArray[np.uint8]
 class Todo:
     """Numbers of the tiles to make, pass by pass; how many of all tiles are kept; and why the others are made.
 
-    ``lacking`` are the arrays of which a tile is left.
+    ``lacking`` are the arrays of which a tile is left; ``levels`` are, pass by pass, the tiles of levels to make of
+    what is stored, by array.
     """
 
     left: tuple[Sequence[int], ...]
     kept: int
     reasons: dict[str, int]
     lacking: frozenset[int]
+    levels: tuple[Mapping[int, Sequence[Sequence[int]]], ...]
 
     def __str__(self) -> str:
-        tiles = sum(map(len, self.left))
+        tiles = sum(self.reasons.values())
         why = ", ".join(f"{count:,} {reason}" for reason, count in self.reasons.items())
         return f"kept {self.kept:,} tile{'s' * (self.kept != 1)}, {tiles:,} to make" + f": {why}" * bool(why)
 
@@ -58,6 +62,7 @@ def left_to_do(plan: Plan, passes: Sequence[Pass], sinks: Sequence[ZarrSink], hi
     *sinks* are those of all arrays.
     """
     left: list[Sequence[int]] = []
+    levels: list[Mapping[int, Sequence[Sequence[int]]]] = []
     wanted: dict[int, NDArray[np.bool_]] = {}
     reasons, lacking = Counter[str](), set[int]()
     for pass_ in reversed(passes):
@@ -72,13 +77,27 @@ def left_to_do(plan: Plan, passes: Sequence[Pass], sinks: Sequence[ZarrSink], hi
         for code in sorted(np.flatnonzero(counts[1:]) + 1, key=lambda code: int((why == code).argmax())):
             reasons[_REASONS[code]] += int(counts[code])
         left.insert(0, Numbers(why > 0))
+        levels.insert(
+            0, {w.array: _levels(plan, pass_, w, sinks, histories, why > 0) for w in pass_.writes if w.levels}
+        )
+        lacking |= {array for array, of in levels[0].items() if any(of)}
         for number, read in enumerate(pass_.reads):
             if read.array != INPUT:
                 before = next(p.grid for p in passes if any(write.array == read.array for write in p.writes))
                 more = read_by(pass_, left[0], before, number)
                 wanted[read.array] = wanted.get(read.array, more) | more
     kept = sum(len(p.grid) for p in plan.passes) - sum(map(len, left))
-    return Todo(tuple(left), kept, dict(reasons), frozenset(lacking))
+    if of_levels := sum(len(tiles) for each in levels for of in each.values() for tiles in of):
+        reasons[OF_LEVELS] = of_levels
+    return Todo(tuple(left), kept, dict(reasons), frozenset(lacking), tuple(levels))
+
+
+def _levels(
+    plan: Plan, pass_: Pass, write: Write, sinks: Sequence[ZarrSink], histories: Sequence[History],
+    left: NDArray[np.bool_],
+) -> list[Numbers]:  # fmt: skip
+    output, number = plan.recorded(write.array)
+    return levels_left(sinks[write.array], pass_.grid, histories[output], number, left)
 
 
 def _lacking(
@@ -105,7 +124,7 @@ def _why_again(pass_: Pass, sink: ZarrSink, tile: int, *, there: bool) -> int:
 
 
 def tiles_done(plan: Plan, histories: Sequence[History]) -> int:
-    """Return how many tiles of all passes are done: every record that they write to says so."""
+    """Return how many tiles of all passes, and of levels, are done: every record that they write to says so."""
     count = 0
     for pass_ in plan.passes:
         done = np.ones(len(pass_.grid), bool)
@@ -113,6 +132,9 @@ def tiles_done(plan: Plan, histories: Sequence[History]) -> int:
             output, number = plan.recorded(write.array)
             done &= histories[output].is_last(DONE, number)
         count += int(done.sum())
+    for output, history in enumerate(histories):
+        of_levels = [at for at in plan.tiles_of(output) if at[1]]
+        count += sum(int(history.is_last(DONE, *at).sum()) for at in of_levels)
     return count
 
 
@@ -165,6 +187,6 @@ def sinks_of(plan: Plan) -> list[ZarrSink]:
     places = places_of(plan)
     writes = [plan.made_by(array)[1] for array in range(len(places))]
     return [
-        ZarrSink(place.store(), Layout(write.info, plain=write.array < plan.between, storage=write.storage))
+        ZarrSink(place.store(), Layout(write.info, write.array < plan.between, write.storage, write.levels))
         for place, write in zip(places, writes, strict=True)
     ]

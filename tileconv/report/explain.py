@@ -17,6 +17,7 @@ from tileconv.images import ImageInfo, as_text
 from tileconv.planning.memory import total
 from tileconv.planning.model import Plan
 from tileconv.planning.parts import Pass, Write
+from tileconv.planning.pyramid import tiles_of_levels
 from tileconv.planning.stages import Stage
 from tileconv.record.todo import between_passes
 from tileconv.report.readers import shut_out
@@ -46,6 +47,8 @@ def _lines(plan: Plan) -> Iterator[RenderableType]:
         yield Text(f"files    {files_text(write)}")
         for readers in shut_out(write.storage):
             yield Text(f"         not for {readers}")
+        if write.levels:
+            yield Text(f"levels   {levels_text(write, plan.passes[plan.made_by(write.array)[0]].grid)}")
     yield from map(Text, _graph(plan))
     between = sum(plan.made_by(array)[1].info.nbytes for array in range(plan.between))
     written = sum(plan.write_of(number).info.nbytes for number in range(len(plan.spec.outputs)))
@@ -196,6 +199,15 @@ def image_text(info: ImageInfo) -> str:
     chunks = " x ".join(map(str, info.chunks))
     nodata = "" if info.nodata is None else f", {as_text(info.nodata)} means missing"
     return f"{info}, {size_text(info.nbytes)}, chunks {chunks}{', compressed' * info.compressed}{nodata}"
+
+
+def levels_text(write: Write, grid: TileGrid) -> str:
+    """Return how large the levels above the full size are, and of what each is made."""
+    said = []
+    for level, tiles in zip(write.levels, tiles_of_levels(write.levels, grid), strict=True):
+        made = "with the full size" if tiles.within else f"{tiles_text(len(tiles.grid))} of what is stored below"
+        said.append(f"{' x '.join(map(str, level.info.shape))} {made}")
+    return f"by {write.levels[0].shrink.method}: {', '.join(said)}"
 
 
 def files_text(write: Write) -> str:

@@ -48,7 +48,7 @@ class Custody:
 
     def replaceable(self) -> bool:
         """Return whether a store of ours is there, and a bare array where this is ``plain``."""
-        bare = _metadata(self.store, "zarr.json").get("node_type") == "array"
+        bare = json_object(self.store, "zarr.json").get("node_type") == "array"
         return MARKER in read_attributes(self.store) and (bare or not self.layout.plain)
 
     def holds_array(self) -> bool:
@@ -56,18 +56,21 @@ class Custody:
         files = list(self.layout.metadata({}).items())[not self.layout.plain :]  # the first tells its end
         without: dict[str, Any] = {"attributes": {}}
         same = all(
-            _metadata(self.store, key) | without == json.loads(json.dumps(said)) | without for key, said in files
+            json_object(self.store, key) | without == json.loads(json.dumps(said)) | without for key, said in files
         )
         return same and MARKER in read_attributes(self.store)
 
     def whole(self) -> bool:
         """Return whether as many objects of pixels are there as belong there."""
-        return self.stored() >= len(self.layout.units)
+        return not self.missing()
 
-    def stored(self) -> int:
-        """Return how many objects of pixels are there."""
-        keys = self.store.list(self.layout.chunks_key())
-        return sum(self.layout.is_chunk(key) and self.store.stat(key) is not None for key in keys)
+    def missing(self) -> int:
+        """Return how many objects of pixels are not there that belong there, of all levels."""
+        return sum(len(layout.units) - self._stored(layout) for layout in self.layout.each)
+
+    def _stored(self, layout: Layout) -> int:
+        keys = self.store.list(layout.chunks_key())
+        return sum(layout.is_chunk(key) and self.store.stat(key) is not None for key in keys)
 
     def lacks(self, box: Box) -> str:
         """Return the first key of pixels of *box* under which nothing is stored; ``""`` where all are there."""
@@ -88,16 +91,16 @@ class Custody:
 
     def strays(self) -> Iterator[str]:
         """Yield keys among those of chunks that are none of the array, and what a killed process was writing."""
-        ours = self.layout.metadata({})
+        ours, layouts = self.layout.metadata({}), self.layout.each
         for key in self.store.list():
-            among = self.layout.below_chunks(key) and key not in ours
-            if key.endswith(".partial") or (among and not self.layout.is_chunk(key)):
+            of = [layout for layout in layouts if layout.below_chunks(key) and key not in ours]
+            if key.endswith(".partial") or any(not layout.is_chunk(key) for layout in of):
                 yield key
 
     def check_strays(self) -> None:
         """Refuse strays whose names are none that tileconv gives; SinkError."""
         for key in self.strays():
-            parts = self.layout.below_chunks(key)
+            parts = [part for layout in self.layout.each for part in layout.below_chunks(key)]
             numbers = bool(parts) and all(part.isascii() and part.isdecimal() for part in parts)
             if not (numbers or TEMPORARY.fullmatch(key.rpartition("/")[2])):
                 problem = f"holds {key!r}, which tileconv did not write"
@@ -126,8 +129,8 @@ class Custody:
     def format_there(self) -> Format:
         """Return the format of the store that is there, which may be another's; where nothing tells it, this one's."""
         attributes: dict[Format, Any] = {
-            "0.5": _metadata(self.store, "zarr.json").get("attributes"),
-            "0.4": _metadata(self.store, ".zattrs"),
+            "0.5": json_object(self.store, "zarr.json").get("attributes"),
+            "0.4": json_object(self.store, ".zattrs"),
         }
         ours = (of for of, said in attributes.items() if isinstance(said, dict) and MARKER in said)
         return next(ours, self.layout.storage.format)
@@ -156,7 +159,7 @@ class Custody:
         if self.format_there() == "0.4":
             write_metadata(self.store, ".zattrs", attributes)
         else:
-            write_metadata(self.store, "zarr.json", {**_metadata(self.store, "zarr.json"), "attributes": attributes})
+            write_metadata(self.store, "zarr.json", {**json_object(self.store, "zarr.json"), "attributes": attributes})
 
     def tidy(self) -> None:
         """Remove what a killed process was writing; SinkError if the file system refuses."""
@@ -181,8 +184,8 @@ class Custody:
 
 def read_attributes(store: Store) -> dict[str, Any]:
     """Return the attributes of the group or array in *store*, of either format of Zarr; those that name us first."""
-    found = _metadata(store, "zarr.json").get("attributes")
-    return found if isinstance(found, dict) and MARKER in found else _metadata(store, ".zattrs")
+    found = json_object(store, "zarr.json").get("attributes")
+    return found if isinstance(found, dict) and MARKER in found else json_object(store, ".zattrs")
 
 
 def write_metadata(store: Store, key: str, metadata: Mapping[str, object]) -> None:
@@ -190,7 +193,7 @@ def write_metadata(store: Store, key: str, metadata: Mapping[str, object]) -> No
     store.write(key, [[json.dumps(metadata, indent=2).encode()]])
 
 
-def _metadata(store: Store, key: str) -> dict[str, Any]:
+def json_object(store: Store, key: str) -> dict[str, Any]:
     """Return what metadata say; nothing where they are absent or something else."""
     with sink_errors(store.where(key), "read"):
         stored = content(store, key) or b""

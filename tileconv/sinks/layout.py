@@ -15,6 +15,7 @@ from typing import Any
 
 from tileconv.boxes import Box, TileGrid
 from tileconv.images import ImageInfo
+from tileconv.sinks.levels import Level
 from tileconv.storage import USUAL, Codec, Format, Storage
 
 MARKER = "tileconv"
@@ -37,6 +38,10 @@ class Layout:
         Whether the store is a bare Zarr array, for intermediate results, and not an OME-Zarr image.
     storage
         How chunks are encoded, and which of them share an object.
+    levels
+        The levels above the full size.
+    level
+        Which level this is of another layout, if it is such.
 
     Examples
     --------
@@ -51,19 +56,31 @@ class Layout:
     info: ImageInfo
     plain: bool = False
     storage: Storage = USUAL
+    levels: tuple[Level, ...] = ()
+    level: int = 0
+
+    def at(self, level: int) -> Layout:
+        """Return how *level* lies in the store, alone; 0 is the full size."""
+        of: Layout | Level = self.levels[level - 1] if level else self
+        return Layout(of.info, self.plain, of.storage, level=level)
+
+    @property
+    def each(self) -> list[Layout]:
+        """Every level alone, the full size first."""
+        return [self.at(level) for level in range(len(self.levels) + 1)]
 
     @property
     def units(self) -> TileGrid:
         """What each object of pixels holds: a shard where there are any, else a chunk."""
         return TileGrid(self.info.box, self.storage.unit(self.info.chunks))
 
-    def array_key(self, level: int = 0) -> str:
-        """Return what the keys of the array of *level* begin with."""
-        return "" if self.plain else f"{level}/"
+    def array_key(self) -> str:
+        """Return what the keys of the array begin with."""
+        return "" if self.plain else f"{self.level}/"
 
-    def chunks_key(self, level: int = 0) -> str:
-        """Return what the keys of the chunks of *level* begin with."""
-        return self.array_key(level) + "c/" * (self.storage.format == "0.5")
+    def chunks_key(self) -> str:
+        """Return what the keys of the chunks begin with."""
+        return self.array_key() + "c/" * (self.storage.format == "0.5")
 
     @property
     def metadata_key(self) -> str:
@@ -72,21 +89,29 @@ class Layout:
 
     def metadata(self, attributes: Mapping[str, object]) -> dict[str, dict[str, Any]]:
         """Return the keys of all metadata with what they say; the first has the *attributes* of the store."""
-        said, array_key = self.info.georeference.attributes | fill_value(self.info, self.storage), self.array_key()
+        group: dict[str, dict[str, Any]] = {
+            "zarr.json": {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}
+        }
+        if self.storage.format == "0.4":
+            group = {".zattrs": dict(attributes), ".zgroup": {"zarr_format": 2}}
+        files = {} if self.plain else group
+        for layout in self.each:
+            files |= layout.array_metadata(attributes if self.plain else {})
+        return files
+
+    def array_metadata(self, attributes: Mapping[str, object]) -> dict[str, dict[str, Any]]:
+        """Return the keys of the metadata of the array, with what they say beside its *attributes*."""
+        said, key = self.info.georeference.attributes | fill_value(self.info, self.storage), self.array_key()
         if self.storage.format == "0.4":
             return {
-                ".zattrs": dict(attributes),
-                ".zgroup": {"zarr_format": 2},
-                f"{array_key}.zarray": array_metadata_2(self.info, self.storage),
-                f"{array_key}.zattrs": {"_ARRAY_DIMENSIONS": list(self.info.axes), **said},
+                f"{key}.zarray": array_metadata_2(self.info, self.storage),
+                f"{key}.zattrs": {"_ARRAY_DIMENSIONS": list(self.info.axes), **said, **attributes},
             }
-        group = {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}
-        array = array_metadata_3(self.info, self.storage, said | (dict(attributes) if self.plain else {}))
-        return ({} if self.plain else {"zarr.json": group}) | {f"{array_key}zarr.json": array}
+        return {f"{key}zarr.json": array_metadata_3(self.info, self.storage, said | dict(attributes))}
 
-    def chunk_keys(self, box: Box, level: int = 0) -> Iterator[str]:
+    def chunk_keys(self, box: Box) -> Iterator[str]:
         """Yield the keys of what holds the pixels of *box*, a whole number of objects, last axis fastest."""
-        unit, start = self.units.tile, self.chunks_key(level)
+        unit, start = self.units.tile, self.chunks_key()
         for part in TileGrid(box, unit):
             yield start + "/".join(str(a // n) for a, n in zip(part.start, unit, strict=True))
 

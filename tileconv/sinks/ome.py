@@ -1,4 +1,4 @@
-"""OME-Zarr metadata of a single-level image: https://ngff.openmicroscopy.org/0.5/, and 0.4 of the same."""
+"""OME-Zarr metadata of an image and its levels: https://ngff.openmicroscopy.org/0.5/, and 0.4 of the same."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from tileconv.errors import SinkError
 from tileconv.images import RGB, ImageInfo
+from tileconv.sinks.levels import Level
 from tileconv.storage import Format
 
 _TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
@@ -28,7 +29,7 @@ class Window:
 
 
 def ome_attributes(
-    info: ImageInfo, *, name: str, windows: Sequence[Window] = (), version: Format = "0.5"
+    info: ImageInfo, levels: Sequence[Level] = (), *, name: str, windows: Sequence[Window] = (), version: Format = "0.5"
 ) -> dict[str, Any]:
     """Return the attributes of a group whose array ``0`` is *info*.
 
@@ -36,6 +37,8 @@ def ome_attributes(
     ----------
     info
         The image as stored.
+    levels
+        Those above the full size, whose arrays are ``1``, ``2`` and so on.
     name
         Name of the image, for viewers; also that of the channel of an image that has no axis of channels.
     windows
@@ -61,14 +64,24 @@ def ome_attributes(
         {"name": axis, "type": _TYPES[axis]} | ({"unit": unit} if unit else {})
         for axis, unit in zip(info.axes, info.units, strict=True)
     ]
-    transforms: list[dict[str, object]] = [{"type": "scale", "scale": list(map(float, info.scale))}]
-    if any(info.origin):
-        transforms.append({"type": "translation", "translation": list(map(float, info.origin))})
-    image = {"name": name, "axes": axes, "datasets": [{"path": "0", "coordinateTransformations": transforms}]}
+    datasets = [
+        {"path": str(number), "coordinateTransformations": transforms_of(one)}
+        for number, one in enumerate((info, *(level.info for level in levels)))
+    ]
+    image: dict[str, object] = {"name": name, "axes": axes, "datasets": datasets}
+    image |= {"type": levels[0].shrink.method} if levels else {}
     shown = {"omero": _omero(info, name, windows)} if windows else {}
     if version == "0.4":
         return {"multiscales": [{"version": version, **image}], **shown}
     return {"ome": {"version": version, "multiscales": [image], **shown}}
+
+
+def transforms_of(info: ImageInfo) -> list[dict[str, object]]:
+    """Return what takes the numbers of pixels to places: the middle of the first lies at the origin."""
+    transforms: list[dict[str, object]] = [{"type": "scale", "scale": list(map(float, info.scale))}]
+    if any(info.origin):
+        transforms.append({"type": "translation", "translation": list(map(float, info.origin))})
+    return transforms
 
 
 def _omero(info: ImageInfo, name: str, windows: Sequence[Window]) -> dict[str, Any]:

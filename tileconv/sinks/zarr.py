@@ -38,6 +38,10 @@ class ZarrSink:
         """Who says whose it is, and what of it is there."""
         return Custody(self.store, self.layout)
 
+    def at(self, level: int) -> ZarrSink:
+        """Return the recipe of a level alone; 0 is the full size."""
+        return ZarrSink(self.store, self.layout.at(level)) if level or self.layout.levels else self
+
     @property
     def name(self) -> str:
         """The last name of its place."""
@@ -85,15 +89,16 @@ class ZarrSink:
             If chunks are missing or damaged, or the file system refuses.
         """
         with sink_errors(self.store.where()):
-            expected, there = len(self.layout.units), self.custody.stored()
-            if there < expected:
-                raise SinkError(f"{expected - there} of {expected} chunks were never written", where=self.store.where())
+            expected = sum(len(layout.units) for layout in self.layout.each)
+            if (missing := self.custody.missing()) > 0:
+                raise SinkError(f"{missing} of {expected} chunks were never written", where=self.store.where())
             attributes: dict[str, Any] = {MARKER: {**provenance, "complete": True}}
             if not self.layout.plain:
                 info, version = self.layout.info, self.layout.storage.format
                 name = name or self.name.removesuffix(".zarr").removesuffix(".ome")
                 shown = windows(info, self.writer.read, workers)
-                attributes |= ome_attributes(info, name=name, windows=shown, version=version)
+                levels = self.layout.levels
+                attributes |= ome_attributes(info, levels, name=name, windows=shown, version=version)
             self.custody.mark(attributes)
 
     def finish_part(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -81,7 +82,8 @@ class ZarrSource:
         self.fingerprint = self._files.fingerprint(listed, self.where)
         self.cache_bytes = (HELD_BYTES + SPARE_BYTES) * isinstance(path, Remote)
         absent = self._absent(listed, array.fill_value)
-        self.info = self._info(described, (*others, *described.notes, *absent), guessed)
+        info = self._info(described, (*others, *described.notes, *absent), guessed)
+        self.info = replace(info, labels="image-label" in (ome or ()) or array.dtype.kind == "b")
 
     def _absent(self, listed: Listed, fill_value: Any) -> list[str]:
         """Return a note of chunks that are not stored, if there are such; SourceError if none is."""

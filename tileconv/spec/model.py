@@ -13,6 +13,7 @@ from tileconv.operations.operation import Operation
 from tileconv.operations.parameters import Count
 from tileconv.operations.steps import Steps
 from tileconv.spec.fields import Exact, Written
+from tileconv.spec.pyramid import PyramidSpec
 from tileconv.spec.words import (
     AxesText,
     Axis,
@@ -175,6 +176,9 @@ class OutputSpec:
     ] = None
     format: Annotated[Format, Written(FormatText), "Version of OME-Zarr: 0.5 is Zarr v3, 0.4 is Zarr v2."] = "0.5"
     storage: Annotated[Access | None, "How the object store of the output is reached; never a credential."] = None
+    pyramid: Annotated[
+        Literal["auto", "none"] | PyramidSpec | None, "Smaller levels beside the full size; none by default."
+    ] = None
     stage: int = INPUT
     label: str = ""
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 from tileconv.spec.fields import arms, describe, fields_of
 from tileconv.spec.graph import check_graph, ids_of, inputs_of
 from tileconv.spec.model import OutputSpec, StageSpec
+from tileconv.spec.pyramid import pyramid_of
 from tileconv.spec.reader import BAD, Reader, join
 from tileconv.spec.storage import check_written
 from tileconv.spec.text import ListNode, MapNode, Node, kind_of
@@ -93,6 +94,8 @@ def check_output(reader: Reader, node: Node, key: str, values: dict[str, Any]) -
         check_written(reader, cast("MapNode", node).items["path"], join(key, "path"), values["path"])
     if other := other_format(values.get("path", "")):
         reader.problem(cast("MapNode", node).items["path"].place, join(key, "path"), *other)
+    if "pyramid" in values:
+        values["pyramid"] = pyramid_of(values["pyramid"])
     if "codec" in values:
         values["codec"] = _codec(reader, values["codec"], join(key, "codec"))
     if values.get("format") == "0.4":

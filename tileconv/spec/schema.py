@@ -19,6 +19,7 @@ from tileconv.spec.fields import REQUIRED, Field, fields_of
 from tileconv.spec.masks import MASK
 from tileconv.spec.model import InputSpec, MaskSpec, MissingSpec, OutputSpec, RunSpec
 from tileconv.spec.operators import operator_fields, operator_summary
+from tileconv.spec.pyramid import PyramidSpec
 from tileconv.spec.storage import STORAGE
 from tileconv.spec.words import ID
 from tileconv.storage import Codec
@@ -56,6 +57,8 @@ STORED = Field(Annotated[Any, _NAME], None, "The id of the stage that is stored,
 def json_schema() -> dict[str, Any]:
     """Return the schema that editors complete and check pipeline files with; ``${VAR}`` is beyond it."""
     codec = Field(_model("Codec", fields_of(Codec), Codec.__doc__ or ""), None, "How chunks are compressed.")
+    levels = _model("PyramidSpec", fields_of(PyramidSpec), PyramidSpec.__doc__ or "") | Literal["auto", "none"]
+    pyramid = Field(levels, None, OUTPUT["pyramid"].summary)
     mask = Field(_model("MaskSpec", MASK, MaskSpec.__doc__ or "") | Literal["none"], None, "Which pixels are missing.")
     storage = Field(_model("Access", STORAGE, Access.__doc__ or ""), None, "How an object store is reached.")
     sections = {
@@ -71,7 +74,9 @@ def json_schema() -> dict[str, Any]:
     sections["clusters"] = Field(clusters, None, "Clusters that run.executor may name.")
     missing = Field(_model("MissingSpec", fields_of(MissingSpec), MissingSpec.__doc__ or ""), None)
     output = _model(
-        "OutputSpec", OUTPUT | {"codec": codec, "from": STORED, "storage": storage}, OutputSpec.__doc__ or ""
+        "OutputSpec",
+        OUTPUT | {"codec": codec, "from": STORED, "pyramid": pyramid, "storage": storage},
+        OutputSpec.__doc__ or "",
     )
     sections |= {
         "output": Field(output, None),

@@ -16,6 +16,7 @@ from tileconv.allocator import keep_freed_memory
 from tileconv.boxes import SPACE, Box, space, with_space
 from tileconv.errors import TileError
 from tileconv.planning.parts import Pass
+from tileconv.planning.pyramid import tiles_of_levels
 from tileconv.retry import retrying
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.source import Reads, Source
@@ -28,13 +29,15 @@ Array = NDArray[Any]
 class Receipt:
     """What a worker sends back for a finished tile: no pixels, under 1 KiB.
 
-    Of every array that was written: what was noticed, and the digest of what its sink stored.
+    Of every array that was written: what was noticed, the digest of what its sink stored, and those of levels that were
+    made of the tile.
     """
 
     tile: Box
     seconds: float
     counts: tuple[Counts, ...]
     digests: tuple[str, ...] = ()
+    levels: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,29 @@ class Job:
     def store(self, tile: Box, tiles: Sequence[Array], counts: tuple[Counts, ...], began: float) -> Receipt:
         """Write a finished tile and return its receipt."""
         place = tile.shift([-a for a in self.pass_.image.start])
-        digests = tuple(sink.writer.write(place, pixels) for sink, pixels in zip(self.sinks, tiles, strict=True))
-        return Receipt(tile, time.perf_counter() - began, counts, digests)
+        stored, levels = [], []
+        for sink, pixels, count in zip(self.sinks, tiles, self._levels, strict=True):
+            stored.append(sink.at(0).writer.write(place, pixels))
+            levels.append(write_levels(sink, pixels, place, count))
+        return Receipt(tile, time.perf_counter() - began, counts, tuple(stored), tuple(levels))
+
+    @cached_property
+    def _levels(self) -> list[int]:
+        """Return how many levels of every array are made of its tiles."""
+        levels = (tiles_of_levels(write.levels, self.pass_.grid) for write in self.pass_.writes)
+        return [sum(tiles.within for tiles in of) for of in levels]
+
+
+def write_levels(sink: ZarrSink, pixels: Array, place: Box, count: int) -> tuple[str, ...]:
+    """Write the first *count* levels over *place*, of which *pixels* are the full size, and return their digests."""
+    digests = []
+    for number, level in enumerate(sink.layout.levels[:count], start=1):
+        ends = zip(place.start, place.stop, level.shrink.factor, strict=True)
+        bounds = [(a // f, -(-b // f)) for a, b, f in ends]
+        place = Box(tuple(a for a, _ in bounds), tuple(b for _, b in bounds), place.axes)
+        pixels = level.shrink.make(pixels, place, level.info.nodata)
+        digests.append(sink.at(number).writer.write(place, pixels))
+    return tuple(digests)
 
 
 def reads_of(pass_: Pass, number: int = 0) -> Reads:

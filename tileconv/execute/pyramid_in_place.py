@@ -1,0 +1,248 @@
+"""Where levels are added: arrays that are new, what is left of their tiles, and how a store says that they are there.
+
+Metadata of the image change in one step, when all pixels are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tileconv.boxes import TileGrid, number_of
+from tileconv.errors import SinkError
+from tileconv.images import ImageInfo
+from tileconv.planning.encoding import encoded
+from tileconv.planning.pyramid import levels_of, tiles_of_levels, words_of
+from tileconv.record.done import facts_of, recorded_plan, recorded_store, tiles_of
+from tileconv.record.folder import RunFolder
+from tileconv.record.journal import BEGIN, DONE, Event, History, TileKey
+from tileconv.record.levels import all_done, each_level, levels_left
+from tileconv.record.segments import journal
+from tileconv.sinks.custody import json_object, write_metadata
+from tileconv.sinks.files import sink_errors
+from tileconv.sinks.layout import MARKER, Layout
+from tileconv.sinks.levels import Level
+from tileconv.sinks.zarr import ZarrSink
+from tileconv.sources.open import open_source
+from tileconv.spec.model import OutputSpec
+from tileconv.spec.pyramid import PyramidSpec
+from tileconv.storage import CODECS, Storage
+from tileconv.stores.location import Location
+from tileconv.stores.store import Store
+from tileconv.tiles.levels import Below, LevelJob, Stored
+from tileconv.tiles.windows import Receipt
+
+Todo = Sequence[tuple[LevelJob, Sequence[int]]]
+
+
+class Adding(NamedTuple):
+    """Shapes of all levels, how many are new, tiles to make, who hears of each, and what is done once all are there."""
+
+    shapes: Sequence[tuple[int, ...]]
+    added: int
+    todo: Todo
+    heard: Callable[[LevelJob, Receipt], None]
+    finish: Callable[[], None]
+
+
+def wanted(info: ImageInfo, storage: Storage, asked: PyramidSpec, there: int, place: Location) -> tuple[Level, ...]:
+    """Return the levels to add over *info*, the smallest of *there* that are there."""
+    levels = asked.levels if asked.levels == "auto" else max(1, asked.levels - there + 1)
+    return levels_of(info, storage, OutputSpec(place, pyramid=replace(asked, levels=levels)))
+
+
+@contextmanager
+def of_result(folder: RunFolder, asked: PyramidSpec) -> Iterator[Adding]:
+    """Yield what is added to a result with a record, which is not done until all is there.
+
+    Raises
+    ------
+    SinkError
+        If a run writes it now, or it is not complete.
+    """
+    with folder.locked():
+        plan = recorded_plan(folder)
+        sink, grids = recorded_store(folder, plan)
+        layout, last = sink.layout, len(plan["grids"]) - 1
+        if not sink.custody.complete() or folder.repairing():
+            fix = "Finish it first: give the command of its run."
+            raise SinkError(
+                "is not complete", where=str(folder.output), why="levels are made of complete images", fix=fix
+            )
+        smallest = layout.each[-1]
+        more = wanted(smallest.info, smallest.storage, asked, len(layout.each), folder.output)
+        if more:
+            layout = replace(layout, levels=(*layout.levels, *more))
+            sink = ZarrSink(sink.store, layout)
+            _extend(folder, plan, sink, grids[0], len(more))
+        history = History.of(folder.store, tiles_of(folder, plan))
+        whole = np.zeros(len(grids[0]), bool)
+        left = levels_left(sink, grids[0], history, last, whole)
+        with journal(folder.place) as lines:
+            if any(left):
+                folder.unset_done()
+                lines.append(Event(BEGIN))
+
+            def heard(job: LevelJob, receipt: Receipt) -> None:
+                key = TileKey(last, job.level, number_of(job.grid, receipt.tile))
+                lines.append(event := Event(DONE, key, receipt.digests[0], history.attempts(key) + 1, receipt.seconds))
+                history.add(event)
+
+            def finish() -> None:
+                if all_done(history, last, len(layout.levels)) and not folder.done():
+                    _complete(sink)
+                    folder.set_done(facts_of(folder, sink, sink.custody.marker().get("fingerprint", "")))
+
+            jobs = [
+                LevelJob(Stored(sink.at(one.number - 1)), one.level.shrink, sink.at(one.number), one.tiles.grid)
+                for one in each_level(layout, grids[0])
+            ]
+            todo = [(job, tiles) for job, tiles in zip(jobs, left, strict=True) if tiles]
+            yield Adding([of.info.shape for of in layout.each], len(more), todo, heard, finish)
+
+
+def _extend(folder: RunFolder, plan: dict[str, Any], sink: ZarrSink, grid: TileGrid, more: int) -> None:
+    """Write that *more* levels belong to a result: first their arrays, then the record, which is not done any more."""
+    with sink_errors(sink.store.where()):
+        for layout in sink.layout.each[-more:]:
+            for key, said in layout.array_metadata({}).items():
+                write_metadata(sink.store, key, said)
+    levels = sink.layout.levels
+    plan["identity"]["output"]["levels"] = encoded(levels)
+    plan["grids"][-1]["levels"] = [
+        {"tile": [*of.grid.tile], "tiles": len(of.grid)} for of in tiles_of_levels(levels, grid)
+    ]
+    folder.unset_done()
+    folder.write_plan(plan)
+
+
+def _complete(sink: ZarrSink) -> None:
+    """Let the image say that its levels are there; its provenance makes them again."""
+    told = {key: value for key, value in sink.custody.marker().items() if key != "complete"}
+    if isinstance(told.get("spec"), dict):
+        told["spec"]["output"]["pyramid"] = words_of(sink.layout.levels)
+    said = json_object(sink.store, "zarr.json").get("attributes", {}).get("ome") or json_object(sink.store, ".zattrs")
+    sink.finish(told, name=said.get("multiscales", [{}])[0].get("name", ""))
+
+
+@contextmanager
+def of_any(place: Location, asked: PyramidSpec) -> Iterator[Adding]:
+    """Yield what is added to an OME-Zarr image of any program; what an earlier call left unlisted is made anew.
+
+    Raises
+    ------
+    SinkError
+        If nothing can be added to it where it lies.
+    """
+    store = place.resolved().store()
+    group = _Group.of(store, place)
+    datasets = group.image["datasets"]
+    source = open_source(place, level=len(datasets) - 1)
+    if [axis.get("name") for axis in group.image.get("axes", [{}])] != [*source.info.axes]:
+        raise no_place(place, "its axes are not t, c, z, y and x in this order, or have no names")
+    storage = replace(Storage(format=group.format), **_as_stored(store, datasets[-1]["path"], group.format))
+    levels = wanted(source.info, storage, asked, len(datasets), place)
+    first = max((int(of["path"]) for of in datasets if str(of["path"]).isdigit()), default=len(datasets) - 1) + 1
+    sinks = [
+        ZarrSink(store, Layout(level.info, storage=level.storage, level=number))
+        for number, level in enumerate(levels, start=first)
+    ]
+    below: Below = source
+    todo = []
+    for sink, level in zip(sinks, levels, strict=True):
+        grid = TileGrid(level.info.box, level.storage.unit(level.info.chunks))
+        todo.append((LevelJob(below, level.shrink, sink, grid), range(len(grid))))
+        below = Stored(sink)
+    with sink_errors(store.where()):
+        for sink in sinks:
+            _begin(store, sink, place)
+    there = [open_source(place, level=number).info.shape for number in range(len(datasets))]
+    shapes = [*there, *(sink.layout.info.shape for sink in sinks)]
+
+    def finish() -> None:
+        with sink_errors(store.where()):
+            for sink in sinks:
+                for key, said in sink.layout.array_metadata({}).items():
+                    write_metadata(store, key, said)
+            group.list_levels(sinks, levels)
+
+    yield Adding(shapes, len(levels), todo, lambda *_: None, finish)
+
+
+def _begin(store: Store, sink: ZarrSink, place: Location) -> None:
+    """Make the array of a level anew, marked as ours; what another program left there is refused."""
+    key = sink.layout.array_key()
+    if any(True for _ in store.list(key)):
+        said = json_object(store, f"{key}zarr.json").get("attributes") or json_object(store, f"{key}.zattrs")
+        if MARKER not in said:
+            raise no_place(place, f"holds {key.rstrip('/')!r} already, which is none of its levels")
+        store.delete(key)
+    for name, said in sink.layout.array_metadata({MARKER: {"complete": False}}).items():
+        write_metadata(store, name, said)
+
+
+def _as_stored(store: Store, path: str, format: str) -> dict[str, Any]:
+    """Return the codec of an array where it is one of ours, and whether chunks have a checksum."""
+    if format == "0.4":
+        return {"checksum": "none"}
+    codecs = json_object(store, f"{path}/zarr.json").get("codecs", ())
+    inner = next((c["configuration"]["codecs"] for c in codecs if c.get("name") == "sharding_indexed"), codecs)
+    names = [codec.get("name") for codec in inner]
+    codec = next((CODECS[name] for name in names if name in CODECS), CODECS["blosc"])
+    return {"checksum": "crc32c" if "crc32c" in names else "none", "codec": codec}
+
+
+class _Group(NamedTuple):
+    """The metadata of an OME-Zarr group in *store*: the file *key*, what it says, and the image in it."""
+
+    store: Store
+    key: str
+    said: dict[str, Any]
+    image: dict[str, Any]
+
+    @property
+    def format(self) -> Any:
+        """The version of OME-Zarr."""
+        return "0.5" if self.key == "zarr.json" else "0.4"
+
+    @classmethod
+    def of(cls, store: Store, place: Location) -> _Group:
+        for key in ("zarr.json", ".zattrs"):
+            said = json_object(store, key)
+            attributes = said.get("attributes", {}).get("ome", {}) if key == "zarr.json" else said
+            images = attributes.get("multiscales")
+            if images:
+                if len(images) > 1:
+                    raise no_place(place, f"holds {len(images)} images in one group")
+                return cls(store, key, said, images[0])
+        raise no_place(place, "is no OME-Zarr image, which alone can say that levels lie beside it")
+
+    def list_levels(self, sinks: Sequence[ZarrSink], levels: Sequence[Level]) -> None:
+        """Write that the arrays of *sinks* are levels, by the transforms of the last that there is."""
+        transforms = {t["type"]: t[t["type"]] for t in self.image["datasets"][-1].get("coordinateTransformations", ())}
+        scale = transforms.get("scale", [1.0] * len(levels[0].shrink.factor)) if levels else []
+        place = transforms.get("translation", [0.0] * len(scale))
+        for sink, level in zip(sinks, levels, strict=True):
+            place = [p + s * at for p, s, at in zip(place, scale, level.shrink.first, strict=True)]
+            scale = [s * f for s, f in zip(scale, level.shrink.factor, strict=True)]
+            said = [{"type": "scale", "scale": scale}, {"type": "translation", "translation": place}]
+            path = sink.layout.array_key().rstrip("/")
+            self.image["datasets"].append({"path": path, "coordinateTransformations": said[: 1 + any(place)]})
+        arrays = {name: said for sink in sinks for name, said in sink.layout.array_metadata({}).items()}
+        gathered = self.said.get("consolidated_metadata")
+        if gathered and "metadata" in gathered:
+            gathered["metadata"] |= {name.removesuffix("/zarr.json"): said for name, said in arrays.items()}
+        write_metadata(self.store, self.key, self.said)
+        if (old := json_object(self.store, ".zmetadata")) and self.key == ".zattrs":
+            old["metadata"] |= arrays | {".zattrs": self.said}
+            write_metadata(self.store, ".zmetadata", old)
+
+
+def no_place(place: Location, problem: str) -> SinkError:
+    """Return the error of an image whose levels cannot lie beside it."""
+    fix = f"Write a new store: tileconv pyramid {place} -o NEW.ome.zarr."
+    return SinkError(problem, where=str(place), fix=fix)
