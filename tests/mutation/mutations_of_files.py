@@ -19,7 +19,7 @@ INPUT = (
     ),
     broken(
         "a lost chunk of an intermediate result reads as zeros",
-        "execute/run.py",
+        "execute/work.py",
         'return open_source(place, axes=axes, missing_chunks="error")',
         "return open_source(place, axes=axes)",
         f"{ORDER}::test_a_lost_chunk_of_an_intermediate_result_is_never_zeros",
