@@ -1,19 +1,24 @@
 """Runs into a bucket: the same bytes as on a disk, resumed, repaired, made again."""
 
 import pickle
+from dataclasses import replace
 
 import pytest
 import strategies
 from execute.resume_help import ONE, TWO, write_spec
+from properties.runs_help import tiled, write_tiff
 from stores.objects_help import servers_in_memory
 
 import tileconv
+from tileconv.audit.batch import asked_of_folder, asked_of_spec, batch_status, batch_verification
 from tileconv.audit.status import status
-from tileconv.errors import SinkError
+from tileconv.errors import ResumeError, SinkError, SpecError
 from tileconv.record import lease
+from tileconv.record.batch import place_of
 from tileconv.record.folder import RunFolder
+from tileconv.spec import spec_from_mapping
 from tileconv.stores import fences
-from tileconv.stores.location import here
+from tileconv.stores.location import Access, here
 from tileconv.stores.objects import ObjectStore
 
 URL = "s3://bucket/out/o.zarr"
@@ -88,6 +93,117 @@ def test_a_run_that_ended_is_resumed_and_one_of_another_pipeline_begins_anew(tmp
     tileconv.run(other, output=URL, overwrite=True)
     assert tileconv.verify(URL).exit_code == 0
     assert objects() != before
+
+
+def test_resuming_lists_and_asks_for_no_object_of_pixels(tmp_path, monkeypatch):
+    spec = small(tmp_path, TWO)
+    tileconv.run(spec, output=URL)
+    here(URL).store().delete("0/c/2/1")
+    here(URL).store().write("0/c/0/3", [[b""]])
+    asked, stat = [], ObjectStore.stat
+    monkeypatch.setattr(ObjectStore, "stat", lambda self, key: asked.append(self.where(key)) or stat(self, key))
+    again = tileconv.run(spec, output=URL)
+    assert again.why.endswith("2 lost chunks, 16 of an earlier pass needed again")
+    assert [key for key in asked if "/c/" in key] == []
+    assert tileconv.verify(URL).exit_code == 0
+
+
+def test_an_input_object_that_was_replaced_is_noticed(tmp_path):
+    """By its version, of the same size: neither is the run resumed, nor made again."""
+    spec, source = small(tmp_path, ONE), "s3://bucket/raw/a.tif"
+    data = (tmp_path / "a.tif").read_bytes()
+    here("s3://bucket/raw").store().write("a.tif", [[data]])
+    tileconv.run(spec, input=source, output=URL)
+    assert tileconv.run(spec, input=source, output=URL).tiles == 0
+    here("s3://bucket/raw").store().write("a.tif", [[data[:-1], bytes([data[-1] ^ 1])]])
+    with pytest.raises(ResumeError, match=r"input\.version was .* the file was changed last at"):
+        tileconv.run(spec, input=source, output=URL)
+    with pytest.raises(ResumeError, match="input version was"):
+        tileconv.rerun(URL)
+    with pytest.raises(ResumeError, match="input version was"):
+        tileconv.verify(URL, recompute="1")
+
+
+NEAR, FAR = ({"endpoint": f"http://{name}"} for name in ("near", "far"))
+
+
+def at(url, storage):
+    return replace(here(url), access=Access(**storage))
+
+
+@pytest.fixture
+def batch(tmp_path):
+    """The pipeline of three images in a bucket of one server, whose results go into one of another."""
+    store = at("s3://raw/in", NEAR).store()
+    for number, shape in enumerate([(40, 56), (64, 33), (17, 90)]):
+        write_tiff(tmp_path / f"z{number}.tif", strategies.pixels(shape, "uint16", number), tile=32)
+        store.write(f"z{number}.tif", [[(tmp_path / f"z{number}.tif").read_bytes()]])
+    output = {"path": "s3://results/of/{stem}.ome.zarr", "storage": FAR}
+    return tiled(TWO, 16, input_={"path": "s3://raw/in/z*.tif", "storage": NEAR}, output=output)
+
+
+def test_a_batch_from_a_bucket_to_a_bucket(tmp_path, batch):
+    """The bytes of runs on files; the list lies in the bucket; the pipeline tells status and verify how to reach it."""
+    report = tileconv.run(batch)
+    assert [one.state for one in report] == ["made"] * 3
+    assert report.list_at == "s3://results/of/stem.ome.zarr.tileconv-batch"
+    files_of = batch | {"input": {"path": str(tmp_path / "z*.tif")}, "output": {"path": str(tmp_path / "{stem}.zarr")}}
+    files_of["output"]["chunks"] = 16
+    tileconv.run(files_of)
+    for number in range(3):
+        store = at(f"s3://results/of/z{number}.ome.zarr", FAR).store()
+        chunks = {key: store.read_all(key) for key in store.list("0/")}
+        assert chunks == {f"0/{key}": data for key, data in files(tmp_path / f"z{number}.zarr" / "0").items()}
+    assert [one.state for one in tileconv.run(batch)] == ["already there"] * 3
+
+    asked = asked_of_spec(spec_from_mapping(batch))
+    assert batch_status(asked).counted == "3 outputs: 3 complete"
+    found = batch_verification(asked, recompute="1")
+    assert (found.exit_code, [one.verification.recomputed for one in found.images]) == (0, [1, 1, 1])
+    at("s3://results/of", FAR).store().write("z1.ome.zarr/0/c/1/1", [[b"damaged"]])
+    at("s3://raw/in", NEAR).store().write("z2.tif", [[(tmp_path / "z0.tif").read_bytes()]])
+    assert [one.state for one in batch_verification(asked).images] == ["whole", "different", "whole"]
+    again = tileconv.run(batch, repair=True)
+    assert [one.state for one in again] == ["already there", "made", "failed"]
+    assert "input.size was" in str(again[2].error)
+
+
+@pytest.mark.parametrize("output", ["s3://raw/{stem}.zarr", "{parent}/{stem}.zarr", "{parent}/more/{stem}.zarr"])
+def test_the_list_of_a_batch_lies_where_its_outputs_do(batch, output):
+    batch["output"] |= {"path": output, "storage": NEAR}
+    place = place_of(spec_from_mapping(batch))
+    folder = "s3://raw" if output.startswith("s3") else "s3://raw/in"
+    assert (str(place.parent), place.access) == (folder, Access(**NEAR))
+    report = tileconv.run(batch)
+    assert [one.outputs[0].rpartition("/")[2] for one in report] == ["z0.zarr", "z1.zarr", "z2.zarr"]
+    assert place.parent.store().stat(place.name)
+    assert [one.state for one in tileconv.run(batch)] == ["already there"] * 3
+
+
+def test_a_batch_is_asked_for_by_the_folder_of_its_list(tmp_path, batch):
+    """How that is reached says the environment, as of every command that takes an output."""
+    del batch["output"]["storage"]
+    tileconv.run(batch)
+    for url in ("s3://results/of", "s3://results"):
+        asked = asked_of_folder(url)
+        assert (batch_status(asked).counted if asked else None) == ("3 outputs: 3 complete" if "of" in url else None)
+    assert asked_of_folder("s3://results/of/z1.ome.zarr") is None
+
+
+def test_inputs_from_two_buckets(tmp_path, batch):
+    here("s3://other").store().write("a/b/z7.tif", [[(tmp_path / "z0.tif").read_bytes()]])
+    inputs = [str(tmp_path / "z1.tif"), "s3://other/a/**/z*.tif"]
+    output = {"path": "{parent}/{stem}.zarr", "chunks": 16}
+    report = tileconv.run(batch | {"input": {"path": inputs}, "output": output})
+    assert [one.outputs[0] for one in report] == [str(tmp_path / "z1.zarr"), "s3://other/a/b/z7.zarr"]
+    assert [one.state for one in report] == ["made", "made"]
+    assert (tmp_path / "parent-stem.zarr.tileconv-batch").exists()
+
+
+def test_results_beside_images_of_the_web_are_refused(batch):
+    batch |= {"input": {"path": ["https://host/a.tif"]}, "output": {"path": "{parent}/{stem}.zarr"}}
+    with pytest.raises(SpecError, match="https:// is only read"):
+        spec_from_mapping(batch)
 
 
 def test_what_crosses_to_workers_writes_under_the_lease(tmp_path):

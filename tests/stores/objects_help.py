@@ -11,15 +11,15 @@ from tileconv.stores import objects
 
 @contextmanager
 def servers_in_memory():
-    """Let every URL lead into memory inside the block; yield what holds a bucket's objects, by its URL."""
+    """Let every URL lead into memory inside the block, at each endpoint into its own."""
 
     @cache
-    def bucket(root):
+    def bucket(root, endpoint):
         return MemoryStore()
 
-    def client(root, _, *, patient):
-        return bucket(root)
+    def client(root, access, *, patient):
+        return bucket(root, access.endpoint)
 
     client.cache_clear = lambda: None
     with patch.object(objects, "_client", client):
-        yield bucket
+        yield

@@ -17,7 +17,7 @@ from stores import test_stores
 from stores.servers import KEY, Proxy, environment, make_bucket, moto, s3rver
 
 from tileconv.stores import objects
-from tileconv.stores.location import here
+from tileconv.stores.location import Access, Location, here
 from tileconv.stores.objects import ObjectStore
 
 pytestmark = [
@@ -150,6 +150,43 @@ def test_from_a_bucket_to_a_bucket_through_a_scheduler(tmp_path, bucket):
     assert call(tmp_path, "run", "p.yaml", "-i", first, "-o", "local2.zarr")[0] == 0
     root = tmp_path / "local2.zarr"
     assert stored(second) == {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def test_a_batch_of_two_buckets(tmp_path, server, bucket, monkeypatch):
+    """Killed and given again; status and verify are told by the pipeline alone how to reach the server."""
+    other, access = f"{bucket}out", Access(endpoint=server, region="us-east-1")
+    make_bucket(server, other.removeprefix("s3://"))
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.delenv("AWS_REGION")
+    raw = Location(f"{bucket}/raw", access).store()
+    for number, side in enumerate((300, 200, 260)):
+        file = tmp_path / f"z{number}.tif"
+        write_tiff(file, strategies.pixels((side, side + 7), "uint16", number), tile=64)
+        raw.write(file.name, [[file.read_bytes()]])
+    storage = {"endpoint": server, "region": "us-east-1"}
+    words = {"path": f"{bucket}/raw/z*.tif", "storage": storage}
+    output = {"path": f"{other}/results/{{stem}}.zarr", "storage": storage, "chunks": 64}
+    spec = pipeline(STAGES, input_=words, output=output, run={"tile": 64, "workers": 2})
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(spec))
+    local = {"input": {"path": "z*.tif"}, "output": {"path": "local/{stem}.zarr", "chunks": 64}}
+    (tmp_path / "local.yaml").write_text(yaml.safe_dump(spec | local))
+    results = Location(f"{other}/results", access).store()
+    with start(tmp_path, "run", "p.yaml") as process:
+        until(process, lambda: sum("c/" in key for key in results.list()) >= 20)
+        process.kill()
+    assert call(tmp_path, "status", "p.yaml")[0] == 3
+    code, out, err = call(tmp_path, "run", "p.yaml", "--json")
+    assert code == 0, out + err
+    assert call(tmp_path, "run", "local.yaml")[0] == 0
+    for number in range(3):
+        root = tmp_path / "local" / f"z{number}.zarr"
+        made = {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if "c" in p.parts and p.is_file()}
+        assert made == {key: results.read_all(f"z{number}.zarr/{key}") for key in made}
+    for words in (["status"], ["verify"], ["verify", "--recompute", "2"]):
+        assert call(tmp_path, *words, "p.yaml")[0] == 0
+        folder = [*words, f"{other}/results"]
+        assert call(tmp_path, *folder, AWS_ENDPOINT_URL=server, AWS_REGION="us-east-1")[0] == 0
+    assert '"already there": 3' in call(tmp_path, "run", "p.yaml", "--json")[1]
 
 
 def test_killed_and_begun_again_at_once(tmp_path, bucket):

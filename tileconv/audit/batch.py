@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from tileconv.record.compare import EXIT_DIFFERENT, Verification
 from tileconv.record.folder import RunFolder
 from tileconv.sinks.files import sink_errors
 from tileconv.spec import PipelineSpec
-from tileconv.stores.location import here
+from tileconv.stores.location import USUAL, Access, Location, here
 
 COMPLETE, ABSENT, UNKNOWN = "complete", "not begun", "unknown"
 WHOLE, DIFFERENT, UNCOMPARED = "whole", "different", "not compared"
@@ -27,35 +28,43 @@ WHOLE, DIFFERENT, UNCOMPARED = "whole", "different", "not compared"
 
 @dataclass(frozen=True)
 class Asked:
-    """The images of a batch with what its list says of each, and the inputs that are none any more."""
+    """The images of a batch with what its list says of each, and the inputs that are none any more.
+
+    ``written`` is how the stores of each of the outputs of an image are reached.
+    """
 
     images: dict[str, Entry]
     vanished: tuple[str, ...] = ()
+    written: tuple[Access, ...] = ()
 
-    def outputs(self) -> Iterator[tuple[str, Entry, str]]:
+    def outputs(self) -> Iterator[tuple[str, Entry, Location]]:
         """Yield each output with the name of its image, and what the list says of that."""
-        return ((name, entry, output) for name, entry in self.images.items() for output in entry.outputs)
+        for name, entry in self.images.items():
+            for output, access in zip(entry.outputs, self.written or repeat(USUAL), strict=False):
+                yield name, entry, Location(output, access)
 
 
 def asked_of_spec(spec: PipelineSpec) -> Asked:
     """Return the images that a pipeline names now."""
     known = BatchList(place_of(spec))
     now = known.renew(each_image(spec).named())
-    return Asked(now, tuple(name for name in known.entries if spec.is_batch and name not in now))
+    vanished = tuple(name for name in known.entries if spec.is_batch and name not in now)
+    return Asked(now, vanished, tuple(output.path.access for output in spec.outputs))
 
 
 def asked_of_folder(path: Path | str) -> Asked | None:
     """Return the images that the lists in a folder name; None where it has none, or is the output of a run itself."""
     place = here(path)
     with sink_errors(place, "read"):
-        names = [] if RunFolder(place).there() else sorted(n for n in _names(path) if n.endswith(SUFFIX))
+        output = place.name and RunFolder(place).there()
+        names = [] if output else sorted(n for n in _names(place) if n.endswith(SUFFIX))
     lists = [BatchList(place.below(name)) for name in names]
     return Asked({name: entry for one in lists for name, entry in one.entries.items()}) if lists else None
 
 
-def _names(path: Path | str) -> list[str]:
+def _names(place: Location) -> Sequence[str]:
     try:
-        return [*here(path).store().names()]
+        return place.store().names()
     except NotADirectoryError:
         return []
 
@@ -98,14 +107,15 @@ def batch_status(asked: Asked) -> BatchStatus:
     return BatchStatus(tuple(_status(*one) for one in asked.outputs()), asked.vanished)
 
 
-def _status(name: str, entry: Entry, output: str) -> ImageStatus:
+def _status(name: str, entry: Entry, output: Location) -> ImageStatus:
+    where = str(output)
     try:
-        if RunFolder(here(output)).plan() is None and not entry.error:
-            return ImageStatus(name, output, ABSENT, "", None)
+        if RunFolder(output).plan() is None and not entry.error:
+            return ImageStatus(name, where, ABSENT, "", None)
         found = status_of(output)
     except TileconvError as error:
-        return ImageStatus(name, output, UNKNOWN, entry.error or str(error), None)
-    return ImageStatus(name, output, found.state, entry.error * (found.state != COMPLETE), found)
+        return ImageStatus(name, where, UNKNOWN, entry.error or str(error), None)
+    return ImageStatus(name, where, found.state, entry.error * (found.state != COMPLETE), found)
 
 
 @dataclass(frozen=True)
@@ -153,12 +163,12 @@ def batch_verification(
 ) -> BatchVerification:
     """Compare each output of a batch with what its run wrote, one after another; arguments as of ``verify``."""
 
-    def verified(name: str, output: str) -> ImageVerification:
+    def verified(name: str, output: Location) -> ImageVerification:
         try:
             found = verify_one(output, recompute=recompute, seed=seed, progress=progress)
         except TileconvError as error:
-            return ImageVerification(name, output, str(error), None)
-        return ImageVerification(name, output, "", found)
+            return ImageVerification(name, str(output), str(error), None)
+        return ImageVerification(name, str(output), "", found)
 
     return BatchVerification(tuple(verified(name, output) for name, _, output in asked.outputs()))
 

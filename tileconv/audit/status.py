@@ -12,7 +12,7 @@ from tileconv.record.done import check_not_replaced, recorded_store, tiles_of
 from tileconv.record.folder import RunFolder
 from tileconv.record.journal import History
 from tileconv.sinks.files import sink_errors
-from tileconv.stores.location import here
+from tileconv.stores.location import Location, here
 
 EXIT_UNFINISHED = 3
 
@@ -63,7 +63,7 @@ class Status:
         return asdict(self)
 
 
-def status(output: Path | str) -> Status:
+def status(output: Path | str | Location) -> Status:
     """Return how far the run that makes, or made, *output* is.
 
     Raises

@@ -14,10 +14,12 @@ from tileconv.record.done import recorded_plan, recorded_run, tiles_of
 from tileconv.record.folder import RunFolder
 from tileconv.record.journal import History
 from tileconv.sinks.files import sink_errors
-from tileconv.stores.location import here
+from tileconv.stores.location import Location, here
 
 
-def verify(output: Path | str, *, recompute: str = "", seed: int = 0, progress: Progress | None = None) -> Verification:
+def verify(
+    output: Path | str | Location, *, recompute: str = "", seed: int = 0, progress: Progress | None = None
+) -> Verification:
     """Compare an output with what its run wrote, tile by tile, and return every difference.
 
     Parameters
@@ -56,7 +58,7 @@ def verify(output: Path | str, *, recompute: str = "", seed: int = 0, progress: 
     return replace(verified, damages=(*verified.damages, *damages), recomputed=len(boxes), notes=again.notes)
 
 
-def verify_stored(output: Path | str, *, progress: Progress | None = None) -> Verification:
+def verify_stored(output: Path | str | Location, *, progress: Progress | None = None) -> Verification:
     """Compare all of *output* with what its run wrote.
 
     Raises

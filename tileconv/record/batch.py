@@ -91,10 +91,10 @@ def place_of(spec: PipelineSpec) -> Location:
     folder = place.text.partition("{")[0].rpartition("/")[0]
     name = place.text[len(folder) + 1 :]
     if place.text.startswith(ABSOLUTE):
-        paths = spec.input.paths or (spec.input.path.text,)
-        each = zip(*(folder_of([path, path]).split("/") for path in paths), strict=False)
+        folders = [folder_of([path, path]) for path in spec.input.paths or (spec.input.path.text,)]
+        each = zip(*(path.split("/") for path in folders), strict=False)
         folder = "/".join(parts[0] for parts in takewhile(lambda parts: len(set(parts)) == 1, each))
-        place = spec.input.path
+        folder = folders[0] if folder in {"", "s3:/", "gs:/", "az:/"} else folder
     name = re.sub(r"[{}]", "", name).replace("/", "-")
     return replace(place, text=folder or "/").below(f"{name}{SUFFIX}")
 

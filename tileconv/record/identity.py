@@ -24,7 +24,7 @@ FORMAT = 4
 LONGEST = 200
 CHANGED = "input_changed"
 CONTENT = tuple(
-    f"input.{of}{name}" for of in ("", "mask_") for name in ("size", "digest", "blocks", "stored", "sample")
+    f"input.{of}{name}" for of in ("", "mask_") for name in ("size", "version", "digest", "blocks", "stored", "sample")
 )
 PIXELS = ("output.dtype", "output.overflow", "output.nodata")
 TOLD = ("border", "extent", "engine")

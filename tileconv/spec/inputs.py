@@ -8,7 +8,8 @@ from typing import Any, cast
 from tileconv.spec.model import ALL, InputSpec, MaskSpec
 from tileconv.spec.outputs import Output
 from tileconv.spec.reader import Reader, join
-from tileconv.spec.templates import OF_PATH, OF_SERIES, is_pattern, words_in
+from tileconv.spec.storage import only_read
+from tileconv.spec.templates import ABSOLUTE, OF_PATH, OF_SERIES, is_pattern, words_in
 from tileconv.spec.text import MapNode, Node
 
 
@@ -32,17 +33,20 @@ def check_input(reader: Reader, node: Node, key: str, values: dict[str, Any]) ->
 
 
 def check_templates(reader: Reader, asked: InputSpec | None, outputs: Sequence[Output]) -> None:
-    """Record a problem for each output whose path does not tell several images apart."""
-    if (
-        asked is None
-        or asked.stack
-        or not (asked.every_series or len(asked.paths) > 1 or any(map(is_pattern, asked.paths)))
-    ):
+    """Record a problem for each output whose path does not tell several images apart, or lies where one only reads."""
+    if asked is None or asked.stack:
         return
+    several = asked.every_series or len(asked.paths) > 1 or any(map(is_pattern, asked.paths))
     words, example = (OF_SERIES, "{stem}_{series}") if asked.every_series else (OF_PATH, "{stem}")
+    web = next(filter(None, map(only_read, asked.paths or [asked.path.text])), None)
     for key, node, output in outputs:
-        if output and words_in(str(output.path)).isdisjoint(words):
-            place = cast("MapNode", node).items["path"].place
-            message = "names one place for several images"
+        if output is None:
+            continue
+        problem, path = None, output.path.text
+        if several and words_in(path).isdisjoint(words):
             hint = f"write {example} in it, as in {example}.ome.zarr; planes of one image are one with input.stack: z"
-            reader.problem(place, join(key, "path"), message, hint)
+            problem = "names one place for several images", hint
+        elif path.startswith(ABSOLUTE):
+            problem = web
+        if problem:
+            reader.problem(cast("MapNode", node).items["path"].place, join(key, "path"), *problem)

@@ -12,7 +12,7 @@ from tileconv.spec.graph import check_graph, ids_of, inputs_of
 from tileconv.spec.model import OutputSpec, StageSpec
 from tileconv.spec.pyramid import pyramid_of
 from tileconv.spec.reader import BAD, Reader, join
-from tileconv.spec.storage import check_written
+from tileconv.spec.storage import only_read
 from tileconv.spec.text import ListNode, MapNode, Node, kind_of
 from tileconv.spec.words import StageId, is_id
 from tileconv.storage import CODECS, LEVELS, Codec
@@ -90,9 +90,8 @@ def stored_stages(
 def check_output(reader: Reader, node: Node, key: str, values: dict[str, Any]) -> None:
     """Check what of an output belongs together, and read its codec; what it is from is read with the stages."""
     values.pop("from", None)
-    if "path" in values:
-        check_written(reader, cast("MapNode", node).items["path"], join(key, "path"), values["path"])
-    if other := other_format(values.get("path", "")):
+    path = values.get("path", "")
+    if other := only_read(path) or other_format(path):
         reader.problem(cast("MapNode", node).items["path"].place, join(key, "path"), *other)
     if "pyramid" in values:
         values["pyramid"] = pyramid_of(values["pyramid"])

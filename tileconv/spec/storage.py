@@ -10,6 +10,7 @@ from tileconv.errors import Problem
 from tileconv.spec.fields import Field
 from tileconv.spec.model import MaskSpec
 from tileconv.spec.reader import Reader, join
+from tileconv.spec.templates import ABSOLUTE
 from tileconv.spec.text import MapNode, Node, ScalarNode
 from tileconv.spec.words import Endpoint, Region
 from tileconv.stores.location import USUAL, WRITTEN, Access, Location
@@ -58,17 +59,18 @@ def reach(reader: Reader, node: Node, key: str, values: dict[str, Any]) -> None:
     if "path" not in values:
         return
     values["path"] = place = replace(Location(values["path"]), access=access)
-    if access != USUAL and not place.scheme:
+    if access != USUAL and not (place.scheme or place.text.startswith(ABSOLUTE)):
         where = cast("MapNode", node).keys["storage"]
         reader.problem(where, join(key, "storage"), "belongs to a URL, and the path is none", "remove it")
 
 
-def check_written(reader: Reader, node: Node, key: str, path: str) -> None:
-    """Refuse a URL that can only be read."""
+def only_read(path: str) -> tuple[str, str] | None:
+    """Return what is wrong with *path* if it is a URL that can only be read, and what to do; None for any other."""
     scheme = Location(path).scheme
-    if scheme not in ("", *WRITTEN):
-        places = ", ".join(f"{name}://" for name in WRITTEN)
-        reader.problem(node.place, key, f"{scheme}:// is only read", f"write to a path of this machine, or to {places}")
+    if scheme in ("", *WRITTEN):
+        return None
+    places = ", ".join(f"{name}://" for name in WRITTEN)
+    return f"{scheme}:// is only read", f"write to a path of this machine, or to {places}"
 
 
 def without(problem: Problem, secret: set[int]) -> Problem:

@@ -150,8 +150,10 @@ class Location:
         return self if self.scheme else Location(str(steady.resolve(self.local)))
 
 
-def here(path: str | os.PathLike[str]) -> Location:
-    """Return the place that *path* names from the current folder on; PlanError where it names none."""
+def here(path: str | os.PathLike[str] | Location) -> Location:
+    """Return the place that *path* names from the current folder on, or is; PlanError where it names none."""
+    if isinstance(path, Location):
+        return path
     try:
         return Location(located(str(path), Path()))
     except ValueError as error:
