@@ -25,6 +25,7 @@ from tileconv.record.numbers import Numbers
 from tileconv.sinks.layout import Layout
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.spec.model import INPUT
+from tileconv.stores.listed import listed_keys
 from tileconv.stores.location import Location
 from tileconv.tiles.compute import needed
 
@@ -111,16 +112,14 @@ def _lacking(
     why = np.zeros(wanted.size, np.uint8)
     for event, code in _OF_EVENTS.items():
         why[wanted & history.is_last(event, number)] = code
-    for tile in Numbers(wanted & history.is_last(DONE, number)):
-        why[tile] = _why_again(pass_, sink, tile, there=there)
+    done = wanted & history.is_last(DONE, number)
+    if not there:
+        why[done] = AGAIN if sink.layout.plain else GONE
+    elif done.any():
+        listed = listed_keys(sink.store)
+        for tile in Numbers(done):
+            why[tile] = GONE if sink.custody.lacks(stored_box(pass_, tile), listed) else 0
     return why
-
-
-def _why_again(pass_: Pass, sink: ZarrSink, tile: int, *, there: bool) -> int:
-    """Return why a tile that is done has to be made again; 0 when it is still there."""
-    if not there and sink.layout.plain:
-        return AGAIN
-    return 0 if there and not sink.custody.lacks(stored_box(pass_, tile)) else GONE
 
 
 def tiles_done(plan: Plan, histories: Sequence[History]) -> int:
