@@ -10,6 +10,7 @@ from tests.mutation.mutation import Mutation, broken
 from tests.mutation.mutations_of_channels import CHANNELS
 from tests.mutation.mutations_of_files import INPUT, JOURNALS
 from tests.mutation.mutations_of_graphs import GRAPH
+from tests.mutation.mutations_of_leases import LEASES
 from tests.mutation.mutations_of_lessons import LESSONS
 from tests.mutation.mutations_of_missing import MISSING
 from tests.mutation.mutations_of_processes import PROCESSES
@@ -383,4 +384,17 @@ NUMBERS = (
     ),
 )
 
-MUTATIONS = (*GEOMETRY, *GRAPH, *RULES, *NUMBERS, *INPUT, *STORE, *JOURNALS, *PROCESSES, *LESSONS, *MISSING, *CHANNELS)
+MUTATIONS = (
+    *GEOMETRY,
+    *GRAPH,
+    *RULES,
+    *NUMBERS,
+    *INPUT,
+    *STORE,
+    *LEASES,
+    *JOURNALS,
+    *PROCESSES,
+    *LESSONS,
+    *MISSING,
+    *CHANNELS,
+)

@@ -17,7 +17,7 @@ STORE = (
     broken(
         "a store says that it is complete from the start",
         "sinks/zarr.py",
-        'self.layout.metadata({MARKER: {"complete": False}}).items():',
+        "self.layout.metadata(self.custody.unfinished).items():",
         'self.layout.metadata({MARKER: {"complete": True}}).items():',
         f"{SINK}::test_the_store_looks_complete_only_after_finish",
         "execute/test_results_as_inputs.py::test_the_result_of_a_broken_off_run_is_no_input",
@@ -25,8 +25,8 @@ STORE = (
     broken(
         "the ome attribute comes before the pixels",
         "sinks/zarr.py",
-        'self.layout.metadata({MARKER: {"complete": False}}).items():',
-        'self.layout.metadata({MARKER: {"complete": False}, **ome_attributes(self.layout.info, name="")}).items():',
+        "self.layout.metadata(self.custody.unfinished).items():",
+        'self.layout.metadata(self.custody.unfinished | ome_attributes(self.layout.info, name="")).items():',
         f"{SINK}::test_the_store_looks_complete_only_after_finish",
     ),
     broken(

@@ -2,17 +2,22 @@
 
 import json
 import os
+import re
 from threading import Thread
 
+import numpy as np
 import pytest
 from stores.objects_help import servers_in_memory
 
 from tileconv.errors import SinkError
+from tileconv.images import ImageInfo
 from tileconv.record import lease as module
 from tileconv.record import segments as segments_module
 from tileconv.record.folder import RunFolder, segments
 from tileconv.record.journal import ANEW, BEGIN, DONE, Event, History, TileKey
 from tileconv.record.segments import Segments
+from tileconv.sinks.layout import Layout
+from tileconv.sinks.zarr import ZarrSink
 from tileconv.stores import fences
 from tileconv.stores.location import here
 from tileconv.stores.objects import ObjectStore
@@ -98,7 +103,7 @@ def test_of_many_that_begin_at_once_one_has_it(folder, monkeypatch, elsewhere):
     def begin(number):
         told = {"pid": number, "host": "h", "held": True, "beat": 0, "token": f"{number:032}", "expires": 60.0}
         try:
-            got.append(module.Lease(store, module._acquired(store, told), told))
+            got.append(module.Lease(store, module._acquired(store, told, len), told))
         except module.TakenError:
             refused.append(number)
 
@@ -116,6 +121,30 @@ def test_a_process_of_this_machine_that_ended_holds_nothing(folder, monkeypatch)
     assert not folder.live()
     with folder.locked():
         assert folder.holder()["pid"] == os.getpid()
+
+
+def test_the_wait_for_a_lease_is_said(folder, elsewhere):
+    told = {"pid": 7, "host": "far", "held": True, "beat": 3, "token": "f" * 32, "expires": 0.4}
+    ObjectStore(folder.place.text).create("lock", json.dumps(told).encode())
+    heard = []
+    with folder.locked(heard=heard.append):
+        assert folder.holder()["pid"] == os.getpid()
+    assert len(heard) == 1
+    assert re.fullmatch(r"waiting 0 s at most to see whether process 7 on far still writes the output", heard[0])
+
+
+def test_no_two_runs_put_the_same_metadata_before_the_end(folder):
+    """A server tells them apart by their bytes: one that woke would write over the other's as if they were its own."""
+    info = ImageInfo((4, 5), "yx", np.dtype("u1"), (4, 5))
+    said = []
+    for _ in range(2):
+        with folder.locked():
+            sink = ZarrSink(folder.output.store(), Layout(info))
+            for change in (lambda: sink.create(overwrite=True), sink.unfinish):  # noqa: B023 called at once
+                change()
+                said.append(json.loads(sink.store.read_all("zarr.json"))["attributes"]["tileconv"])
+    assert [one["complete"] for one in said] == [False] * 4
+    assert said[0] == said[1] != said[2] == said[3]
 
 
 def test_one_that_was_thought_dead_writes_nothing_that_counts(folder, monkeypatch, elsewhere):
@@ -151,6 +180,41 @@ def test_one_that_was_thought_dead_writes_nothing_that_counts(folder, monkeypatc
     assert folder.output.store().read_all("zarr.json") == b"second"
     assert History.of(folder.store, [2]).total_done() == 2
     assert History.of(folder.store, [2]).unreadable == 0
+
+
+def test_who_takes_over_seals_the_journal(folder, monkeypatch, elsewhere):
+    """Before it writes a line itself: what the other puts next finds its number taken."""
+    end(monkeypatch)
+    late = Paused(folder, monkeypatch)
+    with late:
+        folder.write_plan({})
+        journal = Segments(folder.place)
+        journal.append(EVENTS[0])
+    with RunFolder(folder.output).locked():
+        with pytest.raises(SinkError, match="another run has taken over"), journal:
+            journal.append(EVENTS[1])
+        assert History.of(folder.store, [2]).total_done() == 0
+
+
+def test_one_that_stops_between_its_look_at_the_lease_and_its_step(folder, monkeypatch, elsewhere):
+    """It replaces only what it saw before that look."""
+    end(monkeypatch)
+    late, check = Paused(folder, monkeypatch), ObjectStore._check_fence
+    with late:
+        folder.write_plan({})
+        old = folder.output.store()
+        ObjectStore(old.url).write("0/c/0", [[b"of a run before"]])
+
+    def stopping(self, key):
+        check(self, key)
+        monkeypatch.setattr(ObjectStore, "_check_fence", check)
+        with RunFolder(folder.output).locked():
+            folder.output.store().write("0/c/0", [[b"of the run that took over"]])
+
+    monkeypatch.setattr(ObjectStore, "_check_fence", stopping)
+    with pytest.raises(SinkError, match="is not written by this run any more"):
+        old.write("0/c/0", [[b"late"]])
+    assert old.read_all("0/c/0") == b"of the run that took over"
 
 
 def test_a_chunk_that_comes_late_is_replaced_by_the_run_that_took_over(folder, monkeypatch, elsewhere):

@@ -49,11 +49,12 @@ def moto():
 
 
 @contextlib.contextmanager
-def s3rver(folder):
-    """Yield the URL of an s3rver that keeps its objects in *folder*."""
+def s3rver(folder, wait_ms=0):
+    """Yield the URL of an s3rver that keeps its objects in *folder*, and waits before each answer."""
     port = free_port()
-    command = [ROOT / ".venv-s3rver" / "node_modules" / ".bin" / "s3rver", "-d", folder, "-a", "127.0.0.1"]
-    with _served([*command, "-p", str(port), "--silent", "--configure-bucket", "bucket"], port) as url:
+    modules = ROOT / ".venv-s3rver" / "node_modules"
+    command = ["node", Path(__file__).with_name("s3rver.cjs"), modules, folder, str(port), str(wait_ms)]
+    with _served(command, port) as url:
         yield url
 
 

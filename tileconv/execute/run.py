@@ -123,7 +123,7 @@ def opened(
     missing_chunks, _ = source.missing_chunks_total()
     with sink_errors(folders[0].output), ExitStack() as stack:
         for folder in folders:
-            stack.enter_context(folder.locked(hold=plan.spec.run.lock == "auto"))
+            stack.enter_context(folder.locked(hold=plan.spec.run.lock == "auto", heard=progress.note))
         stop = stack.enter_context(stopping)
         for folder in folders:
             revoke(folder)

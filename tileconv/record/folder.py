@@ -11,7 +11,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -187,7 +187,7 @@ class RunFolder:
                     self.store.delete(name)
 
     @contextmanager
-    def locked(self, *, hold: bool = True) -> Iterator[None]:
+    def locked(self, *, hold: bool = True, heard: Callable[[str], object] = lambda _: None) -> Iterator[None]:
         """Hold the lock inside the block; a folder in which no run was begun goes again.
 
         Where nothing may be written and the output is complete, the block begins all the same: it has nothing to write.
@@ -196,6 +196,8 @@ class RunFolder:
         ----------
         hold
             Whether to hold it, or only to write down process and host, where the file system has no locks.
+        heard
+            Is told if another run is waited for that may have ended.
 
         Raises
         ------
@@ -206,7 +208,7 @@ class RunFolder:
         if self.place.scheme:
             from tileconv.record.lease import leased
 
-            with leased(self) if hold else nullcontext():
+            with leased(self, heard) if hold else nullcontext():
                 yield
             return
         with sink_errors(self.place):
@@ -233,10 +235,9 @@ class RunFolder:
 
     def taken(self) -> SinkError:
         """Return the error of a lock that another run holds."""
-        holder = self.holder() or {}
-        who = f"process {holder.get('pid', 'unknown')} on {holder.get('host', 'an unknown host')}"
         fix = f"Wait for it; tileconv status {self.output} tells how far it is."
-        return SinkError(f"is being written by another run, {who}", where=str(self.output), fix=fix)
+        problem = f"is being written by another run, {who(self.holder() or {})}"
+        return SinkError(problem, where=str(self.output), fix=fix)
 
     def live(self) -> bool:
         """Return whether a run holds the lock now."""
@@ -250,6 +251,11 @@ class RunFolder:
     def holder(self) -> dict[str, Any] | None:
         """Return process and host of the run that holds the lock, or held it last."""
         return json_of(self.store, "lock")
+
+
+def who(holder: Mapping[str, Any]) -> str:
+    """Return process and host of the *holder* of a lock in words."""
+    return f"process {holder.get('pid', 'unknown')} on {holder.get('host', 'an unknown host')}"
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
@@ -20,7 +20,7 @@ from typing import Any
 from uuid import uuid4
 
 from tileconv.errors import SinkError
-from tileconv.record.folder import RunFolder
+from tileconv.record.folder import RunFolder, who
 from tileconv.record.marks import GONE, gone
 from tileconv.record.segments import seal
 from tileconv.sinks.files import sink_errors
@@ -102,8 +102,10 @@ class Lease:
 
 
 @contextmanager
-def leased(folder: RunFolder) -> Iterator[None]:
+def leased(folder: RunFolder, heard: Callable[[str], object]) -> Iterator[None]:
     """Hold the lease of *folder* inside the block, in which this process may write its output.
+
+    *heard* is told if the lease of another run is waited for, which ends unless it is renewed.
 
     Where nothing may be written and the output is complete, the block begins all the same: it has nothing to write.
 
@@ -118,7 +120,7 @@ def leased(folder: RunFolder) -> Iterator[None]:
     told |= {"token": uuid4().hex, "held": True, "beat": 0, "expires": EXPIRES_S}
     with sink_errors(folder.place):
         try:
-            lease = Lease(store, _acquired(store, told), told)
+            lease = Lease(store, _acquired(store, told, heard), told)
         except TakenError:
             raise folder.taken() from None
         except OSError as error:
@@ -140,14 +142,17 @@ def leased(folder: RunFolder) -> Iterator[None]:
         lease.free(forget=forget)
 
 
-def _acquired(store: ObjectStore, told: dict[str, Any]) -> Version:
+def _acquired(store: ObjectStore, told: dict[str, Any], heard: Callable[[str], object]) -> Version:
     now, watched, until = _probed(store), None, 0.0
     while True:
         seen = store.look(KEY)
         before = _read(seen)
         if seen is not None and before.get("held") and not _dead(before):
             if watched is None:
-                until = time.monotonic() + before.get("expires", EXPIRES_S) - (now - seen.put)
+                left_s = before.get("expires", EXPIRES_S) - (now - seen.put)
+                until = time.monotonic() + left_s
+                if left_s > LOOK_S:
+                    heard(f"waiting {left_s:.0f} s at most to see whether {who(before)} still writes the output")
             elif seen.version != watched:
                 raise TakenError
             watched = seen.version

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from tileconv.errors import SinkError
 from tileconv.sinks.files import sink_errors
 from tileconv.sinks.layout import MARKER, METADATA, Layout
 from tileconv.storage import Format
+from tileconv.stores.fences import fence_of
 from tileconv.stores.steady import TEMPORARY
 from tileconv.stores.store import Store, content
 
@@ -46,6 +47,15 @@ class Custody:
         """Return whether ``finish`` made the store a complete image."""
         return self.marker().get("complete") is True
 
+    @property
+    def unfinished(self) -> dict[str, Any]:
+        """What the attributes say while the store is written: under a lease whose it is.
+
+        So no two runs put the same bytes there, of which a server might make the same version.
+        """
+        fence = fence_of(self.store.where())
+        return {MARKER: {"complete": False} | ({"lease": fence.token} if fence else {})}
+
     def replaceable(self) -> bool:
         """Return whether a store of ours is there, and a bare array where this is ``plain``."""
         bare = json_object(self.store, "zarr.json").get("node_type") == "array"
@@ -69,16 +79,19 @@ class Custody:
         return sum(len(layout.units) - self._stored(layout) for layout in self.layout.each)
 
     def _stored(self, layout: Layout) -> int:
-        keys = self.store.list(layout.chunks_key())
-        return sum(layout.is_chunk(key) and self.store.stat(key) is not None for key in keys)
+        return sum(layout.is_chunk(key) for key, _ in self.store.facts(layout.chunks_key()))
 
-    def lacks(self, box: Box) -> str:
-        """Return the first key of pixels of *box* under which nothing is stored; ``""`` where all are there."""
-        for key in self.layout.chunk_keys(box):
-            facts = self.store.stat(key)
-            if facts is None or not facts.size:
-                return key
-        return ""
+    def lacks(self, box: Box, listed: Container[str] | None = None) -> str:
+        """Return the first key of pixels of *box* under which nothing is stored; ``""`` where all are there.
+
+        *listed* are the keys under which something is; without them the store is asked for each.
+        """
+        there = self._holds if listed is None else listed.__contains__
+        return next((key for key in self.layout.chunk_keys(box) if not there(key)), "")
+
+    def _holds(self, key: str) -> bool:
+        facts = self.store.stat(key)
+        return facts is not None and facts.size > 0
 
     def metadata_digests(self) -> dict[str, str]:
         """Return a digest of all metadata by their keys; ``""`` for what is missing."""
@@ -150,7 +163,7 @@ class Custody:
         root = METADATA[self.format_there()][0]
         names = self.store.names()
         if root in names:
-            self.mark({MARKER: {"complete": False}})
+            self.mark(self.unfinished)
         for name in sorted(names, key=root.__eq__):
             self.store.delete(name)
 

@@ -74,7 +74,7 @@ class ZarrSink:
         The caller knows that the store is ours. SinkError if the file system refuses.
         """
         with sink_errors(self.store.where()):
-            for key, said in self.layout.metadata({MARKER: {"complete": False}}).items():
+            for key, said in self.layout.metadata(self.custody.unfinished).items():
                 write_metadata(self.store, key, said)
 
     def finish(self, provenance: Mapping[str, object], *, name: str = "", workers: int = 1) -> None:
@@ -109,4 +109,4 @@ class ZarrSink:
     def unfinish(self) -> None:
         """Mark the store as not whole, before chunks of it are written anew; SinkError if the file system refuses."""
         with sink_errors(self.store.where()):
-            self.custody.mark({MARKER: {"complete": False}})
+            self.custody.mark(self.custody.unfinished)
