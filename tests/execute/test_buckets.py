@@ -13,10 +13,12 @@ import tileconv
 from tileconv.audit.batch import asked_of_folder, asked_of_spec, batch_status, batch_verification
 from tileconv.audit.status import status
 from tileconv.errors import ResumeError, SinkError, SpecError
+from tileconv.execute.pyramid import add_levels
 from tileconv.record import lease
 from tileconv.record.batch import place_of
 from tileconv.record.folder import RunFolder
 from tileconv.spec import spec_from_mapping
+from tileconv.spec.pyramid import PyramidSpec
 from tileconv.stores import fences
 from tileconv.stores.location import Access, here
 from tileconv.stores.objects import ObjectStore
@@ -56,6 +58,24 @@ def test_the_same_bytes_as_on_a_disk(tmp_path, stages):
     assert status(URL).state == "complete"
     again = tileconv.run(spec, output=URL)
     assert (again.tiles, again.kept) == (0, report.tiles)
+
+
+def test_levels_are_those_of_a_disk(tmp_path):
+    """Made with the tiles, of what is stored, and added later."""
+    words = {"chunks": 16, "dtype": "input", "pyramid": {"levels": 4}}
+    spec = write_spec(tmp_path, ONE[:1], image=strategies.pixels((80, 63), "uint16", 0), tile=32, output=words)
+    tileconv.run(spec)
+    tileconv.run(spec, output=URL)
+    assert objects() == files(tmp_path / "o.zarr")
+    here(URL).store().delete("2/c/0/0")
+    assert len(tileconv.run(spec, output=URL, repair=True).damages) == 1
+    assert objects() == files(tmp_path / "o.zarr")
+    spec.write_text(spec.read_text().replace("levels: 4", "levels: 2"))
+    tileconv.run(spec, output=URL.replace("o.zarr", "b.zarr"))
+    assert add_levels(URL.replace("o.zarr", "b.zarr"), PyramidSpec(levels=4)).added == 2
+    assert tileconv.verify(URL.replace("o.zarr", "b.zarr")).exit_code == 0
+    pixels = {key: data for key, data in files(tmp_path / "o.zarr").items() if "/" in key}
+    assert {key: data for key, data in objects(URL.replace("o.zarr", "b.zarr")).items() if "/" in key} == pixels
 
 
 def test_what_is_damaged_is_made_again(tmp_path):

@@ -10,7 +10,7 @@ import strategies
 import yaml
 from distributed import Client, LocalCluster
 from execute.cluster_help import Deadly, seldom
-from execute.resume_help import ONE, done, history, write_spec
+from execute.resume_help import ONE, digest, done, history, write_spec
 from properties.runs_help import complete, pipeline, run, tiled, windows, write_tiff
 
 import tileconv
@@ -52,6 +52,17 @@ def test_the_same_bytes(tmp_path, cluster, source, image, method, stages):
     if method == "windows":
         assert report.tiles == (24 if stages is CHAIN else 48)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.tif", "out.zarr", "out.zarr.tileconv"]
+
+
+@pytest.mark.parametrize("method", ["windows", pytest.param("overlap", marks=seldom)])
+def test_levels_are_those_of_threads(tmp_path, cluster, source, method):
+    spec = tiled(CHAIN[:1], 64, output={"chunks": 32, "pyramid": {"levels": 4}})
+    levels = []
+    for words in ({"executor": cluster, "halo_method": method}, {}):
+        out = tmp_path / f"{len(levels)}.zarr"
+        tileconv.run(spec | {"run": spec["run"] | words}, input=source, output=out)
+        levels.append([digest(out / name) for name in "0123"])
+    assert levels[0] == levels[1]
 
 
 @pytest.mark.parametrize("method", ["windows", pytest.param("overlap", marks=seldom)])

@@ -10,13 +10,19 @@ import pytest
 import strategies
 import zarr
 from execute.resume_help import digest, history, write_spec
+from properties.runs_help import write_tiff
 
 import tileconv
 from tileconv.audit.status import status
-from tileconv.errors import TileconvError
+from tileconv.errors import PlanError, TileconvError
+from tileconv.images import ImageInfo
 from tileconv.operations.shrink import Shrink
 from tileconv.planning.model import Plan
+from tileconv.planning.pyramid import levels_of
 from tileconv.record.journal import TileKey
+from tileconv.spec.model import OutputSpec
+from tileconv.storage import USUAL
+from tileconv.stores.location import Location
 
 STAGES = [{"op": "gaussian", "sigma": 1}]
 PYRAMID = {"levels": 4}
@@ -196,3 +202,41 @@ def test_plan_tells_levels(tmp_path):
     assert [(of["shape"], of["made_with_full_size"]) for of in told] == [
         ([75, 87], True), ([38, 44], False), ([19, 22], False)
     ]  # fmt: skip
+
+
+def test_images_of_a_batch(tmp_path):
+    image = strategies.pixels((75, 81), "uint8", 3)
+    for name in "ab":
+        write_tiff(tmp_path / f"{name}.tif", image, tile=32)
+    spec = write_spec(tmp_path, STAGES, tile=32, output={"chunks": 16, "pyramid": PYRAMID})
+    report = tileconv.run(
+        spec, input=[str(tmp_path / "a.tif"), str(tmp_path / "b.tif")], output=str(tmp_path / "{stem}.ome.zarr")
+    )
+    assert not report.failed
+    for name in "ab":
+        assert check_levels(tmp_path / f"{name}.ome.zarr") == 3
+    assert stored(tmp_path / "a.ome.zarr") == stored(tmp_path / "b.ome.zarr")
+
+
+def test_voxels_stay_roughly_cubic():
+    """Along z a level is half as large where the file says that voxels are nearer to cubes then."""
+    sizes = {"shape": (40, 5000, 3000), "axes": "zyx", "chunks": (1, 500, 500), "dtype": np.dtype("u2")}
+    units = ("micrometer",) * 3
+    for scale, known, expected in (
+        ((0.5, 0.5, 0.5), units, [20, 10, 5]),
+        ((0.7, 0.5, 0.5), units, [20, 10, 5]),
+        ((0.71, 0.5, 0.5), units, [40, 20, 10]),
+        ((2, 0.5, 0.5), units, [40, 40, 20]),
+        ((1, 1, 1), (), [40, 40, 40]),
+    ):
+        info = ImageInfo(**sizes, scale=scale, units=known)
+        made = levels_of(info, USUAL, OutputSpec(Location("o.zarr"), pyramid="auto"))
+        assert [level.info.shape for level in made] == [
+            (z, *yx) for z, yx in zip(expected, [(2500, 1500), (1250, 750), (625, 375)], strict=True)
+        ]
+
+
+def test_more_levels_than_there_can_be_are_refused(tmp_path):
+    with pytest.raises(PlanError, match="has nothing to shrink") as refused:
+        made(tmp_path, image=np.zeros((5, 3), np.uint8), pyramid={"levels": 5})
+    assert refused.value.where == "output.pyramid.levels"

@@ -16,6 +16,7 @@ from tileconv.errors import TileconvError
 from tileconv.sources.open import open_source
 
 LONG = os.environ.get("TILECONV_PROFILE") == "long"
+SHAPE = (64, 64)
 OUTPUTS = ("o.zarr", "o.zarr.tileconv", "o.zarr.pass0")
 
 
@@ -42,7 +43,7 @@ def claims(output):
     for name, ask in {
         "status": lambda: status(output).state == "complete",
         "verify": lambda: not tileconv.verify(output).damages,
-        "open": lambda: open_source(output, missing_chunks="error").info.shape == (64, 64),
+        "open": lambda: open_source(output, missing_chunks="error").info.shape == SHAPE,
     }.items():
         try:
             said |= {name} if ask() else set()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from tileconv.record.numbers import Numbers
 from tileconv.sinks.layout import Layout
 from tileconv.sinks.levels import Level
 from tileconv.sinks.zarr import ZarrSink
+from tileconv.stores.listed import listed_keys
 
 Mask = NDArray[np.bool_]
 
@@ -73,17 +73,14 @@ def levels_left(sink: ZarrSink, grid: TileGrid, history: History, array: int, le
     *left* themselves; but not those that are made with such a tile. *array* is the number of the output in *history*.
     """
     numbers, below = [], left
+    listed = listed_keys(sink.store) if history.total_done() else ()
     for one in each_level(sink.layout, grid):
         done = history.is_last(DONE, array, one.number).copy()
-        lacks = partial(_lacks, sink.at(one.number), one.tiles.grid)
-        done[[tile for tile in np.flatnonzero(done) if lacks(int(tile))]] = False
+        custody = sink.at(one.number).custody
+        done[[tile for tile in Numbers(done) if custody.lacks(tile_at(one.tiles.grid, tile), listed)]] = False
         below = ~done | above(below, one)
         numbers.append(Numbers(below & ~left if one.tiles.within else below))
     return numbers
-
-
-def _lacks(sink: ZarrSink, grid: TileGrid, tile: int) -> bool:
-    return bool(sink.custody.lacks(tile_at(grid, tile)))
 
 
 def all_done(history: History, array: int, levels: int) -> bool:
