@@ -11,6 +11,7 @@ import tifffile
 import zarr
 from oracles import convolution, operators
 from oracles.renormalized import renormalized
+from scipy import ndimage
 
 import tileconv
 from tileconv.execute.images import each_image
@@ -69,7 +70,7 @@ ANSWERS = {
 }
 """Per example: photograph, border, stages for the oracle, and the largest difference. The others have tests of their
 own below."""
-OTHERS = {"bank", "batch", "branches", "masked", "missing", "network", "nodata", "planes", "z_stack"}
+OTHERS = {"bank", "batch", "branches", "fluorescence", "masked", "missing", "network", "nodata", "planes", "z_stack"}
 
 
 def crop(name, folder, size=(90, 110)):
@@ -216,6 +217,17 @@ def test_a_stack_is_smoothed_across_its_planes(name, tmp_path):
         shape[axis] = -1
         expected = convolution.correlate(expected, (bell / bell.sum()).reshape(shape), border)
     np.testing.assert_allclose(result, expected, rtol=0, atol=1e-3)
+
+
+def test_spots_of_a_size_in_micrometres_are_found_whatever_the_pixels(tmp_path):
+    stack = np.random.default_rng(3).poisson(40, (9, 40, 50)).astype(np.uint16)
+    stack[4, 18:22, 28:32] += 300
+    sizes = {f"PhysicalSize{axis}": size for axis, size in zip("ZYX", (0.6, 0.2, 0.2), strict=True)}
+    tifffile.imwrite(tmp_path / "stack.ome.tif", stack, metadata={"axes": "ZYX", **sizes})
+    _, result = made("fluorescence", tmp_path / "stack.ome.tif", tmp_path)
+    narrow, wide = (ndimage.gaussian_filter(stack.astype(float), (s, 3 * s, 3 * s)) for s in (0.5, 1))
+    np.testing.assert_allclose(result, np.maximum(narrow - wide, 0), rtol=0, atol=1e-3)
+    assert np.unravel_index(result.argmax(), result.shape)[0] == 4
 
 
 def test_every_image_of_a_folder_has_its_result(tmp_path):

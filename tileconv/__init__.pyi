@@ -24,6 +24,7 @@ from tileconv.operations.parameters import (
     Compass,
     Component,
     Count,
+    Counts,
     Gabor,
     KernelsOrFile,
     LayerWeights,
@@ -228,7 +229,7 @@ def correlate(image: ArrayLike, kernel: ArrayLike | Kernel, **options: Unpack[_O
 def bilateral(
     image: _L,
     sigma_color: Positive,
-    sigma_spatial: Positive | Mapping[str, Positive] = 1.0,
+    sigma_spatial: Lengths = 1.0,
     *,
     size: Sizes | None = None,
     **options: Unpack[_Options],
@@ -239,7 +240,7 @@ def bilateral(
 def bilateral(
     image: ArrayLike,
     sigma_color: Positive,
-    sigma_spatial: Positive | Mapping[str, Positive] = 1.0,
+    sigma_spatial: Lengths = 1.0,
     *,
     size: Sizes | None = None,
     **options: Unpack[_Options],
@@ -286,9 +287,9 @@ def conv_layer(
     weights: LayerWeights,
     bias: str | None = None,
     *,
-    stride: Sizes = 1,
+    stride: Counts = 1,
     padding: Amounts | None = None,
-    dilation: Sizes = 1,
+    dilation: Counts = 1,
     groups: Count = 1,
     activation: Activation = "none",
     slope: float = 0.01,
@@ -302,9 +303,9 @@ def conv_layer(
     weights: LayerWeights,
     bias: str | None = None,
     *,
-    stride: Sizes = 1,
+    stride: Counts = 1,
     padding: Amounts | None = None,
-    dilation: Sizes = 1,
+    dilation: Counts = 1,
     groups: Count = 1,
     activation: Activation = "none",
     slope: float = 0.01,
@@ -315,10 +316,10 @@ def conv_layer(
 @overload
 def pool(
     image: _L,
-    size: Sizes = 2,
+    size: Counts = 2,
     method: Literal["mean", "maximum"] = "maximum",
     *,
-    stride: Sizes | None = None,
+    stride: Counts | None = None,
     padding: Amounts | None = None,
     **options: Unpack[_Options],
 ) -> _L:
@@ -327,10 +328,10 @@ def pool(
 @overload
 def pool(
     image: ArrayLike,
-    size: Sizes = 2,
+    size: Counts = 2,
     method: Literal["mean", "maximum"] = "maximum",
     *,
-    stride: Sizes | None = None,
+    stride: Counts | None = None,
     padding: Amounts | None = None,
     **options: Unpack[_Options],
 ) -> NDArray[Any]:

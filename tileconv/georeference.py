@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +17,8 @@ _SPATIAL = {
     "uuid": "689b58e2-cf7b-45e0-9fff-9cfc0883d6b4",
     "spec_url": "https://github.com/zarr-conventions/spatial/blob/v1/README.md",
 }
+_UNITS = {r"4[0-8]\d\d": "degree", r"32[67]\d\d|258[23]\d|3857": "meter"}
+"""Units of codes of EPSG's: geographic systems, and the most common ones in metres."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,24 @@ class Georeference:
     transform
         The numbers a, b, c, d, e, f: the outer corner of the pixel at (row, column) lies at x = a column + b row + c
         and y = d column + e row + f, in units of the reference system.
+    unit
+        That of the reference system by its name in OME-Zarr, or ``degree``.
     """
 
     crs: str = ""
     transform: tuple[float, ...] = ()
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        code = self.crs.removeprefix("EPSG:")
+        known = (unit for form, unit in _UNITS.items() if re.fullmatch(form, code))
+        object.__setattr__(self, "unit", self.unit or next(known, ""))
+
+    @property
+    def pixel(self) -> dict[str, float]:
+        """How long a pixel is along y and x, in ``unit``; nothing where rows and columns lie askew."""
+        a, b, _, d, e, _ = self.transform or (0.0,) * 6
+        return {"y": abs(e), "x": abs(a)} if a and e and not (b or d) else {}
 
     def moved(self, rows: float, columns: float) -> Georeference:
         """Return the georeference of an image whose first pixel is the one at (*rows*, *columns*) of this one.

@@ -130,7 +130,7 @@ def test_mapping_takes_what_notebooks_hold() -> None:
 @pytest.mark.parametrize(
     ("mapping", "expected"),
     [
-        (with_stage(op="box", size="3"), "stages[0].size: expected a whole number of at least 1"),
+        (with_stage(op="box", size="3"), "stages[0].size: expected a whole number of pixels of at least 1"),
         (with_stage(op="box", size=True), "found 'true'"),
         (with_stage(op="rescale", gain=float("nan")), "only finite numbers"),
         (with_stage(op="rescale", gain=10**400), "the number is too large"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,12 +15,12 @@ from tileconv.engines.values import Precision, Values, working_dtype
 from tileconv.errors import KernelError
 from tileconv.operations.formulas import half_ulp, largest
 from tileconv.operations.operation import Array, Choices, Operation
-from tileconv.operations.parameters import Positive, Sizes, number, per_axis, sizes_per_axis
+from tileconv.operations.parameters import Lengths, Positive, Sizes, number, per_axis, sizes_per_axis
 
 
 def bilateral(
     sigma_color: Positive,
-    sigma_spatial: Positive | Mapping[str, Positive] = 1.0,
+    sigma_spatial: Lengths = 1.0,
     *,
     size: Sizes | None = None,
     axes: str = "yx",

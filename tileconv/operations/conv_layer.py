@@ -22,16 +22,16 @@ from tileconv.operations.custom import file_of
 from tileconv.operations.formulas import half_ulp, largest
 from tileconv.operations.layer_files import read_layer
 from tileconv.operations.operation import PADDED, Array, Choices, Operation
-from tileconv.operations.parameters import Amounts, Count, LayerWeights, Sizes, Tensor, number, sizes_per_axis
+from tileconv.operations.parameters import Amounts, Count, Counts, LayerWeights, Tensor, number, sizes_per_axis
 
 
 def conv_layer(
     weights: LayerWeights,
     bias: str | None = None,
     *,
-    stride: Sizes = 1,
+    stride: Counts = 1,
     padding: Amounts | None = None,
-    dilation: Sizes = 1,
+    dilation: Counts = 1,
     groups: Count = 1,
     activation: Activation = "none",
     slope: float = 0.01,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt
 
@@ -16,12 +16,25 @@ Positive = Annotated[float, Gt(0)]
 NotNegative = Annotated[float, Ge(0)]
 Count = Annotated[int, Ge(1)]
 
-Lengths = Positive | Mapping[str, Positive]
+
+class Measured:
+    """The note of a number of pixels that a pipeline file may write as a length, such as ``1.5 um``."""
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        """Return the schema to pydantic, which looks for this name among an annotation's notes."""
+        return {"anyOf": [handler(schema), {"type": "string", "pattern": r"^[+]?[0-9.]+([eE][+-]?[0-9]+)? ?\D+$"}]}
+
+
+Length = Annotated[Positive, Measured()]
+Lengths = Length | Mapping[str, Length]
 """Pixels: one number for every axis that the stage acts on, or one per named axis, ``{y: 2, x: 3}``."""
-Sigmas = Positive | Mapping[str, NotNegative]
+Sigmas = Length | Mapping[str, Annotated[NotNegative, Measured()]]
 """Lengths of which those of some axes may be 0, which leaves these axes alone."""
-Sizes = Count | Mapping[str, Count]
+Size = Annotated[Count, Measured()]
+Sizes = Size | Mapping[str, Size]
 """Whole pixels: one number for every axis, or one per named axis."""
+Counts = Count | Mapping[str, Count]
+"""Whole pixels of a grid that is made coarser."""
 Component = Literal["x", "y", "z", "magnitude"]
 Range = Annotated[Sequence[float], "two numbers, low and high"]
 WeightsOrFile = Annotated[
@@ -33,8 +46,8 @@ Name = Annotated[str, "name"]
 KernelsOrFile = str | Sequence[WeightsOrFile] | Mapping[Name, WeightsOrFile]
 """Kernels in a list, or by name, or the path of a ``.npy`` file that holds all of them."""
 Compass = Literal["kirsch", "prewitt", "sobel"]
-Gabor = Mapping[Literal["orientations", "wavelengths"], Positive | Sequence[Positive]]
-Steerable = Mapping[Literal["order", "sigma"], Positive]
+Gabor = Mapping[Literal["orientations", "wavelengths"], Length | Sequence[Length]]
+Steerable = Mapping[Literal["order", "sigma"], Length]
 Reduction = Literal["none", "magnitude", "maximum", "argmax", "sum"]
 
 

@@ -16,7 +16,7 @@ from tileconv.engines.values import Precision, Values, working_dtype
 from tileconv.errors import KernelError
 from tileconv.operations.formulas import half_ulp, largest
 from tileconv.operations.operation import PADDED, Array, Choices, Operation
-from tileconv.operations.parameters import Amounts, Sizes, sizes_per_axis
+from tileconv.operations.parameters import Amounts, Counts, sizes_per_axis
 from tileconv.operations.several import expected_once, moved, rounded_once
 
 NS_PER_TAP = 0.6
@@ -24,10 +24,10 @@ NS_PER_TAP = 0.6
 
 
 def pool(
-    size: Sizes = 2,
+    size: Counts = 2,
     method: Literal["mean", "maximum"] = "maximum",
     *,
-    stride: Sizes | None = None,
+    stride: Counts | None = None,
     padding: Amounts | None = None,
     axes: str = "yx",
 ) -> Pool:

@@ -9,6 +9,7 @@ from tileconv.errors import PlanError
 from tileconv.images import ImageInfo, as_text, holds
 from tileconv.planning.budget import budget_of, retiled, tiled
 from tileconv.planning.layout import lay_out
+from tileconv.planning.lengths import in_pixels, scaled
 from tileconv.planning.machine import Allowance, Machine
 from tileconv.planning.model import Plan
 from tileconv.planning.parts import Missing, Pass
@@ -32,6 +33,7 @@ def make_plan(spec: PipelineSpec, source: ImageInfo, machine: Machine, *, cache_
         If the job cannot be done as asked: axes that are not there, missing pixels without a rule, a tile or a memory
         limit that does not fit, an engine that may not be used.
     """
+    source = scaled(source, spec.input.scale)
     needed = dict.fromkeys("".join(["yx", *(stage.over for stage in spec.stages)]))
     if not set(needed) <= set(source.axes):
         raise PlanError(
@@ -39,6 +41,7 @@ def make_plan(spec: PipelineSpec, source: ImageInfo, machine: Machine, *, cache_
             where=str(spec.input.path),
             fix="Set input.axes to the names of the file's axes, or the stage's over to axes that are there.",
         )
+    spec = in_pixels(spec, source)
     missing = _missing(spec, source)
     graph, passes = lay_out(spec.stages, spec.outputs, source, machine.costs, missing=missing, precision=spec.precision)
     workers, why_workers = _workers(spec, machine)

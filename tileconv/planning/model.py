@@ -10,6 +10,7 @@ from tileconv.errors import GeometryError, PlanError
 from tileconv.images import ImageInfo
 from tileconv.planning.encoding import by_field, decoded, encoded, kernel_table, kernels_of
 from tileconv.planning.identity import Identity, stage_identity
+from tileconv.planning.lengths import meant
 from tileconv.planning.machine import Workers
 from tileconv.planning.memory import peak_bytes
 from tileconv.planning.parts import Missing, Pass, Write, only
@@ -208,6 +209,7 @@ class Plan(Shown):
             "memory_limit_bytes": self.memory_limit,
             "seconds": self.seconds,
             "graph": self._edges(),
+            **({"lengths_px": lengths} if (lengths := meant(self.spec, self.source)) else {}),
             "passes": [pass_json(p) for p in self.passes],
             "plan": {"kernels": kernel_table([*operations, *coverage]), **by_field(self)},
         }

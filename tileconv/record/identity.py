@@ -12,6 +12,7 @@ from tileconv.boxes import TileGrid
 from tileconv.engines.filters import BLAS
 from tileconv.errors import ResumeError
 from tileconv.planning.build import with_tile
+from tileconv.planning.lengths import meant
 from tileconv.planning.model import Plan
 from tileconv.planning.parts import Pass, only
 from tileconv.planning.pyramid import tiles_of_levels
@@ -35,16 +36,22 @@ ANEW = "Use what it was, choose another output path, or begin anew with --overwr
 def plan_record(plan: Plan, source: Source, output: int = 0) -> dict[str, Any]:
     """Return ``plan.json`` of an output: under ``identity`` all that determines it, the tiles under ``grids``.
 
-    ``words`` are those of its stages, by which a difference is named. Under ``run`` is noted what changes no pixel:
-    where the output was to lie, how the run was to go, and when the input was changed last.
+    ``words`` are those of its stages, by which a difference is named, and the pixels of lengths in them. Under ``run``
+    is noted what changes no pixel: where the output was to lie, how the run was to go, and when the input was changed
+    last.
     """
-    spec = as_mapping(plan.spec.only(output))
+    asked = plan.spec.only(output)
+    spec, lengths = as_mapping(asked), meant(asked, plan.source)
     made = [plan.made_by(array) for array in plan.arrays_of(output)]
     grids = [(plan.passes[number].grid, write.levels) for number, write in made]
     return {
         "format": FORMAT,
         "identity": identity_of(plan, source, output).as_json(),
-        "words": [{key: value for key, value in words.items() if key not in TOLD} for words in spec["stages"]],
+        "words": [
+            {key: value for key, value in words.items() if key not in TOLD}
+            | ({"pixels": lengths[name]} if (name := stage.name_at(number)) in lengths else {})
+            for number, (words, stage) in enumerate(zip(spec["stages"], asked.stages, strict=True))
+        ],
         "grids": [
             _grid(grid) | ({"levels": [_grid(of.grid) for of in tiles_of_levels(levels, grid)]} if levels else {})
             for grid, levels in grids

@@ -13,6 +13,7 @@ import numpy as np
 from tileconv.engines.filters import BLAS
 from tileconv.errors import SourceError
 from tileconv.planning.identity import Identity
+from tileconv.planning.lengths import meant
 from tileconv.planning.model import Plan
 from tileconv.planning.pyramid import words_of
 from tileconv.sinks.custody import read_attributes
@@ -64,6 +65,7 @@ def provenance(plan: Plan, source: Source, counts: Counts, output: int = 0) -> d
         "input": source.fingerprint,
         "kernels": identity.of_stages("kernels"),
         "engines": identity.of_stages("engine"),
+        **({"lengths_px": lengths} if (lengths := meant(asked, plan.source)) else {}),
         "counts": counts.as_json(),
         "libraries": libraries(plan, source, output),
         "channels": plan.write_of(output).info.channels,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -14,6 +15,7 @@ from rich.text import Text
 from tileconv.boxes import SPACE, TileGrid
 from tileconv.engines.choose import Choice
 from tileconv.images import ImageInfo, as_text
+from tileconv.planning.lengths import meant
 from tileconv.planning.memory import total
 from tileconv.planning.model import Plan
 from tileconv.planning.parts import Pass, Write
@@ -50,6 +52,7 @@ def _lines(plan: Plan) -> Iterator[RenderableType]:
         if write.levels:
             yield Text(f"levels   {levels_text(write, plan.passes[plan.made_by(write.array)[0]].grid)}")
     yield from map(Text, _graph(plan))
+    yield from map(Text, _lengths(plan))
     between = sum(plan.made_by(array)[1].info.nbytes for array in range(plan.between))
     written = sum(plan.write_of(number).info.nbytes for number in range(len(plan.spec.outputs)))
     needed = f"{size_text(written)} before compression"
@@ -88,6 +91,23 @@ def _graph(plan: Plan) -> Iterator[str]:
     width = max(len(name) for name, _ in lines)
     for number, (name, read) in enumerate(lines):
         yield f"{'' if number else 'graph':8} {name:{width}}  from {', '.join(read)}"
+
+
+def _lengths(plan: Plan) -> Iterator[str]:
+    """Yield what lengths with a unit are in pixels of the image, a line for each stage that has some."""
+    stages = {stage.name_at(number): stage for number, stage in enumerate(plan.spec.stages)}
+    for stage, lengths in meant(plan.spec, plan.source).items():
+        for name, pixels in lengths.items():
+            yield f"lengths  {stage}: {name} {_plain(stages[stage].parameters[name])} is {_plain(pixels)} px"
+
+
+def _plain(value: Any) -> str:
+    """Return the value of a parameter as it stands in a pipeline file, without braces."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_plain(item)}" for name, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
+    return as_text(value) if isinstance(value, float) else str(value)
 
 
 def _time(plan: Plan) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tileconv.sources.tiff_metadata import parsed
-from tileconv.sources.units import unit_of
+from tileconv.units import unit_of
 
 _OME_SIZES = {"x": "PhysicalSizeX", "y": "PhysicalSizeY", "z": "PhysicalSizeZ", "t": "TimeIncrement"}
 _RESOLUTION_UNITS = {2: "inch", 3: "cm"}

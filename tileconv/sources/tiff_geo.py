@@ -7,7 +7,8 @@ from typing import Any
 from tileconv.georeference import Georeference
 
 _SCALE, _TIE_POINTS, _MATRIX, _KEYS = 33550, 33922, 34264, 34735
-_RASTER_TYPE, _GEODETIC, _PROJECTED = 1025, 2048, 3072
+_RASTER_TYPE, _GEODETIC, _PROJECTED, _LENGTHS = 1025, 2048, 3072, 3076
+_UNITS = {9001: "meter", 9002: "foot"}
 _POINT = 2
 """The raster type whose coordinates are those of the middle of a pixel."""
 _LAST_CODE = 32766
@@ -27,7 +28,8 @@ def georeference_of(page: Any) -> tuple[Georeference, list[str]]:
         notes.append("the reference system has no EPSG code and is not carried")
     if not transform:
         notes.append("the georeference is no affine transform, and is not carried")
-    found = Georeference(crs, transform)
+    unit = _UNITS.get(keys.get(_LENGTHS, 0), "") if _PROJECTED in keys else "degree" * (_GEODETIC in keys)
+    found = Georeference(crs, transform, unit)
     return found.moved(-0.5, -0.5) if keys.get(_RASTER_TYPE) == _POINT else found, notes
 
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from tileconv.errors import SourceError
 from tileconv.georeference import NOWHERE, Georeference
 from tileconv.sources.axes import assumed_axes
-from tileconv.sources.units import unit_of
 from tileconv.stores import anywhere
 from tileconv.stores.anywhere import Place
+from tileconv.units import unit_of
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from tileconv.spec.clusters import clusters_of, named_cluster
 from tileconv.spec.fields import Field, fields_of
 from tileconv.spec.graph import check_ids, ids_of, inputs_of
 from tileconv.spec.inputs import check_input, check_templates
+from tileconv.spec.lengths import written_at
 from tileconv.spec.masks import mask_of
 from tileconv.spec.missing import check_belongs, check_global, missing_of, rule_of_stage
 from tileconv.spec.model import (
@@ -93,7 +94,7 @@ def check(root: MapNode, name: str, folder: Path, problems: Sequence[Problem]) -
     SpecError
         If there is any problem, with all of them.
     """
-    reader = Reader(folder)
+    reader = Reader(folder, name)
     spec = _pipeline(reader, root)
     first: dict[tuple[int, int, str], Problem] = {}
     for problem in (*problems, *reader.problems):
@@ -219,7 +220,7 @@ def _stage(
         return None
     _suits(reader, node, key, operation)
     values["missing"] = rule_of_stage(reader, node, key, operation, rule, missing)
-    return StageSpec(operation=operation, parameters=chosen, **values)
+    return StageSpec(operation=operation, parameters=chosen, places=written_at(reader, node, key, op, chosen), **values)
 
 
 def _suits(reader: Reader, node: MapNode, key: str, operation: Operation | Steps) -> None:

@@ -16,7 +16,8 @@ from tileconv.errors import Problem, SpecError
 from tileconv.operations.parameters import Count
 from tileconv.own import own_file
 from tileconv.spec.fields import Field, Written, arms, describe, fields_of
-from tileconv.spec.reader import NUMBER, Reader, did_you_mean, join
+from tileconv.spec.numbers import NUMBER
+from tileconv.spec.reader import Reader, did_you_mean, join
 from tileconv.spec.text import ListNode, MapNode, Node, compose, is_nothing, kind_of
 from tileconv.spec.words import EXECUTORS, REACHED, ClassName, Executor, Lines, Size, Token, Walltime, is_id
 from tileconv.stores import steady
@@ -164,7 +165,7 @@ def own_clusters() -> dict[str, Cluster]:
         root, problems = compose(steady.read_bytes(path).decode("utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(str(path), (Problem("", "cannot read the file", hint=str(error)),)) from error
-    reader = Reader(path.parent)
+    reader = Reader(path.parent, str(path))
     values = reader.section(root, {"clusters": Field(None, None)}, "")
     clusters = clusters_of(reader, values["clusters"], own=True) if "clusters" in values else {}
     if found := (*problems, *reader.problems):

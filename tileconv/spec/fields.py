@@ -19,12 +19,13 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from annotated_types import Ge, Gt
 
 from tileconv.boxes import AXES
+from tileconv.operations.parameters import Measured
 
 REQUIRED: Any = object()
 """The default of a field that must be given."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Word:
     """A text that *parse* turns into a value; it raises ValueError for any other, and *expected* says what it takes.
 
@@ -162,6 +163,11 @@ def word_of(arm: Arm) -> Word | None:
     return next((note for note in arm.notes if isinstance(note, Word)), None)
 
 
+def is_length(arm: Arm) -> bool:
+    """Return whether a number of pixels may be written as a length with a unit."""
+    return any(isinstance(note, Measured) for note in arm.notes)
+
+
 def _describe(arm: Arm) -> str:
     word = word_of(arm)
     if word:
@@ -179,9 +185,8 @@ def _describe(arm: Arm) -> str:
         return "a path or a URL"
     name = {int: "a whole number", float: "a number", bool: "true or false", str: "a path"}[arm.type]
     low, above = bounds(arm)
-    if low > -math.inf:
-        return f"{name} of at least {low:g}"
-    return f"{name} above {above:g}" if above > -math.inf else name
+    least = f" of at least {low:g}" if low > -math.inf else f" above {above:g}" if above > -math.inf else ""
+    return f"{name} of pixels{least}, or a length such as 1.5 um" if is_length(arm) else f"{name}{least}"
 
 
 def _field(annotation: Any, default: Any) -> Field:

@@ -23,6 +23,7 @@ from tileconv.spec.words import (
     Index,
     LabelText,
     Memory,
+    PixelSize,
     Place,
     StageId,
     Workers,
@@ -44,7 +45,9 @@ INPUT, IMAGE = -1, "input"
 """The image that a pipeline reads: among positions of stages, and among their names."""
 ALL = "all"
 """What ``input.series`` says of every image of a file."""
-RESOLVED = frozenset(("operation", "parameters", "inputs", "stage", "label", "paths", "every_series", "cluster"))
+RESOLVED = frozenset(
+    ("operation", "parameters", "inputs", "places", "stage", "label", "paths", "every_series", "cluster")
+)
 """Fields that are no keys of a file: they follow from others, and from where these stand."""
 ShardsPerAxis = Literal["auto", "none"] | PixelsPerAxis
 
@@ -83,6 +86,11 @@ class InputSpec:
     ] = 0
     level: Annotated[Index, "Which level of a pyramid; 0 is the full size."] = 0
     axes: Annotated[str | None, Written(AxesText), "Names of the axes as stored, where the file does not say."] = None
+    scale: Annotated[
+        Mapping[str, str] | None,
+        Written(Mapping[Literal["z", "y", "x"], PixelSize]),
+        "Size of a pixel along each axis, whatever the file says.",
+    ] = None
     nodata: Annotated[
         float | Literal["none"] | None, Exact(), "The pixel value that means missing, whatever the file says; or none."
     ] = None
@@ -129,7 +137,8 @@ class StageSpec:
     """One stage: an operation over the axes ``over``, with the border of each of them, in the order of ``over``.
 
     ``missing`` is None where NaN makes NaN; else the stage's own rule, or the global one where pixels are left out.
-    ``inputs`` are the positions of the stages that it reads. Two stages are equal when their words are; ``operation``
+    ``inputs`` are the positions of the stages that it reads. ``places`` says where parameters stand that have lengths
+    with a unit: of these the plan makes the operation anew. Two stages are equal when their words are; ``operation``
     follows from these and takes no part.
     """
 
@@ -143,6 +152,7 @@ class StageSpec:
     engine: Annotated[Engine, "How sums are computed; auto takes the cheapest."] = "auto"
     missing: MissingSpec | None = None
     inputs: tuple[int, ...] = (INPUT,)
+    places: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def name_at(self, number: int) -> str:
         """Return what plans and messages call the stage, which is that of position *number*."""

@@ -16,6 +16,7 @@ from tileconv.operations.operation import Operation
 from tileconv.operations.registry import OF_ONE, OF_SEVERAL, OPERATORS
 from tileconv.operations.steps import Steps
 from tileconv.spec.fields import REQUIRED, Field, arms, describe, parameters_of
+from tileconv.spec.lengths import stood_in
 
 
 @cache
@@ -36,7 +37,7 @@ def _texts(name: str) -> tuple[str, str]:
 
 
 def make_operation(name: str, parameters: Mapping[str, Any], axes: str) -> Operation | Steps:
-    """Return the operation that the operator *name* makes over *axes*.
+    """Return the operation that the operator *name* makes over *axes*; of lengths with a unit, one for checks alone.
 
     Raises
     ------
@@ -45,7 +46,7 @@ def make_operation(name: str, parameters: Mapping[str, Any], axes: str) -> Opera
     """
     try:
         with np.errstate(divide="raise", over="raise", invalid="raise"):
-            return as_operation(OPERATORS[name](**parameters, axes=axes)).along(axes)
+            return as_operation(OPERATORS[name](**stood_in(name, parameters, axes), axes=axes)).along(axes)
     except KernelError:
         raise
     except (ArithmeticError, MemoryError, ValueError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import is_dataclass, replace
 from difflib import get_close_matches
@@ -17,15 +16,14 @@ from tileconv.spec.fields import (
     REQUIRED,
     Anywhere,
     Arm,
-    Exact,
     Field,
     arms,
-    bounds,
     describe,
     fields_of,
     items_of,
     word_of,
 )
+from tileconv.spec.numbers import Refused, number_of
 from tileconv.spec.templates import ABSOLUTE
 from tileconv.spec.text import ListNode, MapNode, Node, Place, ScalarNode, is_nothing, kind_of, problem_at
 from tileconv.stores.location import SecretError, located
@@ -33,31 +31,15 @@ from tileconv.stores.location import SecretError, located
 BAD: Any = object()
 """What reading gives for a value that became a problem."""
 
-NUMBER = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
-NOT_NUMBERS = {
-    r".*\d_\d.*": "write it without _",
-    r"[+-]?0[xXoObB].*": "write it in decimal",
-    r"[+-]?0\d.*": "write it without the leading 0",
-    r"[+-]?\.?(nan|inf|infinity)": "only finite numbers are allowed",
-    r"\d+(:\d+)+.*": "a colon makes a time of it; a range is written [10, 20]",
-    r"[+-]?\d+,\d+": "write the decimal comma as a point",
-    r"([+-]?[\d.]+) ?(px|pixels?)": r"write \1, lengths are in pixels",
-    r"[+-]?[\d.]+ ?([mµμun]m|microns?|cm|m|in|inch|å)": "lengths are in pixels: divide by the size of a pixel",
-}
-"""Texts that mean a number, and how it is written; groups are those of the text."""
 SYNONYMS: dict[str, str] = {**ALIASES, "vertical": "x", "horizontal": "y", "float": "float32", "double": "float64"}
 """What other tools call our choices."""
 
 
-class Refused(Exception):  # noqa: N818 it never leaves this module
-    """A scalar that its field does not take, with a hint."""
-
-
 class Reader:
-    """Reads nodes and gathers ``problems``; relative paths are taken from *folder*."""
+    """Reads nodes of the file *name* and gathers ``problems``; relative paths are taken from *folder*."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name = folder, name
         self.problems: list[Problem] = []
         self.secret: set[int] = set()
         """Lines of the text that no message may show."""
@@ -66,6 +48,10 @@ class Reader:
         """Record a problem and return ``BAD``."""
         self.problems.append(problem_at(place, key, message, hint))
         return BAD
+
+    def located(self, place: Place, key: str) -> str:
+        """Return where *key* stands, as a problem there begins, for errors that are found later."""
+        return f"{self.name}:{place.line}:{place.column}: {key}" if place.line else f"{self.name}: {key}"
 
     def hidden(self, place: Place, key: str, message: str, hint: str) -> Any:
         """Record a problem that shows nothing of what stands at *place*, and return ``BAD``."""
@@ -100,8 +86,7 @@ class Reader:
                     hint = hint or str(refused)
                 except SecretError as error:
                     return self.hidden(node.place, key, "expected a path or a URL", str(error))
-            if all(arm.origin is Sequence for arm in options):
-                hint = "write a list, as in [10, 20]"
+            hint = _as_list_or_mapping(node, options) or hint
         return self.problem(node.place, key, f"expected {describe(options)}, found {kind_of(node)}", hint)
 
     def _record(self, node: MapNode, arm: Arm, key: str, _: str) -> Any:
@@ -147,7 +132,7 @@ class Reader:
         if arm.type is str:
             return node.text if any(isinstance(note, Plain) for note in arm.notes) else self.path(node.text, arm)
         if arm.type in {int, float}:
-            return _bounded(node, arm)
+            return number_of(node, arm)
         raise Refused
 
     def path(self, text: str, arm: Arm) -> str:
@@ -241,6 +226,14 @@ def _key_hint(name: str, item: Node, shape: Mapping[str, Field], foreign: Mappin
     return did_you_mean(name, shape) or f"the keys here are {', '.join(shape)}"
 
 
+def _as_list_or_mapping(node: ScalarNode, options: Sequence[Arm]) -> str:
+    """Return how *node* is written where only a list is taken, or only a mapping per axis; else nothing."""
+    if all(arm.origin is Sequence for arm in options):
+        return "write a list, as in [10, 20]"
+    per_axis = all(arm.origin is Mapping and set(get_args(get_args(arm.type)[0])) <= set(AXES) for arm in options)
+    return f"write {{y: {node.text}, x: {node.text}}}" if per_axis else ""
+
+
 def _choice(node: ScalarNode, choices: Sequence[Any]) -> Any:
     if isinstance(choices[0], int):
         if node.plain and node.text in map(str, choices):
@@ -250,28 +243,3 @@ def _choice(node: ScalarNode, choices: Sequence[Any]) -> Any:
         return node.text
     synonym = SYNONYMS.get(node.text.lower())
     raise Refused(f"write {synonym}" if synonym in choices else did_you_mean(node.text, choices))
-
-
-def _bounded(node: ScalarNode, arm: Arm) -> int | float:
-    if not NUMBER.fullmatch(node.text):
-        text = node.text.strip().lower()
-        means = ((re.fullmatch(form, text, re.ASCII), hint) for form, hint in NOT_NUMBERS.items())
-        raise Refused(next((found.expand(hint) for found, hint in means if found), ""))
-    if not node.plain:
-        raise Refused("remove the quotes")
-    number = float(node.text)
-    if abs(number) == float("inf"):
-        raise Refused("the number is too large")
-    low, above = bounds(arm)
-    if number < low or number <= above or (arm.type is int and (number != int(number) or abs(number) >= 2**53)):
-        raise Refused
-    return int(number) if arm.type is int else _exact(node.text, number, arm)
-
-
-def _exact(text: str, number: float, arm: Arm) -> float:
-    """Return *number*, which *text* says, unless that is a whole number that no float64 is."""
-    if abs(number) < 2**53 or not text.lstrip("+-").isdecimal() or int(text) == number:
-        return number
-    if any(isinstance(note, Exact) for note in arm.notes):
-        return int(text)
-    raise Refused(f"no float64 is this number; the nearest is {number:.0f}")

@@ -9,6 +9,7 @@ from annotated_types import Ge
 
 from tileconv.boxes import AXES
 from tileconv.spec.fields import Anywhere, Word
+from tileconv.spec.lengths import LENGTH, parse_pixel_size
 from tileconv.storage import Format
 
 UNITS = {"": 1, "B": 1} | {
@@ -264,6 +265,14 @@ Endpoint = Annotated[
 Region = Annotated[
     str,
     Word("the name of a region such as eu-west-1", parse_region, {"type": "string", "pattern": f"^{_REGION}$"}),
+]
+PixelSize = Annotated[
+    str,
+    Word(
+        "a length such as 0.5 um",
+        parse_pixel_size,
+        {"type": "string", "pattern": rf"^{LENGTH}$"},
+    ),
 ]
 StageId = Annotated[
     str,

@@ -23,6 +23,12 @@ _NAMES = {
     *(f"{prefix}{unit}" for prefix in _PREFIXES for unit in ("meter", "second")),
     *("angstrom", "inch", "foot", "yard", "mile", "parsec", "minute", "hour", "day"),
 }
+_POWERS = (24, 21, 18, 15, 12, 9, 6, 3, 2, 0, -1, -2, -3, -6, -9, -12, -15, -18, -21, -24)
+_METRES = {
+    **{f"{prefix}meter": Fraction(10) ** power for prefix, power in zip(_PREFIXES, _POWERS, strict=True)},
+    **{"angstrom": Fraction(1, 10**10), "inch": Fraction(254, 10**4), "foot": Fraction(3048, 10**4)},
+    **{"yard": Fraction(9144, 10**4), "mile": Fraction(1_609_344, 1000)},
+}
 _SPELLINGS = {"micron": "micrometer", "feet": "foot", "inches": "inch"}
 _CONVERTED = {
     "dam": (Fraction(10), "meter"),
@@ -45,15 +51,32 @@ def unit_of(text: str) -> tuple[float, str] | None:
     >>> unit_of("µm"), unit_of("Microns"), unit_of("thou"), unit_of("pixel")
     ((1.0, 'micrometer'), (1.0, 'micrometer'), (0.001, 'inch'), None)
     """
+    known = _known(text)
+    return known and (float(known[0]), known[1])
+
+
+def metres(text: str) -> Fraction | None:
+    """Return how many metres one unit *text* is, exactly; None where that is no length.
+
+    Examples
+    --------
+    >>> metres("nm"), metres("inch"), metres("px"), metres("s")
+    (Fraction(1, 1000000000), Fraction(127, 5000), None, None)
+    """
+    known = _known(text)
+    unit = known and _METRES.get(known[1])
+    return known[0] * unit if known and unit else None
+
+
+def _known(text: str) -> tuple[Fraction, str] | None:
     text = text.strip().replace("\\u00B5", "µ").replace("μ", "µ").replace("\u212b", "Å")
     if text in _CONVERTED:
-        factor, unit = _CONVERTED[text]
-        return float(factor), unit
+        return _CONVERTED[text]
     if text in _SYMBOLS:
-        return 1.0, _SYMBOLS[text]
+        return Fraction(1), _SYMBOLS[text]
     name = text.lower()
     for spelling in (name, name.removesuffix("s"), name.removesuffix("s").replace("metre", "meter")):
         spelling = _SPELLINGS.get(spelling, spelling)
         if spelling in _NAMES:
-            return 1.0, spelling
+            return Fraction(1), spelling
     return None
