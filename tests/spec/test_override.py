@@ -59,7 +59,8 @@ def test_an_override_mends_the_file() -> None:
         ("stages.0.sigma=*a", "anchors"),
         (
             "stages.0.sigma=0",
-            "p.yaml: stages[0].sigma: expected a number of pixels above 0, or a length such as 1.5 um, or a mapping per axis, found '0'\n    from --set",
+            "p.yaml: stages[0].sigma: expected a number of pixels above 0, or a length such as 1.5 um, "
+            "or a mapping per axis, found '0'\n    from --set",
         ),
         (
             "stages.0.sgima=3",
