@@ -21,6 +21,7 @@ from tileconv.execute.executor import Pair, Setting, executor_of
 from tileconv.execute.image import OfImage, Open, Ready
 from tileconv.execute.images import each_image
 from tileconv.execute.outcome import Outcome
+from tileconv.execute.plates import Plates
 from tileconv.execute.prepare import planned
 from tileconv.execute.report import Report, peak_bytes
 from tileconv.execute.run import COMPILING, Wanted, opened
@@ -91,6 +92,7 @@ class Batch:
         self.machine = this_machine(user_costs())  # once: what is free of its memory, these images take
         self.list = BatchList(place_of(spec))
         images = each_image(spec)
+        self.plates = Plates(images)
         now = self.list.renew(images.named())
         self.list.write()
         self.vanished = [name for name in self.list.entries if name not in now]
@@ -243,6 +245,8 @@ class Batch:
         told = FAILED if error else MADE if report and report.tiles else KEPT
         self.reports[name] = ImageReport(name, outputs, told, report, error)
         self.list.set(name, Entry(outputs, state, str(error or ""), seen))
+        if state == DONE:
+            self.plates.whole(name)
         self.progress.image(", ".join(outputs) or name, state, str(error or ""))
 
     def close(self) -> None:
@@ -252,6 +256,7 @@ class Batch:
             with one.closing:
                 pass
         self.open.clear()
+        self.plates.write()
         self.list.write()
 
     def how_far(self) -> str:

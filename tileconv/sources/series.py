@@ -27,14 +27,15 @@ class Series:
     path: str
     number: int
     place: int
-    well: str = ""
+    row: str = ""
+    column: str = ""
     field: str = ""
 
     @property
     def words(self) -> dict[str, str]:
-        """What templates of outputs call it: ``well`` and ``field`` of a plate alone."""
-        plate = {"well": self.well, "field": self.field} if self.well else {}
-        return {"series": str(self.place)} | plate
+        """What templates of outputs call it: of a plate its ``well``, by ``row`` and ``column``, and ``field``."""
+        well = {"well": f"{self.row}{self.column}", "row": self.row, "column": self.column, "field": self.field}
+        return {"series": str(self.place)} | (well if self.row else {})
 
 
 def each_series(path: Place) -> list[Series]:
@@ -72,10 +73,11 @@ def _in_store(path: Place) -> Iterator[Series]:
         wells = [str(well["path"]) for well in told["plate"]["wells"]]
         fields = ((well, field) for well in wells for field in _fields(below(path, well)))
         for place, (well, field) in enumerate(fields):
-            yield Series(f"{where}/{well}/{field}", 0, place, well.replace("/", ""), field)
+            row, _, column = well.partition("/")
+            yield Series(f"{where}/{well}/{field}", 0, place, row, column, field)
     elif "well" in told:
         for place, field in enumerate(_fields(path)):
-            yield Series(f"{where}/{field}", 0, place, f"{path.parent.name}{path.name}", field)
+            yield Series(f"{where}/{field}", 0, place, path.parent.name, path.name, field)
     elif "multiscales" in told or "bioformats2raw.layout" in told:
         yield from (Series(where, number, number) for number in range(_images(path, told)))
     else:
@@ -98,3 +100,18 @@ def _images(path: Place, told: Mapping[str, Any]) -> int:
 
 def _has_image(path: Place, name: str) -> bool:
     return " x " in shape_text(path, name)
+
+
+def plate_of(image: Place) -> Mapping[str, Any]:
+    """Return what the plate says of itself of which *image* is a field; nothing where there is none."""
+    return _told(image.parent.parent.parent, "plate")
+
+
+def well_of(well: Place) -> list[Mapping[str, Any]]:
+    """Return what the folder of a *well* says of its fields."""
+    return [one for one in _told(well, "well").get("images", ()) if isinstance(one, Mapping)]
+
+
+def _told(group: Place, kind: str) -> Mapping[str, Any]:
+    found = attributes_of(group).get(kind)
+    return found if isinstance(found, Mapping) else {}

@@ -10,8 +10,8 @@ from tileconv.stores.location import stem
 
 OF_PATH = ("stem", "name", "parent")
 """Words of every input: its name without suffix, its name, and its folder."""
-OF_SERIES = ("series", "well", "field")
-"""Words of an image among several of a file: its number, and of a plate the well and the field."""
+OF_SERIES = ("series", "well", "row", "column", "field")
+"""Words of an image among several of a file: its number, and of a plate the well, by row and column, and the field."""
 ABSOLUTE = "/{parent}"
 """What a template begins with that is no path below the pipeline file: ``{parent}`` is absolute already."""
 _WORD = re.compile(r"\{(\w*)\}")
