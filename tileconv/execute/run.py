@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 
@@ -254,13 +254,13 @@ class Run:
         return self._report(time.perf_counter() - self.began)
 
     def _complete(self) -> None:
-        begun, plan = self.begun, self.begun.plan
+        begun, plan, acquired = self.begun, self.begun.plan, cache(self.source.acquired)
         for output in begun.outputs:
             number = plan.recorded(plan.between + output)[1]
             if all_done(begun.histories[output], number, len(plan.write_of(output).levels)):
                 told = provenance(plan, self.source, begun.histories[output].counts(), output)
                 sink = begun.sinks[plan.between + output]
-                sink.finish(told, name=image_name(plan, output), workers=plan.workers)
+                sink.finish(told, name=image_name(plan, output), workers=plan.workers, acquired=acquired())
         if self.ledger.failures:
             raise self.ledger.unfinished(overwrite=self.wanted.overwrite)
 

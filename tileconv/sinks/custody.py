@@ -152,7 +152,7 @@ class Custody:
         """Refuse a store that holds what tileconv does not write; SinkError."""
         with sink_errors(self.store.where(), "read"):
             names = [name.removesuffix("/") for name in self.store.names()]
-        ours = (*METADATA[self.format_there()], "c")
+        ours = (*METADATA[self.format_there()], "c", "OME")
         foreign = [name for name in names if not (name in ours or name.isdigit() or TEMPORARY.fullmatch(name))]
         if foreign:
             problem = f"holds {foreign[0]!r}, which tileconv did not write"

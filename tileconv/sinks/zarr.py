@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from tileconv.errors import SinkError
+from tileconv.sinks.acquired import write_acquisition
 from tileconv.sinks.contrast import windows
 from tileconv.sinks.custody import Custody, write_metadata
 from tileconv.sinks.files import sink_errors
@@ -77,11 +78,11 @@ class ZarrSink:
             for key, said in self.layout.metadata(self.custody.unfinished).items():
                 write_metadata(self.store, key, said)
 
-    def finish(self, provenance: Mapping[str, object], *, name: str = "", workers: int = 1) -> None:
+    def finish(self, provenance: Mapping[str, object], *, name: str = "", workers: int = 1, acquired: str = "") -> None:
         """Make the store a complete image: say so, and write *provenance* (JSON) under ``tileconv``.
 
         Some chunks are read by *workers* threads for what viewers show at first. *name* is for these, by default that
-        of the store.
+        of the store. *acquired* is OME-XML, as ``Source.acquired`` returns it.
 
         Raises
         ------
@@ -99,6 +100,7 @@ class ZarrSink:
                 shown = windows(info, self.writer.read, workers)
                 levels = self.layout.levels
                 attributes |= ome_attributes(info, levels, name=name, windows=shown, version=version)
+                write_acquisition(self.store, self.layout, acquired)
             self.custody.mark(attributes)
 
     def finish_part(self) -> None:

@@ -85,12 +85,17 @@ class Masked:
         return self.image.cache_bytes + self.mask.cache_bytes
 
     def read(self, box: Box, reads: Reads | None = None) -> Pixels:
-        """Return the pixels of *box*, each beside whether it is valid; see ``Source.read``."""
-        both = np.empty(box.shape, self.info.as_read)
-        both["pixel"] = self.image.read(box, reads)
+        """Return the pixels of *box*, each beside whether it is valid; see ``Source.read``.
+
+        Where none is, those of the image are not read: one pixel is repeated.
+        """
         repeated = [self._repeats(axis) for axis in box.axes]
         stored = self.mask.read(self._part(box), None if reads is None else self._reads(reads))
         valid = stored == 0 if self.inverted else (stored != 0) & (stored == stored)  # NaN is no number either
+        if not valid.any():
+            return np.broadcast_to(np.zeros((), self.info.as_read), box.shape)
+        both = np.empty(box.shape, self.info.as_read)
+        both["pixel"] = self.image.read(box, reads)
         both["valid"] = valid.reshape([1 if one else n for one, n in zip(repeated, box.shape, strict=True)])
         return both
 
@@ -122,6 +127,10 @@ class Masked:
         """See ``Source.missing_chunks_total``: those of both."""
         (absent, total), (others, more) = self.image.missing_chunks_total(), self.mask.missing_chunks_total()
         return absent + others, total + more
+
+    def acquired(self) -> str:
+        """See ``Source.acquired``."""
+        return self.image.acquired()
 
 
 def check_box(image: ImageInfo, mask: ImageInfo, where: str) -> None:

@@ -48,3 +48,7 @@ class MemorySource:
     def missing_chunks_total(self) -> tuple[int, int]:
         """Nothing is missing: the array is one chunk."""
         return 0, 1
+
+    def acquired(self) -> str:
+        """See ``Source.acquired``."""
+        return ""

@@ -132,6 +132,10 @@ class NpySource:
         """Nothing is missing: the file is one chunk."""
         return 0, 1
 
+    def acquired(self) -> str:
+        """See ``Source.acquired``."""
+        return ""
+
 
 def _npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Return shape, whether the first axis is the fastest, and type; *file* is left where the pixels begin."""

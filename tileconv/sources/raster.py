@@ -149,6 +149,10 @@ class PictureSource:
         """Nothing is missing: the file is one chunk."""
         return 0, 1
 
+    def acquired(self) -> str:
+        """See ``Source.acquired``."""
+        return ""
+
     def _array(self) -> Pixels:
         key = (self._path, self._stamp)
         with _DECODING:

@@ -112,6 +112,8 @@ class Source(Protocol):
     def read(self, box: Box, reads: Reads | None = None) -> Pixels:
         """Return the pixels of *box*, which lies inside the image, as a new C-contiguous array in native byte order.
 
+        Where a mask leaves none of them it may be one pixel that is repeated, a view without strides.
+
         Parameters
         ----------
         reads
@@ -135,6 +137,9 @@ class Source(Protocol):
 
     def missing_chunks_total(self) -> tuple[int, int]:
         """Return how many stored chunks are missing, and how many there should be."""
+
+    def acquired(self) -> str:
+        """Return how the image was acquired, as ``acquisition.acquisition`` does; empty where nobody says it."""
 
 
 def fingerprint_of(path: Place) -> Fingerprint:

@@ -157,6 +157,10 @@ class Stacked:
         counts = [plane.missing_chunks_total() for plane in self.planes]
         return sum(absent for absent, _ in counts), sum(total for _, total in counts)
 
+    def acquired(self) -> str:
+        """See ``Source.acquired``."""
+        return self.planes[0].acquired()
+
 
 def stack(planes: Sequence[Source], axis: Axis, where: str) -> Source:
     """Return *planes* as one image, with a mask where each has one; SourceError if they are not alike."""

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tileconv.acquisition import acquisition
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.georeference import Georeference
@@ -38,7 +39,7 @@ from tileconv.sources.tiff_choices import choose
 from tileconv.sources.tiff_geo import georeference_of
 from tileconv.sources.tiff_layout import Layout, lay_out, open_tiff
 from tileconv.sources.tiff_masks import mask_beside, mask_of
-from tileconv.sources.tiff_metadata import nodata_of
+from tileconv.sources.tiff_metadata import check_ome, nodata_of
 from tileconv.sources.tiff_pieces import Piece, chunks_of, pieces_of
 from tileconv.sources.tiff_pixels import Declared, declared
 from tileconv.sources.tiff_segments import Fetched, Segments
@@ -217,6 +218,12 @@ class TiffSource:
     def missing_chunks_total(self) -> tuple[int, int]:
         """Return how many segments the file leaves out, and how many the image has."""
         return self._absent
+
+    def acquired(self) -> str:
+        """See ``Source.acquired``."""
+        with reading(self.where, "opening as TIFF"), self._parsed() as (file, _, _):
+            root = check_ome(file, self.where)
+            return "" if root is None else acquisition(root, self._recipe.series)
 
     def _open(self) -> Segments:
         one = self._recipe

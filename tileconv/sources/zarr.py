@@ -26,6 +26,7 @@ from tileconv.sources.source import (
     reading,
     stamp_of,
 )
+from tileconv.sources.zarr_acquired import acquired
 from tileconv.sources.zarr_conventions import add_conventions
 from tileconv.sources.zarr_fetch import Fetch
 from tileconv.sources.zarr_files import ChunkFiles, Listed
@@ -60,7 +61,7 @@ class ZarrSource:
         max_chunk: int = CHUNK_LIMIT_BYTES,
     ) -> None:
         self.where = str(path)
-        self._missing = missing_chunks
+        self._image, self._series, self._missing = path, series, missing_chunks
         with reading(self.where, "opening as Zarr"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Zarr merely remarks on is refused below
             check_plain(path, self.where)
@@ -223,3 +224,7 @@ class ZarrSource:
     def missing_chunks_total(self) -> tuple[int, int]:
         """Return how many chunks (shards, if there are any) have no file, by one listing, and how many belong there."""
         return self._files.total - self._files.listed().count, self._files.total
+
+    def acquired(self) -> str:
+        """See ``Source.acquired``."""
+        return acquired(self._image, self._series)
