@@ -74,7 +74,7 @@ def test_the_report(tmp_path, source, image):
     assert 0 < report.peak_bytes <= peak_bytes()
     found = report.as_json()
     assert found["output"] == str(tmp_path / "out.zarr")
-    assert found["counts"] == {"clipped": 0, "missing": 0, "fallbacks": 0, "like_nodata": 0}
+    assert found["counts"] == {"clipped": 0, "missing": 0, "fallbacks": 0, "like_nodata": 0, "idle": 0}
     notes = zarr.open_group(report.output, mode="r").attrs["tileconv"]
     assert notes["fingerprint"] == report.fingerprint
     assert notes["complete"] is True

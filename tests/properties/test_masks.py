@@ -210,3 +210,19 @@ def test_memory_counts_both(tmp_path):
     held = {key: {part.name: part.count for part in plan.passes[0].memory} for key, plan in plans.items()}
     assert (held[True]["block read"], held[False]["block read"]) == (2 * IMAGE.size, 3 * IMAGE.size)
     assert plans[False].passes[0].tile_bytes >= plans[True].passes[0].tile_bytes + IMAGE.size
+
+
+def test_what_the_mask_hides_is_not_read(monkeypatch):
+    from tileconv.boxes import Box
+    from tileconv.sources.masked import Masked
+    from tileconv.sources.memory import MemorySource
+
+    source, boxes = MemorySource(IMAGE), []
+    real = MemorySource.read
+    monkeypatch.setattr(MemorySource, "read", lambda self, *given: boxes.append((self, given[0])) or real(self, *given))
+    both = Masked(source, MemorySource(VALID.view(np.uint8)))
+    hidden, seen = Box((30, 60), (45, 90)), Box((29, 60), (45, 90))
+    assert not both.read(hidden)["valid"].any()
+    assert [box for of, box in boxes if of is source] == []
+    assert np.array_equal(both.read(seen)["pixel"], IMAGE[29:45, 60:])
+    assert [box for of, box in boxes if of is source] == [seen]

@@ -11,7 +11,7 @@ from numcodecs import Blosc, GZip, Zstd
 from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec, ZstdCodec
 
 from tileconv.images import ImageInfo
-from tileconv.sinks.encoding import decode, encode, intact, pack_index, unpack_index
+from tileconv.sinks.encoding import decode, encode, encode_alike, intact, pack_index, unpack_index
 from tileconv.sinks.layout import Layout
 from tileconv.storage import CODECS, Codec, Storage
 
@@ -150,3 +150,12 @@ def test_an_index_that_is_damaged_is_none():
     np.testing.assert_array_equal(unpack_index(end, (2, 3)), index)
     assert unpack_index(end[1:], (2, 3)) is None
     assert unpack_index(bytes([end[0] ^ 1]) + end[1:], (2, 3)) is None
+
+
+@pytest.mark.parametrize("storage", STORAGES.values(), ids=STORAGES)
+def test_a_chunk_of_one_value_is_encoded_once_as_any_other(storage):
+    for dtype in DTYPES:
+        chunk = np.full((1, 32, 32), 7, dtype)
+        made = [*map(bytes, encode(chunk, storage))]
+        for _ in range(2):
+            assert [*encode_alike(chunk.tobytes()[: chunk.itemsize], chunk.dtype, chunk.shape, storage)] == made

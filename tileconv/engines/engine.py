@@ -116,6 +116,10 @@ class Engine(ABC):
             made, fallbacks = self.sums(choice, pixels, have, out)
             yield number, out, made, fallbacks
 
+    def levels(self, choice: Choice, pixel: Array) -> bool:  # noqa: ARG002
+        """Return whether it makes one value of an image whose pixels are all *pixel*, one alone, inside of borders."""
+        return self.repeats
+
     @abstractmethod
     def scratch(self, choice: Choice, values: Values, want: int) -> int:
         """Return the bytes it holds beside *want* pixels of its input, like *values*, and its sums."""

@@ -116,7 +116,7 @@ def _one_block(
         held = Read.of(loaded, read, outer, kernel, whole=kernel.exact or block.dtype.kind in "iu")
         if shared:
             shared.reads[kernel.type, cell] = held
-    mean, values = held.mean, held.values
+    values, base = held.values, kernel.base(held.mean)
     drowned = not kernel.exact and _imprecise(held.loaded.pixels, held.norm, kernel)
     if drowned and grid.narrow:
         return _in_float64(block, have, cell, kernel, want, out, shared)
@@ -125,6 +125,9 @@ def _one_block(
         out[...] = direct(_padded(held.loaded.pixels, read, around), kernel.weights)[part.within(cell)]
         _mark(out, values, read, around, part.within(cell), kernel.weights)
         return 1
+    if held.level and kernel.plain(base):
+        out[part.within(want)] = np.rint(base) + 0.0 if kernel.exact else base
+        return 0
     if grid.paired:
         _convolve_pair(held, kernel, cell, part, want, out, shared)
         return 0
@@ -135,9 +138,9 @@ def _one_block(
     back = _convolved(held, kernel, wanted, keep=shared is not None)
     back = back[part.within(cell)]
     if kernel.exact:
-        out[...] = np.rint(back + mean * kernel.sum) + 0.0  # which has no negative zero
+        out[...] = np.rint(back + base) + 0.0  # which has no negative zero
         return 0
-    np.add(back, kernel.type.type(mean * kernel.sum), out=out, casting="same_kind")
+    np.add(back, base, out=out, casting="same_kind")
     _mark(out, values, read, around, part.within(cell), kernel.weights)
     return 0
 
@@ -157,7 +160,7 @@ def _convolve_pair(
     read: Read, kernel: Factor, cell: Box, part: Box, want: Box, out: Array, shared: Shared | None
 ) -> None:
     """Write the sums of *part* from what the paired block *cell* reads."""
-    grid, base = kernel.grid, kernel.type.type(read.mean * kernel.sum)
+    grid, base = kernel.grid, kernel.base(read.mean)
     sizes = grid.step[1] // 2, stages(grid.length[1]), stages(grid.length[2])
     (z, *at), (plane, *first) = ([a - b for a, b in zip(part.start, box.start, strict=True)] for box in (want, cell))
     for n in range(part.shape[0]):

@@ -77,6 +77,20 @@ class Fft(Engine):
         exact, dtype = first.sums.exact, first.sums.accumulate
         return fft_each(pixels, have, out, weights, first.halo, first.grid, exact=exact, dtype=dtype)
 
+    def levels(self, choice: Choice, pixel: Array) -> bool:
+        """See ``Engine.levels``: so it is where the mean of any block is the pixel, to the last bit.
+
+        Sums of up to 2**29 of one float32 are exact in float64. Where a transform holds the whole image no mean is
+        taken off.
+        """
+        from tileconv.engines.fft_factors import Factor
+
+        value = pixel.item()
+        with np.errstate(over="ignore"):
+            exact = not math.isfinite(value) or float(np.float32(value)) == value
+        factor = Factor(choice.weights, choice.halo, choice.grid, choice.sums.exact)
+        return exact and choice.grid.zeros_around is None and factor.plain(factor.base(value))
+
     def reach(self, choice: Choice, axis: int, start: int, stop: int, domain: Box) -> tuple[int, int]:
         grid = choice.grid
         if grid.zeros_around is not None:

@@ -35,6 +35,15 @@ class Factor:
         """Sum of the weights."""
         return float(self.weights.sum())
 
+    def base(self, mean: float) -> Any:
+        """Return the sum of pixels that are all *mean*."""
+        with np.errstate(over="ignore"):
+            return self.type.type(mean * self.sum)
+
+    def plain(self, base: Any) -> bool:
+        """Return whether *base* stays what it is when a transform of zeros, of either sign, is added to it."""
+        return self.exact or not (base == 0 and np.signbit(base))
+
     @cached_property
     def gain(self) -> float:
         """Sum of the absolute weights."""
@@ -114,6 +123,11 @@ class Read:
     centred: Array
     norm: float
     transforms: dict[int, Array] = field(default_factory=dict)
+
+    @property
+    def level(self) -> bool:
+        """Whether all pixels are the mean, so that there is nothing to transform."""
+        return self.norm == 0 and self.values is None and not self.centred.any()
 
     @classmethod
     def of(cls, loaded: Loaded, read: Box, outer: Box, kernel: Factor, *, whole: bool) -> Read:

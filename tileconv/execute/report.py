@@ -77,6 +77,7 @@ class Report(Shown):
             "clipped": f"{self.counts.clipped:,} pixels" * bool(self.counts.clipped),
             "nodata": f"{self.counts.like_nodata:,} valid pixels have its value" * bool(self.counts.like_nodata),
             "missing": f"{self.counts.missing:,} pixels of the input" * bool(self.counts.missing),
+            "idle": f"{self.counts.idle:,} pixels made of one value" * bool(self.counts.idle),
             "notes": "; ".join([*self.damages, *self.notes]),
         }
 

@@ -112,7 +112,7 @@ def _later(version: int) -> SourceError:
 class History:
     """What a journal says: the last event of every tile, when runs began, and how many lines could not be read.
 
-    It holds 49 bytes per tile at most, where *stored* is off, as a run needs no digests and seconds, a byte or two.
+    It holds 57 bytes per tile at most, where *stored* is off, as a run needs no digests and seconds, a byte or two.
     *tiles* is how many each array has, or each (array, level); a line about any other cannot be read.
     """
 
@@ -236,9 +236,9 @@ class _Tiles:
     def __init__(self, count: int) -> None:
         self.events = bytearray(count)
         self.checksum, self.more, fallbacks = (np.zeros(count, "u4").data for _ in range(3))
-        self.bytes, clipped, missing, like_nodata = (np.zeros(count, "u8").data for _ in range(4))
+        self.bytes, clipped, missing, like_nodata, idle = (np.zeros(count, "u8").data for _ in range(5))
         self.seconds = np.zeros(count, "f4")
-        self.counted = clipped, missing, fallbacks, like_nodata
+        self.counted = clipped, missing, fallbacks, like_nodata, idle
         """A column for each of ``Counts``."""
 
     def attempts(self, tile: int) -> int:

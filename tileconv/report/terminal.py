@@ -117,6 +117,8 @@ def summary(report: Report, *, repair: bool = False) -> str:
         lines.append(f"{report.counts.missing:,} pixels of the input are missing")
     if report.missing_chunks:
         lines.append(f"{report.missing_chunks:,} chunks that the input lacks were read as its fill value")
+    if report.counts.idle:
+        lines.append(f"{report.counts.idle:,} pixels were not computed: all that they are made from is one value")
     if report.counts.fallbacks:
         lines.append(f"{report.counts.fallbacks:,} FFT blocks were summed directly, to keep the error bound")
     return "\n".join(lines)

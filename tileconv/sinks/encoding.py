@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import google_crc32c
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from tileconv.storage import Storage
 
 CHECKSUM_BYTES = 4
+ALIKE = 16
+"""Encoded chunks of one value that a process keeps, some KiB each."""
 ABSENT = 2**64 - 1
 """Place and length in the index of a shard, of a chunk that lies beyond the image."""
 
@@ -40,6 +43,13 @@ def encode(chunk: NDArray[Any], storage: Storage) -> tuple[memoryview, bytes]:
             encoder: Callable[..., Any] = getattr(imagecodecs, f"{codec.name}_encode")
             packed = encoder(pixels, level=codec.level, out=out)
     return memoryview(packed), checksum(packed) if storage.checksum == "crc32c" else b""
+
+
+@lru_cache(maxsize=ALIKE)
+def encode_alike(pixel: bytes, dtype: np.dtype[Any], shape: Sequence[int], storage: Storage) -> tuple[bytes, bytes]:
+    """Return what ``encode`` does of a chunk whose pixels are all *pixel*; of glass there are thousands."""
+    packed, tail = encode(np.full(shape, np.frombuffer(pixel, dtype)[0]), storage)
+    return bytes(packed), tail
 
 
 def decode(stored: bytes, storage: Storage, dtype: np.dtype[Any], shape: Sequence[int]) -> NDArray[Any] | None:

@@ -12,9 +12,10 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
+from tileconv.alike import one_of, repeated
 from tileconv.boxes import Box, TileGrid
 from tileconv.errors import GeometryError, SinkError
-from tileconv.sinks.encoding import ABSENT, decode, encode, index_bytes, intact, pack_index, unpack_index
+from tileconv.sinks.encoding import ABSENT, decode, encode, encode_alike, index_bytes, intact, pack_index, unpack_index
 from tileconv.sinks.files import check_tile, sink_errors
 from tileconv.sinks.layout import Layout
 from tileconv.stores.steady import Pieces
@@ -146,7 +147,11 @@ class Writer:
             whole = np.zeros(self.layout.info.chunks, pixels.dtype)
             whole[tuple(map(slice, pixels.shape))] = pixels
             pixels = whole
-        return encode(pixels, self.layout.storage)
+        storage = self.layout.storage
+        one = None if storage.codec.name == "none" else one_of(repeated(pixels))
+        if one is not None:
+            return encode_alike(one.tobytes(), pixels.dtype, pixels.shape, storage)
+        return encode(pixels, storage)
 
     def _shard(self, unit: Box, pixels: NDArray[Any]) -> Iterator[Pieces]:
         """Yield the chunks of a shard in order, then where each lies; those beyond the image are left out."""

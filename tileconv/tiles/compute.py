@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
+from operator import add
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tileconv.alike import one_of
 from tileconv.boxes import SPACE, Box, pieces, space
 from tileconv.engines.borders import Border, extend
 from tileconv.engines.cast import cast, exactly, like_nodata, unify_nan
@@ -20,8 +23,8 @@ from tileconv.planning.memory import last_reader
 from tileconv.planning.parts import Missing, Pass, Read, Write
 from tileconv.planning.regions import Region
 from tileconv.planning.stages import Stage
-from tileconv.tiles.idle import all_missing, of_nothing
-from tileconv.tiles.missing import followed, stage_sums
+from tileconv.tiles.idle import of_one_value, settled
+from tileconv.tiles.missing import followed, held, stage_sums
 
 Array = NDArray[Any]
 
@@ -33,25 +36,26 @@ REPEATED = (Border("wrap"),) * 3
 class Counts:
     """What was noticed while a tile was made, in pixels; ``fallbacks`` counts FFT blocks that were summed directly.
 
-    ``like_nodata`` counts valid pixels that are stored as the value that means missing.
+    ``like_nodata`` counts valid pixels that are stored as the value that means missing, ``idle`` those that were made
+    without arithmetic, because all that they are made from is one value.
     """
 
     clipped: int = 0
     missing: int = 0
     fallbacks: int = 0
     like_nodata: int = 0
+    idle: int = 0
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            self.clipped + other.clipped,
-            self.missing + other.missing,
-            self.fallbacks + other.fallbacks,
-            self.like_nodata + other.like_nodata,
-        )
+        return Counts(*map(add, vars(self).values(), vars(other).values()))
+
+    def of_each(self, pixels: int) -> Counts:
+        """Return the counts of so many *pixels* that are all like the one of which these are."""
+        return Counts(*(count * pixels for count in vars(self).values()))
 
     def as_json(self) -> dict[str, int]:
-        """Return the counts by name; what only outputs with a nodata value can have is told where there is any."""
-        return {name: count for name, count in vars(self).items() if count or name != "like_nodata"}
+        """Return the counts by name; what few outputs have is told where there is any."""
+        return {name: count for name, count in vars(self).items() if count or name not in ("like_nodata", "idle")}
 
 
 @dataclass(frozen=True)
@@ -124,19 +128,20 @@ def _strip(pass_: Pass, blocks: Sequence[Block], out: Box, made: Sequence[Array]
     missing = fallbacks = 0
     for number, (read, block) in enumerate(zip(pass_.reads, blocks, strict=True)):
         box = steps[-1 - number].out
-        pixels: Sequence[Array] = [extend(v, block.box, box, read.domain, REPEATED) for v in block.pixels]
+        pixels: Sequence[Array] = [settled(extend(v, block.box, box, read.domain, REPEATED)) for v in block.pixels]
         if read.missing:
             image, ours = (pass_.regions.seen(-1 - number, b) for b in (space(pass_.image), out))
             owned = _owned(read, image, ours)
             pixels, absent = zip(*(_mark(read, read.missing, volume, box, owned) for volume in pixels), strict=True)
             missing += sum(absent)
+            pixels = [settled(volume) for volume in pixels]
         results[-1 - number] = pixels
     stored = _store(pass_, [-1 - n for n in range(len(blocks))], results, steps, out, made, channels)
-    if all(all_missing(volume) for volumes in results.values() for volume in volumes):
-        nothing = of_nothing(pass_.stages, steps, {number: len(volumes) for number, volumes in results.items()})
-        if nothing is not None:
-            stored |= _store(pass_, range(len(pass_.stages)), nothing, steps, out, made, channels)
-            return [stored[n] + Counts(missing=missing) for n in range(len(made))]
+    idle = of_one_value(pass_.stages, steps, results) if pass_.stages else None
+    if idle is not None:
+        stored |= _store(pass_, range(len(pass_.stages)), idle, steps, out, made, channels)
+        return [stored[n] + Counts(missing=missing, idle=volumes.size) for n, volumes in enumerate(made)]
+    results = {n: [v if one_of(v) is None else np.array(v) for v in volumes] for n, volumes in results.items()}
     last = last_reader(pass_.stages)
     for number, stage in enumerate(pass_.stages):
         step = steps[number]
@@ -167,7 +172,13 @@ def _store(
 
 def _stored(pixels: Array, into: Array, write: Write, *, nan: bool) -> Counts:
     """Write *pixels*, among which there may be *nan*, into the array *into*, and return what was noticed."""
-    nodata, like = write.info.nodata, 0
+    nodata, like, one = write.info.nodata, 0, one_of(pixels)
+    if one is not None and into.size > 1:
+        stored = np.empty((1, 1, 1), into.dtype)
+        with suppress(TileError):  # which all pixels raise together, with their number
+            counts = _stored(one, stored, write, nan=nan)
+            into[...] = stored
+            return counts.of_each(into.size)
     into[...], clipped = cast(pixels, into.dtype, overflow=write.overflow, nodata=nodata)
     if nodata is not None:
         like = like_nodata(pixels, into, nodata, overflow=write.overflow)
@@ -194,16 +205,22 @@ def _volumes(block: Block, tile: Box, *, together: bool) -> Iterator[Array]:
 
 
 def _mark(read: Read, missing: Missing, pixels: Array, have: Box, owned: Box) -> tuple[Array, int]:
-    """Return *pixels* in the block's type, those *missing* as the rule says, and how many of them *owned* holds."""
-    dtype = read.block.dtype
-    pixels, valid = parted(pixels)
+    """Return *pixels* in the block's type, those *missing* as the rule says, and how many of them *owned* holds.
+
+    One pixel that is repeated stays so.
+    """
+    dtype, shape, one = read.block.dtype, pixels.shape, one_of(pixels)
+    pixels, valid = parted(pixels if one is None else one)
     absent = np.isnan(pixels) if pixels.dtype.kind == "f" else np.zeros(pixels.shape, bool)
     if valid is not None:
         absent |= ~valid
     if missing.nodata is not None:
         absent |= equal(pixels, missing.nodata)
     inside = have.intersect(owned)  # may be empty: a tile may lie wholly beyond the image
-    count = int(absent[inside.within(have)].sum()) if inside.size else 0
+    if one is None:
+        count = int(absent[inside.within(have)].sum()) if inside.size else 0
+    else:
+        count = inside.size * int(absent[0, 0, 0])
     if count and missing.rule == "error":
         raise TileError(
             f"{count:,} missing pixels under missing: {{rule: error}}",
@@ -212,7 +229,7 @@ def _mark(read: Read, missing: Missing, pixels: Array, have: Box, owned: Box) ->
     made = exactly(pixels, dtype, besides=absent) if read.exact else pixels.astype(dtype)
     if absent.any() and missing.rule != "error":  # in the halo, where another tile refuses it
         made = np.where(absent, dtype.type(missing.value if missing.rule == "fill" else np.nan), made)
-    return made, count
+    return made if one is None else np.broadcast_to(made[0, 0, 0], shape), count
 
 
 def _owned(read: Read, image: Box, tile: Box) -> Box:
@@ -240,9 +257,8 @@ def _run(stage: Stage, inputs: list[list[Array]], step: Region) -> tuple[Sequenc
 
 def _extended(stage: Stage, pixels: Array, step: Region) -> Array:
     """Return *pixels* in the type of the stage's block, extended at the borders of their image."""
-    values, (pixels,) = stage.padded[0], followed(stage, [pixels])
-    held = exactly(pixels, values.dtype) if values.whole else pixels.astype(values.dtype, copy=False)
-    return extend(held, step.have, step.want, stage.domain_in, stage.borders)
+    (pixels,) = followed(stage, [pixels])
+    return extend(held(stage, pixels), step.have, step.want, stage.domain_in, stage.borders)
 
 
 def _one(stage: Stage, inputs: list[Array], step: Region) -> tuple[Sequence[Array], int]:

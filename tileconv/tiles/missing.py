@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.boxes import Box
+from tileconv.engines.cast import exactly
 from tileconv.engines.coverage import renormalize
 from tileconv.engines.nonfinite import bands
 from tileconv.engines.sums import kernel_sums
@@ -20,6 +21,12 @@ Array = NDArray[Any]
 def any_missing(pixels: Array) -> bool:
     """Return whether one of *pixels* (z, y, x) is NaN."""
     return any(np.isnan(pixels[:, rows].min(initial=np.inf)) for rows in bands(pixels))
+
+
+def held(stage: Stage, pixels: Array) -> Array:
+    """Return *pixels* in the type of the block of *stage*, which reaches further than a pixel."""
+    values = stage.padded[0]
+    return exactly(pixels, values.dtype) if values.whole else pixels.astype(values.dtype, copy=False)
 
 
 def followed(stage: Stage, inputs: list[Array]) -> list[Array]:
