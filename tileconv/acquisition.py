@@ -87,7 +87,7 @@ def fitted(text: str, info: ImageInfo) -> bytes:
     pixels.attrib.clear()
     pixels.attrib |= told | {f"Size{axis.upper()}": str(n) for axis, n in now.items()} | dict(_sizes(info))
     pixels[:] = [*channels, ElementTree.Element("MetadataOnly"), *planes]
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="utf-8")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}'.encode()
 
 
 def _name(element: Element) -> str:

@@ -65,12 +65,8 @@ def provenance(plan: Plan, source: Source, counts: Counts, output: int = 0) -> d
         "input": source.fingerprint,
         "kernels": identity.of_stages("kernels"),
         "engines": identity.of_stages("engine"),
-<<<<<<< HEAD
         **({"lengths_px": lengths} if (lengths := meant(asked, plan.source)) else {}),
-        "counts": counts.as_json(),
-=======
         "counts": replace(counts, idle=0).as_json(),  # which depends on the tiles
->>>>>>> 9daa6de (wip)
         "libraries": libraries(plan, source, output),
         "channels": plan.write_of(output).info.channels,
         "python": sys.version.split()[0],
