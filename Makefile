@@ -4,6 +4,7 @@
 # make lint         ruff, mypy --strict, import-linter
 # make test-stores  runs into buckets of real servers that die and forget (PyPI, npm; moto and s3rver on loopback)
 # make judges       has other programs open results (PyPI, npm, Python 3.12 or newer, Node; ten minutes)
+# make judges-export the same of exported TIFF files (PyPI, Python 3.12 or newer; two minutes)
 # make judges-ranks the tests of scipy.ndimage on tileconv's ranks, medians and local extremes
 # make test-slurm   runs on a real SLURM of two nodes on this machine (root; apt-get install slurm-wlm munge; ten minutes)
 # make bench        tileconv beside its peers, and exact counts, into bench/ (half an hour, 6 GB; BENCH="--only chain")
@@ -26,7 +27,7 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TILECONV = $(BIN)/tileconv
 
-.PHONY: demo test test-long test-stores test-lowest test-slurm lint judges judges-ranks judges-networks bench clean
+.PHONY: demo test test-long test-stores test-lowest test-slurm lint judges judges-export judges-ranks judges-networks bench clean
 .DELETE_ON_ERROR:
 
 demo: demo/edges.png demo/hubble.png
@@ -55,6 +56,9 @@ lint: $(VENV)/.test
 
 judges: $(VENV)/.test
 	$(BIN)/python -m tests.judges
+
+judges-export: $(VENV)/.test
+	PYTHONPATH=tests $(BIN)/python -m tests.judges.export
 
 judges-ranks: $(VENV)/.test
 	$(BIN)/python -m tests.judges.ranks

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from tileconv import errors as errors
 from tileconv import kernels as kernels
+from tileconv.api import export as export
 from tileconv.api import lazy as lazy
 from tileconv.api import learn as learn
 from tileconv.api import plan as plan

@@ -14,6 +14,7 @@ from tileconv.audit.rerun import rerun
 from tileconv.audit.verify import verify
 from tileconv.engines.cost import user_costs
 from tileconv.errors import PlanError, TileconvError
+from tileconv.execute.export import export
 from tileconv.execute.images import each_image
 from tileconv.execute.places import masked
 from tileconv.execute.plans import each_plan
@@ -35,7 +36,7 @@ from tileconv.spec.model import MaskSpec
 from tileconv.stores.location import Location
 from tileconv.tiles.lazy import of_array, of_source
 
-__all__ = ["lazy", "learn", "plan", "plans", "rerun", "run", "verify"]
+__all__ = ["export", "lazy", "learn", "plan", "plans", "rerun", "run", "verify"]
 
 Pipeline = str | Path | Mapping[str, Any] | PipelineSpec
 """The path of a pipeline file, or what it would hold as a mapping."""

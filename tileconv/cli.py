@@ -13,6 +13,7 @@ import click
 
 from tileconv import completion
 from tileconv.errors import PlanError, SpecError, TileconvError
+from tileconv.export_command import export
 from tileconv.learn_command import learn
 from tileconv.options import (
     Place,
@@ -255,7 +256,7 @@ def _forecast(loaded: PipelineSpec, *, as_json: bool = False, looks: bool = Fals
     raise SystemExit(sums.exit_code)
 
 
-for command in (pyramid, learn, import_network, ops, schema, sample, calibrate, picture):
+for command in (pyramid, export, learn, import_network, ops, schema, sample, calibrate, picture):
     _command(command)
 
 

@@ -40,7 +40,9 @@ def place(text: str) -> Place:
 
 def batch_at(path: Place) -> Asked | None:
     """Return the images of the pipeline file, or of the lists of batches, at *path*; None where it is neither."""
-    pipeline = isinstance(path, Path) and path.is_file()
+    from tileconv.storage import file_kind
+
+    pipeline = isinstance(path, Path) and not file_kind(path.name) and path.is_file()
     if isinstance(path, Path) and not (pipeline or any(path.glob("*.tileconv-batch"))):
         return None
     from tileconv.audit.batch import asked_of_folder, asked_of_spec

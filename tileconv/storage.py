@@ -7,7 +7,26 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
 
-CodecName = Literal["blosc", "zstd", "gzip", "none"]
+OME_TIFF, TIFF, PNG, NPY = "OME-TIFF", "TIFF", "PNG", "NumPy file"
+FILES = {
+    **{".ome.tif": OME_TIFF, ".ome.tiff": OME_TIFF, ".tif": TIFF, ".tiff": TIFF},
+    **{".png": PNG, ".npy": NPY},
+}
+"""Suffixes of outputs that are one file, and what that is; any other is the name of a store."""
+
+
+def file_kind(name: str) -> str:
+    """Return what kind of file an output called *name* is; empty where it is a store.
+
+    Examples
+    --------
+    >>> file_kind("cells.OME.tif"), file_kind("edges.tif"), file_kind("edges.ome.zarr")
+    ('OME-TIFF', 'TIFF', '')
+    """
+    return next((kind for suffix, kind in FILES.items() if name.lower().endswith(suffix)), "")
+
+
+CodecName = Literal["blosc", "zstd", "gzip", "none", "deflate", "lzw", "jpeg"]
 Checksum = Literal["crc32c", "none"]
 Format = Literal["0.5", "0.4"]
 
@@ -34,10 +53,17 @@ CODECS = {
     "zstd": Codec("zstd", 3, None, None),
     "gzip": Codec("gzip", 5, None, None),
     "none": Codec("none", None, None, None),
+    "deflate": Codec("deflate", 6, None, None),
+    "lzw": Codec("lzw", None, None, None),
+    "jpeg": Codec("jpeg", 90, None, None),
 }
 """Every codec with the options that it has by default."""
-LEVELS = {"blosc": (0, 9), "zstd": (1, 19), "gzip": (1, 9)}
-"""The levels of each codec; zstd beyond 19 takes gigabytes."""
+LEVELS = {"blosc": (0, 9), "zstd": (1, 19), "gzip": (1, 9), "deflate": (1, 9), "jpeg": (1, 100)}
+"""The levels of each codec; zstd beyond 19 takes gigabytes, and of JPEG it is the quality."""
+TILED = ("deflate", "zstd", "lzw", "jpeg", "none")
+"""The codecs of a file by tiles; the first is the usual one."""
+OF_KIND = {"": ("blosc", "zstd", "gzip", "none"), OME_TIFF: TILED, TIFF: TILED, PNG: ("none",), NPY: ("none",)}
+"""The codecs that each kind of output has, a store by the name of none; the first is the usual one."""
 
 
 @dataclass(frozen=True)

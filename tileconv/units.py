@@ -30,6 +30,8 @@ _METRES = {
     **{"yard": Fraction(9144, 10**4), "mile": Fraction(1_609_344, 1000)},
 }
 _SPELLINGS = {"micron": "micrometer", "feet": "foot", "inches": "inch"}
+SYMBOLS = {name: symbol for symbol, name in reversed(_SYMBOLS.items())}
+"""What OME-XML calls the units, the first of several symbols, by their names here."""
 _CONVERTED = {
     "dam": (Fraction(10), "meter"),
     "thou": (Fraction(1, 1000), "inch"),

@@ -20,6 +20,7 @@ from tileconv.record.provenance import identity_of, read_provenance
 from tileconv.sinks.files import sink_errors
 from tileconv.sources.source import Source
 from tileconv.spec import PipelineSpec, spec_from_mapping
+from tileconv.storage import FILES
 from tileconv.stores.location import Location, here
 
 SAME = "the result would be another"
@@ -50,7 +51,7 @@ def rerun(
     Parameters
     ----------
     target
-        Where; ``NAME.rerun.ome.zarr`` beside *output* by default.
+        Where; ``NAME.rerun.ome.zarr`` beside *output* by default, of a file with its own suffix.
     input_path
         Where the input lies now; where it lay then by default.
     overwrite
@@ -128,15 +129,16 @@ _FIXES = {
 
 
 def target_of(output: Location, asked: Path | str | None, *, overwrite: bool) -> Location:
-    """Return where *output* is made again: *asked*, or ``NAME.rerun.ome.zarr`` beside it.
+    """Return where *output* is made again: *asked*, or beside it as ``rerun`` has it.
 
     Raises
     ------
     SinkError
         If it lies inside *output*, or is *output* and *overwrite* is not set.
     """
-    stem = output.name.removesuffix(".zarr").removesuffix(".ome")
-    target = here(asked) if asked is not None else output.beside(f"{stem}.rerun.ome.zarr")
+    kind = next((suffix for suffix in FILES if output.name.endswith(suffix)), ".ome.zarr")
+    stem = output.name.removesuffix(kind).removesuffix(".zarr")
+    target = here(asked) if asked is not None else output.beside(f"{stem}.rerun{kind}")
     with sink_errors(target):
         written, read = target.resolved(), output.resolved()
     if written == read and not overwrite:

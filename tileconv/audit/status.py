@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tileconv.errors import SourceError
-from tileconv.record.done import check_not_replaced, recorded_store, tiles_of
+from tileconv.record.done import check_not_replaced, known_by, recorded_store, tiles_of
+from tileconv.record.filed import exported
 from tileconv.record.folder import RunFolder
 from tileconv.record.journal import History
 from tileconv.sinks.files import sink_errors
@@ -84,9 +85,9 @@ def status(output: Path | str | Location) -> Status:
     grids = tiles_of(folder, plan)
     history = History.of(folder.store, grids)
     with sink_errors(folder.output, "read"):
-        finished = folder.done() and not sink.custody.free()
+        finished = exported(folder) or (folder.done() and not sink.custody.free())
     if finished:
-        check_not_replaced(folder, sink.custody.metadata_digests())
+        check_not_replaced(folder, known_by(folder, sink))
     total = sum(grids.values())
     done = total if finished else history.total_done()
     live = folder.live()

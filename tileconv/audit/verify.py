@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tileconv.audit.recompute import count_of, differences, sample
 from tileconv.audit.rerun import plan_again
-from tileconv.errors import SinkError
+from tileconv.errors import PlanError, SinkError
 from tileconv.progress import Progress, watching
 from tileconv.record.compare import Verification, examine
 from tileconv.record.done import recorded_plan, recorded_run, tiles_of
@@ -41,7 +41,7 @@ def verify(
     ResumeError
         If a sample is asked for, and input, kernels or engines differ from those of the run.
     PlanError
-        If *recompute* is no share and no number, or a box does not fit in memory.
+        If *recompute* is no share and no number, or a box does not fit in memory; or the output is no store.
     """
     progress = watching(progress)
     if recompute:
@@ -52,6 +52,9 @@ def verify(
     if any(damage.tile is None for damage in verified.damages):
         return replace(verified, notes=(*verified.notes, "nothing was made again, because more than tiles is damaged"))
     where = here(output)
+    if kind := RunFolder(where).kind:
+        fix = "tileconv rerun makes it again beside it."
+        raise PlanError(f"a sample is made again of stores alone, and this is one {kind}", where=str(where), fix=fix)
     again = plan_again(where, where, run=recorded_run(where))
     boxes = sample(again.plan.passes[-1], recompute, seed)
     damages = differences(again, where, boxes, progress)

@@ -11,7 +11,8 @@ from tileconv.execute.places import read_by
 from tileconv.planning.encoding import decoded
 from tileconv.planning.model import Plan
 from tileconv.planning.parts import Pass, only
-from tileconv.record.done import check_not_replaced
+from tileconv.record.done import check_file, check_not_replaced, known_by
+from tileconv.record.filed import exported
 from tileconv.record.folder import RunFolder
 from tileconv.record.identity import adopt, check_same, plan_record, touched
 from tileconv.record.journal import History
@@ -21,6 +22,7 @@ from tileconv.sinks.layout import Layout
 from tileconv.sinks.levels import Level
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.source import Source
+from tileconv.stores import steady
 from tileconv.stores.location import Location
 
 
@@ -52,7 +54,7 @@ def refuse_outputs(plan: Plan) -> None:
     """Refuse to write anything over the input, through a link, or twice to one place; SinkError."""
     folders = [RunFolder(output.path) for output in plan.spec.outputs]
     inputs = read_by(plan.spec, plan.source)
-    for place in (*places_of(plan), *(folder.place for folder in folders)):
+    for place in (*places_of(plan), *(place for folder in folders for place in (folder.place, folder.output))):
         for read in inputs:
             refuse_same(place, read)
     for sink in sinks_of(plan):
@@ -109,7 +111,7 @@ def begin(
     recorded = {}
     for output, folder in enumerate(folders):
         said, sink = folder.plan(), sinks[plan.between + output]
-        if not (overwrite or said is None or sink.custody.free()):
+        if not (overwrite or said is None or (sink.custody.free() and not exported(folder))):
             _check_goes_on(plan, source, output, folder, sink, said)
             recorded[output] = said
     plan = adopt(plan, source, recorded)
@@ -124,18 +126,19 @@ def begin(
             histories.append(History(tiles, stored=False))
     notes = tuple(dict.fromkeys(note for said in recorded.values() for note in touched(said, source)))
     todo = left_to_do(plan, plan.passes, sinks, histories)
-    passes = _unfinished(plan, sinks, todo)
+    passes = _unfinished(plan, sinks, todo, {output for output in recorded if exported(folders[output])})
     if passes != plan.passes:
         todo = left_to_do(plan, passes, sinks, histories)
     return Begun(plan, passes, places_of(plan), sinks, histories, todo, bool(recorded), notes)
 
 
-def _unfinished(plan: Plan, sinks: Sequence[ZarrSink], todo: Todo) -> tuple[Pass, ...]:
-    """Return what of the passes outputs need that are not complete."""
+def _unfinished(plan: Plan, sinks: Sequence[ZarrSink], todo: Todo, exported: Collection[int]) -> tuple[Pass, ...]:
+    """Return what of the passes outputs need that are not complete; those *exported* are, whose stores are gone."""
     wanted, passes = set[int](), list[Pass]()
     for output in range(len(plan.spec.outputs)):
         array = plan.between + output
-        if not (sinks[array].custody.complete() and todo.lacking.isdisjoint(plan.arrays_of(output))):
+        whole = sinks[array].custody.complete() and todo.lacking.isdisjoint(plan.arrays_of(output))
+        if not (whole or output in exported):
             wanted.add(array)
     for pass_ in reversed(plan.passes):
         if any(write.array in wanted for write in pass_.writes):
@@ -152,7 +155,7 @@ def _check_goes_on(
     custody.check_free(overwrite=True)
     path = plan.spec.outputs[output].path
     check_same(recorded, plan_record(plan, source, output), path)
-    check_not_replaced(folder, custody.metadata_digests())
+    check_not_replaced(folder, known_by(folder, sink))
     if custody.complete() and custody.marker().get("fingerprint") != plan.fingerprint(output):
         problem = "its metadata names another run than the one that began this output"
         fix = "Compare and mend every tile with --repair, or begin anew with --overwrite."
@@ -164,18 +167,22 @@ def _anew(
 ) -> None:
     """Forget what was there; the plan comes before the store, so that a run that is killed here can go on."""
     *between, last = (sinks[array] for array in plan.arrays_of(output))
-    last.custody.check_free(overwrite=overwrite)
+    check_file(folder, overwrite=overwrite)
+    last.custody.check_free(overwrite=overwrite or bool(folder.kind))
     between += _litter(folder.output, last, {sink.store.where() for sink in between})
     for sink in between:
         sink.custody.check_free(overwrite=True)
         if not (sink.custody.free() or sink.custody.replaceable()):
             fix = "Choose another output path."
             raise SinkError("exists and is no intermediate result of tileconv", where=sink.store.where(), fix=fix)
+    if folder.kind:
+        with sink_errors(folder.output):
+            steady.remove(folder.output.local)
     folder.clear()
     for sink in between:
         sink.custody.remove()
     folder.write_plan(plan_record(plan, source, output))
-    last.create(overwrite=overwrite)
+    last.create(overwrite=overwrite or bool(folder.kind))
 
 
 def _litter(output: Location, last: ZarrSink, known: Collection[str]) -> list[ZarrSink]:

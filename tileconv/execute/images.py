@@ -18,6 +18,7 @@ from tileconv.sources.series import Series, each_series
 from tileconv.spec.model import PipelineSpec
 from tileconv.spec.outputs import other_format
 from tileconv.spec.templates import filled, is_pattern, words_in, words_of
+from tileconv.storage import file_kind
 from tileconv.stores import steady
 from tileconv.stores.anywhere import place_of
 from tileconv.stores.location import Location, located
@@ -114,6 +115,8 @@ def image_at(spec: PipelineSpec, one: Input) -> Image:
             place = located(filled(str(output.path), words), Path())
             if other := other_format(place):
                 raise ValueError(f"{other[0]}; {other[1]}")
+            if (kind := file_kind(place)) != file_kind(str(output.path)):
+                raise ValueError(f"{Location(place).name} is the name of a {kind}; write its suffix in the pipeline")
         except ValueError as error:
             return PlanError(f"{output.key}.path: {error}", where=str(one), fix="Write another name in the pipeline.")
         outputs.append(replace(output, path=replace(output.path, text=place)))

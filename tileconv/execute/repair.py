@@ -21,10 +21,11 @@ from tileconv.record.identity import check_same, plan_record
 from tileconv.record.journal import DAMAGED, Event, History, TileKey
 from tileconv.record.segments import journal
 from tileconv.record.todo import sinks_of
-from tileconv.sinks.files import sink_errors
+from tileconv.sinks.files import refuse_existing, sink_errors
 from tileconv.sinks.layout import METADATA
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.source import Source
+from tileconv.stores import steady
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ def mark_damaged(plan: Plan, source: Source, output: int, folder: RunFolder, pro
     verification = replace(verification, damages=(*verification.damages, *earlier.values()))
     if not verification.damages:
         return Mending(verification, history)
+    if folder.kind and folder.facts():
+        return _file_again(folder, verification, history)
     _check_ours(sink, verification)
     folder.unset_done()
     last = len(recorded["grids"]) - 1
@@ -79,6 +82,15 @@ def mark_damaged(plan: Plan, source: Source, output: int, folder: RunFolder, pro
     with sink_errors(sink.store.where()):
         for stray in [*sink.custody.strays()]:
             sink.store.delete(stray)
+    return Mending(verification, history)
+
+
+def _file_again(folder: RunFolder, verification: Verification, history: History) -> Mending:
+    """Take away an output that is one file and damaged, of which the store is gone: all of it is made again."""
+    refuse_existing(folder.output.local, overwrite=True)
+    folder.unset_done()
+    with sink_errors(folder.output):
+        steady.remove(folder.output.local)
     return Mending(verification, history)
 
 

@@ -25,6 +25,7 @@ from tileconv.execute.work import Levels, Work, job_of, target
 from tileconv.planning.model import Plan
 from tileconv.progress import Progress, watching
 from tileconv.record.done import facts_of
+from tileconv.record.filed import exported
 from tileconv.record.folder import RunFolder
 from tileconv.record.levels import all_done
 from tileconv.record.provenance import image_name, libraries, provenance
@@ -248,7 +249,13 @@ class Run:
         for output, (folder, sink) in enumerate(zip(self.folders, begun.sinks[plan.between :], strict=True)):
             if sink.custody.complete() and not folder.done():
                 folder.unset_repairing()
+                if folder.kind:
+                    from tileconv.execute.export import make_file  # with what writes files
+
+                    make_file(plan, output, folder, self.ledger)
                 folder.set_done(facts_of(folder, sink, plan.fingerprint(output)))
+            if exported(folder) and not sink.custody.free():
+                sink.custody.remove()
         if failed:
             raise failed
         return self._report(time.perf_counter() - self.began)
@@ -266,10 +273,11 @@ class Run:
 
     def _report(self, seconds: float) -> Report:
         begun, plan, ledger = self.begun, self.begun.plan, self.ledger
-        places, stored = begun.places[plan.between :], []
-        for output, (place, history) in enumerate(zip(places, begun.histories, strict=True)):
+        stored = []
+        for output, (folder, history) in enumerate(zip(self.folders, begun.histories, strict=True)):
             info = plan.write_of(output).info
-            stored.append(Stored(place.shown, info.shape, str(info.dtype), history.counts(), plan.fingerprint(output)))
+            shown, fingerprint = folder.output.shown, plan.fingerprint(output)
+            stored.append(Stored(shown, info.shape, str(info.dtype), history.counts(), fingerprint))
         return Report(
             **vars(stored[0]),
             tiles=ledger.tiles_made,

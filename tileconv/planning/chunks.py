@@ -8,8 +8,9 @@ from typing import Literal
 
 from tileconv.errors import PlanError
 from tileconv.images import ImageInfo
+from tileconv.planning.files import check_file
 from tileconv.spec.model import OutputSpec
-from tileconv.storage import Storage
+from tileconv.storage import USUAL, Storage, file_kind
 
 CHUNK, LAYER_CHUNK, WASTE = 1024, 512, 1.125
 """Pixels per chunk along y and x; where layers make a pixel cost a thousand times more, and a tile has all channels;
@@ -74,11 +75,15 @@ def storage_of(info: ImageInfo, output: OutputSpec) -> Storage:
     Raises
     ------
     PlanError
-        If shards are no whole number of chunks, or what one file holds is larger than 1 GiB.
+        If the output is a file that does not hold such an image, shards are no whole number of chunks, or what one
+        file holds is larger than 1 GiB.
     """
+    kind = file_kind(output.path.name)
+    if kind:
+        check_file(info, kind, output.codec.name, output.key)
     shards = _shards(info, output) if output.format == "0.5" else ()
     checksum = output.checksum or ("crc32c" if output.format == "0.5" else "none")
-    storage = Storage(output.codec, checksum, shards, output.format)
+    storage = Storage(USUAL.codec if kind else output.codec, checksum, shards, output.format)
     unit = storage.unit(info.chunks)
     if math.prod(unit) * info.dtype.itemsize > MOST_BYTES:
         what = "shards" if shards else "chunks"

@@ -64,8 +64,8 @@ class Identity:
     def fingerprint(self) -> str:
         """A digest of all that determines the pixels but the input's content and the versions.
 
-        How the pixels are stored is no part of it. What it is made of is written as it ever was, so that outputs keep
-        their fingerprints; what a stage tells beyond that comes last.
+        How the pixels are stored is no part of it, unless that changes them, as JPEG does. What it is made of is
+        written as it ever was, so that outputs keep their fingerprints; what a stage tells beyond that comes last.
         """
         rows = []
         for name, border, extent, operation, kernels, engine, *more in (stage.values() for stage in self.stages):
@@ -77,7 +77,13 @@ class Identity:
             for name in ("shape", "axes", "dtype", "series", "level", "mask", "stack")
             if name in self.input
         ]
-        return hashlib.sha256(json.dumps([rows, made, read]).encode()).hexdigest()
+        lossy = [self.output["file"]["codec"]] if self.lossy else []
+        return hashlib.sha256(json.dumps([rows, made, read, *lossy]).encode()).hexdigest()
+
+    @property
+    def lossy(self) -> bool:
+        """Whether the codec of a file that is made changes pixels."""
+        return "file" in self.output and self.output["file"]["codec"]["name"] == "jpeg"
 
     def of_stages(self, part: str) -> dict[str, Any]:
         """Return one *part* of every stage, by the names of the stages."""

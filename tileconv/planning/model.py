@@ -20,6 +20,7 @@ from tileconv.planning.steps import in_steps
 from tileconv.planning.told import image_json, pass_json
 from tileconv.shown import Shown, duration_text, size_text, tiles_text
 from tileconv.spec.model import IMAGE, INPUT, MaskSpec, PipelineSpec
+from tileconv.storage import file_kind
 
 START_S, WRITE_NS, SHARE = 0.7, 1.0, 0.5
 """What a run takes before its first tile; what a byte of the result takes to encode and write; and what a worker adds
@@ -154,7 +155,7 @@ class Plan(Shown):
             missing=self.missing,
             stages=tuple(stages),
             passes=tuple(self._names(array, output) for array in self.arrays_of(output)),
-            output=_stored(last),
+            output=_stored(last) | self._file(output),
             content={},
             versions={},
         )
@@ -174,6 +175,12 @@ class Plan(Shown):
         outputs = (self.tiles_of(output) for output in range(len(self.spec.outputs)))
         levels = sum(count for of in outputs for (_, level), count in of.items() if level)
         return sum(len(pass_.grid) for pass_ in self.passes) + levels
+
+    def _file(self, output: int) -> dict[str, Any]:
+        """Return what an output that is one file is; nothing of a store."""
+        asked = self.spec.outputs[output]
+        kind = file_kind(asked.path.name)
+        return {"file": {"kind": kind, "codec": by_field(asked.codec)}} if kind else {}
 
     def _names(self, array: int, output: int) -> tuple[str, ...]:
         """Return the names of the stages that are made for *array* in its pass, as *output* alone names them."""
@@ -233,7 +240,8 @@ class Plan(Shown):
 
     def _output(self, number: int) -> dict[str, Any]:
         write = self.write_of(number)
-        told = image_json(write.info) | {"path": str(self.spec.outputs[number].path), **write.storage.as_json()}
+        stored = write.storage.as_json() | self._file(number)
+        told = image_json(write.info) | {"path": str(self.spec.outputs[number].path), **stored}
         grid = self.passes[self.made_by(write.array)[0]].grid
         return told | ({"levels": levels_json(write.levels, grid)} if write.levels else {})
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from tileconv.errors import TileconvError
 from tileconv.planning.encoding import encoded
-from tileconv.record.done import facts_read, recorded_store
+from tileconv.record.done import METADATA, facts_read, known_by, recorded_store
 from tileconv.record.folder import RunFolder
 from tileconv.record.provenance import version_of
 from tileconv.sinks.files import sink_errors
@@ -146,4 +146,4 @@ def is_whole(output: Location) -> bool:
     except PackageNotFoundError:
         return False
     sink, _ = recorded_store(folder, plan)
-    return sink.custody.metadata_digests() == facts["metadata"] and sink.custody.whole()
+    return known_by(folder, sink) == facts[METADATA] and (bool(folder.kind) or sink.custody.whole())

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import zip_longest
 from threading import Event
 from typing import Any
 
@@ -18,10 +19,12 @@ from tileconv.boxes import TileGrid, tile_at
 from tileconv.errors import Interrupted, TileconvError
 from tileconv.planning.machine import usable_processors
 from tileconv.progress import Progress
-from tileconv.record.done import METADATA, facts_read, recorded_store
+from tileconv.record.done import METADATA, PARTS, facts_read, recorded_store
+from tileconv.record.filed import PART_BYTES, checksums
 from tileconv.record.folder import RunFolder
 from tileconv.record.journal import History, TileKey
 from tileconv.sinks.zarr import ZarrSink
+from tileconv.stores import steady
 
 EXIT_DIFFERENT = 4
 BATCH = 1024
@@ -84,6 +87,8 @@ def examine(
     sink, grids = recorded_store(folder, plan)
     last = len(plan["grids"]) - 1
     facts, total = facts_read(folder), sum(map(len, grids))
+    if folder.kind and facts and not repairing:
+        return _file(folder, facts, progress, stop)
     done = [history.done(last, level) for level in range(len(grids))]
     damages = [*_completion(folder, facts, total, sum(map(len, done)), repairing=repairing), *_metadata(sink, facts)]
     tiles = done if facts is None else [np.arange(len(grid)) for grid in grids]
@@ -103,6 +108,21 @@ def examine(
                 progress.tile(tile_at(grids[level], number).size)
     damages += [Damage(f"{name} is no part of what was written", (name,)) for name in sorted(sink.custody.strays())]
     return Verification(str(folder.output), sum(map(len, tiles)), tuple(damages))
+
+
+def _file(folder: RunFolder, facts: dict[str, Any], progress: Progress, stop: Event | None) -> Verification:
+    """Compare an output that is one file, part by part, with what *facts* say of it."""
+    parts, path, damages = facts.get(PARTS, ()), folder.output.local, list[Damage]()
+    progress.begin(len(parts), len(parts) * PART_BYTES)
+    found = checksums(path, usable_processors()) if steady.is_file(path) else iter(())
+    for number, (checksum, expected) in enumerate(zip_longest(found, parts)):
+        check_going(stop)
+        if checksum != expected:
+            wrong = "not what was written" if checksum and expected else "missing" if expected else "too many"
+            first, last = number * PART_BYTES, (number + 1) * PART_BYTES
+            damages.append(Damage(f"bytes {first:,} to {last:,} are {wrong}", (folder.output.name,)))
+        progress.tile(PART_BYTES)
+    return Verification(str(folder.output), len(parts), tuple(damages))
 
 
 def check_going(stop: Event | None) -> None:

@@ -7,21 +7,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from tileconv.boxes import TileGrid
-from tileconv.errors import ResumeError, SourceError
+from tileconv.errors import ResumeError, SinkError, SourceError
 from tileconv.images import ImageInfo
 from tileconv.planning.encoding import decoded
+from tileconv.planning.machine import usable_processors
+from tileconv.record.filed import checksums, looks
 from tileconv.record.folder import RunFolder
-from tileconv.sinks.files import sink_errors
+from tileconv.sinks.files import refuse_existing, sink_errors
 from tileconv.sinks.layout import Layout
 from tileconv.sinks.levels import Level
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.spec.model import RunSpec
 from tileconv.storage import Storage
+from tileconv.stores import steady
 from tileconv.stores.location import Location
 from tileconv.stores.store import content
 
-PLAN, METADATA = "plan", "metadata"
-"""What ``done`` holds digests of: ``plan.json``, and the metadata files of the store."""
+PLAN, METADATA, PARTS = "plan", "metadata", "parts"
+"""What ``done`` holds digests of: ``plan.json``, the metadata files of the store, and the parts of a file."""
 
 
 def recorded_plan(folder: RunFolder) -> dict[str, Any]:
@@ -65,7 +68,30 @@ def plan_digest(folder: RunFolder) -> str:
 
 def facts_of(folder: RunFolder, sink: ZarrSink, fingerprint: str) -> dict[str, Any]:
     """Return what ``done`` says of a finished output, so that damage to any file of it is found."""
-    return {"fingerprint": fingerprint, PLAN: plan_digest(folder), METADATA: sink.custody.metadata_digests()}
+    facts = {"fingerprint": fingerprint, PLAN: plan_digest(folder), METADATA: known_by(folder, sink)}
+    return facts | ({PARTS: [*checksums(folder.output.local, usable_processors())]} if folder.kind else {})
+
+
+def known_by(folder: RunFolder, sink: ZarrSink) -> dict[str, str]:
+    """Return by what a finished output is known again: digests of a store's metadata, or what a file looks like.
+
+    They are empty for what is missing.
+    """
+    if not folder.kind:
+        return sink.custody.metadata_digests()
+    with sink_errors(folder.output, "read"):
+        return {folder.output.name: looks(folder.output.local)}
+
+
+def check_file(folder: RunFolder, *, overwrite: bool) -> None:
+    """Refuse to begin an output that is a file where one lies that must stay; SinkError."""
+    if not (folder.kind and steady.exists(folder.output.local)):
+        return
+    refuse_existing(folder.output.local, overwrite=overwrite)
+    facts = facts_read(folder) or {METADATA: {}}
+    if facts[METADATA].get(folder.output.name) != looks(folder.output.local):
+        problem, fix = "exists and is not what a run of tileconv wrote there", "Choose another output path."
+        raise SinkError(problem, where=str(folder.output), fix=fix)
 
 
 def facts_read(folder: RunFolder) -> dict[str, Any] | None:
@@ -119,7 +145,7 @@ def recorded_store(folder: RunFolder, plan: dict[str, Any]) -> tuple[ZarrSink, l
         grids = [(TileGrid(of.info.box, tuple(grid["tile"])), grid["tiles"]) for of, grid in each]
         if any(len(grid) != count for grid, count in grids):
             raise ValueError
-        return ZarrSink(folder.output.store(), layout), [grid for grid, _ in grids]
+        return ZarrSink(folder.stored.store(), layout), [grid for grid, _ in grids]
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise _untold(folder) from error
 

@@ -23,6 +23,7 @@ from tileconv.record.lock import acquire, taken
 from tileconv.record.marks import GONE, delete_mark, json_of, mark_of, signed, write_mark
 from tileconv.retry import retrying
 from tileconv.sinks.files import sink_errors
+from tileconv.storage import file_kind
 from tileconv.stores import steady
 from tileconv.stores.location import Location
 from tileconv.stores.store import Store, content
@@ -41,9 +42,7 @@ ANNOUNCED = {"announced": True}
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The run folder of *output*: ``edges.ome.zarr.tileconv`` beside ``edges.ome.zarr``.
-
-    Links are followed first, so that an output has one run folder by whatever name it is called.
+    """The run folder of *output*, ``edges.ome.zarr.tileconv`` beside ``edges.ome.zarr``; links are followed first.
 
     Raises
     ------
@@ -66,6 +65,16 @@ class RunFolder:
     def place(self) -> Location:
         """Where the folder lies."""
         return self.output.beside(f"{self.output.name}.tileconv")
+
+    @property
+    def kind(self) -> str:
+        """What kind of file the output is; empty for a store."""
+        return file_kind(self.output.name)
+
+    @property
+    def stored(self) -> Location:
+        """Where the store lies that tiles are written to: the output, or beside one that is a file made of it."""
+        return self.output.beside(f".{self.output.name}.zarr") if self.kind else self.output
 
     @property
     def path(self) -> Path:

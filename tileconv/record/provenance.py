@@ -18,10 +18,12 @@ from tileconv.planning.model import Plan
 from tileconv.planning.pyramid import words_of
 from tileconv.sinks.custody import read_attributes
 from tileconv.sinks.layout import MARKER
+from tileconv.sources.file_provenance import told_by
 from tileconv.sources.source import Source
 from tileconv.spec.model import StageSpec
 from tileconv.spec.templates import folder_of
 from tileconv.spec.written import as_mapping
+from tileconv.storage import file_kind
 from tileconv.stores.location import Location, stem
 from tileconv.tiles.compute import Counts
 
@@ -123,7 +125,7 @@ def read_provenance(output: Location) -> Mapping[str, Any]:
         If *output* is no finished output of tileconv, or says nothing of how it was made.
     """
     where = str(output)
-    told = read_attributes(output.store()).get(MARKER)
+    told = told_by(output.local) if file_kind(output.name) else read_attributes(output.store()).get(MARKER)
     if not isinstance(told, dict) or "complete" not in told:
         there, fix = "no mark of one" if output.exists() else "nothing", "Give the folder that a run wrote."
         raise SourceError(f"expected an output of tileconv, found {there}", where=where, fix=fix)

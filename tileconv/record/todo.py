@@ -176,9 +176,10 @@ def between_passes(output: Location, array: int) -> Location:
 
 
 def places_of(plan: Plan) -> list[Location]:
-    """Return where each array of *plan* lies, by number, links followed."""
-    outputs = [RunFolder(output.path).output for output in plan.spec.outputs]
-    return [*(between_passes(outputs[0], array) for array in range(plan.between)), *outputs]
+    """Return where each array of *plan* lies, by number, links followed: of an output that is a file its store."""
+    folders = [RunFolder(output.path) for output in plan.spec.outputs]
+    between = (between_passes(folders[0].output, array) for array in range(plan.between))
+    return [*between, *(folder.stored for folder in folders)]
 
 
 def sinks_of(plan: Plan) -> list[ZarrSink]:

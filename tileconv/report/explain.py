@@ -26,8 +26,9 @@ from tileconv.report.readers import shut_out
 from tileconv.shown import duration_text, size_text, tiles_text
 from tileconv.sinks.files import free_bytes
 from tileconv.spec.clusters import Jobs
-from tileconv.spec.model import IMAGE, INPUT
+from tileconv.spec.model import IMAGE, INPUT, OutputSpec
 from tileconv.spec.words import EXECUTORS
+from tileconv.storage import file_kind
 
 
 def explain(plan: Plan) -> RenderableType:
@@ -46,8 +47,9 @@ def _lines(plan: Plan) -> Iterator[RenderableType]:
         write = plan.write_of(number)
         yield Text(f"output   {output.path}" + f", {output.label}" * bool(output.label))
         yield Text(f"         {image_text(write.info)}")
-        yield Text(f"files    {files_text(write)}")
-        for readers in shut_out(write.storage):
+        kind = file_kind(output.path.name)
+        yield Text(f"files    {file_text(kind, output) if kind else files_text(write)}")
+        for readers in () if kind else shut_out(write.storage):
             yield Text(f"         not for {readers}")
         if write.levels:
             yield Text(f"levels   {levels_text(write, plan.passes[plan.made_by(write.array)[0]].grid)}")
@@ -228,6 +230,12 @@ def levels_text(write: Write, grid: TileGrid) -> str:
         made = "with the full size" if tiles.within else f"{tiles_text(len(tiles.grid))} of what is stored below"
         said.append(f"{' x '.join(map(str, level.info.shape))} {made}")
     return f"by {write.levels[0].shrink.method}: {', '.join(said)}"
+
+
+def file_text(kind: str, output: OutputSpec) -> str:
+    """Return how an output that is one file is written."""
+    codec = f", tiles by {output.codec}" if output.codec.name != "none" else ""
+    return f"one {kind}{codec}; a store is made beside it first, and goes when the file is whole"
 
 
 def files_text(write: Write) -> str:

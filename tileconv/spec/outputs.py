@@ -15,7 +15,7 @@ from tileconv.spec.reader import BAD, Reader, join
 from tileconv.spec.storage import only_read
 from tileconv.spec.text import ListNode, MapNode, Node, kind_of
 from tileconv.spec.words import StageId, is_id
-from tileconv.storage import CODECS, LEVELS, Codec
+from tileconv.storage import CODECS, LEVELS, OF_KIND, Codec, file_kind
 from tileconv.stores.location import Location
 
 Output = tuple[str, Node, OutputSpec | None]
@@ -23,10 +23,12 @@ Output = tuple[str, Node, OutputSpec | None]
 Section = Callable[[Node, str], OutputSpec | None]
 FOREIGN_OF_CODEC = {"id": "name", "clevel": "level", "compressor": "cname"}
 OTHER_FORMATS = frozenset(
-    (".bmp", ".btf", ".csv", ".gif", ".h5", ".hdf5", ".jp2", ".jpeg", ".jpg", ".nc", ".npy", ".npz", ".png", ".tf8",
-     ".tif", ".tiff", ".webp", ".yaml", ".yml", ".zip")
+    (".bmp", ".btf", ".csv", ".gif", ".h5", ".hdf5", ".jp2", ".jpeg", ".jpg", ".nc", ".npz", ".tf8", ".webp", ".yaml",
+     ".yml", ".zip")
 )  # fmt: skip
-"""Suffixes that an output must not have: what is written is a folder."""
+"""Suffixes that an output must not have: nothing writes such files."""
+_OF_STORES = {"checksum": None, "shards": "auto", "format": "0.5", "storage": None}
+"""Keys that say how a store is written, each with its usual value, and change nothing of a file that is made of one."""
 
 
 def outputs_of(reader: Reader, root: MapNode, values: Mapping[str, Any], section: Section) -> list[Output]:
@@ -95,8 +97,13 @@ def check_output(reader: Reader, node: Node, key: str, values: dict[str, Any]) -
         reader.problem(cast("MapNode", node).items["path"].place, join(key, "path"), *other)
     if "pyramid" in values:
         values["pyramid"] = pyramid_of(values["pyramid"])
+    kind = file_kind(values.get("path", ""))
     if "codec" in values:
-        values["codec"] = _codec(reader, values["codec"], join(key, "codec"))
+        values["codec"] = _codec(reader, values["codec"], join(key, "codec"), kind)
+    elif kind:
+        values["codec"] = CODECS[OF_KIND[kind][0]]
+    if kind:
+        _check_file(reader, cast("MapNode", node), key, values, kind)
     if values.get("format") == "0.4":
         for name in ("checksum", "shards"):
             if values.get(name, "none") not in ("none", "auto"):
@@ -104,13 +111,32 @@ def check_output(reader: Reader, node: Node, key: str, values: dict[str, Any]) -
                 reader.problem(place, join(key, name), "OME-Zarr 0.4, which is Zarr v2, has none", hint)
 
 
-def _codec(reader: Reader, node: Node, label: str) -> Codec | None:
-    """Return a codec with its own options where none are given; one that it does not have is a problem."""
+def _check_file(reader: Reader, node: MapNode, key: str, values: Mapping[str, Any], kind: str) -> None:
+    """Record what is said of an output that is one file and has no place there."""
+    for name in (name for name, usual in _OF_STORES.items() if values.get(name, usual) != usual):
+        problem = f"belongs to an OME-Zarr store, and the path names {_a(kind)}"
+        reader.problem(node.keys[name], join(key, name), problem, f"remove {name}")
+    if Location(values["path"]).scheme:
+        place, hint = node.items["path"].place, "write to a path of this machine, or an OME-Zarr store"
+        reader.problem(place, join(key, "path"), f"{_a(kind)} is written to no object store", hint)
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] == "O" else f"a {kind}"
+
+
+def _codec(reader: Reader, node: Node, label: str, kind: str) -> Codec | None:
+    """Return a codec of *kind* with its own options where none are given; one that it does not have is a problem."""
     before = len(reader.problems)
     values = reader.section(node, fields_of(Codec), label, foreign=FOREIGN_OF_CODEC)
     if len(reader.problems) > before:
         return None
-    usual = CODECS[values.get("name", Codec.name)]
+    usual = CODECS[values.get("name", OF_KIND[kind][0])]
+    if usual.name not in OF_KIND[kind]:
+        place, name = cast("MapNode", node).items["name"].place, _a(kind) if kind else "an OME-Zarr store"
+        problem = f"expected a codec of {name}, found '{usual.name}'"
+        reader.problem(place, join(label, "name"), problem, f"one of {', '.join(OF_KIND[kind])}")
+        return None
     low, high = LEVELS.get(usual.name, (0, 0))
     for key in set(values) - {"name"}:
         place = cast("MapNode", node).items[key].place
@@ -127,5 +153,5 @@ def other_format(path: str) -> tuple[str, str] | None:
     name = Path(path)
     if name.suffix.lower() not in OTHER_FORMATS:
         return None
-    message = f"expected the name of an OME-Zarr store, found the suffix {name.suffix}"
+    message = f"expected the name of an OME-Zarr store or a TIFF, found the suffix {name.suffix}"
     return message, f"write {name.stem.removesuffix('.ome')}.ome.zarr"
