@@ -248,7 +248,7 @@ def _forecast(loaded: PipelineSpec, *, as_json: bool = False, looks: bool = Fals
     """Print what the plans of a batch, or *looks* at its images, come to, line by line as they are made."""
     from tileconv.execute.images import each_image
     from tileconv.execute.plans import Sum, each_look, each_plan
-    from tileconv.report.batches import plan_json, plan_lines
+    from tileconv.report.plans import plan_json, plan_lines
 
     images, sums = each_image(loaded), Sum()
     for line in (plan_json if as_json else plan_lines)(images, (each_look if looks else each_plan)(images), sums):
