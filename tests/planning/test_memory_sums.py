@@ -12,6 +12,7 @@ from tileconv.boxes import Box
 from tileconv.engines.fft import fft
 from tileconv.planning.machine import available_bytes
 from tileconv.planning.memory import BASE_BYTES, Bytes, kernel_bytes, peak_bytes, total
+from tileconv.planning.together import together_bytes
 
 BOX = {"op": "correlate", "kernel": [[0.5, 1, 0.25]], "engine": "direct"}
 
@@ -89,10 +90,21 @@ def test_a_paired_block_takes_no_more_than_is_counted(drowned):
 
 @pytest.mark.parametrize(("executor", "processes"), [("threads", 1), ("processes", 4)])
 def test_every_process_and_every_worker_counts(executor, processes):
-    assert peak_bytes(1000, 10, 3, executor) == processes * 1000 + 3 * 10
+    assert peak_bytes(1000, [(10, 7)], 3, executor) == processes * 1000 + 3 * 10
     made = plan_of(tiled([BOX], 64, run={"executor": executor, "workers": 3}), np.zeros((256, 256), np.uint8))
     assert made.peak_bytes == processes * made.passes[0].process_bytes + 3 * made.passes[0].tile_bytes
     assert made.passes[0].process_bytes >= BASE_BYTES
+
+
+def test_a_worker_without_a_tile_holds_none():
+    """So that many workers do not make a run of few tiles, or a batch of small images, look large."""
+    assert peak_bytes(1000, [(10, 2)], 16, "threads") == 1000 + 2 * 10
+    assert peak_bytes(1000, [(10, 2), (1, 9), (50, 1)], 5, "threads") == 1000 + 50 + 2 * 10 + 2 * 1
+    made = plan_of(tiled([BOX], 128, run={"workers": 16}), np.zeros((256, 256), np.uint8))
+    assert made.peak_bytes == made.passes[0].process_bytes + 4 * made.passes[0].tile_bytes
+    own = made.passes[0].process_bytes - BASE_BYTES
+    assert together_bytes([made] * 3) == BASE_BYTES + 3 * own + 12 * made.passes[0].tile_bytes
+    assert together_bytes([made] * 9) == BASE_BYTES + 9 * own + 16 * made.passes[0].tile_bytes
 
 
 def test_several_passes_take_the_most_of_them():

@@ -45,7 +45,8 @@ class Layout:
     @property
     def peak_bytes(self) -> int:
         """Predicted peak memory of the pass, all local processes together."""
-        return peak_bytes(self.process_bytes, total(self.memory), self.workers, self.executor)
+        tiles = [(total(self.memory), len(self.grid))]
+        return peak_bytes(self.process_bytes, tiles, self.workers, self.executor)
 
 
 def lay_out(

@@ -62,18 +62,18 @@ class Budget:
         """What a process holds beside tiles."""
         return self.held + self.whole + self.kept
 
-    def keeping(self, pass_: Pass, tile: Tiling, method: str, parts: tuple[Bytes, ...]) -> Budget:
-        """Return the budget with what is kept of sources between tiles that take *parts*: no more than fits."""
+    def keeping(self, pass_: Pass, tile: Tiling, method: str, held: tuple[int, int]) -> Budget:
+        """Return the budget with what is kept of sources between tiles that take *held*: no more than fits."""
         if self.whole or not any(read.source.compressed for read in pass_.reads):
             return self
         if method == "overlap":
             return replace(self, kept=DECODED_CACHE_BYTES)
-        left = max(0, self.allowed.count - self.peak(parts)) // processes_of(self.workers, self.executor)
+        left = max(0, self.allowed.count - self.peak(held)) // processes_of(self.workers, self.executor)
         return replace(self, kept=min(tile.shared_bytes, self.room, left))
 
-    def peak(self, parts: tuple[Bytes, ...]) -> int:
-        """Return the whole run's peak when a tile takes *parts*."""
-        return peak_bytes(self.process_bytes, total(parts), self.workers, self.executor)
+    def peak(self, held: tuple[int, int] = (0, 0)) -> int:
+        """Return the whole run's peak with tiles of so many bytes each, and so many of them."""
+        return peak_bytes(self.process_bytes, [held], self.workers, self.executor)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Option:
     @property
     def peak(self) -> int:
         """The whole run's peak."""
-        return self.budget.peak(self.memory)
+        return self.budget.peak((total(self.memory), self.tile.tiles))
 
     @property
     def fits(self) -> bool:
@@ -116,7 +116,7 @@ def _option(pass_: Pass, run: RunSpec, budget: Budget, sides: tuple[int, ...], s
         tile = replace(tile, ns_per_pixel=tile.ns_per_pixel + _levels_ns(pass_, tile))
         method, why = _method(pass_, tile, run)
         memory = _memory(pass_, tile, method, budget.workers)
-        beside = budget.keeping(pass_, tile, method, memory)
+        beside = budget.keeping(pass_, tile, method, (total(memory), tile.tiles))
         if method == "windows" and beside.kept + beside.whole >= tile.shared_bytes:
             break
     return Option(tile, method, why, memory, beside)
@@ -189,7 +189,7 @@ def _memory(pass_: Pass, tile: Tiling, method: str, workers: int) -> tuple[Bytes
     source = pass_.reads[0].source
     held = planes(source.axes, pass_.sides(0, tile.tile)) * source.as_read.itemsize
     row = 3 * pass_.image.shape[-1] * tile.tile[-2] * held
-    return (*parts, Bytes("three rows of tiles that overlap", row // workers))
+    return (*parts, Bytes("three rows of tiles that overlap", row // min(workers, tile.tiles)))
 
 
 def _levels_ns(pass_: Pass, tile: Tiling) -> float:
@@ -234,8 +234,8 @@ def _asked(asked: Mapping[str, int], default: tuple[int, ...], pass_: Pass) -> t
 
 
 def _too_large(option: Option, fitting: list[tuple[int, ...]], pass_: Pass) -> PlanError:
-    budget, parts = option.budget, option.memory
-    alone = budget.peak(())
+    budget, at_once = option.budget, min(option.budget.workers, option.tile.tiles)
+    alone = budget.peak()
     fix = f"{budget.allowed.more}: without any tile the run takes {alone / MIB:,.0f} MiB."
     if alone < budget.allowed.count:
         smaller = (
@@ -247,11 +247,11 @@ def _too_large(option: Option, fitting: list[tuple[int, ...]], pass_: Pass) -> P
     if fitting:
         sides = ", ".join(f"{a}: {n}" for a, n in zip(pass_.image.axes, max(fitting, key=math.prod), strict=True))
         fix = f"The largest tile that fits is {sides}."
-    asked, allowed = budget.peak(parts) / MIB, budget.allowed.count / MIB
-    tile, process = total(parts) / MIB, budget.process_bytes / MIB
+    asked, allowed = option.peak / MIB, budget.allowed.count / MIB
+    tile, process = total(option.memory) / MIB, budget.process_bytes / MIB
     return PlanError(
         f"the run would take {asked:,.0f} MiB, and may take {allowed:,.0f} MiB ({budget.allowed.why})",
-        why=f"each of {budget.workers} workers takes {tile:,.1f} MiB for a tile, and a process {process:,.0f} MiB",
+        why=f"each of {at_once} tiles in flight takes {tile:,.1f} MiB, and a process {process:,.0f} MiB",
         fix=fix,
     )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import nlargest
 
 from tileconv.engines.values import Dtype
 from tileconv.images import ImageInfo
@@ -131,9 +132,13 @@ def processes_of(workers: int, executor: str) -> int:
     return workers + 1 if executor == "processes" else 1
 
 
-def peak_bytes(process: int, tile: int, workers: int, executor: str) -> int:
-    """Return the memory of a whole run: every process with what it always holds, every worker with its largest tile."""
-    return processes_of(workers, executor) * process + workers * tile
+def peak_bytes(process: int, tiles: Iterable[tuple[int, int]], workers: int, executor: str) -> int:
+    """Return the memory of a whole run: every process with what it always holds, every worker with its largest tile.
+
+    *tiles* are the bytes of one, and how many there are: a worker for which none is left has none.
+    """
+    at_once = nlargest(workers, (size for size, count in tiles for _ in range(min(count, workers))))
+    return processes_of(workers, executor) * process + sum(at_once)
 
 
 def _stage_bytes(stage: Stage, given: int, want: int, out: int, volumes: int) -> tuple[Bytes, ...]:

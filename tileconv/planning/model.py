@@ -48,8 +48,9 @@ class Plan(Shown):
     @property
     def peak_bytes(self) -> int:
         """Predicted peak memory of the run, all its local processes together."""
-        executor = self.spec.run.executor
-        return max(peak_bytes(p.process_bytes, p.tile_bytes, self.workers, executor) for p in self.passes)
+        workers, executor = self.workers, self.spec.run.executor
+        tiles = ((p.process_bytes, [(p.tile_bytes, len(p.grid))]) for p in self.passes)
+        return max(peak_bytes(process, tile, workers, executor) for process, tile in tiles)
 
     @property
     def between(self) -> int:

@@ -15,6 +15,6 @@ def together_bytes(plans: Sequence[Plan]) -> int:
     beside tiles (kernels, what is decoded whole, chunks that wait for other tiles) counts for each.
     """
     own = sum(max(p.process_bytes for p in plan.passes) - BASE_BYTES for plan in plans)
-    tile = max(p.tile_bytes for plan in plans for p in plan.passes)
+    tiles = [(max(p.tile_bytes for p in one.passes), max(len(p.grid) for p in one.passes)) for one in plans]
     first = plans[0]
-    return peak_bytes(BASE_BYTES + own, tile, first.workers, first.spec.run.executor)
+    return peak_bytes(BASE_BYTES + own, tiles, first.workers, first.spec.run.executor)

@@ -16,7 +16,6 @@ from tileconv.boxes import SPACE, TileGrid
 from tileconv.engines.choose import Choice
 from tileconv.images import ImageInfo, as_text
 from tileconv.planning.lengths import meant
-from tileconv.planning.memory import total
 from tileconv.planning.model import Plan
 from tileconv.planning.parts import Pass, Write
 from tileconv.planning.pyramid import tiles_of_levels
@@ -148,7 +147,8 @@ def _pass(plan: Plan, pass_: Pass) -> Iterator[str]:
     )
     parts = ", ".join(f"{part.name} {size_text(part.count)}" for part in pass_.memory if part.count)
     yield f"a tile   {size_text(pass_.tile_bytes)}: {parts}"
-    yield f"a run    {size_text(pass_.process_bytes)} per process + {plan.workers} x {size_text(total(pass_.memory))}"
+    at_once = min(plan.workers, len(pass_.grid))
+    yield f"a run    {size_text(pass_.process_bytes)} per process + {at_once} x {size_text(pass_.tile_bytes)}"
 
 
 def _stages(pass_: Pass) -> Table:
