@@ -123,6 +123,20 @@ def test_clipped_pixels_are_counted(tmp_path):
     assert report.counts.clipped == np.count_nonzero((exact < 0) | (exact > 255)) > 0
 
 
+def test_the_slide_has_levels_that_are_means_of_four(tmp_path):
+    source, _ = crop("immunohistochemistry", tmp_path)
+    report, below = made("unsharp_slide", source, tmp_path)
+    group = zarr.open_group(report.output, mode="r")
+    for level in "123":
+        shape = [below.shape[0], *(-(-n // 2) for n in below.shape[1:])]
+        below, four = group[level][...], np.full((4, *shape), np.nan)
+        for number, (y, x) in enumerate(np.ndindex(2, 2)):
+            part = group[str(int(level) - 1)][:, y::2, x::2]
+            four[(number, slice(None), *map(slice, part.shape[1:]))] = part
+        np.testing.assert_array_equal(below, np.rint(np.nanmean(four, 0)))
+    assert sorted(group.array_keys()) == ["0", "1", "2", "3"]
+
+
 @pytest.mark.parametrize("suffix", [".npy", ".csv"])
 def test_another_point_spread_function(suffix, tmp_path, monkeypatch):
     weights = np.array([[0.0, 1.0, 2.0, 0.5], [3.0, 5.0, 1.0, 0.0]])

@@ -17,6 +17,7 @@ import numpy as np
 import zarr
 
 import tileconv
+from tileconv.operations.shrink import Shrink
 
 HERE = Path(__file__).parent
 NAMES = ["DAPI", "GFP", "mCherry"]
@@ -33,7 +34,10 @@ KINDS = {
     "gzip, checksum: none": {"codec": {"name": "gzip"}, "checksum": "none"},
     "no codec, checksum: none": {"codec": {"name": "none"}, "checksum": "none"},
     "blosc zstd": {"codec": {"cname": "zstd", "shuffle": "shuffle"}},
+    "levels": {"pyramid": {"levels": 3}},
+    "levels, checksum: none": {"pyramid": {"levels": 3}, "checksum": "none"},
     "0.4": {"format": "0.4"},
+    "0.4 levels": {"format": "0.4", "pyramid": {"levels": 3}},
     "0.4 zstd": {"format": "0.4", "codec": {"name": "zstd"}},
     "0.4 gzip": {"format": "0.4", "codec": {"name": "gzip"}},
     "0.4 no codec": {"format": "0.4", "codec": {"name": "none"}},
@@ -105,18 +109,29 @@ def newest_python():
     raise SystemExit("no Python 3.12 or newer on the PATH, which the newest readers need")
 
 
+def levels_of(kind, pixels):
+    """Return what every level of a store holds."""
+    levels = [pixels]
+    while len(levels) < KINDS[kind].get("pyramid", {}).get("levels", 1):
+        levels.append(Shrink("mean", (1, 2, 2)).of(levels[-1]))
+    return levels
+
+
 def verdict(name, kind, answer, pixels):
     """Return what a reader showed, in words, and whether that is right."""
     refused = kind in REFUSES.get(name, ())
     if "error" in answer:
         return f"refuses: {answer['error'][:100]}", refused
-    digest = hashlib.sha256(np.ascontiguousarray(pixels, "<u2").tobytes()).hexdigest()
-    if list(answer["shape"]) != list(pixels.shape) or answer["digest"] != digest:
-        return f"OTHER PIXELS, {answer['shape']}", False
-    for told, expected in (("names", NAMES), ("colours", COLOURS)):
+    levels = levels_of(kind, pixels)
+    digests = [hashlib.sha256(np.ascontiguousarray(level, "<u2").tobytes()).hexdigest() for level in levels]
+    if list(map(tuple, answer["shapes"])) != [level.shape for level in levels] or answer["digests"] != digests:
+        return f"OTHER PIXELS, {answer['shapes']}", False
+    scales = [[1, 0.5 * 2**level, 0.5 * 2**level] for level in range(len(levels))]
+    for told, expected in (("names", NAMES), ("colours", COLOURS), ("scales", scales)):
         if answer.get(told, expected) != expected:
             return f"right pixels, {told} {answer[told]}", False
-    shown = [told for told in ("names", "colours", "windows") if answer.get(told)]
+    shown = [told for told in ("names", "colours", "windows", "scales") if answer.get(told)]
+    shown += [f"{len(levels)} levels"] * (len(levels) > 1)
     return ", ".join(["right pixels", *shown]), not refused
 
 

@@ -1,7 +1,8 @@
 """What a reader of OME-Zarr makes of a result; run in the environment of the judges, where tileconv is not.
 
-``python readers.py NAME STORE...`` prints a line of JSON for each store: a digest of the pixels as (c, y, x) of uint16,
-their shape, what the reader says of channels, and its version; or the error that it raised.
+``python readers.py NAME STORE...`` prints a line of JSON for each store: of every level a digest of the pixels as
+(c, y, x) of uint16 and their shape, what the reader says of channels and sizes, and its version; or the error that it
+raised.
 """
 
 import hashlib
@@ -19,7 +20,9 @@ def ome_zarr_py(path):
 
     (node,) = [node for node in Reader(parse_url(path))() if node.data]
     told = node.metadata
-    return "ome-zarr", node.data[0], {"names": told.get("channel_names"), "windows": told.get("contrast_limits")}
+    scales = [of[0]["scale"] for of in told["coordinateTransformations"]]
+    names = {"names": told.get("channel_names"), "windows": told.get("contrast_limits")}
+    return "ome-zarr", node.data, names | {"scales": scales}
 
 
 def ngff_zarr(path):
@@ -28,29 +31,38 @@ def ngff_zarr(path):
     image = ngff_zarr.from_ngff_zarr(path)
     channels = image.metadata.omero.channels
     windows = [[channel.window.start, channel.window.end] for channel in channels]
-    return "ngff-zarr", image.images[0].data, {"names": [channel.label for channel in channels], "windows": windows}
+    scales = [[level.scale.get(axis, 1) for axis in "cyx"] for level in image.images]
+    names = {"names": [channel.label for channel in channels], "windows": windows}
+    return "ngff-zarr", [level.data for level in image.images], names | {"scales": scales}
 
 
 def tensorstore(path):
     import tensorstore
 
     driver = "zarr3" if (Path(path) / "0" / "zarr.json").exists() else "zarr"
-    store = {"driver": "file", "path": f"{path}/0/"}
-    return "tensorstore", tensorstore.open({"driver": driver, "kvstore": store}).result().read().result(), {}
+    stores = ({"driver": "file", "path": f"{path}/{level}/"} for level in levels(path))
+    opened = (tensorstore.open({"driver": driver, "kvstore": store}).result() for store in stores)
+    return "tensorstore", [array.read().result() for array in opened], {}
 
 
 def xarray(path):
     import xarray
 
-    array = xarray.open_zarr(path, consolidated=False)["0"]
-    return "xarray", array.values, {"axes": list(array.dims)}
+    there = levels(path)
+    others = {level: [other for other in there if other != level] for level in there}
+    arrays = [xarray.open_zarr(path, consolidated=False, drop_variables=others[level])[level] for level in there]
+    return "xarray", [array.values for array in arrays], {"axes": list(arrays[0].dims)}
 
 
 def bioio(path):
     from bioio_ome_zarr import Reader
 
-    reader = Reader(path)
-    return "bioio-ome-zarr", reader.get_image_data("CYX"), {"names": list(reader.channel_names)}
+    reader, arrays, scales = Reader(path), [], []
+    for level in reader.resolution_levels:
+        reader.set_resolution_level(level)
+        arrays.append(reader.get_image_data("CYX"))
+        scales.append([1, reader.physical_pixel_sizes.Y, reader.physical_pixel_sizes.X])
+    return "bioio-ome-zarr", arrays, {"names": list(reader.channel_names), "scales": scales}
 
 
 def napari(path):
@@ -63,14 +75,22 @@ def napari(path):
         "windows": [words["contrast_limits"] for _, words, _ in layers],
         "colours": [bytes(np.uint8(words["colormap"].colors[-1, :3] * 255)).hex().upper() for _, words, _ in layers],
     }
-    return "napari-ome-zarr", np.stack([levels[0] for levels, _, _ in layers]), told
+    return "napari-ome-zarr", [np.stack(level) for level in zip(*(data for data, _, _ in layers), strict=True)], told
 
 
 def rasterio(path):
     import rasterio
 
-    with rasterio.open(f'ZARR:"{path}":/0') as image:
-        return "rasterio", image.read(), {"gdal": rasterio.__gdal_version__}
+    arrays = []
+    for level in levels(path):
+        with rasterio.open(f'ZARR:"{path}":/{level}') as image:
+            arrays.append(image.read())
+    return "rasterio", arrays, {"gdal": rasterio.__gdal_version__}
+
+
+def levels(path):
+    """Return the names of the arrays in a store, the full size first."""
+    return sorted(folder.name for folder in Path(path).iterdir() if folder.name.isdigit())
 
 
 READERS = {
@@ -87,10 +107,10 @@ READERS = {
 
 def judged(name, path):
     """Return what the reader *name* makes of the store *path*."""
-    distribution, pixels, told = READERS[name](path)
-    pixels = np.ascontiguousarray(pixels, "<u2")
-    digest = hashlib.sha256(pixels.tobytes()).hexdigest()
-    return {"version": version(distribution), "shape": pixels.shape, "digest": digest, **told}
+    distribution, arrays, told = READERS[name](path)
+    arrays = [np.ascontiguousarray(pixels, "<u2") for pixels in arrays]
+    digests = [hashlib.sha256(pixels.tobytes()).hexdigest() for pixels in arrays]
+    return {"version": version(distribution), "shapes": [a.shape for a in arrays], "digests": digests, **told}
 
 
 if __name__ == "__main__":

@@ -6,13 +6,18 @@ import { FileSystemStore } from "@zarrita/storage";
 
 async function judged(store) {
   const group = await zarr.open(zarr.root(new FileSystemStore(store)), { kind: "group" });
-  const array = await zarr.open(group.resolve("0"), { kind: "array" });
-  const { data, shape } = await zarr.get(array);
-  const digest = createHash("sha256").update(Buffer.from(data.buffer, data.byteOffset, data.byteLength)).digest("hex");
-  const omero = (group.attrs.ome ?? group.attrs).omero;
+  const { omero, multiscales } = group.attrs.ome ?? group.attrs;
+  const [shapes, digests, scales] = [[], [], []];
+  for (const { path, coordinateTransformations } of multiscales[0].datasets) {
+    const { data, shape } = await zarr.get(await zarr.open(group.resolve(path), { kind: "array" }));
+    const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+    shapes.push(shape);
+    digests.push(createHash("sha256").update(bytes).digest("hex"));
+    scales.push(coordinateTransformations[0].scale);
+  }
   const file = new URL("../../package.json", import.meta.resolve("zarrita"));
   const version = JSON.parse(readFileSync(file)).version;
-  return { version, shape, digest, names: omero.channels.map((channel) => channel.label) };
+  return { version, shapes, digests, scales, names: omero.channels.map((channel) => channel.label) };
 }
 
 for (const store of process.argv.slice(2)) {

@@ -162,7 +162,7 @@ def _spec(
     """
     spec = copy.deepcopy(provenance["spec"])
     try:
-        spec["output"]["path"] = str(target)
+        spec["output"] |= {"path": str(target), "pyramid": spec["output"].get("pyramid", "none")}
         spec["run"] = {"max_chunk": MOST_CHUNK, **spec.get("run", {}), **run}
         if input_path is not None:
             spec["input"]["path"] = str(here(input_path))

@@ -45,7 +45,7 @@ def array_passes(
     PlanError
         As ``make_stages`` says.
     """
-    output = OutputSpec(Location(""), cast("Any", dtype), nodata=nodata, stage=len(specs) - 1)
+    output = OutputSpec(Location(""), cast("Any", dtype), nodata=nodata, pyramid="none", stage=len(specs) - 1)
     passes = lay_out(specs, [output], source, shipped_costs(), missing=missing, precision=precision)[1]
     return [_tiled(pass_, tile) for pass_ in passes]
 

@@ -30,7 +30,7 @@ def levels_of(info: ImageInfo, storage: Storage, output: OutputSpec) -> tuple[Le
         If there are not as many as are asked for, because a level has nothing left to shrink.
     """
     asked = output.pyramid
-    if asked in (None, "none") or (asked == "auto" and len(TileGrid(info.box, info.chunks)) == 1):
+    if asked == "none" or (not isinstance(asked, PyramidSpec) and len(TileGrid(info.box, info.chunks)) == 1):
         return ()
     asked = asked if isinstance(asked, PyramidSpec) else PyramidSpec()
     levels: list[Level] = []

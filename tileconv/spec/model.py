@@ -187,7 +187,7 @@ class OutputSpec:
     format: Annotated[Format, Written(FormatText), "Version of OME-Zarr: 0.5 is Zarr v3, 0.4 is Zarr v2."] = "0.5"
     storage: Annotated[Access | None, "How the object store of the output is reached; never a credential."] = None
     pyramid: Annotated[
-        Literal["auto", "none"] | PyramidSpec | None, "Smaller levels beside the full size; none by default."
+        Literal["auto", "none"] | PyramidSpec | None, "Smaller levels beside the full size; auto by default."
     ] = None
     stage: int = INPUT
     label: str = ""
