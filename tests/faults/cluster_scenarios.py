@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from unittest.mock import patch
 
@@ -30,25 +30,31 @@ def workers_killed(this):
 
 
 def ended_by_exit(this):
-    """Workers live for 2 s on average, and their nannies start them again."""
+    """Workers live for 2 s on average, and others come in their places."""
     _mortal(this, "sys.exit")
 
 
 def ended_by_segfault(this):
     """Workers live for 2 s on average, and their nannies start them again."""
-    _mortal(this, "segfault")
+    _mortal(this, "segfault", NANNY)
 
 
-def _mortal(this, mode):
-    this.gather(NANNY, workers=0)
+def _mortal(this, mode, *options):
+    # what tiles need is imported before that life begins
+    this.gather(*options, *preload(this.room(), "None"), workers=0)
     with Client(this.cluster.address) as client:
         client.register_plugin(KillWorker("2 s", mode))
-    for _ in range(this.workers):
-        this.cluster.add_worker()
-    this.again()
-    while this.codes[-1] not in (0, 2) and len(this.codes) < 5:
-        this.again()
-    this.notes.append(f"{this.log().count('lost: worker')} times workers were lost")
+    while 0 not in this.codes and len(this.codes) < 5:
+        with this.begun(0) as process:
+            while process.poll() is None:
+                ended = [worker for worker in this.cluster.workers if worker.poll() is not None]
+                for _ in range(this.workers - len(this.cluster.workers) + len(ended)):
+                    this.cluster.add_worker()
+                this.cluster.workers = [worker for worker in this.cluster.workers if worker not in ended]
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(0.1)
+    lost = [line for line in this.log().splitlines() if "worker lost" in line]
+    this.notes.append(f"workers were lost {sum(line.count('tcp://') for line in lost)} times")
 
 
 def worker_stopped(this):
@@ -196,16 +202,17 @@ def _all_but(this, tiles):
     assert this.codes == [3]
     assert done(this.folder) == this.tiles - len(tiles)
     for y, x in tiles:
-        (said,) = (line for line in this.log().splitlines() if f"tile y={y}:{y + 16} x={x}:{x + 16}: ended" in line)
+        named = f"tile y={y}:{y + 16} x={x}:{x + 16}: ended"
+        (said,) = (line for line in this.log().splitlines() if " failed: " in line and named in line)
         this.notes.append(said)
     this.gather()
     this.again()
 
 
 def tiles_too_large_beside_others(this):
-    """Tiles of one row take so much memory that nannies end workers of two threads, and none alone."""
-    row = [(16, x) for x in range(0, this.image.shape[1], 16)]
-    this.gather(NANNY, "--nthreads", "2", "--memory-limit", "900MiB", *preload(this.room(), hungry(row, 300)))
+    """Eight tiles take so much memory that a nanny ends the worker that makes two of them at once."""
+    row = [(16, x) for x in range(0, 128, 16)]
+    this.gather(NANNY, "--nthreads", "2", "--memory-limit", "900MiB", *preload(this.room(), hungry(row, 400)))
     this.again()
     this.notes.append(f"{this.log().count('lost for want of memory: worker')} times workers were lost for it")
 

@@ -87,6 +87,7 @@ class Crew:
     _named: list[str] = field(default_factory=list)
     _turn: int = 0
     _empty: bool = False
+    _fresh: bool = False
     _silent: set[str] = field(default_factory=set)
     _full: set[str] = field(default_factory=set)
     _unclear: set[str] = field(default_factory=set)
@@ -136,7 +137,9 @@ class Crew:
         self._full = {address for address, (_, _, taken) in workers.items() if taken > FULL}
         self.trust.look(workers.keys())
         self._understand(len(workers))
+        before = self.threads.keys()
         self.threads = {address: workers[address][0] for address in workers if address in self.trust.trusted}
+        self._fresh = not self.threads.keys() <= before
         silent = {address for address in workers if workers[address][1] > SILENT_S}
         silent, self._silent = silent & self._silent, silent  # twice, because a machine that slept saw nobody
         for address in silent & self.threads.keys():
@@ -146,6 +149,10 @@ class Crew:
         self._named = self.good() or [*self.threads] or self._named
         self._need_workers()
         return silent
+
+    def news(self) -> bool:
+        """Return whether tiles may wait for a worker that has come, or has answered, since the last look."""
+        return self._fresh or not self.threads or self.trust.answered()
 
     def good(self) -> list[str]:
         """Return the workers that may get tiles."""

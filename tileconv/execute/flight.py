@@ -18,8 +18,8 @@ from tileconv.execute.rows import Tell
 if TYPE_CHECKING:
     import dask.array as da
 
-LOOK_S = 1
-"""How often the scheduler is asked for its workers."""
+LOOK_S, NEWS_S = 1, 0.1
+"""How often the scheduler is asked for its workers, and how often where one of them waits for tiles."""
 QUIET_S, QUIET = 15, 3
 """A run that ends early waits for its tiles for as long as one is done within so long, and so many medians."""
 TELL_S = 5
@@ -49,7 +49,7 @@ class Flight:
         ClusterError
             If the scheduler does not answer, or there have been no workers to trust for ``WORKERS_WITHIN_S``.
         """
-        if not self.halted and time.monotonic() - self.crew.looked > LOOK_S:
+        if not self.halted and time.monotonic() - self.crew.looked > (NEWS_S if self.crew.news() else LOOK_S):
             self.look()
         try:
             future = self.finished.get(timeout=0.5)

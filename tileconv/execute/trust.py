@@ -100,6 +100,10 @@ class Trust:
         for address in [address for address, future in self.asked.items() if future.done()]:
             self._hear(address, self.asked.pop(address))
 
+    def answered(self) -> bool:
+        """Return whether a worker that was asked has answered since."""
+        return any(future.done() for future in self.asked.values())
+
     def hopeless(self) -> bool:
         """Return whether there are workers and all are refused."""
         return bool(self.refused) and not (self.trusted or self.asked)
