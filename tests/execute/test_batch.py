@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import strategies
 import yaml
-from execute.resume_help import TWO, attempts, digest, litter
-from properties.runs_help import complete, pipeline, stored, tiled, windows, write_tiff
+from execute.resume_help import TWO, attempts, digest, done, litter
+from properties.runs_help import complete, pipeline, stored, tiled, windows, write_tiff, write_zarr
 
 import tileconv
 from tileconv.audit.batch import (
@@ -27,6 +27,7 @@ from tileconv.audit.batch import (
 from tileconv.errors import PlanError
 from tileconv.execute import batch
 from tileconv.execute.batch_report import FAILED, KEPT, MADE
+from tileconv.execute.local import AHEAD, TILES
 from tileconv.execute.outcome import attempt
 from tileconv.execute.run import opened
 from tileconv.planning.memory import BASE_BYTES
@@ -146,6 +147,29 @@ def test_the_second_run_does_what_is_missing(tmp_path, images, monkeypatch):
 
 
 plan = batch.planned
+
+
+def test_masks_and_folders_are_looked_at_too(tmp_path, images, monkeypatch):
+    """A second run knows a Zarr store and a mask of its own again without a plan, unless a file of them is another."""
+    one_pass, masks = [{"op": "gaussian", "sigma": 1}], tmp_path / "masks"
+    masks.mkdir()
+    for number, (name, image) in enumerate(images.items()):
+        (tmp_path / "raw" / f"{name}.tif").unlink()
+        write_zarr(tmp_path / "raw" / f"{name}.zarr", image, (32, 32))
+        np.save(masks / f"{name}.npy", np.arange(image.size).reshape(image.shape) % (5 + number) > 0)
+    asked = words(tmp_path, one_pass) | {"missing": {"rule": "renormalize"}}
+    asked["input"] = {"path": str(tmp_path / "raw" / "*"), "mask": {"path": str(masks / "{stem}.npy")}}
+    assert states(tileconv.run(asked)) == [MADE] * 3
+    for name in images:
+        words_of_one = {"path": str(tmp_path / "raw" / f"{name}.zarr"), "mask": {"path": str(masks / f"{name}.npy")}}
+        alone = tileconv.run(asked | {"input": words_of_one, "output": {"path": str(tmp_path / name), "chunks": 16}})
+        assert digest(alone.output / "0") == digest(tmp_path / "results" / f"{name}.ome.zarr" / "0")
+    planned = []
+    monkeypatch.setattr(batch, "planned", lambda *given: planned.append(given[0].input.path.name) or plan(*given))
+    assert (states(tileconv.run(asked)), planned) == ([KEPT] * 3, [])
+    (tmp_path / "raw" / "z2.zarr" / "c" / "1" / "0").touch()
+    (masks / "z10.npy").touch()
+    assert (states(tileconv.run(asked)), planned) == ([KEPT] * 3, ["z2.zarr", "z10.zarr"])
 
 
 def test_a_damaged_result_is_found_and_mended(tmp_path, images):
@@ -279,14 +303,28 @@ def lines(folder):
     return sum(file.read_bytes().count(b"\n") for file in (folder / "results").glob("*/journal"))
 
 
+def chunks(folder):
+    """Return the chunk files of all outputs, and of what lies between passes, each with when it was written."""
+    return {file: file.stat().st_mtime_ns for file in (folder / "results").glob("**/c/*/*") if file.name.isdigit()}
+
+
+def unheard(folder, name, stored):
+    """Return how many tiles of an image were *stored* and are in no journal, while it was at work."""
+    results = folder / "results"
+    if not (results / f"{name}.ome.zarr.pass0").exists():
+        return 0
+    ours = sum(file.relative_to(results).parts[0].startswith(f"{name}.ome.zarr") for file in stored)
+    return max(0, ours - done(results, f"{name}.ome.zarr"))
+
+
 def test_killed_at_random(tmp_path, images):
-    """SIGKILL, and SIGINT at last: the same command makes the rest, and no tile of a journal again."""
+    """SIGKILL, and SIGINT at last: the same command makes the rest, and nothing twice but what was in flight."""
     kills = 20 if LONG else 1
     for n in range(9 if LONG else 1):
         write_tiff(tmp_path / "raw" / f"more{n}.tif", strategies.pixels((70 + n, 90), "uint16", 20 + n), tile=32)
         images[f"more{n}"] = strategies.pixels((70 + n, 90), "uint16", 20 + n)
     (tmp_path / "p.yaml").write_text(yaml.safe_dump(words(tmp_path)))
-    draw, total = random.Random(14), 0  # noqa: S311
+    draw, total, before, flying = random.Random(14), 0, {}, []  # noqa: S311
     for number in range(kills + 1):
         with command(tmp_path) as process:
             until = lines(tmp_path) + draw.randrange(1, 12)
@@ -296,6 +334,10 @@ def test_killed_at_random(tmp_path, images):
             _, err = process.communicate()
         assert "Traceback" not in err
         total += process.returncode == -signal.SIGKILL
+        now = chunks(tmp_path)
+        assert sum(before.get(file, when) != when for file, when in now.items()) <= sum(flying[-1:])
+        before, flying = now, [*flying, sum(unheard(tmp_path, name, now) for name in images)]
+    assert max(flying) <= AHEAD * 2 * TILES, flying
     assert total == kills
     if process.returncode:
         assert process.returncode == 130

@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tileconv.errors import PlanError, SourceError, SpecError, TileconvError
 from tileconv.execute.images import Images, each_image
 from tileconv.sources.patterns import natural
 from tileconv.spec import PipelineSpec, as_mapping, parse_spec, spec_from_mapping
+from tileconv.spec.model import MaskSpec
 from tileconv.stores.local import LocalStore
 from tileconv.stores.location import Location
 
@@ -77,8 +79,12 @@ def test_lists_keep_their_order_and_name_an_image_once(folder: Path) -> None:
 
 
 def test_each_image_is_the_pipeline_of_it_alone(folder: Path) -> None:
-    several = each_image(spec('"raw/*.npy"'))
-    assert [*several] == [spec(f'"raw/{name}.npy"') for name in ("z2", "z10")]
+    """Its halos are read by windows, because tiles of several images alternate."""
+    several = each_image(spec('"raw/*.npy", mask: {path: "masks/{stem}.tif"}'))
+    alone = [spec(f'"raw/{name}.npy", mask: {{path: masks/{name}.tif}}') for name in ("z2", "z10")]
+    assert [*several] == [replace(one, run=replace(one.run, halo_method="windows")) for one in alone]
+    one = spec('"raw/z2.npy", mask: {path: "{parent}/{name}.tif"}')
+    assert one.input.mask == MaskSpec(Location(str(folder / "raw/z2.npy.tif")))
 
 
 def test_paths_of_the_command_line(folder: Path) -> None:
@@ -102,6 +108,9 @@ def test_several_outputs(folder: Path) -> None:
         ("[]", "o.zarr", "p.yaml:2:15: input.path: expected a path or several, found an empty list"),
         ("[a.tif, [b.tif]]", '"{stem}.zarr"', "input.path[1]: expected a path"),
         ('"raw/*.npy"', '"{stem}{well}.zarr"', "expected {stem}, {name} or {parent}, found {well}"),
+        ('a.tif, mask: {path: "{stm}.tif"}', "o.zarr", "2:35: input.mask.path: expected {stem}, {name} or {parent}, f"),
+        ('"raw/*.npy", mask: {path: "{field}.tif"}', '"{stem}.zarr"', "input.mask.path: expected {stem}, {name} or"),
+        ('"raw/*.npy"', '"{stem}.zarr"}\nrun: {halo_method: overlap', "p.yaml:5:7: run.halo_method: tiles of several"),
     ],
 )
 def test_mistakes_of_the_file_have_their_place(folder: Path, path: str, out: str, message: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from tileconv.sinks.files import ignores_case, sink_errors
 from tileconv.sinks.layout import MARKER
 from tileconv.sources.patterns import matching
 from tileconv.sources.series import Series, each_series
-from tileconv.spec.model import PipelineSpec
+from tileconv.spec.model import MaskSpec, PipelineSpec
 from tileconv.spec.outputs import other_format
 from tileconv.spec.templates import filled, is_pattern, words_in, words_of
 from tileconv.storage import file_kind
@@ -107,23 +107,30 @@ def image_at(spec: PipelineSpec, one: Input) -> Image:
     if one.error or not spec.is_batch:
         return one.error or spec
     words = words_of(one.given) | (one.series.words if one.series else {})
-    outputs = []
-    for output in spec.outputs:
-        try:
-            if lacking := words_in(str(output.path)) - set(words):
-                raise ValueError(f"{{{min(lacking)}}} is of plates, and this is none")
-            place = located(filled(str(output.path), words), Path())
-            if other := other_format(place):
-                raise ValueError(f"{other[0]}; {other[1]}")
-            if (kind := file_kind(place)) != file_kind(str(output.path)):
-                raise ValueError(f"{Location(place).name} is the name of a {kind}; write its suffix in the pipeline")
-        except ValueError as error:
-            return PlanError(f"{output.key}.path: {error}", where=str(one), fix="Write another name in the pipeline.")
-        outputs.append(replace(output, path=replace(output.path, text=place)))
     path = replace(spec.input.path, text=one.series.path if one.series else one.given)
-    number = one.series.number if one.series else spec.input.series
-    read = replace(spec.input, path=path, series=number, paths=(), every_series=False)
-    return replace(spec, input=read, outputs=tuple(outputs))
+    number, mask, key = one.series.number if one.series else spec.input.series, spec.input.mask, "input.mask"
+    outputs = []
+    try:
+        if isinstance(mask, MaskSpec) and mask.path:
+            mask = replace(mask, path=_named(mask.path, words))
+        for output in spec.outputs:
+            key, place = output.key, _named(output.path, words)
+            if other := other_format(place.text):
+                raise ValueError(f"{other[0]}; {other[1]}")
+            if (kind := file_kind(place.text)) != file_kind(output.path.text):
+                raise ValueError(f"{place.name} is the name of a {kind}; write its suffix in the pipeline")
+            outputs.append(replace(output, path=place))
+    except ValueError as error:
+        return PlanError(f"{key}.path: {error}", where=str(one), fix="Write another name in the pipeline.")
+    read = replace(spec.input, path=path, series=number, paths=(), every_series=False, mask=mask)
+    return replace(spec, input=read, outputs=tuple(outputs), run=replace(spec.run, halo_method="windows"))
+
+
+def _named(place: Location, words: Mapping[str, str]) -> Location:
+    """Return *place* with its *words* filled in; ValueError if it has others, or names nothing then."""
+    if lacking := words_in(place.text) - set(words):
+        raise ValueError(f"{{{min(lacking)}}} is of plates, and this is none")
+    return replace(place, text=located(filled(place.text, words), Path()))
 
 
 @dataclass(frozen=True)

@@ -114,9 +114,9 @@ def digest_of(spec: PipelineSpec) -> str:
 
 
 def seen_of(image: PipelineSpec, pipeline: str) -> str:
-    """Return what an image and its mask look like from outside, under a *pipeline*; empty where that is not to see.
+    """Return what an image and its mask look like from outside, under a *pipeline*; empty where nothing is to see.
 
-    So it is of a folder, as a Zarr store is one: that changes without a change of its own.
+    A folder, as a Zarr store is one, looks as all files in it do.
     """
     mask = image.input.mask
     places = [image.input.path, *([mask.path] if isinstance(mask, MaskSpec) and mask.path else [])]
@@ -124,10 +124,20 @@ def seen_of(image: PipelineSpec, pipeline: str) -> str:
     for place in places:
         with sink_errors(place, "read"):
             facts = place.parent.store().stat(place.name)
-        if facts is None:
+            looks = [*facts] if facts else _folder_looks(place)
+        if not looks:
             return ""
-        told.append([str(place), *facts])
+        told.append([str(place), *looks])
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def _folder_looks(folder: Location) -> list[int]:
+    """Return a digest of what is known of every file in *folder*, in whatever order they come; empty without any."""
+    digest = 0
+    for key, facts in folder.store().facts():
+        text = json.dumps([key, *facts]).encode()
+        digest ^= int.from_bytes(hashlib.blake2b(text, digest_size=16).digest())
+    return [digest] if digest else []
 
 
 def is_whole(output: Location) -> bool:

@@ -15,7 +15,7 @@ from tileconv.operations.steps import Steps, steps_of
 from tileconv.spec.clusters import clusters_of, named_cluster
 from tileconv.spec.fields import Field, fields_of
 from tileconv.spec.graph import check_ids, ids_of, inputs_of
-from tileconv.spec.inputs import check_input, check_templates
+from tileconv.spec.inputs import check_batch, check_input
 from tileconv.spec.lengths import written_at
 from tileconv.spec.masks import mask_of
 from tileconv.spec.missing import check_belongs, check_global, missing_of, rule_of_stage
@@ -124,8 +124,7 @@ def _pipeline(reader: Reader, root: MapNode) -> PipelineSpec | None:
     }
     sections |= _clusters(reader, values, sections.get("run"))
     outputs = outputs_of(reader, root, values, lambda node, key: _section(reader, node, OutputSpec, key))
-    if "input" in sections:
-        check_templates(reader, sections["input"], outputs)
+    check_batch(reader, sections.get("input"), outputs, sections.get("run"), values.get("run"))
     read = stored_stages(reader, values.get("stages"), stages, outputs)
     check_global(reader, values.get("stages"), stages, missing)
     whole = [output for _, _, output in outputs if output is not None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from tileconv.spec.model import ALL, InputSpec, MaskSpec
+from tileconv.spec.model import ALL, InputSpec, MaskSpec, RunSpec
 from tileconv.spec.outputs import Output
 from tileconv.spec.reader import Reader, join
 from tileconv.spec.storage import only_read
@@ -32,10 +32,19 @@ def check_input(reader: Reader, node: Node, key: str, values: dict[str, Any]) ->
         reader.problem(place, join(key, "stack"), f"a stack is one image of several files, and has {other}")
 
 
-def check_templates(reader: Reader, asked: InputSpec | None, outputs: Sequence[Output]) -> None:
-    """Record a problem for each output whose path does not tell several images apart, or lies where one only reads."""
+def check_batch(
+    reader: Reader, asked: InputSpec | None, outputs: Sequence[Output], run: RunSpec | None, run_node: Node | None
+) -> None:
+    """Record a problem for each output whose path does not tell several images apart, or lies where one only reads.
+
+    So it does for what a batch has not.
+    """
     if asked is None or asked.stack:
         return
+    if asked.is_batch and run and run.halo_method == "overlap":
+        place = cast("MapNode", run_node).keys["halo_method"]
+        message = "tiles of several images alternate, and have no neighbours to exchange halos with"
+        reader.problem(place, "run.halo_method", message, "leave it out: halos are read by windows")
     several = asked.every_series or len(asked.paths) > 1 or any(map(is_pattern, asked.paths))
     words, example = (OF_SERIES, "{stem}_{series}") if asked.every_series else (OF_PATH, "{stem}")
     web = next(filter(None, map(only_read, asked.paths or [asked.path.text])), None)

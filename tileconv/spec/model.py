@@ -106,6 +106,11 @@ class InputSpec:
     paths: tuple[str, ...] = ()
     every_series: bool = False
 
+    @property
+    def is_batch(self) -> bool:
+        """Whether it names several images."""
+        return self.every_series or bool(self.paths and self.stack is None)
+
 
 @dataclass(frozen=True)
 class MissingSpec:
@@ -241,7 +246,7 @@ class PipelineSpec:
     @property
     def is_batch(self) -> bool:
         """Whether it is the pipeline of several images, of which ``each_image`` gives one after another."""
-        return self.input.every_series or bool(self.input.paths and self.input.stack is None)
+        return self.input.is_batch
 
     @property
     def output(self) -> OutputSpec:

@@ -112,7 +112,7 @@ def expand(node: Node, environ: Mapping[str, str], problems: list[Problem], key:
 def redirect(
     root: MapNode, folder: Path, input_path: Paths | None, output_path: str | Path | None
 ) -> tuple[MapNode, list[Problem]]:
-    """Return the tree with the paths of the command line, and with the words of the input filled in in its outputs.
+    """Return the tree with the paths of the command line, and words of the input filled in in mask and outputs.
 
     Paths of the command line are taken from the current folder, those of the file from *folder*. ``templates`` says
     which words there are. Those of several images stay as they are.
@@ -130,12 +130,12 @@ def redirect(
                 return root, [problem_at(Place(), "", str(error.args[0]), "from the command line")]
     words, known = _words(root.items.get("input"), folder)
     problems: list[Problem] = []
-    for keys in outputs:
+    for keys in (("input", "mask"), *outputs):
         if isinstance(target := _at(root, (*keys, "path")), ScalarNode) and target.text:
             if known:
                 target, refused = _filled(target, words, known, ".".join((*keys, "path")))
                 problems += refused
-            if output_path is not None and not target.text.startswith(ABSOLUTE):
+            if keys == outputs[0] and output_path is not None and not target.text.startswith(ABSOLUTE):
                 target = replace(target, text=_whole(target.text, Path()))
             root = set_in(root, (*keys, "path"), target, "")
     return root, problems
