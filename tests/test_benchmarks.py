@@ -141,5 +141,8 @@ def test_outputs_compares_one_run_with_two(tmp_path, capsys):
 
 @pytest.mark.skipif(os.environ.get("TILECONV_PROFILE") != "long", reason="five processes: TILECONV_PROFILE=long")
 def test_batch_compares_with_a_loop(tmp_path, capsys):
-    load("batch").main(["--folder", str(tmp_path), "--images", "2", "--least", "40", "--most", "90"])
-    assert re.search(r"loop .* x\nagain .*\nbytes  alike$", capsys.readouterr().out.strip())
+    asked = ["--folder", str(tmp_path), "--images", "2", "--least", "40", "--most", "90", "--plans", "3"]
+    load("batch").main(asked)
+    printed = capsys.readouterr().out
+    assert re.search(r"loop .* x\nagain .*\nbytes  alike\nmemory .* MiB, predicted \d+, run.memory auto\n", printed)
+    assert re.search(r"plan +\d+ MiB for 3 images\n$", printed)
