@@ -133,6 +133,13 @@ def test_learn_finds_the_kernel_as_nearly_as_the_noise_lets_it():
 
 
 @seldom
+def test_export_compares_a_file_with_a_store(tmp_path, capsys):
+    load("export").main(["--folder", str(tmp_path), "--shape", "256", "--rounds", "1"])
+    assert re.search(r"ratio \d\.\d\d \(goal 1\.3\); peak memory", capsys.readouterr().out)
+    assert not list(tmp_path.glob("*.zarr*"))
+
+
+@seldom
 def test_outputs_compares_one_run_with_two(tmp_path, capsys):
     load("outputs").main(["--folder", str(tmp_path), "--shape", "256", "--rounds", "1"])
     assert re.search(r"processor time \d\.\d\d \(.*goal 0\.75", capsys.readouterr().out)

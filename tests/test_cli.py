@@ -251,7 +251,7 @@ BAD = [
     (("plan", "p.yaml", "--set", "run.memory=10MiB"), 2, "may take 10 MiB"),
     (("plan", "p.yaml", "--set", "stages.0.over=zyx"), 2, "the stages act on"),
     (("plan", "p.yaml", "--set", "run.executor=magic"), 2, "run.executor"),
-    (("run", "p.yaml", "-o", "a.tif"), 2, "a.tif"),
+    (("run", "p.yaml", "-o", "a.tif"), 1, "the output is the input"),
     (("run", "p.yaml", "-o", "/proc/no/o.zarr"), 1, "cannot write"),
     (("run", "p.yaml", "-o", "a.zarr", "-o", "b.zarr"), 2, "--output is given 2 times"),
     (("run", "p.yaml", "-i", "a.tif", "-i", "b.tif"), 2, "names one place for several images"),
@@ -317,6 +317,8 @@ def test_exit_codes_are_those_of_the_documentation(folder, call, monkeypatch):
     tifffile.imwrite("b.tif", strategies.pixels((70, 90), "uint8", 0), tile=(16, 16), compression="zlib")
     for command in ("status", "verify", "rerun"):
         do(command, "o.zarr")
+    for image, file in (("o.zarr", "o.ome.tif"), ("absent.zarr", "b.ome.tif"), ("o.zarr", "o.jpg")):
+        do("export", image, file)
     do("rerun", "absent.zarr")
     do("rerun", "o.zarr", "-i", "b.tif")
     do("picture", "o.zarr", "-o", "a.png")

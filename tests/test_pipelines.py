@@ -70,7 +70,19 @@ ANSWERS = {
 }
 """Per example: photograph, border, stages for the oracle, and the largest difference. The others have tests of their
 own below."""
-OTHERS = {"bank", "batch", "branches", "fluorescence", "masked", "missing", "network", "nodata", "planes", "z_stack"}
+OTHERS = {
+    "bank",
+    "batch",
+    "branches",
+    "fluorescence",
+    "masked",
+    "missing",
+    "network",
+    "nodata",
+    "planes",
+    "satellite",
+    "z_stack",
+}
 
 
 def crop(name, folder, size=(90, 110)):
@@ -188,6 +200,32 @@ def test_holes_grow_by_the_halo_and_the_rest_is_untouched(tmp_path, monkeypatch)
     assert np.array_equal(np.isnan(result), reached)
     stages = [("gaussian", {"sigma": 1}), ("sobel", {}), ("rescale", {"gain": 0.125})]
     np.testing.assert_allclose(result[~reached], answer(pixels, "nearest", stages)[~reached], rtol=0, atol=1e-3)
+
+
+def test_a_scene_keeps_its_place_its_bands_and_its_holes(tmp_path, monkeypatch):
+    _, pixels = crop("retina", tmp_path)
+    bands = np.maximum(pixels, 1).astype(np.uint16)
+    bands[:, 40:50, 30:33] = 0
+    geo = [
+        (33550, "d", 3, (10.0, 10.0, 0.0), True),
+        (33922, "d", 6, (0.0, 0.0, 0.0, 5e5, 5e6, 0.0), True),
+        (34735, "H", 16, (1, 1, 0, 3, 1024, 0, 1, 1, 1025, 0, 1, 1, 3072, 0, 1, 32633), True),
+    ]
+    words = {"planarconfig": "separate", "photometric": "minisblack", "tile": (64, 64), "extratags": geo}
+    tifffile.imwrite(tmp_path / "scene.tif", bands, **words)
+    monkeypatch.delenv("NODATA", raising=False)
+    paths = {"input_path": str(tmp_path / "scene.tif"), "output_path": str(tmp_path / "edges.tif")}
+    report = tileconv.run(load_spec(FOLDER / "satellite.yaml", **paths))
+    result = open_source(report.output)
+    place = (10.0, 0.0, 5e5, 0.0, -10.0, 5e6)
+    assert (result.info.georeference.crs, result.info.georeference.transform) == ("EPSG:32633", place)
+    assert (result.info.nodata, result.info.shape) == (-9999, bands.shape)
+    made = result.read(result.info.box)
+    holes = np.zeros(bands.shape, bool)
+    holes[:, 33:57, 23:40] = True  # grown by 6 pixels and 1
+    assert np.array_equal(made == -9999, holes)
+    expected = answer(bands, "nearest", [("gaussian", {"sigma": 1.5}), ("sobel", {})])
+    np.testing.assert_allclose(made[~holes], expected[~holes], rtol=0, atol=1e-2)
 
 
 def test_two_results_of_one_read_are_those_of_another_library(tmp_path):
