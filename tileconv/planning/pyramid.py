@@ -15,7 +15,7 @@ from tileconv.planning.grids import Grid
 from tileconv.sinks.levels import Level
 from tileconv.spec.model import OutputSpec
 from tileconv.spec.pyramid import PyramidSpec
-from tileconv.storage import Storage
+from tileconv.storage import NPY, PNG, Storage, file_kind
 
 SMALL = 1024
 """Pixels along y and x of a level that is seen at once: above it there are no more."""
@@ -30,7 +30,8 @@ def levels_of(info: ImageInfo, storage: Storage, output: OutputSpec) -> tuple[Le
         If there are not as many as are asked for, because a level has nothing left to shrink.
     """
     asked = output.pyramid
-    if asked == "none" or (not isinstance(asked, PyramidSpec) and len(TileGrid(info.box, info.chunks)) == 1):
+    one_chunk = len(TileGrid(info.box, info.chunks)) == 1
+    if asked == "none" or (not isinstance(asked, PyramidSpec) and (one_chunk or _flat(output))):
         return ()
     asked = asked if isinstance(asked, PyramidSpec) else PyramidSpec()
     levels: list[Level] = []
@@ -55,6 +56,11 @@ def levels_of(info: ImageInfo, storage: Storage, output: OutputSpec) -> tuple[Le
         shards = _shards(storage, info.chunks, below, steps)
         levels.append(Level(below, replace(storage, shards=shards), shrink))
     return tuple(levels)
+
+
+def _flat(output: OutputSpec) -> bool:
+    """Return whether an output is a file that has no levels."""
+    return file_kind(output.path.name) in (PNG, NPY)
 
 
 def _another(asked: PyramidSpec, last: ImageInfo, count: int) -> bool:

@@ -31,7 +31,15 @@ from tileconv.stores.location import SecretError, located
 BAD: Any = object()
 """What reading gives for a value that became a problem."""
 
-SYNONYMS: dict[str, str] = {**ALIASES, "vertical": "x", "horizontal": "y", "float": "float32", "double": "float64"}
+SYNONYMS: dict[str, str] = {
+    **ALIASES,
+    "vertical": "x",
+    "horizontal": "y",
+    "float": "float32",
+    "double": "float64",
+    "average": "mean",
+    "majority": "mode",
+}
 """What other tools call our choices."""
 
 
