@@ -55,6 +55,7 @@ def provenance(plan: Plan, source: Source, counts: Counts, output: int = 0) -> d
     spec = as_mapping(asked)
     del spec["run"], spec["output"]["path"]
     spec["output"].pop("storage", None)
+    spec["output"].pop("pyramid", None)
     if levels := plan.write_of(output).levels:
         spec["output"]["pyramid"] = words_of(levels)
     spec.pop("clusters", None)
