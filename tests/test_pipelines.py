@@ -25,6 +25,7 @@ HALF_A_STEP = 0.5 + 1e-3
 """Rounding to whole numbers, and a float32 error on the other side of a half."""
 
 SMEAR = np.loadtxt(FOLDER / "psf.csv", delimiter=",")
+TELESCOPE = np.load(FOLDER / "telescope.npy").astype(np.float64)
 RELIEF = [[-2, -1, 0], [-1, 0, 1], [0, 1, 2]]
 GENTLE = {"sigma": 1.5, "amount": 1.2, "threshold": 3}
 
@@ -66,6 +67,7 @@ ANSWERS = {
     ),
     "median": ("coins", "reflect", [("median", {"size": 5}), ("sobel", {})], 1e-3),
     "own_psf": ("camera", "reflect", [("convolve", {"kernel": SMEAR, "normalize": True})], 1e-3),
+    "telescope": ("hubble", "reflect", [("convolve", {"kernel": TELESCOPE, "normalize": True})], 1e-3),
     "sky_background": ("hubble", "mirror", [("clip", {"range": [0, 40]}), ("disk", {"radius": 30})], 1e-4),
 }
 """Per example: photograph, border, stages for the oracle, and the largest difference. The others have tests of their

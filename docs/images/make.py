@@ -3,10 +3,13 @@
 From the root of the project: ``python -m docs.images.make``.
 """
 
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import zarr
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -15,6 +18,7 @@ from tileconv.arrays import FUNCTIONS
 from tileconv.report.picture import write_picture
 from tileconv.samples.real import photograph
 from tileconv.sources.memory import MemorySource
+from tileconv.spec import load_spec
 
 FOLDER = Path(__file__).parent
 GRAYS, GAP = 32, 4
@@ -60,6 +64,12 @@ def holed(image: np.ndarray) -> np.ndarray:
     return np.where(valid, image, np.nan)
 
 
+EXAMPLES = {
+    "telescope": ("hubble", slice(480, 680), slice(320, 570)),
+    "unsharp_slide": ("immunohistochemistry", slice(60, 260), slice(120, 370)),
+}
+"""Examples of ``pipelines/`` with a picture of their own: the photograph, and which part of it is shown."""
+PIPELINES = FOLDER.parents[1] / "pipelines"
 STARTS = {"absolute": tileconv.edge, "fill": holed, "median": specked}
 """What is made of the photograph first."""
 
@@ -75,6 +85,7 @@ def main() -> None:
         _beside(FOLDER / "before.png", FOLDER / f"{name}.png")
     (FOLDER / "before.png").unlink()
     _missing(image)
+    _examples()
 
 
 def _missing(image: NDArray[Any]) -> None:
@@ -91,6 +102,21 @@ def _missing(image: NDArray[Any]) -> None:
     places[-1].rename(FOLDER / "missing.png")
     for place in places[:-1]:
         place.unlink()
+
+
+def _examples() -> None:
+    """Write a picture of a part of what each example of ``EXAMPLES`` reads, beside what it makes of it."""
+    for name, (sample, rows, columns) in EXAMPLES.items():
+        with tempfile.TemporaryDirectory() as folder:
+            pixels = np.ascontiguousarray(photograph(sample)[:, rows, columns])
+            source, made = Path(folder, "in.npy"), FOLDER / f"{name}.png"
+            np.save(source, pixels)
+            spec = load_spec(PIPELINES / f"{name}.yaml", input_path=str(source), output_path=f"{folder}/out.ome.zarr")
+            result = tileconv.run(replace(spec, input=replace(spec.input, axes="cyx"))).output
+            parts = [np.moveaxis(pixels, 0, -1), np.moveaxis(zarr.open_array(result / "0", mode="r")[...], 0, -1)]
+            Image.fromarray(np.concatenate(parts, axis=1).clip(0, 255).round().astype(np.uint8)).save(
+                made, optimize=True
+            )
 
 
 def _beside(*paths: Path) -> None:
