@@ -245,6 +245,11 @@ def ome(pixels=GRAY, **metadata):
     return write
 
 
+def acquired(seen):
+    seen.result()
+    assert "of cells" in seen.path.with_name("out.ome.zarr").joinpath("OME", "METADATA.ome.xml").read_text("utf-8")
+
+
 def microns(unit):
     return ome(PhysicalSizeX=0.5, PhysicalSizeXUnit=unit, PhysicalSizeY=2, PhysicalSizeYUnit=unit)
 
@@ -341,6 +346,8 @@ TIFF = [
         look=named("DAPI", "GFP")),
     Row("OME-TIFF", "colours of channels", "used", ome(TWO, Channel={"Color": [-16776961, 65535]}),
         look=sized((1.0,) * 3, ("",) * 3, colours=("FF0000", "0000FF"))),
+    Row("OME-TIFF", "instrument, settings, date, people; times and places of planes",
+        "used: `OME/METADATA.ome.xml` of the result", ome(GRAY, Description="of cells"), look=acquired),
     Row("OME-TIFF", "significant bits", "told: values as stored",
         ome(GRAY.astype(np.uint16), SignificantBits=12), "12 of the 16 bits of a pixel are significant"),
     Row("GeoTIFF", "a nodata value", "used: missing pixels",
