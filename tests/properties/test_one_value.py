@@ -180,3 +180,21 @@ def test_halos_exchanged_by_map_overlap():
     image, stages = patches("uint16", 900, 5), [{"op": "gaussian", "sigma": 1}, {"op": "sobel"}]
     mapping = tiled(stages, None)
     assert overlapped(mapping, image, (25, 33)).tobytes() == windows(mapping, image)[0].tobytes()
+
+
+@pytest.mark.parametrize("border", ["reflect", "wrap", {"rule": "constant", "value": 7}])
+@pytest.mark.parametrize("axes", ["yx", "zyx"])
+def test_strips_are_parted_where_they_look_idle(axes, border):
+    """Glass beside tissue in one strip, also where one row looks idle and others are not, and at both ends."""
+    rng = np.random.default_rng(3)
+    image = rng.integers(0, 200, (40, 1500)).astype(np.uint8)
+    image[:, 300:900], image[:30, 1100:] = 243, 9
+    image = image if axes == "yx" else np.stack([image] * 3)
+    stages = [{"op": "gaussian", "sigma": 1.5, "over": axes}, {"op": "sobel"}]
+    made, computed, idle = both(tiled(stages, None, border=border), image, axes)
+    assert made == computed
+    holed = np.where(image == 243, np.nan, image).astype(np.float32)
+    words = {"missing": {"rule": "renormalize", "min_coverage": 0.1}}
+    made, computed, hidden = both(tiled([{"op": "gaussian", "sigma": 1.5}], None, border=border, **words), holed, axes)
+    assert made == computed
+    assert (idle > 0, hidden > 0) == ((isinstance(border, str),) * 2)

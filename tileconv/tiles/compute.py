@@ -23,7 +23,7 @@ from tileconv.planning.memory import last_reader
 from tileconv.planning.parts import Missing, Pass, Read, Write
 from tileconv.planning.regions import Region
 from tileconv.planning.stages import Stage
-from tileconv.tiles.idle import of_one_value, settled
+from tileconv.tiles.idle import of_one_value, parted_along_x, settled
 from tileconv.tiles.missing import followed, held, stage_sums
 
 Array = NDArray[Any]
@@ -103,8 +103,7 @@ def compute_tile(
     boxes = [space(block.box) for block in blocks]
     with np.errstate(all="ignore"):  # NaN and infinity are values here, and pass
         for number, pixels in enumerate(read):
-            for top, end in pieces(out.start[1], out.stop[1], pass_.strip):
-                strip = out if pass_.strip >= out.shape[1] else _rows(out, top, end)
+            for strip in _strips(pass_, out, pixels[0], boxes[0]):
                 into = [volume[number][:, *strip.within(out)] for volume in volumes]
                 try:
                     noticed = _strip(pass_, list(map(Block, pixels, boxes)), strip, into, slice(first, last))
@@ -114,8 +113,11 @@ def compute_tile(
     return made, tuple(counts)
 
 
-def _rows(out: Box, top: int, end: int) -> Box:
-    return Box((out.start[0], top, out.start[2]), (out.stop[0], end, out.stop[2]), SPACE)
+def _strips(pass_: Pass, out: Box, block: Array, have: Box) -> Iterator[Box]:
+    """Yield the parts of *out* that are made one after another: strips of rows, and of these what looks idle apart."""
+    for top, end in pieces(out.start[1], out.stop[1], pass_.strip):
+        strip = Box((out.start[0], top, out.start[2]), (out.stop[0], end, out.stop[2]), SPACE)
+        yield from parted_along_x(pass_, block, have, strip)
 
 
 def _strip(pass_: Pass, blocks: Sequence[Block], out: Box, made: Sequence[Array], channels: slice) -> list[Counts]:
@@ -137,7 +139,7 @@ def _strip(pass_: Pass, blocks: Sequence[Block], out: Box, made: Sequence[Array]
             pixels = [settled(volume) for volume in pixels]
         results[-1 - number] = pixels
     stored = _store(pass_, [-1 - n for n in range(len(blocks))], results, steps, out, made, channels)
-    idle = of_one_value(pass_.stages, steps, results) if pass_.stages else None
+    idle = of_one_value(pass_, steps, results) if pass_.stages else None
     if idle is not None:
         stored |= _store(pass_, range(len(pass_.stages)), idle, steps, out, made, channels)
         return [stored[n] + Counts(missing=missing, idle=volumes.size) for n, volumes in enumerate(made)]
@@ -210,6 +212,8 @@ def _mark(read: Read, missing: Missing, pixels: Array, have: Box, owned: Box) ->
     One pixel that is repeated stays so.
     """
     dtype, shape, one = read.block.dtype, pixels.shape, one_of(pixels)
+    if pixels.dtype.names and pixels.size and not pixels["valid"].any():
+        one = pixels[:1, :1, :1]
     pixels, valid = parted(pixels if one is None else one)
     absent = np.isnan(pixels) if pixels.dtype.kind == "f" else np.zeros(pixels.shape, bool)
     if valid is not None:

@@ -7,7 +7,9 @@ constant; where an engine would not make one value of it, nothing is left out (d
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,8 @@ from tileconv.alike import one_of, repeated
 from tileconv.boxes import SPACE, Box
 from tileconv.engines.sums import kernel_sums
 from tileconv.errors import TileError
-from tileconv.planning.regions import Region
+from tileconv.planning.parts import Pass
+from tileconv.planning.regions import Region, Regions
 from tileconv.planning.stages import Stage
 from tileconv.tiles.missing import followed, held
 
@@ -24,6 +27,11 @@ Array = NDArray[Any]
 
 ONE = Box((0, 0, 0), (1, 1, 1), SPACE)
 """One pixel, as an image of its own."""
+WIDE = 256
+"""Pixels along x that are worth a part of their own: a halo beside them is made twice."""
+MOST_KNOWN = 64
+"""Values of which is kept what the stages of a pass make of them."""
+_KNOWN: WeakKeyDictionary[Regions, dict[Any, dict[int, Sequence[Array]] | None]] = WeakKeyDictionary()
 
 
 def settled(pixels: Array) -> Array:
@@ -40,11 +48,12 @@ def all_missing(pixels: Array) -> bool:
 
 
 def of_one_value(
-    stages: Sequence[Stage], steps: Mapping[int, Region], read: Mapping[int, Sequence[Array]]
+    pass_: Pass, steps: Mapping[int, Region], read: Mapping[int, Sequence[Array]]
 ) -> dict[int, list[Array]] | None:
-    """Return what all *stages* make, by their numbers, where all volumes that are read are one pixel, repeated.
+    """Return what all stages of *pass_* make, by their numbers, where each volume that is read is one pixel, repeated.
 
-    None where a volume is not, or something else than one value may come of it.
+    None where a volume is not, or something else than one value may come of it. What was made last is kept: strips of
+    one glass are many.
 
     Parameters
     ----------
@@ -53,25 +62,40 @@ def of_one_value(
     read
         The volumes of each read by their numbers, as ``settled`` returns them.
     """
-    made: dict[int, list[Array]] = {}
-    for number, volumes in read.items():
-        ones = [one for volume in volumes if (one := one_of(volume)) is not None]
-        if len(ones) < len(volumes):
-            return None
-        made[number] = ones
+    ones = {number: [one_of(volume) for volume in volumes] for number, volumes in read.items()}
+    if any(one is None for volumes in ones.values() for one in volumes):
+        return None
+    inside = tuple(stage.domain_in.contains(steps[n].want) for n, stage in enumerate(pass_.stages))
+    key = inside, tuple(one.tobytes() for volumes in ones.values() for one in volumes if one is not None)
+    known = _KNOWN.setdefault(pass_.regions, {})
+    if key not in known:
+        if len(known) >= MOST_KNOWN:
+            known.clear()
+        known[key] = _made(pass_.stages, inside, ones)
+    made = known[key]
+    if made is None:
+        return None
+    return {n: [np.broadcast_to(one, steps[n].out.shape) for one in made[n]] for n in range(len(inside))}
+
+
+def _made(
+    stages: Sequence[Stage], inside: Sequence[bool], ones: Mapping[int, Sequence[Any]]
+) -> dict[int, Sequence[Array]] | None:
+    """Return what all *stages* make of *ones*, each one pixel; *inside* says which blocks lie in their image."""
+    made = dict(ones)
     try:
         for number, stage in enumerate(stages):
             channels = zip(*(made[i] for i in stage.inputs), strict=True)
-            each = [_of_one(stage, steps[number], inputs) for inputs in channels]
+            each = [_of_one(stage, inputs, inside=inside[number]) for inputs in channels]
             if not all(each):
                 return None
             made[number] = [one for volumes in each for one in volumes]
     except TileError:  # which whoever makes all pixels raises, and tells how many they are
         return None
-    return {n: [np.broadcast_to(one, steps[n].out.shape) for one in made[n]] for n in range(len(stages))}
+    return made
 
 
-def _of_one(stage: Stage, step: Region, inputs: Sequence[Array]) -> Sequence[Array]:
+def _of_one(stage: Stage, inputs: Sequence[Array], *, inside: bool) -> Sequence[Array]:
     """Return what a stage makes of one pixel each of *inputs*, around which all are like it; nothing if more may be."""
     operation = stage.operation
     if operation.mixes_channels:
@@ -80,7 +104,7 @@ def _of_one(stage: Stage, step: Region, inputs: Sequence[Array]) -> Sequence[Arr
     if not stage.reaches:
         return [operation.combine(tuple(pixels), [], (), stage.values_out)]
     pixel = held(stage, pixels[0])
-    if not _same_border(stage, step, pixel):
+    if not (inside or _same_border(stage, pixel)):
         return ()
     if not stage.choices:
         block = np.full([1 + a + b for a, b in zip(stage.halo.before, stage.halo.after, strict=True)], pixel)
@@ -102,8 +126,40 @@ def _sum(stage: Stage, number: int, pixel: Array) -> Array:
     return kernel_sums(choice, np.full(have.shape, pixel), have, ONE, ONE, stage.operation.sum_offset)[0]
 
 
-def _same_border(stage: Stage, step: Region, pixel: Array) -> bool:
+def _same_border(stage: Stage, pixel: Array) -> bool:
     """Return whether no border brings another value than *pixel* into the block of *stage*."""
     values = [border.value for border in stage.borders if border.rule == "constant"]
-    inside = stage.domain_in.contains(step.want)
-    return inside or all(np.full((1, 1, 1), value, pixel.dtype).tobytes() == pixel.tobytes() for value in values)
+    return all(np.full((1, 1, 1), value, pixel.dtype).tobytes() == pixel.tobytes() for value in values)
+
+
+def parted_along_x(pass_: Pass, block: Array, have: Box, strip: Box) -> list[Box]:
+    """Return *strip* in parts along x: those that look idle apart from the others, by one row of what is read.
+
+    *block* are the volumes of the one array that is read, of *have*. Where nothing looks idle, or the pass makes whole
+    blocks or takes steps, the strip is one part.
+    """
+    stages = pass_.stages
+    steps = any(s.whole_blocks or s.stride != (1, 1, 1) for s in stages)
+    if steps or not stages or len(pass_.reads) > 1 or strip.shape[2] <= WIDE:
+        return [strip]
+    seen = pass_.regions.of(strip)[-1].out
+    row = block[0, 0, (seen.start[1] + seen.stop[1]) // 2 - have.start[1]]
+    bits = row["valid"] if row.dtype.names else row.view(f"u{row.itemsize}")
+    edges = [0, *(np.flatnonzero(bits[1:] != bits[:-1]) + 1).tolist(), bits.size]
+    ends = [strip.start[2]]
+    for a, b in pairwise(edges):
+        if b - a > WIDE and not (row.dtype.names and bits[a]):
+            start, stop = _within(pass_, have.start[2] + a, have.start[2] + b, strip)
+            if stop - start > WIDE and start >= ends[-1]:
+                ends += [start, stop]
+    bounds = pairwise(dict.fromkeys([*ends, strip.stop[2]]))
+    return [Box((*strip.start[:2], a), (*strip.stop[:2], b), SPACE) for a, b in bounds]
+
+
+def _within(pass_: Pass, low: int, high: int, strip: Box) -> tuple[int, int]:
+    """Return the pixels along x of *strip* that are made from those from *low* to *high* alone."""
+    start, stop = max(low, strip.start[2]), min(high, strip.stop[2])
+    if start >= stop:
+        return start, start
+    first, last = pass_.regions.spans(2, start, stop)[-1].out
+    return start + max(0, low - first), stop - max(0, last - high)
