@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from xml.etree import ElementTree
 
 from tileconv.images import ImageInfo
+from tileconv.units import SYMBOLS
 
 Element = ElementTree.Element
 
@@ -25,11 +26,6 @@ _LOST = {
 """What refers to parts that are not carried, or tells of pixels as they were."""
 _TYPES = {f"{sign}int{bits}": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32)}
 _TYPES |= {"float32": "float", "float64": "double"}
-_PREFIXES = {"": "", "kilo": "k", "centi": "c", "milli": "m", "micro": "µ", "nano": "n", "pico": "p", "femto": "f"}
-SYMBOLS = {f"{name}{unit}": f"{letter}{unit[0]}" for name, letter in _PREFIXES.items() for unit in ("meter", "second")}
-SYMBOLS |= {"angstrom": "Å", "inch": "in", "foot": "ft", "yard": "yd", "mile": "mi", "parsec": "pc"}
-SYMBOLS |= {"minute": "min", "hour": "h", "day": "d"}
-"""Units of OME-Zarr as OME-XML writes them."""
 
 
 def acquisition(root: Element, index: int) -> str:
