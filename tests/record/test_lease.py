@@ -34,7 +34,8 @@ def _quick(monkeypatch):
             with late:
                 late.context.__exit__(None, None, None)
                 late.held = None, None
-    PAUSED.clear()
+    for known in (PAUSED, fences.held, module.holding):
+        known.clear()
 
 
 @pytest.fixture
