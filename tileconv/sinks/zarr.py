@@ -21,6 +21,10 @@ from tileconv.sinks.ome import ome_attributes
 from tileconv.sinks.writer import Writer
 from tileconv.stores.store import Store
 
+FETCHING = 3
+"""Chunks of an object store that are fetched at one time for each worker: each is held twice, as stored and decoded,
+and a tile took more than six of them."""
+
 
 @dataclass(frozen=True)
 class ZarrSink:
@@ -97,7 +101,8 @@ class ZarrSink:
             if not self.layout.plain:
                 info, version = self.layout.info, self.layout.storage.format
                 name = name or self.name.removesuffix(".zarr").removesuffix(".ome")
-                shown = windows(info, self.writer.read, workers)
+                threads = FETCHING * workers if "://" in self.store.where() else workers
+                shown = windows(info, self.writer.read, threads)
                 levels = self.layout.levels
                 attributes |= ome_attributes(info, levels, name=name, windows=shown, version=version)
                 write_acquisition(self.store, self.layout, acquired)

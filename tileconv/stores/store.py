@@ -100,8 +100,8 @@ class Store(Protocol):
 
 
 def content(store: Store, key: str) -> bytes | None:
-    """Return all bytes of an object; None if there is none."""
+    """Return all bytes of an object; None if there is none. Of a disk it must be a plain file, which is looked at."""
     try:
-        return store.read_all(key) if store.stat(key) else None
+        return store.read_all(key) if "://" in store.where() or store.stat(key) else None
     except FileNotFoundError:  # gone in between
         return None
