@@ -2,7 +2,7 @@
 # make test         set up, run the tests (TILECONV_PROFILE=quick|ci|long chooses how many examples)
 # make test-long    the tests with 5,000 examples or a minute each, fuzzers, chains, mutations (SHARD=k/8: a part of it)
 # make lint         ruff, mypy --strict, import-linter
-# make test-stores  runs into buckets of real servers that die and forget (PyPI, npm; moto and s3rver on loopback)
+# make test-stores  runs into buckets of real servers that die and forget (PyPI, npm; moto, s3rver and Azurite on loopback)
 # make judges       has other programs open results (PyPI, npm, Python 3.12 or newer, Node; ten minutes)
 # make judges-export the same of exported TIFF files (PyPI, Python 3.12 or newer; two minutes)
 # make judges-ranks the tests of scipy.ndimage on tileconv's ranks, medians and local extremes
@@ -45,7 +45,7 @@ test-long: $(VENV)/.test
 	$(BIN)/python -m tests.chains --chains $(CHAINS) --shard $(SHARD)
 	$(BIN)/python -m tests.mutation --shard $(SHARD)
 
-test-stores: $(VENV)/.test .venv-moto/.made .venv-s3rver/.made
+test-stores: $(VENV)/.test .venv-moto/.made .venv-s3rver/.made .venv-azurite/.made
 	TILECONV_STORES=1 $(BIN)/python -m pytest -s tests/stores/test_servers.py
 
 lint: $(VENV)/.test
@@ -120,6 +120,11 @@ $(VENV)/.bench: pyproject.toml | $(VENV)/.made
 .venv-s3rver/.made:
 	mkdir -p .venv-s3rver
 	cd .venv-s3rver && npm install --silent s3rver@3
+	@touch $@
+
+.venv-azurite/.made:
+	mkdir -p .venv-azurite
+	cd .venv-azurite && npm install --silent azurite@3.35
 	@touch $@
 
 demo/hubble.tif: | $(VENV)/.sample

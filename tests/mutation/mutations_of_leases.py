@@ -47,7 +47,7 @@ LEASES = (
         "a segment of the journal is put over that of another run",
         "record/segments.py",
         "    if not store.create(key, data) and content(store, key) != data:\n",
-        "    if store.write(key, [[data]]):\n",
+        "    if not store._put(key, data):\n",
         LATE,
     ),
     broken(

@@ -3,7 +3,9 @@
 ``make test-stores`` installs them: moto, and s3rver, which knows no conditions.
 """
 
+import base64
 import contextlib
+import hmac
 import http.client
 import os
 import random
@@ -12,6 +14,7 @@ import subprocess
 import threading
 import time
 import urllib.request
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,6 +22,8 @@ from urllib.parse import urlsplit
 ROOT = Path(__file__).parents[2]
 KEY, SECRET = "S3RVER", "S3RVER"
 """The only credentials that s3rver takes."""
+ACCOUNT, ACCOUNT_KEY = "account1", base64.b64encode(b"a key of tests alone").decode()
+"""Of Azurite."""
 
 
 def free_port():
@@ -56,6 +61,27 @@ def s3rver(folder, wait_ms=0):
     command = ["node", Path(__file__).with_name("s3rver.cjs"), modules, folder, str(port), str(wait_ms)]
     with _served(command, port) as url:
         yield url
+
+
+@contextlib.contextmanager
+def azurite(folder):
+    """Yield the URL of the account ACCOUNT of an Azurite that keeps its objects in *folder*."""
+    port, program = free_port(), ROOT / ".venv-azurite" / "node_modules" / ".bin" / "azurite-blob"
+    command = [program, "--silent", "--location", folder, "--blobPort", str(port), "--skipApiVersionCheck"]
+    told = os.environ | {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{ACCOUNT_KEY}"}
+    with _served([*command, "--disableTelemetry"], port, env=told) as url:
+        yield f"{url}/{ACCOUNT}"
+
+
+def make_container(url, name):
+    """Make a container of an Azurite."""
+    date = formatdate(usegmt=True)
+    headers = {"x-ms-date": date, "x-ms-version": "2021-08-06", "Content-Length": "0"}
+    said = f"x-ms-date:{date}\nx-ms-version:2021-08-06\n/{ACCOUNT}/{ACCOUNT}/{name}\nrestype:container"
+    signed = hmac.digest(base64.b64decode(ACCOUNT_KEY), f"PUT{chr(10) * 12}{said}".encode(), "sha256")
+    headers["Authorization"] = f"SharedKey {ACCOUNT}:{base64.b64encode(signed).decode()}"
+    request = urllib.request.Request(f"{url}/{name}?restype=container", method="PUT", headers=headers)  # noqa: S310
+    urllib.request.urlopen(request).read()  # noqa: S310
 
 
 def make_bucket(url, name):

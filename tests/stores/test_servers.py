@@ -14,7 +14,18 @@ import strategies
 import yaml
 from properties.runs_help import pipeline, write_tiff
 from stores import test_stores
-from stores.servers import KEY, Proxy, environment, make_bucket, moto, s3rver
+from stores.servers import (
+    ACCOUNT,
+    ACCOUNT_KEY,
+    KEY,
+    Proxy,
+    azurite,
+    environment,
+    make_bucket,
+    make_container,
+    moto,
+    s3rver,
+)
 
 from tileconv.stores import objects
 from tileconv.stores.location import Access, Location, here
@@ -251,6 +262,49 @@ def test_no_secret_is_told(tmp_path, bucket):
     store.names()
     told.append(pickle.dumps(store))
     assert not any(SECRET.encode() in one for one in told)
+
+
+@pytest.fixture
+def container(tmp_path, monkeypatch):
+    """Yield the URL of a container of an Azurite, and how it is reached; credentials are in the environment."""
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", ACCOUNT)
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", ACCOUNT_KEY)
+    with azurite(tmp_path / "kept") as url:
+        make_container(url, "box")
+        objects._client.cache_clear()
+        yield "az://box", Access(endpoint=url)
+
+
+@pytest.mark.parametrize("name", ["empty", "other_bytes", "fails", "lists", "deleting", "created_once", "threads"])
+def test_the_contract_of_stores_on_azure(container, name):
+    (test,) = [one for one in CONTRACT if name in one]
+    getattr(test_stores, test)(ObjectStore(f"{container[0]}/p", container[1]))
+
+
+def test_a_run_into_azure(tmp_path, container):
+    """Under a lease: killed, resumed, damaged, verified, mended, read again as an input."""
+    (url, access), spec = container, tmp_path / "p.yaml"
+    write(tmp_path, "local.zarr", side=512)
+    whole = expected(tmp_path)
+    words = yaml.safe_load(spec.read_text())
+    words["output"] |= {"path": f"{url}/o.zarr", "storage": {"endpoint": access.endpoint}}
+    spec.write_text(yaml.safe_dump(words))
+    store = Location(f"{url}/o.zarr", access).store()
+    with start(tmp_path, "run", "p.yaml") as process:
+        until(process, lambda: sum("c/" in key for key in Location(url, access).store().list()) >= 20)
+        process.kill()
+    code, _, err = call(tmp_path, "run", "p.yaml")
+    assert (code, "resuming: kept" in err) == (0, True), err
+    assert {key: store.read_all(key) for key in store.list()} == whole
+    store.write("0/c/1/1", [[b"damaged"]])
+    assert call(tmp_path, "verify", "p.yaml")[0] == 4
+    assert call(tmp_path, "run", "p.yaml", "--repair")[0] == 0
+    assert call(tmp_path, "status", "p.yaml")[0] == 0
+    assert {key: store.read_all(key) for key in store.list()} == whole
+    again = words | {"input": words["output"] | {"chunks": None}, "output": {"path": "again.zarr", "chunks": 64}}
+    del again["input"]["chunks"]
+    spec.write_text(yaml.safe_dump(again))
+    assert call(tmp_path, "run", "p.yaml")[0] == 0
 
 
 def test_a_server_that_ignores_conditions_is_refused(tmp_path, ignoring):

@@ -26,7 +26,7 @@ FORMATS = get_args(Format)
 ID = r"[A-Za-z_][A-Za-z0-9_-]*"
 _LABEL = r"[^/\\.\s][^/\\]*"
 _ADDRESS = r"(tcp|tls)://[^\s/]+:\d{1,5}"
-_ENDPOINT = r"https?://[\w.-]+(:\d{1,5})?/?"
+_ENDPOINT = r"https?://[\w.-]+(:\d{1,5})?(/[\w.-]+)*/?"
 _REGION = r"[\w-]{1,63}"
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.,:@/+-]*"
 _CLASS = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+"
@@ -157,7 +157,7 @@ def is_id(text: str) -> bool:
 
 
 def parse_endpoint(text: str) -> str:
-    """Return the URL of a server, without a path; ValueError for any other text."""
+    """Return the URL of a server, perhaps with a path before all buckets; ValueError for any other text."""
     if not re.fullmatch(_ENDPOINT, text, re.ASCII):
         raise ValueError(text)
     return text.rstrip("/")

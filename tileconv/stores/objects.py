@@ -255,8 +255,9 @@ def _version(meta: Any) -> Version:
 
 
 def _facts(meta: Any) -> Facts:
-    changed = meta["last_modified"].timestamp()
-    return Facts(meta["size"], meta["e_tag"] or str(changed or ""), int(changed) * 10**9)
+    changed, tag = meta["last_modified"].timestamp(), meta["e_tag"] or ""
+    tag = f'"{tag}"' if tag and '"' not in tag else tag  # Azure lists it without
+    return Facts(meta["size"], tag or str(changed or ""), int(changed) * 10**9)
 
 
 @cache
