@@ -24,7 +24,7 @@ GRAPH = (
     broken(
         "outputs that are complete are written again beside others",
         "execute/begin.py",
-        "    passes = _unfinished(plan, sinks, todo)\n",
+        "    passes = _unfinished(plan, sinks, todo, files)\n",
         "    passes = plan.passes\n",
         f"{GRAPHS}::test_an_output_that_is_complete_is_left_alone_while_another_is_mended",
     ),

@@ -126,19 +126,20 @@ def begin(
             histories.append(History(tiles, stored=False))
     notes = tuple(dict.fromkeys(note for said in recorded.values() for note in touched(said, source)))
     todo = left_to_do(plan, plan.passes, sinks, histories)
-    passes = _unfinished(plan, sinks, todo, {output for output in recorded if exported(folders[output])})
+    files = {output for output in recorded if exported(folders[output])}
+    passes = _unfinished(plan, sinks, todo, files)
     if passes != plan.passes:
         todo = left_to_do(plan, passes, sinks, histories)
     return Begun(plan, passes, places_of(plan), sinks, histories, todo, bool(recorded), notes)
 
 
-def _unfinished(plan: Plan, sinks: Sequence[ZarrSink], todo: Todo, exported: Collection[int]) -> tuple[Pass, ...]:
-    """Return what of the passes outputs need that are not complete; those *exported* are, whose stores are gone."""
+def _unfinished(plan: Plan, sinks: Sequence[ZarrSink], todo: Todo, files: Collection[int]) -> tuple[Pass, ...]:
+    """Return what of the passes outputs need that are not complete; *files* are, of which the stores are gone."""
     wanted, passes = set[int](), list[Pass]()
     for output in range(len(plan.spec.outputs)):
         array = plan.between + output
         whole = sinks[array].custody.complete() and todo.lacking.isdisjoint(plan.arrays_of(output))
-        if not (whole or output in exported):
+        if not (whole or output in files):
             wanted.add(array)
     for pass_ in reversed(plan.passes):
         if any(write.array in wanted for write in pass_.writes):

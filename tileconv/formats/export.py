@@ -175,7 +175,7 @@ def notes(info: ImageInfo, name: str) -> tuple[str, ...]:
     lost = [f"{name} does not say where it lies on the earth; a .tif does"] * bool(
         file_kind(name) == OME_TIFF and info.georeference != NOWHERE
     )
-    coloured = file_kind(name) == TIFF and any(info.colours) and samples_of(info) == 1
+    coloured = file_kind(name) == TIFF and "c" in info.axes and any(info.colours) and samples_of(info) == 1
     return (*lost, *[f"{name} does not carry the colours of channels; an .ome.tif does"] * coloured)
 
 

@@ -20,6 +20,7 @@ from tileconv.planning.model import Plan
 from tileconv.planning.parts import Pass, Write
 from tileconv.planning.pyramid import tiles_of_levels
 from tileconv.planning.stages import Stage
+from tileconv.record.folder import RunFolder
 from tileconv.record.todo import between_passes
 from tileconv.report.readers import shut_out
 from tileconv.shown import duration_text, size_text, tiles_text
@@ -54,18 +55,7 @@ def _lines(plan: Plan) -> Iterator[RenderableType]:
             yield Text(f"levels   {levels_text(write, plan.passes[plan.made_by(write.array)[0]].grid)}")
     yield from map(Text, _graph(plan))
     yield from map(Text, _lengths(plan))
-    between = sum(plan.made_by(array)[1].info.nbytes for array in range(plan.between))
-    written = sum(plan.write_of(number).info.nbytes for number in range(len(plan.spec.outputs)))
-    needed = f"{size_text(written)} before compression"
-    if between:
-        names = ", ".join(between_passes(plan.spec.output.path, array).name for array in range(plan.between))
-        needed += f" and {size_text(between)} beside it while it runs ({names})"
-    if plan.spec.output.path.scheme:
-        yield Text(f"store    {needed}")
-    else:
-        free = free_bytes(plan.spec.output.path)
-        short = " - not enough if nothing compresses" if free < written + between else ""
-        yield Text(f"disk     {needed}, {size_text(free)} free{short}")
+    yield Text(_room(plan))
     yield Text(f"time     {_time(plan)}")
     yield Text(f"workers  {plan.workers} {plan.spec.run.executor} ({plan.why_workers})")
     if plan.spec.cluster or plan.elsewhere:
@@ -79,6 +69,24 @@ def _lines(plan: Plan) -> Iterator[RenderableType]:
         yield _stages(pass_)
         yield from (Text(f"missing  {stage.name}: {missing_text(stage)}") for stage in pass_.stages if stage.missing)
         yield from map(Text, _pass(plan, pass_))
+
+
+def _room(plan: Plan) -> str:
+    """Return what a run takes of the disk, or of the object store, and what is free there."""
+    between = sum(plan.made_by(array)[1].info.nbytes for array in range(plan.between))
+    written = sum(plan.write_of(number).info.nbytes for number in range(len(plan.spec.outputs)))
+    needed = f"{size_text(written)} before compression"
+    names = [between_passes(plan.spec.output.path, array).name for array in range(plan.between)]
+    for number, folder in enumerate(RunFolder(output.path) for output in plan.spec.outputs):
+        if folder.kind:
+            between, names = between + plan.write_of(number).info.nbytes, [*names, folder.stored.name]
+    if names:
+        needed += f" and {size_text(between)} beside it while it runs ({', '.join(names)})"
+    if plan.spec.output.path.scheme:
+        return f"store    {needed}"
+    free = free_bytes(plan.spec.output.path)
+    short = " - not enough if nothing compresses" if free < written + between else ""
+    return f"disk     {needed}, {size_text(free)} free{short}"
 
 
 def _graph(plan: Plan) -> Iterator[str]:
