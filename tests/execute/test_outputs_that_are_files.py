@@ -192,6 +192,13 @@ def test_a_batch_of_files(folder):
     assert [one.state for one in tileconv.run(words)] == [KEPT, KEPT]
 
 
+def test_results_of_a_batch_are_none_of_its_inputs(folder):
+    tifffile.imwrite("a.tif", np.load("a.npy"))
+    words = spec("{stem}_blur.tif") | {"input": {"path": "*.tif"}}
+    assert len(tileconv.run(words)) == 1
+    assert [one.state for one in tileconv.run(words)] == [KEPT]
+
+
 @pytest.mark.parametrize(
     ("output", "text"),
     [

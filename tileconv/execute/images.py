@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tileconv.errors import PlanError, SourceError, TileconvError
+from tileconv.record.folder import RunFolder
 from tileconv.sinks.custody import read_attributes
 from tileconv.sinks.files import ignores_case, sink_errors
 from tileconv.sinks.layout import MARKER
@@ -148,7 +149,8 @@ class _Results:
     def holds(self, path: str) -> bool:
         """Return whether at *path* lies a result of tileconv, and where this pipeline puts results."""
         ours = any(place.fullmatch(path) for place in self._places)
-        return ours and MARKER in read_attributes(replace(self.spec.input.path, text=path).store())
+        place = replace(self.spec.input.path, text=path)
+        return ours and (RunFolder(place).there() if file_kind(path) else MARKER in read_attributes(place.store()))
 
 
 def _refuse_collisions(images: Images) -> None:
