@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -329,7 +330,7 @@ def test_killed_at_random(tmp_path, images):
         with command(tmp_path) as process:
             until = lines(tmp_path) + draw.randrange(1, 12)
             while process.poll() is None and lines(tmp_path) < until:
-                pass
+                time.sleep(0.002)  # leave the processor to the run
             process.send_signal(signal.SIGKILL if number < kills else signal.SIGINT)
             _, err = process.communicate()
         assert "Traceback" not in err

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from execute.cluster_help import seldom
-from execute.resume_help import ONE, TWO, digest, finish, write_spec
+from execute.resume_help import ONE, TWO, digest, write_spec
 
 import tileconv
 from tileconv.errors import ClusterError, SpecError
@@ -27,6 +27,8 @@ clusters:
     class: distributed.LocalCluster
     n_workers: 2
     threads_per_worker: 1
+    processes: false
+    protocol: tcp://
     host: 127.0.0.1
     dashboard_address: 127.0.0.1:0
   night: {kind: slurm, cores: 1, memory: 1GB, prologue: "module load python\\nulimit -c 0", directives: --exclusive}
@@ -64,10 +66,10 @@ def test_the_users_own_are_read_where_a_name_is_known_nowhere_else(own):
         spec_from_mapping(PIPELINE | {"run": {"executor": "farm"}})
 
 
-def test_what_runs_code_is_refused_from_the_command_line_too(tmp_path, own):
+def test_what_runs_code_is_refused_from_the_command_line_too(tmp_path, own, call):
     path = write_spec(tmp_path, ONE, run={"executor": "farm"})
     for words in ("clusters.farm.class=os.System", "clusters={a: {kind: pbs, cores: 1, memory: 1GB, prologue: rm}}"):
-        code, _, err = finish(tmp_path, "--set", words)
+        code, _, err = call("run", path, "--set", words)
         assert code == 2
         assert "runs code of its choice" in err
     assert path.exists()

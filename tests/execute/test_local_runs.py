@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -161,7 +162,7 @@ def test_interrupted_in_the_middle(tmp_path):
     command = [sys.executable, "-m", "tileconv", "run", str(tmp_path / "p.yaml")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
         while process.poll() is None and not list(tmp_path.glob("o.zarr.pass0/c/0/*")):
-            pass
+            time.sleep(0.002)  # leave the processor to the run
         process.send_signal(signal.SIGINT)
         out, err = process.communicate()
     assert process.returncode == 130, err
