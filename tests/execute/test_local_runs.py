@@ -155,7 +155,7 @@ def test_interrupted_in_the_middle(tmp_path):
     spec = pipeline(
         [{"op": "convolve", "kernel": kernel, "engine": "direct"}, {"op": "gaussian", "sigma": 1, "border": "wrap"}],
         input_={"path": write_tiff(tmp_path / "a.tif", image, tile=256)},
-        output={"path": str(tmp_path / "o.zarr"), "chunks": 64},
+        output={"path": str(tmp_path / "o.zarr"), "chunks": 64, "pyramid": "none"},
         run={"tile": 64},
     )
     (tmp_path / "p.yaml").write_text(yaml.safe_dump(spec))

@@ -27,7 +27,7 @@ def test_levels_of_a_result_are_those_that_its_run_would_have_made(tmp_path):
     spec = made(tmp_path, pyramid="none")
     spec.write_text(spec.read_text().replace("  pyramid: none\n", ""))
     added = add_levels(tmp_path / "o.zarr", ASKED, workers=2)
-    assert (added.added, [*added.shapes]) == (3, [(150, 173), (75, 87), (38, 44), (19, 22)])
+    assert (added.added, [*added.shapes]) == (3, [(75, 93), (38, 47), (19, 24), (10, 12)])
     (other := tmp_path / "other").mkdir()
     made(other)
     assert stored(tmp_path / "o.zarr") == stored(other / "o.zarr")
@@ -44,7 +44,7 @@ def test_levels_of_a_result_are_those_that_its_run_would_have_made(tmp_path):
     assert stored(report.output) == stored(other / "o.zarr")
 
 
-@pytest.mark.parametrize("at", range(0, 45, 6))
+@pytest.mark.parametrize("at", [0, 3, 4, 9, 17])
 def test_stopped_anywhere_the_same_command_goes_on(tmp_path, monkeypatch, at):
     """Also what was begun so is gone on with by the command of the run; the image can be read all the while."""
     spec = made(tmp_path, pyramid="none")
@@ -61,7 +61,7 @@ def test_stopped_anywhere_the_same_command_goes_on(tmp_path, monkeypatch, at):
         patched.setattr(LocalStore, "write", stops)
         with pytest.raises(KeyboardInterrupt):
             add_levels(tmp_path / "o.zarr", ASKED, workers=1)
-    assert levels(tmp_path / "o.zarr")[0].shape == (150, 173)
+    assert levels(tmp_path / "o.zarr")[0].shape == (75, 93)
     if at % 2:
         tileconv.run(spec)
     add_levels(tmp_path / "o.zarr", ASKED, workers=1)

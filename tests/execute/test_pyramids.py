@@ -30,7 +30,7 @@ PYRAMID = {"levels": 4}
 
 def made(folder, *, stages=STAGES, image=None, pyramid=PYRAMID, tile=32, output=(), **words):
     """Run a pipeline of odd size and small chunks whose output has levels; return the spec's path."""
-    image = strategies.pixels((150, 173), "uint16", 3) if image is None else image
+    image = strategies.pixels((75, 93), "uint16", 3) if image is None else image
     output = {"chunks": 16, "dtype": "input", "pyramid": pyramid} | dict(output)
     spec = write_spec(folder, stages, image=image, tile=tile, output=output, **words)
     tileconv.run(spec)
@@ -72,7 +72,7 @@ def whole(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("method", "tile"), [("mean", 16), ("mean", 32), ("mean", 112), ("gaussian", 32), ("nearest", 16), ("mode", 64)]
+    ("method", "tile"), [("mean", 16), ("mean", 32), ("mean", 112), ("gaussian", 32), ("mode", 64)]
 )
 def test_levels_are_those_of_the_whole_image(tmp_path, whole, method, tile):
     """Tiles of 1, 2, 4 and 7 chunks, and of all."""
@@ -136,8 +136,10 @@ def test_a_run_that_was_begun_without_levels_stays_without(tmp_path):
     assert any("tileconv pyramid" in note for note in report.notes)
 
 
-@pytest.mark.parametrize("name", ["0/c/1/2", "1/c/2/0", "2/c/0/1", "3/c/1/1"])
-@pytest.mark.parametrize("damage", ["flip", "gone"])
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [("0/c/1/2", "flip"), ("1/c/2/0", "flip"), ("2/c/0/1", "gone"), ("3/c/0/0", "flip")],
+)
 def test_a_damaged_chunk_of_a_level_is_named_and_made_again(tmp_path, name, damage):
     spec = made(tmp_path)
     before, chunk = digest(tmp_path / "o.zarr"), tmp_path / "o.zarr" / name
@@ -158,11 +160,11 @@ def test_a_damaged_chunk_of_a_level_is_named_and_made_again(tmp_path, name, dama
 def test_stages_do_not_run_again_for_a_level(tmp_path):
     spec = made(tmp_path)
     shutil.rmtree(tmp_path / "o.zarr" / "2" / "c" / "1")
-    before = [history(tmp_path).attempts(TileKey(0, 0, tile)) for tile in range(30)]
+    before = [history(tmp_path).attempts(TileKey(0, 0, tile)) for tile in range(9)]
     assert status(tmp_path / "o.zarr").state == "complete"
     report = tileconv.run(spec)
-    assert 0 < report.tiles < 20
-    assert [history(tmp_path).attempts(TileKey(0, 0, tile)) for tile in range(30)] == before
+    assert 0 < report.tiles < 9
+    assert [history(tmp_path).attempts(TileKey(0, 0, tile)) for tile in range(9)] == before
     assert check_levels(tmp_path / "o.zarr") == 3
 
 
@@ -170,7 +172,7 @@ def test_a_tile_that_fails_leaves_out_what_lies_above(tmp_path, monkeypatch):
     real = Shrink.make
 
     def fails(self, pixels, box, nodata=None):
-        if box.start == (16, 32) and pixels.shape == (32, 32):
+        if box.start == (16, 32) and pixels.shape == (32, 29):
             raise TileconvError("fell over", where="here")
         return real(self, pixels, box, nodata)
 
@@ -181,14 +183,14 @@ def test_a_tile_that_fails_leaves_out_what_lies_above(tmp_path, monkeypatch):
                 write_spec(
                     tmp_path,
                     STAGES,
-                    image=strategies.pixels((150, 173), "uint16", 3),
+                    image=strategies.pixels((75, 93), "uint16", 3),
                     tile=16,
                     output={"chunks": 16, "dtype": "input", "pyramid": PYRAMID},
                 ),
                 keep_going=True,
             )
     told = status(tmp_path / "o.zarr")
-    assert told.failures == ({"pass": 0, "level": 1, "tile": 8, "error": "here: fell over"},)
+    assert told.failures == ({"pass": 0, "level": 1, "tile": 5, "error": "here: fell over"},)
     assert history(tmp_path).last(TileKey(0, 2, 1)) is None
     tileconv.run(tmp_path / "p.yaml")
     assert check_levels(tmp_path / "o.zarr") == 3
@@ -200,7 +202,7 @@ def test_plan_tells_levels(tmp_path):
     assert Plan.from_json(json.loads(json.dumps(plan.as_json()))) == plan
     told = plan.as_json()["output"]["levels"]
     assert [(of["shape"], of["made_with_full_size"]) for of in told] == [
-        ([75, 87], True), ([38, 44], False), ([19, 22], False)
+        ([38, 47], True), ([19, 24], False), ([10, 12], False)
     ]  # fmt: skip
 
 
