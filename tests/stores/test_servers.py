@@ -115,7 +115,7 @@ def chunks(url):
 def until(process, condition):
     while process.poll() is None and not condition():
         time.sleep(0.02)
-    assert process.poll() is None
+    assert process.poll() is None, process.communicate()
 
 
 @pytest.mark.parametrize("name", ["empty", "other_bytes", "fails", "lists", "deleting", "created_once", "threads"])
@@ -175,7 +175,7 @@ def test_a_batch_of_two_buckets(tmp_path, server, bucket, monkeypatch):
         write_tiff(file, strategies.pixels((side, side + 7), "uint16", number), tile=64)
         raw.write(file.name, [[file.read_bytes()]])
     storage = {"endpoint": server, "region": "us-east-1"}
-    words = {"path": f"{bucket}/raw/z*.tif", "storage": storage}
+    words = {"path": f"{bucket}/raw/z*.tif", "storage": dict(storage)}
     output = {"path": f"{other}/results/{{stem}}.zarr", "storage": storage, "chunks": 64}
     spec = pipeline(STAGES, input_=words, output=output, run={"tile": 64, "workers": 2})
     (tmp_path / "p.yaml").write_text(yaml.safe_dump(spec))
