@@ -18,7 +18,6 @@ from tileconv.planning.model import Plan
 from tileconv.planning.pyramid import words_of
 from tileconv.sinks.custody import read_attributes
 from tileconv.sinks.layout import MARKER
-from tileconv.sources.file_provenance import told_by
 from tileconv.sources.source import Source
 from tileconv.spec.model import StageSpec
 from tileconv.spec.templates import folder_of
@@ -126,7 +125,7 @@ def read_provenance(output: Location) -> Mapping[str, Any]:
         If *output* is no finished output of tileconv, or says nothing of how it was made.
     """
     where = str(output)
-    told = told_by(output.local) if file_kind(output.name) else read_attributes(output.store()).get(MARKER)
+    told = _of_file(output) if file_kind(output.name) else read_attributes(output.store()).get(MARKER)
     if not isinstance(told, dict) or "complete" not in told:
         there, fix = "no mark of one" if output.exists() else "nothing", "Give the folder that a run wrote."
         raise SourceError(f"expected an output of tileconv, found {there}", where=where, fix=fix)
@@ -136,3 +135,9 @@ def read_provenance(output: Location) -> Mapping[str, Any]:
     if not (isinstance(told.get("spec"), dict) and isinstance(told.get("input"), dict)):
         raise SourceError("does not say how it was made", where=where, fix="Run its pipeline file instead.")
     return told
+
+
+def _of_file(output: Location) -> dict[str, Any] | None:
+    from tileconv.sources.file_provenance import told_by  # with what reads XML
+
+    return told_by(output.local)
