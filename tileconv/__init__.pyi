@@ -32,6 +32,7 @@ from tileconv.operations.parameters import (
     Lengths,
     NotNegative,
     Positive,
+    Projected,
     Range,
     Reduction,
     Sigmas,
@@ -361,6 +362,30 @@ def clip(image: _L, range: Range, **options: Unpack[_Options]) -> _L:
 @overload
 def clip(image: ArrayLike, range: Range, **options: Unpack[_Options]) -> NDArray[Any]:
     """Limit values to *range*, ``[low, high]``."""
+
+@overload
+def invert(image: _L, maximum: float | None = None, **options: Unpack[_Options]) -> _L:
+    """Dark for bright: *maximum* minus the pixel; of whole numbers, by default, the largest of their type."""
+
+@overload
+def invert(image: ArrayLike, maximum: float | None = None, **options: Unpack[_Options]) -> NDArray[Any]:
+    """Dark for bright: *maximum* minus the pixel; of whole numbers, by default, the largest of their type."""
+
+@overload
+def rgb_to_gray(image: _L, **options: Unpack[_Options]) -> _L:
+    """Gray of a colour image: 0.2125 red + 0.7154 green + 0.0721 blue, the weights of Rec. 709."""
+
+@overload
+def rgb_to_gray(image: ArrayLike, **options: Unpack[_Options]) -> NDArray[Any]:
+    """Gray of a colour image: 0.2125 red + 0.7154 green + 0.0721 blue, the weights of Rec. 709."""
+
+@overload
+def project(image: _L, method: Projected, **options: Unpack[_Options]) -> _L:
+    """One pixel for all along an axis: the largest of them, their mean, their sum, the smallest, their deviation."""
+
+@overload
+def project(image: ArrayLike, method: Projected, **options: Unpack[_Options]) -> NDArray[Any]:
+    """One pixel for all along an axis: the largest of them, their mean, their sum, the smallest, their deviation."""
 
 @overload
 def fill(

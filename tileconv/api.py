@@ -12,6 +12,7 @@ import numpy as np
 from tileconv.arguments import as_pixels, is_lazy
 from tileconv.audit.rerun import rerun
 from tileconv.audit.verify import verify
+from tileconv.boxes import SPACE
 from tileconv.engines.cost import user_costs
 from tileconv.errors import PlanError, TileconvError
 from tileconv.execute.export import export
@@ -22,7 +23,7 @@ from tileconv.execute.prepare import planned
 from tileconv.execute.report import Report
 from tileconv.execute.run import run_plan
 from tileconv.images import ImageInfo
-from tileconv.labelled import is_labelled, with_labels
+from tileconv.labelled import channel_names, is_labelled, with_labels
 from tileconv.learning import learn
 from tileconv.planning.build import make_plan
 from tileconv.planning.machine import this_machine
@@ -31,6 +32,7 @@ from tileconv.planning.parts import Missing
 from tileconv.progress import Progress
 from tileconv.sources.axes import assumed_axes, map_axes
 from tileconv.sources.memory import MemorySource
+from tileconv.sources.part import info_of, part_of, picks_of
 from tileconv.spec import Paths, PipelineSpec, as_mapping, load_spec, spec_from_mapping
 from tileconv.spec.model import MaskSpec
 from tileconv.stores.location import Location
@@ -226,20 +228,37 @@ def _of_image(spec: PipelineSpec, image: Any) -> Any:
     dropped = array.ndim - len(axes.order)
     array = array.transpose(order)[(..., *(0,) * dropped)]
     info = ImageInfo(array.shape, axes.axes, np.dtype(array.dtype).newbyteorder("="), (1,) * array.ndim)
-    source = masked(MemorySource(array, axes.axes), spec) if has_mask else None
-    told = replace(spec, input=replace(spec.input, path=Location("image")))
-    plan = make_plan(told, source.info if source else info, this_machine(user_costs()))
+    dims = {} if labels is None else {axis: found[i] for axis, i in zip(axes.axes, axes.order, strict=True)}
+    info = replace(info, channels=channel_names(labels, dims.get("c")))
+    picks = picks_of(info, spec.input)
+    source = part_of(masked(MemorySource(array, axes.axes), spec), spec.input) if has_mask else None
+    for axis, picked in picks.items():
+        array = array[(slice(None),) * axes.axes.index(axis) + (list(picked),)]
+    plan = _plan_of_whole(spec, source.info if source else info_of(info, picks))
+    region = {axis: slice(*ends) for axis, ends in (spec.input.region or {}).items() if axis in SPACE}
 
     def relabelled(made: Any, nodata: float | None) -> Any:
+        made = made[(..., *(region.get(axis, slice(None)) for axis in axes.axes))]
         if labels is None:
             return made
-        moved = labels.transpose(*(labels.dims[i] for i in order))
+        parts = {axis: list(picked) for axis, picked in picks.items()} | region
+        moved = labels.isel({dims[axis]: part for axis, part in parts.items()})
+        moved = moved.transpose(*(labels.dims[i] for i in order))
         if made.ndim > len(axes.axes):  # with channels that the image has not
             made = np.moveaxis(made, axes.axes.count("t"), 0)
         return with_labels(made[(..., *(None,) * dropped)], moved, nodata).transpose(..., *labels.dims)
 
     made = of_source(source, plan.passes) if source else of_array(array, plan.passes)
     return _by_label(plan, made, relabelled)
+
+
+def _plan_of_whole(spec: PipelineSpec, info: ImageInfo) -> Plan:
+    """Return the plan on an array without the region, which is cut out of what is made; refused as with it."""
+    spec, machine = replace(spec, input=replace(spec.input, path=Location("image"))), this_machine(user_costs())
+    plan = make_plan(spec, info, machine)
+    return (
+        make_plan(replace(spec, input=replace(spec.input, region=None)), info, machine) if spec.input.region else plan
+    )
 
 
 def _by_label(plan: Plan, arrays: Mapping[int, Any], shown: Callable[[Any, float | None], Any]) -> Any:

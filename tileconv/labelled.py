@@ -27,6 +27,11 @@ def is_labelled(image: object) -> bool:
     return library is not None and isinstance(image, library.DataArray)
 
 
+def channel_names(image: Any, dim: Hashable) -> tuple[str, ...]:
+    """Return the names that the coordinate along *dim* of a DataArray gives to its channels; none without one."""
+    return tuple(map(str, image.coords[dim].values)) if dim is not None and dim in image.coords else ()
+
+
 def labelled(function: Function) -> Function:
     """Return *function*, whose first argument is an image, for an xarray.DataArray as well."""
 

@@ -12,6 +12,7 @@ from tileconv.images import ImageInfo
 from tileconv.sinks.files import refuse_same, sink_errors
 from tileconv.sources.masked import Masked
 from tileconv.sources.open import open_source
+from tileconv.sources.part import part_of
 from tileconv.sources.source import Source
 from tileconv.spec import PipelineSpec
 from tileconv.spec.model import InputSpec, MaskSpec
@@ -26,6 +27,8 @@ def source_of(spec: PipelineSpec) -> Source:
     ------
     SourceError
         If there is none, or none that can be read; or the mask is not of the image's pixels.
+    PlanError
+        If it names several images, or a part that the image does not have.
     """
     file = spec.input
     if spec.is_batch:
@@ -41,10 +44,10 @@ def source_of(spec: PipelineSpec) -> Source:
         own_mask=file.mask is None and file.nodata is None,
     )
     if file.stack is None:
-        return masked(opened(file.path), spec)
+        return part_of(masked(opened(file.path), spec), file)
     from tileconv.sources.stacked import stack
 
-    return masked(stack([opened(plane) for plane in _planes(file)], file.stack, str(file.path)), spec)
+    return part_of(masked(stack([opened(plane) for plane in _planes(file)], file.stack, str(file.path)), spec), file)
 
 
 def masked(image: Source, spec: PipelineSpec) -> Source:

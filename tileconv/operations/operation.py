@@ -54,6 +54,8 @@ class Operation(ABC):
         Whether it takes its sums part by part in ``gather``, because it has too many kernels to hold all of them.
     libraries
         What takes part in making pixels, beside NumPy and Numba.
+    acts_on
+        The axes that a stage of it may name.
     """
 
     inputs: ClassVar[tuple[int, int | None]] = (1, 1)
@@ -64,6 +66,7 @@ class Operation(ABC):
     mixes_channels: ClassVar[bool] = False
     gathers: ClassVar[bool] = False
     libraries: ClassVar[tuple[str, ...]] = ()
+    acts_on: ClassVar[str] = SPACE
 
     @property
     def excludes(self) -> Mapping[str, str]:
@@ -84,6 +87,10 @@ class Operation(ABC):
             return self
         own = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
         return replace(self, **{name: _along(value, axes) for name, value in own.items()})  # type: ignore[type-var]
+
+    def on(self, image: Box, channels: int) -> Self:
+        """Return the operation on an *image*, axes (z, y, x), of so many *channels*, where it depends on these."""
+        return self
 
     @property
     def halo(self) -> Halo | None:

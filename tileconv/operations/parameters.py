@@ -48,6 +48,7 @@ KernelsOrFile = str | Sequence[WeightsOrFile] | Mapping[Name, WeightsOrFile]
 Compass = Literal["kirsch", "prewitt", "sobel"]
 Gabor = Mapping[Literal["orientations", "wavelengths"], Length | Sequence[Length]]
 Steerable = Mapping[Literal["order", "sigma"], Length]
+Projected = Literal["max", "mean", "sum", "min", "std"]
 Reduction = Literal["none", "magnitude", "maximum", "argmax", "sum"]
 
 

@@ -263,6 +263,8 @@ def _method(pass_: Pass, tile: Tiling, run: RunSpec) -> tuple[str, str]:
     """
     if len(pass_.reads) > 1:
         return "windows", f"the pass reads {len(pass_.reads)} arrays, and a run by rows exchanges the halos of one"
+    if pass_.partial:
+        return "windows", "a region is made, and halos are exchanged between chunks of all that is read"
     if any(max(stage.stride) > 1 for stage in pass_.stages):
         return "windows", "a stage has a stride, and halos are exchanged between chunks of one grid alone"
     if run.halo_method != "auto":

@@ -34,7 +34,7 @@ def make_plan(spec: PipelineSpec, source: ImageInfo, machine: Machine, *, cache_
         limit that does not fit, an engine that may not be used.
     """
     source = scaled(source, spec.input.scale)
-    needed = dict.fromkeys("".join(["yx", *(stage.over for stage in spec.stages)]))
+    needed = dict.fromkeys("".join(["yx", *(stage.over for stage in spec.stages)]).replace("c", ""))
     if not set(needed) <= set(source.axes):
         raise PlanError(
             f"the image has axes {', '.join(source.axes)}, and the stages act on {', '.join(needed)}",
@@ -43,7 +43,15 @@ def make_plan(spec: PipelineSpec, source: ImageInfo, machine: Machine, *, cache_
         )
     spec = in_pixels(spec, source)
     missing = _missing(spec, source)
-    graph, passes = lay_out(spec.stages, spec.outputs, source, machine.costs, missing=missing, precision=spec.precision)
+    graph, passes = lay_out(
+        spec.stages,
+        spec.outputs,
+        source,
+        machine.costs,
+        missing=missing,
+        precision=spec.precision,
+        region=spec.input.region,
+    )
     workers, why_workers = _workers(spec, machine)
     limit = _limit(spec, workers, machine)
     tiles = tuple(tiled(pass_, spec.run, budget_of(pass_, limit, workers, spec.run, cache_bytes)) for pass_ in passes)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FOLLOW = (
     *("domain_in", "domain_out", "values_in", "padded", "values_out", "coverage"),
-    *("channels_in", "channels_out", "stride", "first", "grid"),
+    *("channels_in", "channels_out", "stride", "first", "grid", "values_made"),
 )
 """Fields of a stage that follow from the others and from the image that it reads."""
 
@@ -74,7 +74,7 @@ class Identity:
         made = (str(self.missing), self.output["dtype"], self.output["overflow"], self.precision, *nodata)
         read = [
             self.input[name]
-            for name in ("shape", "axes", "dtype", "series", "level", "mask", "stack")
+            for name in ("shape", "axes", "dtype", "series", "level", "mask", "stack", "select", "region")
             if name in self.input
         ]
         lossy = [self.output["file"]["codec"]] if self.lossy else []
@@ -94,15 +94,14 @@ def stage_identity(stage: Stage) -> dict[str, Any]:
     """Return what of a stage determines its pixels, in plain JSON values: all its fields but those that follow."""
     told = {f.name: getattr(stage, f.name) for f in fields(stage) if f.name not in FOLLOW}
     operation, choices = told.pop("operation"), told.pop("choices")
-    if told["missing"] is None:  # as it was before there were any
-        del told["missing"]
+    told = {name: value for name, value in told.items() if value is not None}  # as it was before there were such words
     return {
         "name": told.pop("name"),
         "border": {axis: str(border) for axis, border in zip(SPACE, told.pop("borders"), strict=True)},
         "extent": told.pop("extent"),
         "operation": [type(operation).__name__, _parameters(operation)],
         "kernels": [choice.kernel.digest for choice in choices] or [*operation.digests],
-        "engine": [choice.engine for choice in choices] or [*filter(None, [operation.engine(stage.values_out)])],
+        "engine": [choice.engine for choice in choices] or [*filter(None, [operation.engine(stage.made)])],
         **encoded(told),
     }
 

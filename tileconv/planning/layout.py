@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from tileconv.boxes import AXES, SPACE, Box, TileGrid, with_space
+from tileconv.boxes import AXES, SPACE, Box, TileGrid, space, with_space
 from tileconv.engines.cost import Costs
 from tileconv.engines.values import EXACT, FLOAT32, FLOAT64, Dtype, Precision, Values, beside, block_dtype
 from tileconv.errors import PlanError
 from tileconv.images import ImageInfo, as_text, exact_number, holds
 from tileconv.operations.steps import steps_of
 from tileconv.planning.chunks import CHUNK, LAYER_CHUNK, chunks_of, storage_of
+from tileconv.planning.crop import Region, check_region, cut, needed_parts
 from tileconv.planning.grids import USUAL
 from tileconv.planning.parts import Missing, Pass, Read, Write
 from tileconv.planning.passes import renumbered, split, within
@@ -33,10 +34,11 @@ def lay_out(
     *,
     missing: Missing | None,
     precision: Precision,
+    region: Region | None = None,
 ) -> tuple[tuple[Stage, ...], list[Pass]]:
     """Return the stages as in *specs*, and the passes that make *outputs* of an image like *source*, each as one tile.
 
-    Engines are chosen by *costs*.
+    Engines are chosen by *costs*. Of a *region* that part of the outputs is made; it names axes of the image.
 
     Raises
     ------
@@ -58,7 +60,8 @@ def lay_out(
     places = {number: at for at, number in enumerate(in_order([spec.inputs for spec in specs])[0])}
     graph = tuple(replace(stages[places[number]], inputs=spec.inputs) for number, spec in enumerate(specs))
     ends = [places.get(output.stage, INPUT) for output in outputs]
-    return graph, _Layout(stages, image, outputs, ends).passes()
+    check_region(region or {}, domain, stages)
+    return graph, _Layout(stages, image, outputs, ends, region or {}).passes()
 
 
 @dataclass(frozen=True)
@@ -71,13 +74,22 @@ class _Written:
 
 
 class _Layout:
-    """Puts the groups of *stages* into passes; *ends* are what the *outputs* store, by the numbers of stages."""
+    """Puts the groups of *stages* into passes; *ends* are what the *outputs* store, by the numbers of stages.
+
+    Outputs hold no more than *region* along the axes that it names.
+    """
 
     def __init__(
-        self, stages: Sequence[Stage], image: Read, outputs: Sequence[OutputSpec], ends: Sequence[int]
+        self,
+        stages: Sequence[Stage],
+        image: Read,
+        outputs: Sequence[OutputSpec],
+        ends: Sequence[int],
+        region: Region,
     ) -> None:
-        self.stages, self.image, self.outputs, self.ends = stages, image, outputs, ends
+        self.stages, self.image, self.outputs, self.ends, self.region = stages, image, outputs, ends, region
         self.groups = split(stages)
+        self.parts = needed_parts(stages, self.groups, ends, region)
         self.group_of = {INPUT: 0} | {n: at for at, group in enumerate(self.groups) for n in group.stages}
         apart = {i for n, s in enumerate(stages) for i in s.inputs if i >= 0 and self.group_of[i] != self.group_of[n]}
         self.between = {
@@ -111,10 +123,10 @@ class _Layout:
         for number, array in self.between.items():
             if self.group_of[number] == at:
                 values = self.stages[number].values_out
-                info, image = self._info(number, values.dtype, asked)
+                info, image = self._info(number, values.dtype, asked, self.parts.get(number))
                 write = Write(number, array, info, gathered=bool(self.outputs[0].path.scheme))
                 written.append(_Written(f"the result of {self.stages[number].name}", image, write))
-                self.reads[number] = Read(info, self.stages[number].domain_out, values, array)
+                self.reads[number] = Read(info, space(image), values, array)
         for n in here:
             output, number, source = self.outputs[n], self.ends[n], self.image.source
             values = self.image.block if number == INPUT else self.stages[number].values_out
@@ -129,13 +141,13 @@ class _Layout:
             written.append(_Written(output.key, image, write))
         return written
 
-    def _info(self, number: int, kind: Dtype, asked: OutputSpec) -> tuple[ImageInfo, Box]:
-        """Return what is written of a stage, and its box in the coordinates of the run."""
+    def _info(self, number: int, kind: Dtype, asked: OutputSpec, part: Box | None = None) -> tuple[ImageInfo, Box]:
+        """Return what is written of a stage, *part* of it or the region, and its box in the coordinates of the run."""
         source, domain, place = self.image.source, self.image.domain, USUAL
         if number != INPUT:
             stage = self.stages[number]
             domain, place, source = stage.domain_out, stage.grid, _with_channels(source, stage.channels_out)
-        image = with_space(source.box, domain)
+        image = with_space(source.box, part or cut(domain, self.region))
         info = replace(
             source,
             shape=image.shape,
@@ -149,7 +161,7 @@ class _Layout:
             labels=source.labels and kind.kind in "iu",
             **place.placed(source, image),
         )
-        most = LAYER_CHUNK if any(stage.operation.mixes_channels for stage in self.stages) else CHUNK
+        most = LAYER_CHUNK if any(s.operation.mixes_channels and s.reaches for s in self.stages) else CHUNK
         return replace(info, chunks=chunks_of(info, asked.chunks or {}, asked.shards, most)), image
 
     def _pass(self, group: Sequence[int], written: Sequence[_Written], why: str) -> Pass:

@@ -150,11 +150,13 @@ def _stage_bytes(stage: Stage, given: int, want: int, out: int, volumes: int) ->
     together = stage.volumes_in if stage.operation.mixes_channels else 1
     whole = together > 1 or stage.operation.makes_channels
     waiting = volumes if whole else volumes - max(1, volumes // stage.volumes_in)
-    extended = stage.reaches or together > 1
+    viewed = not stage.reaches or stage.operation.padding == (0, 0, 0)  # nothing lies around it
+    extended = (stage.reaches or together > 1) and not (viewed and stage.values_in[0].dtype == held.dtype)
     gathers = stage.operation.gathers
     at_once = max if gathers else sum
     sums = at_once([c.sums.accumulate.itemsize for c in stage.choices] or [0])
     cast = at_once([type_out.itemsize * (c.sums.accumulate != type_out) for c in stage.choices] or [0])
+    widened = type_out != stage.made.dtype
     own = [c.by.scratch(c, held, want) for c in stage.every_choice]
     return (
         Bytes(f"input of {stage.name}", given),
@@ -162,7 +164,7 @@ def _stage_bytes(stage: Stage, given: int, want: int, out: int, volumes: int) ->
         Bytes("sums", out * (sums + cast)),
         Bytes("engine's own", (1 + gathers) * max(own, default=stage.operation.scratch(held, want))),
         Bytes("missing pixels and coverage", _coverage_bytes(stage, want, out)),
-        Bytes(f"output of {stage.name}", (stage.operation.copies + waiting) * out * type_out.itemsize),
+        Bytes(f"output of {stage.name}", (stage.operation.copies + waiting + widened) * out * type_out.itemsize),
     )
 
 
@@ -176,5 +178,5 @@ def _coverage_bytes(stage: Stage, want: int, out: int) -> int:
 
 def kernel_bytes(stages: Sequence[Stage]) -> int:
     """Return what kernels take in one process: grids of weights where an engine wants them, and their transforms."""
-    own = sum(s.operation.kernel_bytes(s.values_out) for s in stages)
+    own = sum(s.operation.kernel_bytes(s.made) for s in stages)
     return own + sum(c.by.kernel_bytes(c) for s in stages for c in s.every_choice)

@@ -142,8 +142,7 @@ class Plan(Shown):
         asked, source, last = self.spec.input, self.source, self.write_of(output)
         told = {"series": asked.series, "level": asked.level, "axes": source.axes}
         told |= {"missing_chunks": asked.missing_chunks, "shape": source.shape, "dtype": source.dtype}
-        if asked.stack:
-            told["stack"] = asked.stack
+        told |= {name: part for name in ("stack", "select", "region") if (part := getattr(asked, name))}
         if source.mask is not None:
             told["mask"] = by_field(asked.mask, but=["path"]) if isinstance(asked.mask, MaskSpec) else "own"
         stages = [stage_identity(stage) for stage in self.stages_of(output)]
@@ -209,7 +208,9 @@ class Plan(Shown):
         outputs = {output.label: self._output(n) for n, output in enumerate(self.spec.outputs)}
         return {
             "fingerprint": self.fingerprint(),
-            "input": image_json(self.source) | {"path": str(self.spec.input.path), "notes": self.source.notes},
+            "input": image_json(self.source)
+            | {"path": str(self.spec.input.path), "notes": self.source.notes}
+            | ({"region": self.spec.input.region} if self.spec.input.region else {}),
             **({"output": outputs[""]} if "" in outputs else {"outputs": outputs}),
             "workers": self.workers,
             "why_workers": self.why_workers,

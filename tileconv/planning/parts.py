@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from tileconv.boxes import Box, TileGrid, with_space
+from tileconv.boxes import Box, TileGrid, space, with_space
 from tileconv.engines.values import Values
 from tileconv.images import ImageInfo
 from tileconv.planning.memory import Bytes, total
@@ -180,6 +180,17 @@ class Pass:
     def values(self, number: int) -> Values:
         """Return what the pixels of a stage, or of a read, are like."""
         return self.stages[number].values_out if number >= 0 else self.reads[-1 - number].block
+
+    @cached_property
+    def whole(self) -> Box:
+        """The box, axes (z, y, x), of which it writes all, or where the run makes a region a part."""
+        number = self.stored[0]
+        return self.stages[number].domain_out if number >= 0 else self.reads[-1 - number].domain
+
+    @property
+    def partial(self) -> bool:
+        """Whether it writes a part of what its stages can make."""
+        return space(self.image) != self.whole
 
     @property
     def unit(self) -> tuple[int, ...]:

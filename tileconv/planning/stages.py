@@ -18,6 +18,7 @@ from tileconv.engines.values import Precision, Values, beside, block_dtype
 from tileconv.errors import PlanError
 from tileconv.operations.operation import Operation
 from tileconv.operations.steps import steps_of
+from tileconv.planning.channels import agreed, passing_on
 from tileconv.planning.grids import SAME_EXTENT, SAME_STRIDE, USUAL, Grid, same_of_all, windows
 from tileconv.spec.graph import in_order
 from tileconv.spec.model import INPUT, MissingSpec, StageSpec
@@ -54,6 +55,8 @@ class Stage:
         Of each kernel that of its weights, where missing pixels are left out.
     channels_in, channels_out
         Names of the channels before and after, as ``ImageInfo.channel_names``.
+    channels, values_made
+        Those that it acts on where it passes others on, and what it makes of them; ``values_out`` is of all then.
     stride, first
         Output ``n`` is made from the pixel ``n * stride + first`` of its input on, axes (z, y, x).
     grid
@@ -78,6 +81,17 @@ class Stage:
     stride: tuple[int, ...] = (1, 1, 1)
     first: tuple[int, ...] = (0, 0, 0)
     grid: Grid = USUAL
+    channels: tuple[int, ...] | None = None
+    values_made: Values | None = None
+
+    @property
+    def made(self) -> Values:
+        """What the pixels of the channels that it acts on are like."""
+        return self.values_made or self.values_out
+
+    def passes(self, channel: int) -> bool:
+        """Return whether the channel of that number passes it unchanged."""
+        return self.channels is not None and channel not in self.channels
 
     @property
     def volumes_in(self) -> int:
@@ -97,12 +111,17 @@ class Stage:
     @cached_property
     def block_side(self) -> int:
         """How many of its pixels are made at once along y and x beside what the engines of kernels do."""
-        return self.operation.block_side(self.values_out)
+        return self.operation.block_side(self.made)
 
     @property
     def whole_blocks(self) -> bool:
         """Whether a tile needs blocks whole that it touches."""
         return self.block_side > 1 or any(c.by.whole_blocks for c in self.every_choice)
+
+    @property
+    def coarser(self) -> bool:
+        """Whether several of its pixels lie further apart than those that it reads."""
+        return any(s > 1 and n > 1 for s, n in zip(self.stride, self.domain_out.shape, strict=True))
 
     @cached_property
     def halo(self) -> Halo:
@@ -116,10 +135,11 @@ class Stage:
 
     @property
     def ns_per_pixel(self) -> float:
-        """Cost of one output pixel of one channel before it, all kernels and the formula, where pixels are missing."""
+        """Cost of an output pixel of a channel before it, on average: kernels and formula, where pixels are missing."""
         own = self.operation.ns_per_pixel(self.padded[0])
         sums = shared_ns(self.choices) if self.operation.gathers else sum(c.chosen.ns_per_pixel for c in self.choices)
-        return 0.5 + own + sums + sum(c.choice.chosen.ns_per_pixel for c in self.coverage)
+        acting = 1.0 if self.channels is None else len(self.channels) / self.volumes_in
+        return 0.5 + acting * (own + sums + sum(c.choice.chosen.ns_per_pixel for c in self.coverage))
 
     @property
     def error_bound(self) -> float:
@@ -128,7 +148,7 @@ class Stage:
         Where nothing bounds the input (floating-point images) it is given for a largest absolute pixel of 1, and
         grows as ``error_unit`` says.
         """
-        return self.operation.error_bound(self.padded, self.choices, self.values_out)
+        return self.operation.error_bound(self.padded, self.choices, self.made)
 
     @property
     def error_unit(self) -> str:
@@ -143,7 +163,7 @@ class Stage:
         """
         try:
             with np.errstate(over="ignore", invalid="ignore"):
-                expected = self.operation.expected_error(self.padded, self.choices, self.values_out)
+                expected = self.operation.expected_error(self.padded, self.choices, self.made)
         except OverflowError:
             expected = math.inf
         return expected if 0 < expected < math.inf else self.error_bound
@@ -165,7 +185,7 @@ def make_stages(
     ------
     PlanError
         If ``valid`` leaves no pixel, an axis is missing, an engine asked for cannot be used, the inputs of a stage are
-        not one box, or their channels not as many.
+        not one box, or their channels not as many, or one that it is to act on is not there.
     """
     made: dict[int, Stage] = {}
     places = {INPUT: INPUT}
@@ -180,28 +200,18 @@ def make_stages(
             grid = same_of_all(names, grids, "", SAME_STRIDE)
             before = same_of_all(names, boxes, "the pixels ", SAME_EXTENT)
             pixels = tuple(values if s is None else s.values_out for s in sources)
-            given = _agreed([("the input", channels) if s is None else (s.name, s.channels_out) for s in sources])
-            made_of = steps_of(spec.operation)[0].operation.channels_out(given)
-            stage = _stage(spec, name, (before, grid), pixels, precision, costs)
+            given = agreed([("the input", channels) if s is None else (s.name, s.channels_out) for s in sources])
+            operation = steps_of(spec.operation)[0].operation
+            spec = replace(spec, operation=operation.on(before, max(1, len(given))))
+            made_of = operation.channels_out(given)
+            stage = replace(_stage(spec, name, (before, grid), pixels, precision, costs), channels_in=given)
+            stage = passing_on(stage, spec.channels, given)
         except PlanError as error:
             raise PlanError(error.problem, where=f"stage {name}", why=error.why, fix=error.fix) from error
         inputs = tuple(places[i] for i in spec.inputs)
-        made[number] = replace(stage, inputs=inputs, channels_in=given, channels_out=made_of)
+        made[number] = replace(stage, inputs=inputs, channels_out=made_of)
         places[number] = len(places) - 1
     return tuple(made.values())
-
-
-def _agreed(channels: Sequence[tuple[str, tuple[str, ...]]]) -> tuple[str, ...]:
-    """Return the channels of all inputs, each with whose they are; PlanError where they are not as many."""
-    (name, first), *others = channels
-    for other, names in others:
-        if max(1, len(names)) != max(1, len(first)):
-            raise PlanError(
-                f"{name} has {max(1, len(first))} channels, and {other} has {max(1, len(names))}",
-                why="channels are put together one by one",
-                fix="Let the stage read what has the same channels.",
-            )
-    return max((names for _, names in channels), key=len)
 
 
 def _stage(

@@ -32,6 +32,7 @@ def stage_json(stage: Stage) -> dict[str, Any]:
         "border": {a: str(b) for a, b in zip(SPACE, stage.borders, strict=True)},
         "dtype": str(stage.values_out.dtype),
         "channels": stage.channels_out,
+        **({} if stage.channels is None else {"acts_on": stage.channels}),
         "error_bound": stage.error_bound,
         "expected_error": stage.expected_error,
         "error_unit": stage.error_unit,

@@ -27,6 +27,7 @@ from tileconv.shown import duration_text, size_text, tiles_text
 from tileconv.sinks.files import free_bytes
 from tileconv.spec.clusters import Jobs
 from tileconv.spec.model import IMAGE, INPUT, OutputSpec
+from tileconv.spec.part import part_text
 from tileconv.spec.words import EXECUTORS
 from tileconv.storage import file_kind
 
@@ -37,12 +38,7 @@ def explain(plan: Plan) -> RenderableType:
 
 
 def _lines(plan: Plan) -> Iterator[RenderableType]:
-    yield Text(f"input    {plan.spec.input.path}")
-    yield Text(f"         {image_text(plan.source)}")
-    if plan.source.mask:
-        yield Text(f"mask     {plan.source.mask}")
-    for note in plan.source.notes:
-        yield Text(f"         {note}")
+    yield from map(Text, _input(plan))
     for number, output in enumerate(plan.spec.outputs):
         write = plan.write_of(number)
         yield Text(f"output   {output.path}" + f", {output.label}" * bool(output.label))
@@ -68,6 +64,7 @@ def _lines(plan: Plan) -> Iterator[RenderableType]:
         yield Text(f"\npass {number + 1} of {len(plan.passes)}: {pass_.why}", style="bold")
         yield _stages(pass_)
         yield from (Text(f"missing  {stage.name}: {missing_text(stage)}") for stage in pass_.stages if stage.missing)
+        yield from (Text(f"channels {stage.name}: {_acting(stage)}") for stage in pass_.stages if stage.channels)
         yield from map(Text, _pass(plan, pass_))
 
 
@@ -87,6 +84,17 @@ def _room(plan: Plan) -> str:
     free = free_bytes(plan.spec.output.path)
     short = " - not enough if nothing compresses" if free < written + between else ""
     return f"disk     {needed}, {size_text(free)} free{short}"
+
+
+def _input(plan: Plan) -> Iterator[str]:
+    """Yield what is read, and which part of it."""
+    yield f"input    {plan.spec.input.path}"
+    yield f"         {image_text(plan.source)}"
+    if plan.spec.input.region:
+        yield f"region   {part_text(plan.spec.input.region)} of the whole result"
+    if plan.source.mask:
+        yield f"mask     {plan.source.mask}"
+    yield from (f"         {note}" for note in plan.source.notes)
 
 
 def _graph(plan: Plan) -> Iterator[str]:
@@ -168,6 +176,12 @@ def _stages(pass_: Pass) -> Table:
     return table
 
 
+def _acting(stage: Stage) -> str:
+    """Return on which channels a stage acts that passes others on."""
+    acting = [f"{n} {stage.channels_in[n]}".strip() for n in stage.channels or ()]
+    return f"acts on {', '.join(acting)} of {stage.volumes_in}, and passes the others on unchanged"
+
+
 def _halo(stage: Stage) -> str:
     sides = zip(SPACE, stage.halo.before, stage.halo.after, strict=True)
     return " ".join(f"{a} {b}" if b == c else f"{a} {b}+{c}" for a, b, c in sides if b or c) or "-"
@@ -186,7 +200,7 @@ def _engines(stage: Stage) -> str:
     for choice in stage.choices:
         names = sorted(f"{c.engine} {c.refused}" for c in choice.candidates)
         alike.setdefault((choice.engine, choice.why, choice.sums.why, *names), []).append(choice)
-    how = stage.operation.engine(stage.values_out) or "each from its neighbourhood"
+    how = stage.operation.engine(stage.made) or "each from its neighbourhood"
     own = f"{stage.ns_per_pixel:.1f}, {how}" if stage.reaches else "no kernel"
     return "\n".join(map(_choices, alike.values())) or own
 

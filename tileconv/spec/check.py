@@ -7,18 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from tileconv.engines.borders import ALIASES, RULES, Border
+from tileconv.engines.borders import Border
 from tileconv.errors import KernelError, Problem, SpecError
 from tileconv.operations.operation import Operation
 from tileconv.operations.registry import HINTS, OPERATORS
 from tileconv.operations.steps import Steps, steps_of
+from tileconv.spec.borders import borders
 from tileconv.spec.clusters import clusters_of, named_cluster
 from tileconv.spec.fields import Field, fields_of
 from tileconv.spec.graph import check_ids, ids_of, inputs_of
 from tileconv.spec.inputs import check_batch, check_input
 from tileconv.spec.lengths import written_at
 from tileconv.spec.masks import mask_of
-from tileconv.spec.missing import check_belongs, check_global, missing_of, rule_of_stage
+from tileconv.spec.missing import check_global, missing_of, rule_of_stage
 from tileconv.spec.model import (
     RESOLVED,
     InputSpec,
@@ -31,7 +32,8 @@ from tileconv.spec.model import (
 )
 from tileconv.spec.operators import make_operation, operator_fields
 from tileconv.spec.outputs import check_output, outputs_of, stored_stages
-from tileconv.spec.reader import BAD, Reader, did_you_mean, join, per_axis_hint
+from tileconv.spec.part import check_channels, check_extents
+from tileconv.spec.reader import BAD, Reader, did_you_mean, join
 from tileconv.spec.storage import reach, storage_of, without
 from tileconv.spec.text import ListNode, MapNode, Node, ScalarNode, kind_of
 
@@ -63,9 +65,8 @@ OUTPUT = {name: field for name, field in fields_of(OutputSpec).items() if name n
 INPUT = {name: field for name, field in fields_of(InputSpec).items() if name not in RESOLVED} | {
     **dict.fromkeys(("mask", "storage"), OPTIONAL_NODE),
 }
-BORDER = {"rule": Field(fields_of(Border)["rule"].form), "value": fields_of(Border)["value"]}
 
-RESERVED_STAGE_KEYS = ("channels", "mask", "dtype", "input")
+RESERVED_STAGE_KEYS = ("mask", "dtype", "input")
 FOREIGN: dict[str, dict[str, str]] = {
     "": {"nan": "missing: {rule: ...}", "nodata": "input: {nodata: ...}", "steps": "stages", "mode": "border",
          "boundary": "border", "memory": "run: {memory: ...}", "workers": "run: {workers: ...}"},
@@ -79,7 +80,6 @@ FOREIGN: dict[str, dict[str, str]] = {
                "ngff_version": "format", "zarr_format": "format: 0.5 (Zarr v3) or 0.4 (Zarr v2)"},
     "run": {"cluster": "executor", "scheduler": "executor", "halo": "halo_method", "threads": "workers",
             "tiles": "tile"},
-    "border": {"mode": "rule", "cval": "value", "constant": "rule: constant, value: ..."},
 }  # fmt: skip
 """Keys of other tools and of earlier drafts, some with a value, and ours."""
 
@@ -125,6 +125,7 @@ def _pipeline(reader: Reader, root: MapNode) -> PipelineSpec | None:
     sections |= _clusters(reader, values, sections.get("run"))
     outputs = outputs_of(reader, root, values, lambda node, key: _section(reader, node, OutputSpec, key))
     check_batch(reader, sections.get("input"), outputs, sections.get("run"), values.get("run"))
+    check_extents(reader, values.get("stages"), stages, sections.get("input"))
     read = stored_stages(reader, values.get("stages"), stages, outputs)
     check_global(reader, values.get("stages"), stages, missing)
     whole = [output for _, _, output in outputs if output is not None]
@@ -207,7 +208,8 @@ def _stage(
     rule = missing_of(reader, values["missing"], join(key, "missing")) if "missing" in values else None
     if len(reader.problems) > before:
         return None
-    values |= {"op": op, "border": {axis: own.get(axis, border[axis]) for axis in axes}, "inputs": inputs}
+    here = {axis: own.get(axis, border[axis]) for axis in axes if axis in border}
+    values |= {"op": op, "border": here, "inputs": inputs}
     chosen = {name: values.pop(name) for name in operator_fields(op) if name in values}
     try:
         operation = make_operation(op, chosen, axes)
@@ -218,6 +220,7 @@ def _stage(
         reader.problem(place, join(key, name) if name else key, text, error.fix)
         return None
     _suits(reader, node, key, operation)
+    check_channels(reader, node, key, values, operation)
     values["missing"] = rule_of_stage(reader, node, key, operation, rule, missing)
     return StageSpec(operation=operation, parameters=chosen, places=written_at(reader, node, key, op, chosen), **values)
 
@@ -256,40 +259,3 @@ def _no_operator(reader: Reader, node: Node, key: str) -> None:
     text = node.text if isinstance(node, ScalarNode) else ""
     name = next((word for word in text.removeprefix("op:").split() if word in OPERATORS), "gaussian, sigma: 2")
     reader.problem(node.place, key, f"expected a mapping with op, found {kind_of(node)}", f"write {{op: {name}}}")
-
-
-def borders(reader: Reader, node: Node, key: str, axes: str) -> dict[str, Border]:
-    """Return the border of each of *axes* that *node* speaks of: all of them by one rule, or those that it names."""
-    if not isinstance(node, MapNode) or {"rule", "value"} & set(node.items):
-        border = _border(reader, node, key, axes)
-        return dict.fromkeys(axes, border) if border else {}
-    by_axis = {}
-    for name, item in node.items.items():
-        if name in RULES or name in ALIASES:
-            value = item.text if isinstance(item, ScalarNode) else "0"
-            hint = (
-                f"write {{rule: constant, value: {value}}}"
-                if name == "constant"
-                else f"write {ALIASES.get(name, name)}"
-            )
-            reader.problem(node.keys[name], key, f"expected a rule or axes, found the key '{name}'", hint)
-        elif name not in axes:
-            reader.no_axis(node.keys[name], key, name, axes)
-        elif border := _border(reader, item, join(key, name), ""):
-            by_axis[name] = border
-    return by_axis
-
-
-def _border(reader: Reader, node: Node, key: str, axes: str) -> Border | None:
-    if isinstance(node, ListNode):
-        hint = per_axis_hint(node, axes if len(axes) == len(node.items) else "yx") if axes else ""
-        reader.problem(node.place, key, "expected a rule, or a mapping per axis, found a list", hint)
-        return None
-    if isinstance(node, ScalarNode):
-        rule = reader.value(node, BORDER["rule"].form, key)
-        return None if rule is BAD else Border(rule)
-    values = reader.section(node, BORDER, key, foreign=FOREIGN["border"])
-    if "rule" not in values or ("value" in node.items and "value" not in values):
-        return None
-    check_belongs(reader, node, key, values["rule"], {"value": "constant"})
-    return Border(**values)

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from annotated_types import Ge, Gt
 
 from tileconv.boxes import AXES
-from tileconv.operations.parameters import Measured
+from tileconv.operations.parameters import Measured, Plain
 
 REQUIRED: Any = object()
 """The default of a field that must be given."""
@@ -183,6 +183,8 @@ def _describe(arm: Arm) -> str:
         return f"a mapping with {' and '.join(fields_of(arm.type))}"
     if any(isinstance(note, Anywhere) for note in arm.notes):
         return "a path or a URL"
+    if any(isinstance(note, Plain) for note in arm.notes):
+        return "a name"
     name = {int: "a whole number", float: "a number", bool: "true or false", str: "a path"}[arm.type]
     low, above = bounds(arm)
     least = f" of at least {low:g}" if low > -math.inf else f" above {above:g}" if above > -math.inf else ""

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from tileconv.spec.model import ALL, InputSpec, MaskSpec, RunSpec
 from tileconv.spec.outputs import Output
+from tileconv.spec.part import check_part
 from tileconv.spec.reader import Reader, join
 from tileconv.spec.storage import only_read
 from tileconv.spec.templates import ABSOLUTE, OF_PATH, OF_SERIES, is_pattern, words_in
@@ -14,7 +15,8 @@ from tileconv.spec.text import MapNode, Node
 
 
 def check_input(reader: Reader, node: Node, key: str, values: dict[str, Any]) -> None:
-    """Put into *values* of the input what names several images."""
+    """Put into *values* of the input what names several images, and which part of them is read."""
+    check_part(reader, node, key, values)
     if values.get("series") == ALL:
         values |= {"series": 0, "every_series": True}
     path = values.get("path")

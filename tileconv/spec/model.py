@@ -25,13 +25,14 @@ from tileconv.spec.words import (
     Memory,
     PixelSize,
     Place,
+    Position,
     StageId,
     Workers,
 )
 from tileconv.storage import USUAL, Checksum, Codec, Format
 from tileconv.stores.location import Access, Location
 
-Over = Literal["yx", "zyx", "x", "y", "z", "zx", "zy"]
+Over = Literal["yx", "zyx", "x", "y", "z", "zx", "zy", "c"]
 Extent = Literal["same", "full", "valid"]
 Engine = Literal["auto", "direct", "separable", "fft"]
 Precision = Literal["auto", "float32", "float64"]
@@ -40,6 +41,7 @@ Dtype = Literal[
 ]
 PixelsPerAxis = Count | Mapping[Axis, Count]
 StackAxis = Literal["z", "c", "t"]
+Positions = Position | Sequence[Position]
 SizePerAxis = Literal["auto"] | PixelsPerAxis
 INPUT, IMAGE = -1, "input"
 """The image that a pipeline reads: among positions of stages, and among their names."""
@@ -103,6 +105,16 @@ class InputSpec:
     ] = "report"
     storage: Annotated[Access | None, "How the object store of the input is reached; never a credential."] = None
     stack: Annotated[StackAxis | None, "The axis along which several files of one plane each are one image."] = None
+    region: Annotated[
+        Mapping[str, tuple[int, int]] | None,
+        Written(Mapping[Axis, Sequence[Index]]),
+        "The pixels of the whole result that are made: where they start and stop along each axis.",
+    ] = None
+    select: Annotated[
+        Mapping[str, tuple[int | str, ...]] | None,
+        Written(Mapping[Axis, Positions]),
+        "Channels, by number or name, time points and planes that are read; others are left out.",
+    ] = None
     paths: tuple[str, ...] = ()
     every_series: bool = False
 
@@ -155,6 +167,11 @@ class StageSpec:
     border: Mapping[str, Border] = field(default_factory=dict)
     extent: Annotated[Extent, "Output size, as scipy.signal names it."] = "same"
     engine: Annotated[Engine, "How sums are computed; auto takes the cheapest."] = "auto"
+    channels: Annotated[
+        tuple[int | str, ...] | None,
+        Written(Positions),
+        "Channels that the stage acts on, by number or name; the others pass unchanged.",
+    ] = None
     missing: MissingSpec | None = None
     inputs: tuple[int, ...] = (INPUT,)
     places: Mapping[str, str] = field(default_factory=dict, compare=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, get_type_hints
 
@@ -44,6 +44,9 @@ def make_operation(name: str, parameters: Mapping[str, Any], axes: str) -> Opera
     KernelError
         If the parameters make no kernel, or one whose weights overflow or do not fit in memory.
     """
+    if "c" in axes and "c" not in _made_by(OPERATORS[name]).acts_on:
+        fix = "Write over: zyx for depth; channels says which of them the stage acts on."
+        raise KernelError(f"{name} acts on axes of z, y and x, and takes channels one by one", fix=fix)
     try:
         with np.errstate(divide="raise", over="raise", invalid="raise"):
             return as_operation(OPERATORS[name](**stood_in(name, parameters, axes), axes=axes)).along(axes)
@@ -100,5 +103,11 @@ def _least(name: str) -> list[str]:
 
 def _inputs(name: str) -> tuple[int, int | None]:
     """Return how many inputs the operator *name* takes, least and most."""
-    made: type[Operation] = get_type_hints(OF_SEVERAL[name])["return"] if name in OF_SEVERAL else Operation
-    return made.inputs
+    return _made_by(OF_SEVERAL[name]).inputs if name in OF_SEVERAL else Operation.inputs
+
+
+@cache
+def _made_by(function: Callable[..., Any]) -> type[Operation]:
+    """Return what an operator makes, as far as its record says what no parameter changes."""
+    made = get_type_hints(function)["return"]
+    return made if isinstance(made, type) and issubclass(made, Operation) else Operation

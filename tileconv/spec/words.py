@@ -8,6 +8,7 @@ from typing import Annotated, Literal, get_args
 from annotated_types import Ge
 
 from tileconv.boxes import AXES
+from tileconv.operations.parameters import Plain
 from tileconv.spec.fields import Anywhere, Word
 from tileconv.spec.lengths import LENGTH, parse_pixel_size
 from tileconv.storage import Format
@@ -173,6 +174,8 @@ def parse_region(text: str) -> str:
 Axis = Literal["t", "c", "z", "y", "x"]
 Place = Annotated[str, Anywhere()]
 Index = Annotated[int, Ge(0)]
+Position = Index | Annotated[str, Plain()]
+"""A number from 0 on, or a name, which is in quotes where it looks like a number."""
 Memory = Annotated[
     str,
     Word(

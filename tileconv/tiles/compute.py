@@ -95,18 +95,17 @@ def compute_tile(
     if tile.size == 0:
         return made, tuple(counts)
     out, together = space(tile), pass_.all_channels
-    first, last = next(
-        (e for a, *e in zip(tile.axes, tile.start, tile.stop, strict=True) if together and a == "c"), (0, 1)
-    )
-    volumes = [array.reshape(-1, last - first, *out.shape) for array in made]
+    shown = _channels(tile, 0, together=together)
+    volumes = [array.reshape(-1, shown.stop - shown.start, *out.shape) for array in made]
     read = zip(*(_volumes(block, tile, together=together) for block in blocks), strict=True)
     boxes = [space(block.box) for block in blocks]
     with np.errstate(all="ignore"):  # NaN and infinity are values here, and pass
         for number, pixels in enumerate(read):
+            channels = _channels(tile, number, together=together)
             for strip in _strips(pass_, out, pixels[0], boxes[0]):
                 into = [volume[number][:, *strip.within(out)] for volume in volumes]
                 try:
-                    noticed = _strip(pass_, list(map(Block, pixels, boxes)), strip, into, slice(first, last))
+                    noticed = _strip(pass_, list(map(Block, pixels, boxes)), strip, into, channels)
                 except TileError as error:
                     raise TileError(error.problem, where=f"tile {tile}", why=error.why, fix=error.fix) from error
                 counts = [one + more for one, more in zip(counts, noticed, strict=True)]
@@ -120,11 +119,16 @@ def _strips(pass_: Pass, out: Box, block: Array, have: Box) -> Iterator[Box]:
         yield from parted_along_x(pass_, block, have, strip)
 
 
-def _strip(pass_: Pass, blocks: Sequence[Block], out: Box, made: Sequence[Array], channels: slice) -> list[Counts]:
-    """Write the pixels of *out*, some rows of a tile, into *made*; each result is freed after its last reader.
+def _channels(tile: Box, number: int, *, together: bool) -> slice:
+    """Return which channels are in volume *number* of *tile*: one, or all where they are made *together*."""
+    if (at := tile.axes.find("c")) < 0:
+        return slice(0, 1)
+    first = tile.start[at] + (0 if together else number % tile.shape[at])
+    return slice(first, tile.stop[at] if together else first + 1)
 
-    A result is one volume, or one for every channel, of which *made* has *channels*.
-    """
+
+def _strip(pass_: Pass, blocks: Sequence[Block], out: Box, made: Sequence[Array], channels: slice) -> list[Counts]:
+    """Write the pixels of *out*, part of a tile, and its *channels* into *made*; results are freed once they are read."""
     steps = pass_.regions.of(out)
     results: dict[int, Sequence[Array]] = {}
     missing = fallbacks = 0
@@ -132,8 +136,10 @@ def _strip(pass_: Pass, blocks: Sequence[Block], out: Box, made: Sequence[Array]
         box = steps[-1 - number].out
         pixels: Sequence[Array] = [settled(extend(v, block.box, box, read.domain, REPEATED)) for v in block.pixels]
         if read.missing:
-            image, ours = (pass_.regions.seen(-1 - number, b) for b in (space(pass_.image), out))
+            image, ours = (pass_.regions.seen(-1 - number, b) for b in (pass_.whole, out))
             owned = _owned(read, image, ours)
+            if pass_.partial and read.missing.rule == "error":  # no other tile refuses what lies in the halo
+                owned = read.domain
             pixels, absent = zip(*(_mark(read, read.missing, volume, box, owned) for volume in pixels), strict=True)
             missing += sum(absent)
             pixels = [settled(volume) for volume in pixels]
@@ -152,7 +158,7 @@ def _strip(pass_: Pass, blocks: Sequence[Block], out: Box, made: Sequence[Array]
             for i in stage.inputs
         ]
         results = {i: pixels for i, pixels in results.items() if last.get(i, -1) > number}
-        results[number], fell = _run(stage, inputs, step)
+        results[number], fell = _run(stage, inputs, step, 0 if pass_.all_channels else channels.start)
         fallbacks += fell
         stored |= _store(pass_, [number], results, steps, out, made, channels)
     return [stored[n] + Counts(missing=missing, fallbacks=fallbacks) for n in range(len(made))]
@@ -167,7 +173,8 @@ def _store(
     for at, (write, volumes) in enumerate(zip(pass_.writes, made, strict=True)):
         if write.stage in numbers:
             noticed[at], place = Counts(), out.within(steps[write.stage].out)
-            for result, into in zip(results[write.stage][channels], volumes, strict=True):
+            stored = results[write.stage][channels] if pass_.all_channels else results[write.stage]
+            for result, into in zip(stored, volumes, strict=True):
                 noticed[at] += _stored(result[place], into, write, nan=pass_.values(write.stage).nan)
     return noticed
 
@@ -245,16 +252,18 @@ def _owned(read: Read, image: Box, tile: Box) -> Box:
     return grown.intersect(domain)  # beyond it ``wrap`` repeats pixels of other tiles
 
 
-def _run(stage: Stage, inputs: list[list[Array]], step: Region) -> tuple[Sequence[Array], int]:
-    """Return the stage's volumes, from those of *inputs*, and how many FFT blocks fell back; the lists are emptied."""
+def _run(stage: Stage, inputs: list[list[Array]], step: Region, first: int) -> tuple[Sequence[Array], int]:
+    """Return the stage's volumes, of channels from *first* on, and FFT fallbacks; the lists of *inputs* are emptied."""
     if stage.operation.mixes_channels:
         (channels,) = inputs
         blocks = [_extended(stage, channels.pop(0), step) for _ in range(len(channels))]
         return stage.operation.mix(blocks, step.out, stage.domain_out, stage.values_out), 0
     made, fallbacks = list[Array](), 0
-    for _ in range(len(inputs[0])):
-        volumes, fell = _one(stage, [channels.pop(0) for channels in inputs], step)
-        made += volumes
+    for channel in range(first, first + len(inputs[0])):
+        each = [channels.pop(0) for channels in inputs]
+        passed = [extend(each[0], step.have, step.out, stage.domain_in, REPEATED)] if stage.passes(channel) else None
+        volumes, fell = (passed, 0) if passed else _one(stage, each, step)
+        made += volumes if stage.channels is None else [exactly(one, stage.values_out.dtype) for one in volumes]
         fallbacks += fell
     return made, fallbacks
 
@@ -268,13 +277,13 @@ def _extended(stage: Stage, pixels: Array, step: Region) -> Array:
 def _one(stage: Stage, inputs: list[Array], step: Region) -> tuple[Sequence[Array], int]:
     """Return what the stage makes of one channel of its *inputs*, a list that is emptied."""
     if not stage.reaches:
-        return [stage.operation.combine(tuple(followed(stage, inputs)), [], (), stage.values_out)], 0
+        return [stage.operation.combine(tuple(followed(stage, inputs)), [], (), stage.made)], 0
     block = _extended(stage, inputs.pop(), step)
     if stage.operation.gathers:
         return _gathered(stage, block, step)
     sums, own, fallbacks = stage_sums(stage, block, step.want, step.out)
     del block
-    return [stage.operation.combine((own,), sums, stage.choices, stage.values_out)], fallbacks
+    return [stage.operation.combine((own,), sums, stage.choices, stage.made)], fallbacks
 
 
 def _gathered(stage: Stage, block: Array, step: Region) -> tuple[Sequence[Array], int]:
@@ -286,4 +295,4 @@ def _gathered(stage: Stage, block: Array, step: Region) -> tuple[Sequence[Array]
             fallbacks.append(fell)
             yield number, part.within(step.out), sums
 
-    return stage.operation.gather(parts(), step.out.shape, stage.choices, stage.values_out), sum(fallbacks)
+    return stage.operation.gather(parts(), step.out.shape, stage.choices, stage.made), sum(fallbacks)

@@ -98,7 +98,7 @@ def _made(
 def _of_one(stage: Stage, inputs: Sequence[Array], *, inside: bool) -> Sequence[Array]:
     """Return what a stage makes of one pixel each of *inputs*, around which all are like it; nothing if more may be."""
     operation = stage.operation
-    if operation.mixes_channels:
+    if operation.mixes_channels or stage.channels is not None:
         return ()
     pixels = followed(stage, list(inputs))
     if not stage.reaches:

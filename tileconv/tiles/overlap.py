@@ -34,7 +34,7 @@ def overlap(arrays: Sequence[da.Array], pass_: Pass) -> list[da.Array]:
     Chunks that are smaller than the halo are merged first, by an explicit rechunk. The results' chunks are those of the
     first array; with ``full`` and ``valid`` the outer ones grow or shrink.
     """
-    if any(max(stage.stride) > 1 for stage in pass_.stages):
+    if any(stage.coarser for stage in pass_.stages):
         problem = "a stage with a stride cannot be lazy where it reads a Dask array, or what another pass made"
         raise PlanError(problem, fix="Give the path of a file, or a NumPy array.")
     arrays = [_with_axes(array, pass_, number) for number, array in enumerate(arrays)]
