@@ -77,15 +77,28 @@ STARTS = {"absolute": tileconv.edge, "fill": holed, "median": specked}
 def main() -> None:
     """Write one picture per operator."""
     image = photograph("camera")[60:204, 160:304]
-    for name in FUNCTIONS.keys() - {"apply"}:
+    for name in FUNCTIONS.keys() - {"apply", "project", "rgb_to_gray"}:
         start = STARTS.get(name, np.copy)(image)
         made = FUNCTIONS[name](start, **WORDS.get(name, {}))
         for array, place in ((start, FOLDER / "before.png"), (made, FOLDER / f"{name}.png")):
             write_picture(MemorySource(np.ascontiguousarray(array), "yx"), place)
         _beside(FOLDER / "before.png", FOLDER / f"{name}.png")
     (FOLDER / "before.png").unlink()
+    _together(image)
     _missing(image)
     _examples()
+
+
+def _together(image: NDArray[Any]) -> None:
+    """Write pictures of a plane beside what it is projected to with others, and of a photograph beside its gray."""
+    planes = np.stack([np.where(np.arange(len(image))[:, None] // 18 % 4 == n, image, 0) for n in range(4)])
+    colours = photograph("hubble")[:, 300:444, 300:444]
+    gray = tileconv.rgb_to_gray(colours, channel_axis=0)[0]
+    shown = {"project": (planes[0], tileconv.project(planes, "max", axes=0)[0]), "rgb_to_gray": (colours, gray)}
+    for name, parts in shown.items():
+        sides = [np.moveaxis(np.broadcast_to(part, (3, 144, 144)), 0, -1) for part in parts]
+        sheet = np.concatenate([sides[0], np.full((144, GAP, 3), 255), sides[1]], axis=1).astype(np.uint8)
+        Image.fromarray(sheet).quantize(GRAYS).save(FOLDER / f"{name}.png", optimize=True)
 
 
 def _missing(image: NDArray[Any]) -> None:

@@ -128,7 +128,7 @@ def _channels(tile: Box, number: int, *, together: bool) -> slice:
 
 
 def _strip(pass_: Pass, blocks: Sequence[Block], out: Box, made: Sequence[Array], channels: slice) -> list[Counts]:
-    """Write the pixels of *out*, part of a tile, and its *channels* into *made*; results are freed once they are read."""
+    """Write the pixels of *out*, part of a tile, and its *channels* into *made*; results are freed once read."""
     steps = pass_.regions.of(out)
     results: dict[int, Sequence[Array]] = {}
     missing = fallbacks = 0
