@@ -105,7 +105,7 @@ MISSING = (
         "engines/fft_factors.py",
         "return self.exact or not (base == 0 and np.signbit(base))",
         "return True",
-        f"{ONE_VALUE}::test_transforms_of_one_value_are_left_out_block_by_block",
+        f"{ONE_VALUE}::test_zeros_under_weights_below_zero",
     ),
     broken(
         "the pixels of one value are counted as one",

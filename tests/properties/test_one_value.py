@@ -121,6 +121,14 @@ def test_transforms_of_one_value_are_left_out_block_by_block(value, dtype, kerne
     assert made == computed
 
 
+def test_zeros_under_weights_below_zero():
+    """Transforms make zeros of either sign, and direct sums of zeros none: no negative zero may come of them."""
+    stages = [{"op": "correlate", "kernel": np.pad(np.array(WEIGHTS["below"]), 4).tolist(), "engine": "fft"}]
+    made, computed, idle = both(tiled(stages, 64), np.zeros((200, 200), np.float32))
+    assert made == computed
+    assert idle == 0
+
+
 def test_zeros_of_both_signs_are_two_values():
     """Half of them negative, also where a few looks see the same zero."""
     image = np.zeros((48, 48), np.float32)

@@ -1,7 +1,8 @@
 """What comes out of files that other programs write, as a table.
 
     python -m venv others
-    others/bin/pip install rasterio rioxarray pyvips pyvips-binary opencv-python-headless pillow tifffile imagecodecs
+    others/bin/pip install rasterio rioxarray pyvips pyvips-binary opencv-python-headless pillow tifffile zarr
+    others/bin/pip install imagecodecs
     python -m venv zarr2
     zarr2/bin/pip install "zarr<3" "numcodecs<0.16"
     OTHERS="--python others/bin/python --python zarr2/bin/python"
@@ -19,6 +20,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +70,9 @@ def row(folder: Path, entry: dict, info: ImageInfo | None, text: str) -> str:
     first = f"`{entry['file']}`, {entry['by']}: {entry['what']}"
     if info is None:
         return f"| {first} | | | | {text.replace('|', '/')} |"
-    found, out = columns(info), columns(open_source(folder / "out.ome.zarr").info)
+    result = open_source(folder / "out.ome.zarr").info  # where every channel has a name and a colour, for viewers
+    result = replace(result, channels=result.channels if info.channels else ())
+    found, out = columns(info), columns(replace(result, colours=result.colours if info.colours else ()))
     same = "the same" if found == out else "; ".join(b or "none" for a, b in zip(found, out, strict=True) if a != b)
     return f"| {' | '.join((first, *found, same))} |"
 
