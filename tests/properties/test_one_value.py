@@ -35,6 +35,7 @@ OPERATORS = {
     "pool": {"method": "mean", "size": 3, "stride": 2},
     "rescale": {"gain": 0.1, "offset": -3},
     "abs": {},
+    "invert": {"maximum": 255},
     "clip": {"range": [3, 90.5]},
     "fill": {"method": "constant", "value": 3},
     "median": {"size": 4},
@@ -72,7 +73,8 @@ def both(mapping, image, axes=None):
 
 
 def test_there_is_a_case_of_every_operator():
-    assert {*OPERATORS, "conv_layer"} == set(OF_ONE)  # whose products of matrices are of whole blocks
+    others = {"conv_layer", "rgb_to_gray", "project"}  # which mix channels, or planes, and have tests of their own
+    assert {*OPERATORS, *others} == set(OF_ONE)
 
 
 @pytest.mark.parametrize("name", OPERATORS)
@@ -161,6 +163,22 @@ def test_stacks_and_channels():
     made, computed, idle = both(tiled(bank, 16), image, "cyx")
     assert made == computed
     assert idle
+
+
+@pytest.mark.parametrize("method", ["max", "mean", "std"])
+def test_projections(method):
+    image = np.stack([patches("uint8", 7, 1)] * 3)
+    made, computed, idle = both(tiled([{"op": "project", "over": "z", "method": method}], 16), image, "zyx")
+    assert made == computed
+    assert idle
+
+
+def test_some_channels():
+    image = np.full((3, 40, 40), 7, np.uint8)
+    made, computed, _ = both(
+        tiled([{"op": "gaussian", "sigma": 1, "channels": [1]}, {"op": "sobel"}], 16), image, "cyx"
+    )
+    assert made == computed
 
 
 def test_several_inputs():
