@@ -117,6 +117,7 @@ class ImageInfo:
     masks: tuple[str, ...] = ()
     inverted: bool = False
     mask: Mask | None = None
+    alpha: str = ""
     labels: bool = False
 
     def __post_init__(self) -> None:

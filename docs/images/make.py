@@ -87,6 +87,8 @@ def main() -> None:
     _together(image)
     _missing(image)
     _examples()
+    _alpha()
+    _fluorescence()
 
 
 def _together(image: NDArray[Any]) -> None:
@@ -130,6 +132,52 @@ def _examples() -> None:
             Image.fromarray(np.concatenate(parts, axis=1).clip(0, 255).round().astype(np.uint8)).save(
                 made, optimize=True
             )
+
+
+def _alpha() -> None:
+    """Write a picture of a disk on transparent black, blurred without regard to alpha and with, and seen over white."""
+    rows, columns = np.indices((120, 120))
+    image = np.zeros((120, 120, 4), np.uint8)
+    image[np.hypot(rows - 60, columns - 60) < 40] = 235, 235, 235, 255
+    with tempfile.TemporaryDirectory() as folder:
+        Image.fromarray(image).save(f"{folder}/disk.png")
+        places = []
+        for alpha in ("filter", "premultiply"):
+            pipeline: dict[str, Any] = {
+                "version": 1,
+                "input": {"path": f"{folder}/disk.png", "alpha": alpha},
+                "stages": [{"op": "gaussian", "sigma": 6}],
+                "output": {"path": "unused.zarr"},
+            }
+            colour, *_, seen = tileconv.lazy(pipeline).compute()
+            over = colour * (seen / 255) + 255 - seen
+            places.append(FOLDER / f"alpha_{alpha}.png")
+            Image.fromarray(np.rint(over).astype(np.uint8)).save(places[-1])
+    _beside(*places)
+    places[-1].rename(FOLDER / "alpha.png")
+    places[0].unlink()
+
+
+def _fluorescence() -> None:
+    """Write a stack of vesicles in haze, from above and from the side, and what its example pipeline makes of it."""
+    random = np.random.default_rng(5)
+    stack = np.zeros((36, 160, 160))
+    stack[tuple(random.integers(3, n - 3, 90) for n in stack.shape)] = random.uniform(2e3, 9e3, 90)
+    sharp = tileconv.gaussian(stack, {"z": 0.7, "y": 1.6, "x": 1.6}, axes=(0, 1, 2))
+    haze = tileconv.gaussian(stack, {"z": 6, "y": 18, "x": 18}, axes=(0, 1, 2))
+    stack = random.poisson(sharp + 25 * haze + 12).astype(np.uint16)
+    scale = {"z": "0.6 um", "y": "0.2 um", "x": "0.2 um"}
+    pipeline = load_spec(FOLDER.parents[1] / "pipelines" / "fluorescence.yaml")
+    spots = tileconv.lazy(replace(pipeline, input=replace(pipeline.input, scale=scale)), stack).compute()
+    places = []
+    for name, image in (("stack", stack), ("spots", spots)):
+        above, aside = image.max(axis=0), image.max(axis=1).repeat(3, axis=0)
+        places.append(FOLDER / f"fluorescence_{name}.png")
+        seen = np.vstack([above, np.full((GAP, 160), above.max(), above.dtype), aside])
+        write_picture(MemorySource(seen, "yx"), places[-1])
+    _beside(*places)
+    places[-1].rename(FOLDER / "fluorescence.png")
+    places[0].unlink()
 
 
 def _beside(*paths: Path) -> None:

@@ -105,7 +105,9 @@ def test_png(tmp_path, channels, dtype):
     source = open_source(path)
     assert_reads(source, image[..., 0] if channels == 1 else np.moveaxis(image, -1, 0))
     assert source.cache_bytes == image.nbytes
-    assert source.info.notes == (("the alpha sample is filtered like a colour",) if channels in (2, 4) else ())
+    alpha = channels in (2, 4)
+    assert source.info.notes == ("the last sample is alpha",) * alpha
+    assert source.info.alpha == "straight" * alpha
 
 
 def test_png_of_one_bit_and_of_a_palette(tmp_path):

@@ -285,12 +285,12 @@ def test_levels_lie_where_the_image_does(tmp_path):
     ("extra", "expected"),
     [
         ((), ()),
-        (("unassalpha",), ("the alpha sample is filtered like a colour",)),
-        (("assocalpha",), ("the alpha sample is filtered like a colour",)),
+        (("unassalpha",), ("the last sample is alpha",)),
+        (("assocalpha",), ("the last sample is alpha, and the colours are multiplied by it",)),
         (("unspecified", "unspecified"), ("extra samples, which are filtered like colours: 2",)),
         (
-            ("unassalpha", "unspecified"),
-            ("the alpha sample is filtered like a colour", "extra samples, which are filtered like colours: 1"),
+            ("unspecified", "unassalpha"),
+            ("the last sample is alpha", "extra samples, which are filtered like colours: 1"),
         ),
     ],
 )
@@ -299,4 +299,6 @@ def test_samples_beside_the_colours_are_noted(tmp_path, extra, expected):
     tifffile.imwrite(tmp_path / "a.tif", image, photometric="rgb", planarconfig="contig", extrasamples=extra or None)
     source = open_source(tmp_path / "a.tif")
     assert source.info.notes == expected
+    kinds = {"unassalpha": "straight", "assocalpha": "associated"}
+    assert source.info.alpha == kinds.get(extra[-1] if extra else "", "")
     assert_reads(source, np.moveaxis(image, -1, 0))

@@ -39,6 +39,10 @@ class Linear(Operation):
         return self.kernel.integral and self.kernel.divide_by == 1 and self.offset.is_integer()
 
     @property
+    def averages(self) -> bool:
+        return not self.offset and self.kernel.signed_sums[1] == 0 and abs(self.kernel.total - 1) < 1e-9
+
+    @property
     def error_scale(self) -> str:
         return "max(1, |pixel|)" if self.offset else "max |pixel|"
 

@@ -141,6 +141,11 @@ class Operation(ABC):
         return "" if all(kernel.signed_sums[0] > 0 for kernel in self.kernels) else "its weights sum to 0"
 
     @property
+    def averages(self) -> bool:
+        """Whether it is a mean of pixels, under weights not below 0: pixels may then have weights of their own."""
+        return False
+
+    @property
     def error_scale(self) -> str:
         """What its errors grow with where nothing bounds the pixels, in words."""
         return "max |pixel|"

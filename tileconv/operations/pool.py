@@ -71,6 +71,10 @@ class Pool(Operation):
         return self
 
     @property
+    def averages(self) -> bool:
+        return self.method == "mean"
+
+    @property
     def halo(self) -> Halo:
         return Halo(tuple(n // 2 for n in self.size), tuple(n - 1 - n // 2 for n in self.size))
 

@@ -8,6 +8,7 @@ from typing import Any
 from tileconv.errors import PlanError
 from tileconv.images import ImageInfo, as_text, holds
 from tileconv.planning.budget import budget_of, retiled, tiled
+from tileconv.planning.colour import coloured
 from tileconv.planning.layout import lay_out
 from tileconv.planning.lengths import in_pixels, scaled
 from tileconv.planning.machine import Allowance, Machine
@@ -43,9 +44,10 @@ def make_plan(spec: PipelineSpec, source: ImageInfo, machine: Machine, *, cache_
         )
     spec = in_pixels(spec, source)
     missing = _missing(spec, source)
+    all_ = coloured(spec, source)
     graph, passes = lay_out(
-        spec.stages,
-        spec.outputs,
+        all_.stages,
+        all_.outputs,
         source,
         machine.costs,
         missing=missing,

@@ -199,6 +199,7 @@ def _with_channels(image: ImageInfo, names: tuple[str, ...]) -> ImageInfo:
         origin=by_axis(image.origin, 0.0),
         channels=names if any(names) else (),
         colours=(),
+        alpha="",
     )
 
 

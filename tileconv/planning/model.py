@@ -8,6 +8,7 @@ from typing import Any
 
 from tileconv.errors import GeometryError, PlanError
 from tileconv.images import ImageInfo
+from tileconv.planning.colour import coloured
 from tileconv.planning.encoding import by_field, decoded, encoded, kernel_table, kernels_of
 from tileconv.planning.identity import Identity, stage_identity
 from tileconv.planning.lengths import meant
@@ -126,11 +127,15 @@ class Plan(Shown):
 
         Steps stand in the place of a stage that is several.
         """
-        spec, kept = in_steps(self.spec.only(output)), in_steps(self.spec).leading_to(output)
+        spec, kept = self._in_steps(self.spec.only(output)), self._in_steps(self.spec).leading_to(output)
         return tuple(
             replace(self.graph[number], name=words.name_at(at), inputs=words.inputs)
             for at, (number, words) in enumerate(zip(kept, spec.stages, strict=True))
         )
+
+    def _in_steps(self, spec: PipelineSpec) -> PipelineSpec:
+        """Return *spec* with all stages that are made of its own."""
+        return in_steps(coloured(spec, self.source))
 
     @property
     def identity(self) -> Identity:
@@ -184,7 +189,7 @@ class Plan(Shown):
 
     def _names(self, array: int, output: int) -> tuple[str, ...]:
         """Return the names of the stages that are made for *array* in its pass, as *output* alone names them."""
-        ours = zip(in_steps(self.spec).leading_to(output), self.stages_of(output), strict=True)
+        ours = zip(self._in_steps(self.spec).leading_to(output), self.stages_of(output), strict=True)
         names = {self.graph[at].name: stage.name for at, stage in ours}
         pass_ = self.passes[self.made_by(array)[0]]
         return tuple(names.get(stage.name, stage.name) for stage in only(pass_, [array]).stages)

@@ -97,7 +97,8 @@ def _cut(stages: Sequence[Stage], number: int, inside: Sequence[int], group: Seq
 
 
 def _repeats(stage: Stage, axis: int) -> bool:
-    if stage.stride[axis] > 1 or stage.operation.mixes_channels or not all(c.by.repeats for c in stage.every_choice):
+    mixes = stage.operation.mixes_channels and stage.reaches
+    if stage.stride[axis] > 1 or mixes or not all(c.by.repeats for c in stage.every_choice):
         return False  # a product of matrices has other bytes where its blocks lie otherwise
     still = stage.halo.before[axis] + stage.halo.after[axis] == 0
     return still or (stage.borders[axis].rule == "wrap" and stage.extent == "same")

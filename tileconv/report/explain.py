@@ -15,6 +15,7 @@ from rich.text import Text
 from tileconv.boxes import SPACE, TileGrid
 from tileconv.engines.choose import Choice
 from tileconv.images import ImageInfo, as_text
+from tileconv.planning.colour import alpha_text
 from tileconv.planning.lengths import meant
 from tileconv.planning.model import Plan
 from tileconv.planning.parts import Pass, Write
@@ -39,6 +40,8 @@ def explain(plan: Plan) -> RenderableType:
 
 def _lines(plan: Plan) -> Iterator[RenderableType]:
     yield from map(Text, _input(plan))
+    if told := alpha_text(plan.spec, plan.source):
+        yield Text(f"alpha    {told}")
     for number, output in enumerate(plan.spec.outputs):
         write = plan.write_of(number)
         yield Text(f"output   {output.path}" + f", {output.label}" * bool(output.label))

@@ -94,4 +94,4 @@ def _omero(info: ImageInfo, name: str, windows: Sequence[Window]) -> dict[str, A
         {"label": label, "color": colour or own, "active": number < shown, "window": vars(window)}
         for number, (label, colour, own, window) in enumerate(zip(labels, stated, usual, windows, strict=True))
     ]
-    return {"channels": channels}
+    return {"channels": channels} | ({"rdefs": {"model": "color"}} if info.channels[:3] == RGB[:3] else {})

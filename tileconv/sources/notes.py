@@ -9,7 +9,10 @@ from tileconv.stores import anywhere
 from tileconv.stores.anywhere import Place
 
 TURNED = "the orientation tag {} is ignored; rows and columns are taken as stored"
-ALPHA = "the alpha sample is filtered like a colour"
+ALPHA = {
+    "straight": "the last sample is alpha",
+    "associated": "the last sample is alpha, and the colours are multiplied by it",
+}
 
 
 def beside_notes(path: Place) -> list[str]:

@@ -90,6 +90,7 @@ def info_of(info: ImageInfo, picks: Picks) -> ImageInfo:
         columns.append((size, scale, origin, unit) if picked is None else _along(axis, picked, scale, origin, unit))
     shape, scales, origins, units = zip(*columns, strict=True)
     channels = picks.get("c", range(len(info.channel_names)))
+    alpha = info.alpha if [*channels][1:] and channels[-1] == len(info.channel_names) - 1 else ""
     told = [
         f"{axis} {listed(map(str, picked))} of {size} are taken"
         for axis, size in zip(info.axes, info.shape, strict=True)
@@ -104,6 +105,7 @@ def info_of(info: ImageInfo, picks: Picks) -> ImageInfo:
         channels=tuple(info.channels[i] for i in channels) if info.channels else (),
         colours=tuple(info.colours[i] for i in channels) if info.colours else (),
         notes=(*info.notes, *told),
+        alpha=alpha,
     )
 
 

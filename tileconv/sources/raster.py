@@ -96,8 +96,9 @@ class PictureSource:
         self._shape, whole = shape, self._map.of_file(shape)
         dtype = np.dtype(np.uint16 if self._deep else np.uint8)
         self.info = ImageInfo(whole, self._map.axes, dtype, whole, compressed=True, notes=(*notes, *guessed))
-        if channels > 2:
-            self.info = replace(self.info, channels=RGB[:channels])
+        if channels > 1 and "c" in self.info.axes:
+            names = RGB[:channels] if channels > 2 else ()
+            self.info = replace(self.info, channels=names, alpha="straight" if channels in (2, 4) else "")
         self.cache_bytes = self.info.nbytes
         stored = int(self.fingerprint["size"])
         check_decoded(f"a picture of {size[0]} x {size[1]} px", self.info.nbytes, stored, max_chunk, self.where)
@@ -108,7 +109,7 @@ class PictureSource:
         if self._palette:
             yield f"the palette is applied: pixels are {'gray' if self._palette[0] == 'L' else 'RGB'}"
         if channels in (2, 4):
-            yield ALPHA
+            yield ALPHA["straight"]
 
     def _whole(self) -> BinaryIO:
         """Return the file opened, an object read whole at once: what is told of a picture lies all over it."""

@@ -90,6 +90,7 @@ class _Told:
     lost: Sequence[str]
     shrunk: dict[str, float]
     inverted: bool
+    samples: int
 
     @classmethod
     def of(cls, file: Any, base: Any, chosen: Any, one: _Recipe, *, masked: bool) -> _Told:
@@ -102,6 +103,7 @@ class _Told:
             *georeference_of(base.keyframe),  # overviews do not repeat it
             shrunk=_shrunk(base, chosen),
             inverted=int(chosen.keyframe.photometric) == 0,
+            samples=int(chosen.keyframe.samplesperpixel),
         )
 
 
@@ -175,6 +177,7 @@ class TiffSource:
             georeference=told.georeference.enlarged(shrunk.get("y", 1.0), shrunk.get("x", 1.0)),
             masks=tuple(pixels.masks),
             inverted=told.inverted,
+            alpha=pixels.alpha if count == told.samples else "",
         )
 
     def read(self, box: Box, reads: Reads | None = None) -> Pixels:

@@ -16,7 +16,7 @@ from tileconv.sources.tiff_masks import mask_beside
 from tileconv.sources.tiff_metadata import parsed
 from tileconv.stores.anywhere import Place
 
-_ALPHA = (1, 2)
+_ALPHA = {1: "associated", 2: "straight"}
 """Kinds of extra samples: alpha that the colours are multiplied by, and alpha that they are not."""
 _SENSELESS = {
     4: ("a transparency mask", "Give the image that it belongs to."),
@@ -52,12 +52,13 @@ _UNUSED = {
 
 @dataclass
 class Declared:
-    """What the tags say: notes, masks that are not used, names of bands, and a palette to apply."""
+    """What the tags say: notes, masks that are not used, names of bands, a palette to apply, and the kind of alpha."""
 
     notes: list[str] = field(default_factory=list)
     masks: list[str] = field(default_factory=list)
     bands: tuple[str, ...] = ()
     palette: Palette | None = None
+    alpha: str = ""
 
 
 def declared(page: Any, kind: str, *, masked: bool, path: Place) -> Declared:
@@ -83,18 +84,19 @@ def declared(page: Any, kind: str, *, masked: bool, path: Place) -> Declared:
     turned = int(page.tags.valueof(274, 1))
     if turned != 1:
         told.notes.append(TURNED.format(turned))
-    told.notes += _extra_samples(page)
+    _extra_samples(page, told)
     if unused := [text for code, text in _UNUSED.items() if code in page.tags and (code != 532 or _ycc(page))]:
         told.notes.append(f"not applied and not carried: {', '.join(unused)}")
     _gdal(page, told, where)
     return told
 
 
-def _extra_samples(page: Any) -> list[str]:
+def _extra_samples(page: Any, declared: Declared) -> None:
     kinds = [int(kind) for kind in page.extrasamples]
-    others = sum(kind not in _ALPHA for kind in kinds)
-    notes = [ALPHA] if others < len(kinds) else []
-    return [*notes, f"extra samples, which are filtered like colours: {others}"] if others else notes
+    declared.alpha = _ALPHA.get(kinds[-1], "") if kinds else ""
+    declared.notes += [ALPHA[declared.alpha]] if declared.alpha else []
+    if others := len(kinds) - bool(declared.alpha):
+        declared.notes.append(f"extra samples, which are filtered like colours: {others}")
 
 
 def _ycc(page: Any) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
-from tileconv.images import ImageInfo
+from tileconv.images import RGB, ImageInfo
 from tileconv.sources.axes import map_axes
 from tileconv.sources.cache import CHUNKS, OPEN_FILES, SPARE_BYTES, Cache, decoded, sparing
 from tileconv.sources.source import (
@@ -117,6 +117,7 @@ class ZarrSource:
             described.colours,
             described.georeference,
             tuple(described.masks),
+            alpha="straight" if tuple(name.lower() for name in described.channels) == RGB else "",
         )
 
     def read(self, box: Box, reads: Reads | None = None) -> Pixels:

@@ -93,6 +93,11 @@ class InputSpec:
         Written(Mapping[Literal["z", "y", "x"], PixelSize]),
         "Size of a pixel along each axis, whatever the file says.",
     ] = None
+    alpha: Annotated[
+        Literal["premultiply", "keep", "filter"] | None,
+        "Whether colours are weighted by alpha, filtered beside it, or it is filtered like a colour.",
+    ] = None
+    linear: Annotated[bool | None, "Whether colours are filtered as amounts of light, and stored as sRGB again."] = None
     nodata: Annotated[
         float | Literal["none"] | None, Exact(), "The pixel value that means missing, whatever the file says; or none."
     ] = None
