@@ -82,6 +82,7 @@ OTHERS = {
     "network",
     "nodata",
     "planes",
+    "projection",
     "satellite",
     "z_stack",
 }
@@ -202,6 +203,14 @@ def test_holes_grow_by_the_halo_and_the_rest_is_untouched(tmp_path, monkeypatch)
     assert np.array_equal(np.isnan(result), reached)
     stages = [("gaussian", {"sigma": 1}), ("sobel", {}), ("rescale", {"gain": 0.125})]
     np.testing.assert_allclose(result[~reached], answer(pixels, "nearest", stages)[~reached], rtol=0, atol=1e-3)
+
+
+def test_a_projection_of_a_region(tmp_path):
+    stack = np.random.default_rng(0).integers(0, 255, (3, 610, 810), np.uint8)
+    tifffile.imwrite(tmp_path / "stack.tif", stack, photometric="minisblack")
+    _, result = made("projection", tmp_path / "stack.tif", tmp_path)
+    blurred = tileconv.gaussian(stack, 1, axes=(-2, -1)).max(axis=0, keepdims=True)
+    assert np.array_equal(result, np.rint(blurred[:, 100:600, 200:800]))
 
 
 def test_a_scene_keeps_its_place_its_bands_and_its_holes(tmp_path, monkeypatch):
