@@ -69,8 +69,8 @@ CHANNELS = (
     broken(
         "layers repeat their image for one that wraps",
         "planning/passes.py",
-        "stage.operation.mixes_channels or not all",
-        "not all",
+        "or mixes or not all",
+        "or not all",
         WRAPS,
     ),
     broken(
