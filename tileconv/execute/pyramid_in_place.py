@@ -181,7 +181,7 @@ def _begin(store: Store, sink: ZarrSink, place: Location) -> None:
         if MARKER not in said:
             raise no_place(place, f"holds {key.rstrip('/')!r} already, which is none of its levels")
         store.delete(key)
-    for name, said in sink.layout.array_metadata({MARKER: {"complete": False}}).items():
+    for name, said in sink.layout.array_metadata(sink.custody.unfinished).items():
         write_metadata(store, name, said)
 
 
