@@ -88,6 +88,18 @@ def test_another_spec_is_refused(folder, change):
     assert digest(folder / "o.zarr") == before
 
 
+def test_a_stage_of_several_steps_is_named_by_its_words(folder):
+    even = {"op": "local_normalize", "sigma": 2, "epsilon": 1, "id": "even"}
+    tileconv.run(changed(folder, lambda spec: spec["stages"].insert(0, even)), overwrite=True)
+    for number, words, name, was in ((0, even, "even", 2), (1, {"op": "gaussian", "id": "blur"}, "blur", 1)):
+        path = folder / f"{name}.yaml"
+        spec = yaml.safe_load((folder / "p.yaml").read_text())
+        spec["stages"][number] = words | {"sigma": 3}
+        path.write_text(yaml.safe_dump(spec))
+        with pytest.raises(ResumeError, match=rf"sigma of stage {name}.* was {was}(\.0)? .* and is 3"):
+            tileconv.run(path)
+
+
 def test_overwriting_begins_anew(folder):
     report = tileconv.run(changed(folder, CHANGES["sigma"][0]), overwrite=True)
     assert (report.kept, report.why) == (0, "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -30,6 +30,7 @@ CONTENT = tuple(
 PIXELS = ("output.dtype", "output.overflow", "output.nodata")
 TOLD = ("border", "extent", "engine")
 """Words of a stage that stand in its identity as they are."""
+Words = Mapping[str, Any]
 ANEW = "Use what it was, choose another output path, or begin anew with --overwrite."
 
 
@@ -97,8 +98,8 @@ def check_same(recorded: dict[str, Any], now: dict[str, Any], output: Location) 
     path, before, after = found
     name, fix = ".".join(map(str, path)), ANEW
     if path[0] == "stages" and len(path) > 2:
-        number, stage = path[1], now["identity"]["stages"][path[1]]["name"]
-        if worded := first_difference(recorded["words"][number], now["words"][number], path[:2]):
+        stage = now["identity"]["stages"][path[1]]["name"]
+        if worded := first_difference(*_words_of(stage, recorded["words"], now["words"]), path[:2]):
             path, before, after = worded
         name = f"{path[2]} of stage {stage}" + "".join(f", {part}" for part in path[3:])
         if path[2] == "engine":
@@ -107,6 +108,15 @@ def check_same(recorded: dict[str, Any], now: dict[str, Any], output: Location) 
     if name in CONTENT:
         problem += f"; the file was changed last at {now['run'][CHANGED]}, and at {recorded['run'][CHANGED]} then"
     raise ResumeError(problem, where=str(output), why=_why(name), fix=fix)
+
+
+def _words_of(stage: str, recorded: Sequence[Words], now: Sequence[Words]) -> tuple[Words, Words]:
+    """Return what both pipelines say of *stage*, which may be a step of theirs; nothing if it is of colours alone."""
+    for number, (before, after) in enumerate(zip(recorded, now, strict=False)):
+        name = after.get("id") or f"{number} {after['op']}"
+        if f"{stage},".startswith(f"{name},"):
+            return before, after
+    return {}, {}
 
 
 def _why(name: str) -> str:
