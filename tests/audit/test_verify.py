@@ -41,7 +41,7 @@ def test_what_the_command_says(finished, call):
     told = json.loads(out)
     assert (code, told["whole"], told["tiles"]) == (4, False, 110)
     assert told["damages"] == [
-        {"problem": "0/c/2/1 is missing", "files": ["0/c/2/1"], "tile": 23, "box": "y=32:48 x=16:32"}
+        {"problem": "0/c/2/1 is missing", "files": ["0/c/2/1"], "tile": 23, "box": "y=32:48 x=16:32", "level": 0}
     ]
 
 

@@ -192,6 +192,7 @@ CASES = (
     ("variance", {"size": 4}),
     ("standard_deviation", {"size": 5}),
 )
-APART = frozenset(("bank", "bilateral", "fill", "local_normalize", "richardson_lucy", "conv_layer", "pool"))
-"""Those that are no formula of sums have tests of their own: test_local, test_fill, test_bank, test_conv_layer."""
-"""Every operator with parameters that tell its parts apart: at least one case each (tests/kernels checks)."""
+APART = {"bank", "bilateral", "conv_layer", "fill", "invert", "local_normalize", "pool"} | {
+    *("project", "rgb_to_gray", "richardson_lucy")
+}
+"""Those with tests of their own: test_local, test_fill, test_bank, test_conv_layer, test_project."""
