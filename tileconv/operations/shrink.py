@@ -10,7 +10,6 @@ from typing import Literal, get_args
 import numpy as np
 
 from tileconv.boxes import Box
-from tileconv.engines.cast import unify_nan
 from tileconv.operations.operation import Array
 
 Method = Literal["mean", "gaussian", "nearest", "mode", "median"]
@@ -86,6 +85,8 @@ class Shrink:
         block, out = (np.ascontiguousarray(a).reshape(lead, *shape, *a.shape[-3:]) for a in (pixels, made))
         self._write(block, np.array([(1, 0)] * flat + cells[-3:]), out, nodata)
         if made.dtype.kind == "f":
+            from tileconv.engines.cast import unify_nan
+
             for volume in out:
                 unify_nan(volume)
         return made

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from tileconv.spec.text import MapNode
 
 PIXELS = "px"
-LENGTH = r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s.].*)"
+LENGTH = r"([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*([^\d\s.].*)"
+LONGEST = 64
+"""Letters of a length: its number is kept as an exact fraction, whose size a text must not choose."""
 LENGTHS_OF_KERNELS = ("wavelengths", "sigma")
 """Keys of kernels that a bank makes, which are one length along all axes."""
 Pixels = Callable[[str, str], float]
@@ -39,7 +41,7 @@ def parse_length(text: str) -> tuple[str, str]:
     """
     from tileconv.units import metres  # and with it fractions, which most pipelines do without
 
-    found = re.fullmatch(LENGTH, text.strip(), re.ASCII)
+    found = re.fullmatch(LENGTH, text.strip(), re.ASCII) if len(text) <= LONGEST else None
     if not found or (found[2] != PIXELS and metres(found[2]) is None):
         raise ValueError(text)
     return found[1], found[2]
