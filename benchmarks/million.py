@@ -85,6 +85,10 @@ class Made:
         """Nothing is missing."""
         return 0, 1
 
+    def acquired(self) -> str:
+        """Nobody took it."""
+        return ""
+
 
 class Drops:
     """Takes the pixels of tiles, and keeps nothing."""
