@@ -106,7 +106,7 @@ class Sink(ZarrSink):
         """Who drops its tiles."""
         return Drops()
 
-    def finish(self, provenance: Mapping[str, object], *, name: str = "", workers: int = 1) -> None:  # noqa: ARG002
+    def finish(self, provenance: Mapping[str, object], **_: object) -> None:
         """Say that it is complete."""
         self.custody.mark({MARKER: {**provenance, "complete": True}})
 

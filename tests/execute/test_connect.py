@@ -125,6 +125,6 @@ def test_a_run_says_once_that_a_scheduler_has_no_worker(monkeypatch, others):
     monkeypatch.setattr(crew.Crew, "_ask", ask)
     text = "the scheduler has no worker yet"
     words = {"look": lambda _: None, "hopeless": lambda: False, "take": lambda *_: None, "wait": lambda: text}
-    trust = SimpleNamespace(trusted=set(), asked={}, **words)
+    trust = SimpleNamespace(trusted=set(), asked={}, starving=set(), **words)
     crew.Crew(None, trust, threading.Event(), lambda *words: said.append(words)).take(None, [])
     assert said == [(text, True)] * (not others)

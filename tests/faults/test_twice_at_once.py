@@ -8,7 +8,7 @@ from execute.resume_help import ONE, TWO, digest
 from faults.faults_help import check_whole, clear, small
 
 import tileconv
-from tileconv.execute import run as run_module
+from tileconv.execute import work
 from tileconv.tiles.windows import Job
 
 
@@ -35,7 +35,7 @@ def test_every_tile_twice(tmp_path, monkeypatch, stages):
         return first
 
     monkeypatch.setattr(Job, "run", run)
-    assert run_module.Job is Job
+    assert work.Job is Job
     tileconv.run(spec)
     assert len(twice) == 16 * (1 + (stages is TWO))
     check_whole(tmp_path, expected)

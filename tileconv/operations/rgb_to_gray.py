@@ -32,7 +32,7 @@ def rgb_to_gray(*, axes: str = "yx") -> Gray:  # noqa: ARG001 every operator tak
     --------
     >>> import tileconv
     >>> tileconv.rgb_to_gray([[[200, 100, 0]]], channel_axis=-1)
-    array([[[114.04]]], dtype=float32)
+    array([[[114.04]]])
     """
     return Gray()
 
