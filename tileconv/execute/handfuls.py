@@ -33,8 +33,9 @@ def handfuls(pairs: Iterable[Pair | None], size: Callable[[], int]) -> Iterator[
         if some and (pair is None or pair[0] is not some[0][0]):
             yield some
             some = []
-        if pair is None:
+        elif pair is None:
             yield None
+        if pair is None:  # after a handful *pairs* is asked again: all may have been heard of meanwhile
             continue
         some.append(pair)
         if len(some) >= size():
