@@ -27,7 +27,7 @@ PIPELINE = """version: 1
 input: {{path: a.tif}}
 stages:
   - {{op: gaussian, sigma: 1}}
-output: {{path: {store}, dtype: float32, chunks: {tile}, shards: none}}
+output: {{path: {store}, dtype: float32, chunks: {tile}, shards: none, pyramid: none}}
 run: {{tile: {tile}, workers: 2, memory: 2GiB, executor: "{executor}"}}
 """
 

@@ -29,7 +29,7 @@ stages:
   - {op: gaussian, sigma: 2}
   - {op: sobel, component: magnitude}
   - {op: unsharp, sigma: 1, amount: 0.6}
-output: {path: edges.ome.zarr, dtype: float32}
+output: {path: edges.ome.zarr, dtype: float32, pyramid: none}
 """
 MARGIN = 32
 """Pixels around a spot; the three stages together reach 13."""

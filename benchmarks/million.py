@@ -124,7 +124,7 @@ def planned(folder: Path, tiles: int, stages: int, executor: str) -> tuple[Plan,
         "version": 1,
         "input": {"path": str(folder / "sevens")},
         "stages": [{"op": "gaussian", "sigma": 1}] * stages,
-        "output": {"path": str(folder / "million.ome.zarr"), "chunks": TILE, "shards": "none"},
+        "output": {"path": str(folder / "million.ome.zarr"), "chunks": TILE, "shards": "none", "pyramid": "none"},
         "run": {"tile": TILE, "workers": WORKERS, "memory": "2GiB", "executor": executor, "halo_method": "windows"},
     }
     return make_plan(spec_from_mapping(asked), source.info, this_machine(shipped_costs())), source
