@@ -20,7 +20,10 @@ Array = NDArray[Any]
 TILECONV = (sys.executable, "-m", "tileconv")
 LARGE, TINY = 16384, 512
 TILE = 256
-SPEC = "version: 1\ninput: {{path: {input}}}\nstages: [{stages}]\noutput: {{path: {output}, dtype: {dtype}, pyramid: none}}\n{run}"
+SPEC = (
+    "version: 1\ninput: {{path: {input}}}\nstages: [{stages}]\n"
+    "output: {{path: {output}, dtype: {dtype}, pyramid: none}}\n{run}"
+)
 
 
 @dataclass(frozen=True)
