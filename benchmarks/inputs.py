@@ -22,7 +22,7 @@ LARGE, TINY = 16384, 512
 TILE = 256
 SPEC = (
     "version: 1\ninput: {{path: {input}}}\nstages: [{stages}]\n"
-    "output: {{path: {output}, dtype: {dtype}, pyramid: none}}\n{run}"
+    "output: {{path: {output}, dtype: {dtype}, pyramid: none{chunk}}}\n{run}"
 )
 
 
@@ -35,8 +35,8 @@ class Sizes:
 
     def shape(self, kind: str) -> tuple[int, ...]:
         """Return the shape of the input *kind*, without colours."""
-        own = {"pair": (2, 100_000), "volume": (50, 1104, 1104), "double": (4000, 4000)}
-        tiny = {"pair": (2, 2000), "volume": (2, 400, 400), "double": (400, 400)}
+        own = {"pair": (2, 100_000), "volume": (50, 1104, 1104), "double": (4000, 4000), "half": (8192, 8192)}
+        tiny = {"pair": (2, 2000), "volume": (2, 400, 400), "double": (400, 400), "half": (400, 400)}
         side = round(self.side * 10_000 / LARGE) if kind == "rgb" and not self.tiny else self.side
         return (tiny if self.tiny else own).get(kind, (side, side))
 
@@ -44,7 +44,7 @@ class Sizes:
 def input_of(folder: Path, kind: str, sizes: Sizes) -> Path:
     """Return the input file *kind*, written now unless it is in *folder*."""
     shape = sizes.shape(kind)
-    suffix = "npy" if kind in {"pair", "volume", "double"} else "tif"
+    suffix = {"pair": "npy", "volume": "npy", "double": "npy", "half": "npy", "chunks": "zarr"}.get(kind, "tif")
     path = folder / f"{kind}-{'x'.join(map(str, shape))}.{suffix}"
     if path.exists():
         return path
@@ -58,16 +58,21 @@ def input_of(folder: Path, kind: str, sizes: Sizes) -> Path:
         write_colour(new, shape[0], "jpeg" if kind == "jpeg" else None)
     elif kind == "pair":
         write_pair(new, shape[1])
+    elif kind == "chunks":
+        write_chunks(new, input_of(folder, "gray", sizes))
     else:
-        write_planes(new, shape, "float64" if kind == "double" else "float32")
+        write_planes(new, shape, {"double": "float64", "half": "uint16"}.get(kind, "float32"))
     return new.replace(path)
 
 
-def spec_file(folder: Path, source: Path, output: Path, stages: str, dtype: str, run: str = "") -> Path:
+def spec_file(
+    folder: Path, source: Path, output: Path, stages: str, dtype: str, run: str = "", chunk: int | None = None
+) -> Path:
     """Write a pipeline for tileconv and return its path."""
     path = folder / "pipeline.yaml"
     places = {"input": json.dumps(str(source)), "output": json.dumps(str(output))}
-    path.write_text(SPEC.format(stages=stages, dtype=dtype, run=run, **places), encoding="utf-8")
+    chunks = f", chunks: {chunk}" if chunk else ""
+    path.write_text(SPEC.format(stages=stages, dtype=dtype, run=run, chunk=chunks, **places), encoding="utf-8")
     return path
 
 
@@ -114,3 +119,15 @@ def write_planes(path: Path, shape: tuple[int, ...], dtype: str) -> None:
 def write_pair(path: Path, length: int) -> None:
     """Write two arrays of random numbers as one ``.npy`` file of two rows."""
     np.save(path, np.random.default_rng(0).random((2, length)))
+
+
+def write_chunks(path: Path, source: Path) -> None:
+    """Write the pixels of a TIFF as a Zarr array of small chunks, its codec that of tileconv, no checksum."""
+    import tifffile
+    import zarr
+    from zarr.codecs import BloscCodec
+
+    codec = BloscCodec(cname="lz4", clevel=1, shuffle="bitshuffle")
+    image = tifffile.imread(source)
+    array = zarr.create_array(path, shape=image.shape, chunks=(TILE, TILE), dtype=image.dtype, compressors=codec)
+    array[...] = image

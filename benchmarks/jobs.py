@@ -46,15 +46,21 @@ MODULES = {
     "dask": "dask",
     "dask-image": "dask_image",
     "dask-skimage": "skimage",
+    "halide": "halide",
     "libvips": "pyvips",
     "libvips-float": "pyvips",
     "numpy": "numpy",
     "opencv": "cv2",
     "scipy": "scipy",
     "skimage": "skimage",
+    "tensorstore": "tensorstore",
     "tileconv": "tileconv",
+    "zarrs": "zarrs",
 }
 """The module without which a peer cannot run."""
+
+OF_ZARR = {"dask", "dask-image", "dask-skimage", "tensorstore", "zarrs"}
+"""The peers that write Zarr."""
 
 JOBS: dict[tuple[str, str], Job] = {}
 
@@ -108,6 +114,11 @@ def _dask_copy(source: Path, output: Path) -> None:
     da.from_array(_tiff(source), chunks=DASK_CHUNK).to_zarr(str(output))
 
 
+@_job("dask", "float copy")
+def _dask_float_copy(source: Path, output: Path) -> None:
+    _dask_floats(source).to_zarr(str(output))
+
+
 def _dask_floats(source: Path) -> Any:
     import dask.array as da
 
@@ -150,11 +161,19 @@ def _vips_blur(image: Any, sigma: float) -> Any:
     return image.convsep(pyvips.Image.gaussmat(sigma, ampl, separable=True, precision="float"), precision="float")
 
 
-@_job("libvips-float", "chain", "deflate")
+@_job("libvips-float", "chain", "chain, half the side", "deflate")
 def _vips_chain(source: Path, output: Path) -> None:
+    _vips_edges(_vips_blur(_vips(source).cast("float"), 2), output)
+
+
+@_job("libvips", "chain")
+def _vips_first_chain(source: Path, output: Path) -> None:
+    _vips_edges(_vips(source).cast("float").gaussblur(2), output)
+
+
+def _vips_edges(blurred: Any, output: Path) -> None:
     import pyvips
 
-    blurred = _vips_blur(_vips(source).cast("float"), 2)
     across, down = (
         blurred.conv(pyvips.Image.new_from_array([list(row) for row in kernel]), precision="float")
         for kernel in (SOBEL_X, SOBEL_Y)
@@ -180,6 +199,11 @@ def _vips_wide(source: Path, output: Path) -> None:
     _vips_write(_vips_blur(_vips(source).cast("float"), 20), output)
 
 
+@_job("libvips", "wide blur")
+def _vips_first_wide(source: Path, output: Path) -> None:
+    _vips_write(_vips(source).cast("float").gaussblur(20, precision="float"), output)
+
+
 @_job("libvips-float", "dense kernel")
 def _vips_dense(source: Path, output: Path) -> None:
     import pyvips
@@ -189,7 +213,7 @@ def _vips_dense(source: Path, output: Path) -> None:
     _vips_write(corner.conv(pyvips.Image.new_from_array(psf().tolist()), precision="float"), output)
 
 
-@_job("libvips", "vips-bench")
+@_job("libvips", "vips-bench", "vips-bench, three times the side")
 def _vips_sharpen(source: Path, output: Path) -> None:
     import pyvips
 
@@ -237,6 +261,27 @@ def _scipy_dense(source: Path, output: Path) -> float:
     seconds = time.perf_counter() - began
     tifffile.imwrite(output, made, bigtiff=True)
     return seconds
+
+
+@_job("tensorstore", "chunks of 256")
+def _tensorstore_copy(source: Path, output: Path) -> None:
+    import tensorstore
+
+    metadata = json.loads((source / "zarr.json").read_text())
+    codec = {"driver": "zarr3", "metadata": {"codecs": metadata["codecs"]}}
+    place = {"driver": "file", "path": str(output)}
+    image = tensorstore.open({"driver": "zarr3", "kvstore": {"driver": "file", "path": str(source)}}).result()
+    made = tensorstore.open(codec | {"kvstore": place}, create=True, schema=image.schema).result()
+    made.write(image).result()
+
+
+@_job("zarrs", "chunks of 256")
+def _zarrs_copy(source: Path, output: Path) -> None:
+    import zarr
+
+    zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"})
+    image = zarr.open_array(source, mode="r")
+    zarr.create_array(output, data=image[...], chunks=image.chunks, compressors=image.compressors)
 
 
 @_job("skimage", "volume")
@@ -297,6 +342,28 @@ def _headline(source: Path, output: Path, convolve: Callable[[Array, Array], Arr
     first, second = np.load(source)
     kernels = [np.roll(second, number) for number in range(repeats)]
     return _repeated(lambda number: convolve(first, kernels[number]), output, repeats)
+
+
+@_job("tileconv", "fused")
+def _tileconv_fused(source: Path, output: Path) -> float:
+    """Time the tiles of the plan of a run, made by all processors of an array into an array."""
+    import tileconv
+    from tileconv.allocator import keep_freed_memory
+    from tileconv.tiles.in_memory import in_memory
+
+    keep_freed_memory()  # as a run does
+    stages = [{"op": "gaussian", "sigma": 2}, {"op": "sobel"}, {"op": "sharpen"}]
+    result = {"path": str(output.with_suffix(".zarr")), "dtype": "float32"}
+    (made,) = tileconv.plan({"version": 1, "stages": stages, "output": result}, input=source).passes
+    image = np.load(source)
+    return _repeated(lambda _: in_memory(image, made), output)
+
+
+@_job("halide", "fused")
+def _halide_fused(source: Path, output: Path) -> float:
+    from benchmarks.halide_chain import chain
+
+    return _repeated(chain(np.load(source), TRUNCATE, SOBEL_X, SOBEL_Y, SHARPEN), output)
 
 
 @_job("tileconv", "headline")

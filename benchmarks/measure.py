@@ -44,8 +44,10 @@ class Run:
     printed: dict[str, Any] = field(default_factory=dict)
 
 
-def measure(command: Sequence[str], *, contender: str = "", output: Path | None = None, **env: str) -> Run:
-    """Run *command* to its end and return what it took.
+def measure(
+    command: Sequence[str], *, contender: str = "", output: Path | None = None, root: Path = ROOT, **env: str
+) -> Run:
+    """Run *command* in the folder *root* to its end and return what it took.
 
     Raises
     ------
@@ -55,7 +57,7 @@ def measure(command: Sequence[str], *, contender: str = "", output: Path | None 
     peaks = [0]
     with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as complained:
         began = time.perf_counter()
-        process = subprocess.Popen(command, stdout=told, stderr=complained, cwd=ROOT, env=_ENVIRONMENT | env)
+        process = subprocess.Popen(command, stdout=told, stderr=complained, cwd=root, env=_ENVIRONMENT | env)
         ended = threading.Event()
         watcher = threading.Thread(target=_watch, args=(process.pid, ended, peaks))
         watcher.start()

@@ -1,7 +1,7 @@
 """tileconv beside its peers: the same work on the same files, in turn, every run a process of its own.
 
     python -m benchmarks.peers --folder FOLDER [--rounds 5] [--only chain,copy] [--size 16384] [--tiny]
-                               [--json peers.json] [--table peers.md]
+                               [--json peers.json] [--table peers.md] [--before CHECKOUT]
 
 What is measured:
 
@@ -10,6 +10,7 @@ What is measured:
 - a ratio is peer / tileconv of the same round (above 1: tileconv is faster); the table gives its median and range.
   Where a peer is given a part of the image, its time is scaled to the whole;
 - memory is the resident memory of the process and its children, sampled every 20 ms, pages of mapped files included;
+- an older tileconv in another checkout (--before) runs the same pipelines by the same interpreter and libraries;
 - before a workload, every contender runs once on a tiny image, which compiles what is compiled, and the input is read
   once, which brings it into the page cache; outputs are deleted and the disk is synchronised between runs;
 - results are compared on squares of the interior; borders differ by design.
@@ -24,7 +25,7 @@ import importlib.util
 import json
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,88 +34,15 @@ import numpy as np
 
 from benchmarks import jobs
 from benchmarks.counts import decoded_again
-from benchmarks.growth import CHAIN, Figure, growth, start
+from benchmarks.growth import Figure, growth, start
 from benchmarks.inputs import LARGE, TILECONV, TINY, Sizes, input_of, spec_file
-from benchmarks.measure import Run, difference, machine, measure, remove
+from benchmarks.measure import ROOT, Run, difference, machine, measure, remove
+from benchmarks.workloads import WORKLOADS, Peer, Workload
 
 MIB = 2**20
 ROUNDS = 5
-
-
-@dataclass(frozen=True)
-class Peer:
-    """Who runs against tileconv, the ratio to reach (None: only reported), and how far the results may differ.
-
-    *differs* is the largest difference allowed, as a share of tileconv's largest absolute pixel.
-    """
-
-    name: str
-    goal: float | None
-    differs: float
-    why: str = "rounding"
-
-
-@dataclass(frozen=True)
-class Workload:
-    """One row of work; without *stages* and *dtype* it runs in memory, by the job of peer ``tileconv``."""
-
-    name: str
-    input: str
-    peers: tuple[Peer, ...]
-    dtype: str = ""
-    stages: str = ""
-
-
-BELL = "libvips cuts the bell at a fifth of its height (7 weights; tileconv 17) and sums integers"
-WORKLOADS = (
-    Workload("copy", "gray", (Peer("dask", 1.0, 0.0, "none"),), "input"),
-    Workload(
-        "chain",
-        "gray",
-        (Peer("libvips-float", 4.0, 1e-4), Peer("dask-image", 5.0, 1e-4), Peer("opencv", 2.0, 1e-4)),
-        "float32",
-        CHAIN,
-    ),
-    Workload(
-        "small blur",
-        "gray",
-        (Peer("libvips", 1.2, 0.1, BELL), Peer("libvips-float", 2.5, 3.1e-5, "one step where a sum lies on a half")),
-        "input",
-        "{op: gaussian, sigma: 2}",
-    ),
-    Workload(
-        "wide blur",
-        "gray",
-        (Peer("libvips-float", 6.0, 1e-5), Peer("dask-image", 8.0, 1e-5)),
-        "float32",
-        "{op: gaussian, sigma: 20}",
-    ),
-    Workload(
-        "dense kernel",
-        "gray",
-        (Peer("opencv", 3.0, 1e-5), Peer("scipy", 5.0, 1e-5), Peer("libvips-float", 100.0, 1e-5)),
-        "float32",
-        "{op: correlate, kernel: psf.npy}",
-    ),
-    Workload("colour", "jpeg", (Peer("libvips", 1.2, 0.1, BELL),), "input", "{op: gaussian, sigma: 2}"),
-    Workload("deflate", "deflate", (Peer("libvips-float", 4.0, 1e-4),), "float32", CHAIN),
-    Workload("headline", "pair", (Peer("scipy", 1.0, 1e-9), Peer("numpy", None, 1e-9))),
-    Workload(
-        "vips-bench",
-        "rgb",
-        (Peer("libvips", 1.2, 1 / 255, "libvips rounds a half up, tileconv to even"),),
-        "input",
-        f"{{op: correlate, kernel: {json.dumps(jobs.VIPS_BENCH)}, divide_by: {jobs.VIPS_BENCH_DIVIDE}}}",
-    ),
-    Workload(
-        "volume",
-        "volume",
-        (Peer("dask-skimage", 6.0, 1e-5), Peer("skimage", 10.0, 1e-5)),
-        "float32",
-        "{op: gaussian, sigma: 3}",
-    ),
-    Workload("sobel", "double", (Peer("skimage", 3.0, 1e-9),)),
-)
+BEFORE = "before"
+"""The contender that is an older tileconv."""
 
 
 @dataclass(frozen=True)
@@ -143,42 +71,44 @@ class Row:
         return self.difference <= self.allowed
 
 
-def contend(work: Workload, contender: str, source: Path, folder: Path) -> tuple[Run, Path]:
-    """Run *contender* on *work*; return what it took and where its result lies."""
-    if contender == "tileconv" and work.dtype:
+def contend(work: Workload, contender: str, source: Path, folder: Path, before: Path = ROOT) -> tuple[Run, Path]:
+    """Run *contender* on *work*; return what it took and where its result lies; *before* holds the older tileconv."""
+    if contender in {"tileconv", BEFORE} and work.dtype:
         np.save(folder / "psf.npy", jobs.psf())
-        output = folder / "tileconv.ome.zarr"
+        output = folder / f"{contender}.ome.zarr"
         remove(output)
-        spec = spec_file(folder, source, output, work.stages, work.dtype)
-        return measure([*TILECONV, "run", str(spec), "--json"], contender=contender, output=output), output
+        spec = spec_file(folder, source, output, work.stages, work.dtype, work.run, work.chunk)
+        root = before if contender == BEFORE else ROOT
+        return measure([*TILECONV, "run", str(spec), "--json"], contender=contender, output=output, root=root), output
     memory = not work.dtype or (contender == "skimage" and work.name == "volume")
-    output = folder / f"{contender}.{'npy' if memory else 'zarr' if contender.startswith('dask') else 'tif'}"
+    output = folder / f"{contender}.{'npy' if memory else 'zarr' if contender in jobs.OF_ZARR else 'tif'}"
     remove(output)
     command = [sys.executable, "-m", "benchmarks.jobs", contender, work.name, str(source), str(output)]
     return measure(command, contender=contender, output=output), output
 
 
-def compete(work: Workload, sizes: Sizes, folder: Path, rounds: int) -> list[Row]:
+def compete(work: Workload, sizes: Sizes, folder: Path, rounds: int, before: Path | None = None) -> list[Row]:
     """Return a row per peer of *work*: every round runs tileconv and all peers, each round begins with another one."""
-    present = [p for p in work.peers if importlib.util.find_spec(jobs.MODULES[p.name])]
+    older = [Peer(BEFORE, work.faster, 0.0)] if before and work.dtype else []
+    peers = [*older, *work.peers]
+    present = older + [p for p in work.peers if importlib.util.find_spec(jobs.MODULES[p.name])]
     names = ["tileconv", *(p.name for p in present)]
+    sizes = sizes if sizes.tiny else Sizes(round(sizes.side * work.share))
     source = input_of(folder, work.input, sizes)
     outputs = folder / "outputs"
     outputs.mkdir(exist_ok=True)
     if not sizes.tiny:
         tiny = Sizes(TINY, tiny=True)
         for name in names:
-            remove(contend(work, name, input_of(folder, work.input, tiny), outputs)[1])
-    with source.open("rb") as file:
-        while file.read(2**24):
-            pass
+            remove(contend(work, name, input_of(folder, work.input, tiny), outputs, before or ROOT)[1])
+    _read(source)
     runs: dict[str, list[Run]] = {name: [] for name in names}
     differences: dict[str, float] = {}
     for number in range(rounds):
         turn = number % len(names)
         paths = {}
         for name in names[turn:] + names[:turn]:
-            run, paths[name] = contend(work, name, source, outputs)
+            run, paths[name] = contend(work, name, source, outputs, before or ROOT)
             runs[name].append(run)
             if number:
                 remove(paths[name])
@@ -187,7 +117,16 @@ def compete(work: Workload, sizes: Sizes, folder: Path, rounds: int) -> list[Row
             differences = {p.name: difference(paths["tileconv"], paths[p.name]) for p in present}
             for path in paths.values():
                 remove(path)
-    return [_row(work, peer, sizes, runs, differences) for peer in work.peers]
+    return [_row(work, peer, sizes, runs, differences) for peer in peers]
+
+
+def _read(source: Path) -> None:
+    """Bring a file, or the files of a folder, into the page cache."""
+    for path in source.rglob("*") if source.is_dir() else [source]:
+        if path.is_file():
+            with path.open("rb") as file:
+                while file.read(2**24):
+                    pass
 
 
 def _row(
@@ -209,12 +148,22 @@ def timed(work: Workload, run: Run) -> float:
 
 
 def against_copy(rows: Sequence[Row]) -> list[Figure]:
-    """Return the chain's time over that of the plain copy, where both were measured."""
+    """Return the chain's time over that of the copy to its type, where both were measured."""
     ours = {row.workload: row.ours for row in rows}
-    if not {"copy", "chain"} <= ours.keys():
+    if not {"float copy", "chain"} <= ours.keys():
         return []
-    ratios = tuple(a.seconds / b.seconds for a, b in zip(ours["chain"], ours["copy"], strict=True))
-    return [Figure("chain", "tileconv's chain over tileconv's copy", "×", ratios, "≤ 1.3", high=1.3)]
+    ratios = tuple(a.seconds / b.seconds for a, b in zip(ours["chain"], ours["float copy"], strict=True))
+    return [Figure("chain", "tileconv's chain over tileconv's copy to float32", "×", ratios, "≤ 1.25", high=1.25)]
+
+
+def memory_of(rows: Sequence[Row]) -> Iterator[Figure]:
+    """Yield the peak memory of each workload over that of the older tileconv, where both were measured."""
+    for row in rows:
+        if row.peer == BEFORE:
+            most = next(work.leaner for work in WORKLOADS if work.name == row.workload)
+            ratios = tuple(a.peak_bytes / b.peak_bytes for a, b in zip(row.ours, row.theirs, strict=True))
+            goal = {"goal": f"≤ {most:g}", "high": most} if most else {}
+            yield Figure(row.workload, "memory over that of before", "×", ratios, **goal)
 
 
 def table(rows: Sequence[Row], figures: Sequence[Figure], about: Mapping[str, Any]) -> str:
@@ -239,7 +188,7 @@ def table(rows: Sequence[Row], figures: Sequence[Figure], about: Mapping[str, An
 
 
 def _line(row: Row) -> str:
-    goal = "reported" if row.goal is None else f"{row.goal:g} ×"
+    goal = "reported" if row.goal is None else f"{row.goal:.3g} ×"
     ours = _spent(row.workload, row.ours)
     if row.absent:
         return f"| {row.workload} | {ours} | {row.peer} | {row.absent} | {goal} | | |"
@@ -275,8 +224,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures: list[Figure] = []
     for work in WORKLOADS:
         if work.name in asked.only:
-            rows += compete(work, sizes, asked.folder, rounds)
-    figures += against_copy(rows)
+            rows += compete(work, sizes, asked.folder, rounds, asked.before)
+    figures += [*against_copy(rows), *memory_of(rows)]
     if "deflate" in asked.only:
         counted = asked.folder / "outputs" / "counted.ome.zarr"
         share = decoded_again(input_of(asked.folder, "deflate", sizes), counted)
@@ -318,6 +267,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", type=_names, default=every, help=f"some of {every}")
     parser.add_argument("--size", type=int, default=LARGE, help="side of the large images, in pixels")
     parser.add_argument("--tiny", action="store_true", help="everything as small as it can be: for tests")
+    parser.add_argument("--before", type=Path, help="the checkout of an older tileconv to compare with")
     parser.add_argument("--json", type=Path, help="write all raw figures here")
     parser.add_argument("--table", type=Path, help="write the Markdown table here")
     return parser.parse_args(arguments)

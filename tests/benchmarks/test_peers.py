@@ -10,8 +10,9 @@ import pytest
 
 from benchmarks import jobs, peers
 from benchmarks.growth import Figure
-from benchmarks.measure import Run, difference, measure
-from benchmarks.peers import WORKLOADS, Row, Sizes
+from benchmarks.measure import ROOT, Run, difference, measure
+from benchmarks.peers import Row, Sizes
+from benchmarks.workloads import WORKLOADS
 
 ABOUT = {
     "processor": "p",
@@ -158,13 +159,25 @@ def test_chain_is_held_against_copy_round_by_round():
     def row(name, *seconds):
         return Row(name, "p", 1.0, (), tuple(Run("tileconv", s, s, 1, 1) for s in seconds), ())
 
-    (figure,) = peers.against_copy([row("copy", 1.0, 2.0), row("chain", 1.5, 2.0)])
+    (figure,) = peers.against_copy([row("float copy", 1.0, 2.0), row("chain", 1.5, 2.0)])
     assert figure.values == (1.5, 1.0)
     assert figure.met
     assert peers.against_copy([row("chain", 1.5)]) == []
 
 
+def test_an_older_tileconv_runs_the_same_work_and_its_memory_is_compared(folder, monkeypatch, capsys):
+    chain = next(replace(work, peers=()) for work in WORKLOADS if work.name == "chain")
+    monkeypatch.setattr(peers, "WORKLOADS", (chain,))
+    asked = ["--folder", str(folder), "--tiny", "--only", "chain", "--before", str(ROOT)]
+    assert peers.main(asked) == 0
+    table = capsys.readouterr().out
+    assert "| before " in table
+    assert "| 1.33 × |" in table
+    assert "| chain | memory over that of before |" in table
+    assert "| ≤ 0.78 |" in table
+
+
 def test_unknown_workloads_are_refused_with_those_that_are(capsys):
     with pytest.raises(SystemExit):
         peers.main(["--folder", "x", "--only", "chian"])
-    assert "chian: the workloads are copy, chain" in capsys.readouterr().err
+    assert "chian: the workloads are copy, float copy" in capsys.readouterr().err
