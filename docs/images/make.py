@@ -1,15 +1,13 @@
 """Make the pictures of the operators: a part of a photograph, and what the operator makes of it.
 
-From the root of the project: ``python -m docs.images.make``.
+From the root of the project: ``python -m docs.images.make``. Those of examples: ``python -m docs.images.examples``.
 """
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -18,7 +16,6 @@ from tileconv.arrays import FUNCTIONS
 from tileconv.report.picture import write_picture
 from tileconv.samples.real import photograph
 from tileconv.sources.memory import MemorySource
-from tileconv.spec import load_spec
 
 FOLDER = Path(__file__).parent
 GRAYS, GAP = 32, 4
@@ -64,12 +61,6 @@ def holed(image: np.ndarray) -> np.ndarray:
     return np.where(valid, image, np.nan)
 
 
-EXAMPLES = {
-    "telescope": ("hubble", slice(480, 680), slice(320, 570)),
-    "unsharp_slide": ("immunohistochemistry", slice(60, 260), slice(120, 370)),
-}
-"""Examples of ``pipelines/`` with a picture of their own: the photograph, and which part of it is shown."""
-PIPELINES = FOLDER.parents[1] / "pipelines"
 STARTS = {"absolute": tileconv.edge, "fill": holed, "median": specked}
 """What is made of the photograph first."""
 
@@ -86,9 +77,7 @@ def main() -> None:
     (FOLDER / "before.png").unlink()
     _together(image)
     _missing(image)
-    _examples()
     _alpha()
-    _fluorescence()
 
 
 def _together(image: NDArray[Any]) -> None:
@@ -119,21 +108,6 @@ def _missing(image: NDArray[Any]) -> None:
         place.unlink()
 
 
-def _examples() -> None:
-    """Write a picture of a part of what each example of ``EXAMPLES`` reads, beside what it makes of it."""
-    for name, (sample, rows, columns) in EXAMPLES.items():
-        with tempfile.TemporaryDirectory() as folder:
-            pixels = np.ascontiguousarray(photograph(sample)[:, rows, columns])
-            source, made = Path(folder, "in.npy"), FOLDER / f"{name}.png"
-            np.save(source, pixels)
-            spec = load_spec(PIPELINES / f"{name}.yaml", input_path=str(source), output_path=f"{folder}/out.ome.zarr")
-            result = tileconv.run(replace(spec, input=replace(spec.input, axes="cyx"))).output
-            parts = [np.moveaxis(pixels, 0, -1), np.moveaxis(zarr.open_array(result / "0", mode="r")[...], 0, -1)]
-            Image.fromarray(np.concatenate(parts, axis=1).clip(0, 255).round().astype(np.uint8)).save(
-                made, optimize=True
-            )
-
-
 def _alpha() -> None:
     """Write a picture of a disk on transparent black, blurred without regard to alpha and with, and seen over white."""
     rows, columns = np.indices((120, 120))
@@ -155,28 +129,6 @@ def _alpha() -> None:
             Image.fromarray(np.rint(over).astype(np.uint8)).save(places[-1])
     _beside(*places)
     places[-1].rename(FOLDER / "alpha.png")
-    places[0].unlink()
-
-
-def _fluorescence() -> None:
-    """Write a stack of vesicles in haze, from above and from the side, and what its example pipeline makes of it."""
-    random = np.random.default_rng(5)
-    stack = np.zeros((36, 160, 160))
-    stack[tuple(random.integers(3, n - 3, 90) for n in stack.shape)] = random.uniform(2e3, 9e3, 90)
-    sharp = tileconv.gaussian(stack, {"z": 0.7, "y": 1.6, "x": 1.6}, axes=(0, 1, 2))
-    haze = tileconv.gaussian(stack, {"z": 6, "y": 18, "x": 18}, axes=(0, 1, 2))
-    stack = random.poisson(sharp + 25 * haze + 12).astype(np.uint16)
-    scale = {"z": "0.6 um", "y": "0.2 um", "x": "0.2 um"}
-    pipeline = load_spec(FOLDER.parents[1] / "pipelines" / "fluorescence.yaml")
-    spots = tileconv.lazy(replace(pipeline, input=replace(pipeline.input, scale=scale)), stack).compute()
-    places = []
-    for name, image in (("stack", stack), ("spots", spots)):
-        above, aside = image.max(axis=0), image.max(axis=1).repeat(3, axis=0)
-        places.append(FOLDER / f"fluorescence_{name}.png")
-        seen = np.vstack([above, np.full((GAP, 160), above.max(), above.dtype), aside])
-        write_picture(MemorySource(seen, "yx"), places[-1])
-    _beside(*places)
-    places[-1].rename(FOLDER / "fluorescence.png")
     places[0].unlink()
 
 
