@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "dask": ("sources/*", "tiles/*", "execute/*", "arrays.py"),
     "zarr": ("sources/zarr*.py", "sinks/*"),
     "obstore": ("stores/objects.py",),
+    "astropy": ("sources/fits.py",),
     "tifffile": ("sources/tiff*.py", "sinks/tiff*.py", "samples/*"),
     "distributed": tuple(f"execute/{name}.py" for name in ("cluster", "connect", "crew", "jobs", "trust")),
 }

@@ -143,7 +143,7 @@ def test_a_wheel_holds_every_file_of_the_package():
 def test_lowest_versions_are_the_lower_bounds():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    wanted = project["dependencies"] + extras["sample"] + extras["cloud"] + extras["test"]
+    wanted = project["dependencies"] + extras["sample"] + extras["cloud"] + extras["fits"] + extras["test"]
     others = [text for text in wanted if not text.startswith("tileconv[")]
     bounds = dict(re.fullmatch(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)", text).groups() for text in others)
     lines = (ROOT / "tests" / "lowest.txt").read_text("utf-8").splitlines()

@@ -1,10 +1,12 @@
-"""Where the pixels of an image lie on the earth, in the words that rioxarray and GDAL know."""
+"""Where the pixels of an image lie on the earth, in the words that rioxarray and GDAL know, or in the sky."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
 from typing import Any
+
+from tileconv import sky
 
 _URL = "http://www.opengis.net/def/crs/EPSG/0/"
 _PROJ = {
@@ -34,11 +36,14 @@ class Georeference:
         and y = d column + e row + f, in units of the reference system.
     unit
         That of the reference system by its name in OME-Zarr, or ``degree``.
+    sky
+        The cards of a FITS header that say where the pixels lie in the sky.
     """
 
     crs: str = ""
     transform: tuple[float, ...] = ()
     unit: str = ""
+    sky: sky.Cards = ()
 
     def __post_init__(self) -> None:
         code = self.crs.removeprefix("EPSG:")
@@ -59,26 +64,31 @@ class Georeference:
         >>> Georeference("EPSG:32633", (10.0, 0.0, 500.0, 0.0, -10.0, 900.0)).moved(2, 3).transform
         (10.0, 0.0, 530.0, 0.0, -10.0, 880.0)
         """
+        placed = replace(self, sky=sky.moved(self.sky, rows, columns))
         if not self.transform:
-            return self
+            return placed
         a, b, c, d, e, f = self.transform
-        return replace(self, transform=(a, b, c + a * columns + b * rows, d, e, f + d * columns + e * rows))
+        return replace(placed, transform=(a, b, c + a * columns + b * rows, d, e, f + d * columns + e * rows))
 
     def enlarged(self, rows: float, columns: float) -> Georeference:
         """Return the georeference of an image whose pixels are as large as *rows* by *columns* of this one's."""
+        placed = replace(self, sky=sky.enlarged(self.sky, rows, columns))
         if not self.transform:
-            return self
+            return placed
         a, b, c, d, e, f = self.transform
-        return replace(self, transform=(a * columns, b * rows, c, d * columns, e * rows, f))
+        return replace(placed, transform=(a * columns, b * rows, c, d * columns, e * rows, f))
 
     @property
     def attributes(self) -> dict[str, Any]:
         """The attributes of a Zarr array with axes y and x that say all this.
 
         The conventions ``proj:`` and ``spatial:`` of GeoZarr are read by GDAL 3.13, rioxarray and others; ``_CRS`` by
-        GDAL before that; ``crs`` and ``transform`` by rioxarray before it knew the conventions.
+        GDAL before that; ``crs`` and ``transform`` by rioxarray before it knew the conventions. ``fits_wcs`` is what
+        ``astropy.wcs.WCS(astropy.io.fits.Header(...))`` takes.
         """
         told: dict[str, Any] = {}
+        if self.sky:
+            told["fits_wcs"] = dict(self.sky)
         if self.crs:
             code = self.crs.removeprefix("EPSG:")
             known = code != self.crs

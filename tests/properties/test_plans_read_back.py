@@ -52,7 +52,9 @@ ROOMY = ImageInfo(
     compressed=True,
     notes=("a note",),
     colours=("ff0000", "00ff00", ""),
-    georeference=Georeference("EPSG:32633", (10.0, 0.0, 500.0, 0.0, -10.0, 900.0)),
+    georeference=Georeference(
+        "EPSG:32633", (10.0, 0.0, 500.0, 0.0, -10.0, 900.0), sky=(("CRPIX1", 4.5), ("CTYPE1", "A"))
+    ),
 )
 
 

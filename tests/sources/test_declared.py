@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from tests.sources.declared import Seen, table
+from tests.sources.declared_fits import FITS
 from tests.sources.declared_pictures import PICTURES
 from tests.sources.declared_tiff import PLACE, TIFF, geo
 from tests.sources.declared_zarr import ZARR
 
-ROWS = [*TIFF, *PICTURES, *ZARR]
+ROWS = [*TIFF, *PICTURES, *FITS, *ZARR]
 PAGE = Path(__file__).parents[2] / "docs" / "inputs.md"
 
 

@@ -61,7 +61,6 @@ WRITERS = {
     },
     "a.tif.gz": (lambda path: path.write_bytes(gzip.compress(b"II*")), "gzip", "Unpack it"),
     "a.pkl": (lambda path: path.write_bytes(pickle.dumps(IMAGE)), "pickle", r"numpy\.save"),
-    "a.fits": (lambda path: path.write_bytes(b"SIMPLE  =                    T".ljust(2880)), "FITS", "astropy"),
     "a.nii": (lambda path: path.write_bytes(bytes(344) + b"n+1\0"), "NIfTI", "bfconvert a.nii image.ome.tif"),
     "a.companion.ome": (lambda path: path.write_bytes(b'<?xml version="1.0"?><OME/>'), "metadata", "holds the pixels"),
     "a.tif": (lambda path: path.write_bytes(b"version https://git-lfs.github.com/spec/v1"), "Git LFS", "git lfs pull"),

@@ -12,7 +12,7 @@ from tileconv.sources.tiff_guard import jpeg_frame
 from tileconv.stores import anywhere
 from tileconv.stores.anywhere import Place, Remote
 
-EXPECTED = "a TIFF, PNG, JPEG or .npy file, or a Zarr folder"
+EXPECTED = "a TIFF, PNG, JPEG, FITS or .npy file, or a Zarr folder"
 FIRST_BYTES, HEAD_BYTES = 2**12, 2**17
 """How much of the beginning of a file tells its kind, and that of a JPEG, which may have 64 KiB of EXIF before."""
 JPEG_LS = 0xF7
@@ -32,7 +32,6 @@ _KINDS: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"CDF\x01", "a NetCDF 3 file", _XARRAY),
     (0, b"CDF\x02", "a NetCDF 3 file", _XARRAY),
     (0, b"CDF\x05", "a NetCDF 3 file", _XARRAY),
-    (0, b"SIMPLE  =", "a FITS file", _NUMPY.replace("{load}", "astropy.io.fits.getdata({text})")),
     (0, b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 file", _GDAL),
     (0, b"\xff\x4f\xff\x51", "a JPEG 2000 codestream", _GDAL),
     (0, b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL file", _VIPS),

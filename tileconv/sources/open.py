@@ -15,6 +15,7 @@ from tileconv.stores.anywhere import Place, Remote, place_of
 from tileconv.stores.location import Location, here
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+FITS_MAGIC = b"SIMPLE  ="
 JPEG_MAGIC = b"\xff\xd8\xff"
 PICTURE_MAGIC = (b"\x89PNG\r\n\x1a\n", JPEG_MAGIC)
 
@@ -66,6 +67,10 @@ def open_source(
         source = TiffSource(path, series=series, level=level, axes=axes, missing_chunks=missing_chunks, max_chunk=most)
         mask = source.own_mask() if own_mask else None
         return source if mask is None else Masked(source, mask)
+    if head.startswith(FITS_MAGIC):
+        from tileconv.sources.fits import FitsSource
+
+        return FitsSource(path, series=series, level=level, axes=axes, max_chunk=most)
     from tileconv.sources.npy import NpySource
     from tileconv.sources.raster import PictureSource
 

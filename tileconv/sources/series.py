@@ -1,4 +1,4 @@
-"""Every image of a file: the series of a TIFF, images of a Zarr group, the fields of the wells of a plate."""
+"""Every image of a file or store: series of TIFF and FITS, images of Zarr groups, fields of the wells of a plate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from tileconv.errors import SourceError
 from tileconv.sources.folders import attributes_of, below, is_store, shape_text
-from tileconv.sources.open import TIFF_MAGIC
+from tileconv.sources.open import FITS_MAGIC, TIFF_MAGIC
 from tileconv.sources.patterns import natural
 from tileconv.sources.source import reading
 from tileconv.stores import anywhere
@@ -48,9 +48,7 @@ def each_series(path: Place) -> list[Series]:
     """
     with reading(str(path), "opening"):
         if anywhere.is_file(path):
-            with anywhere.opened(path) as file:
-                tiff = file.read(4).startswith(TIFF_MAGIC)
-            images = [Series(str(path), number, number) for number in range(_count(path) if tiff else 1)]
+            images = [Series(str(path), number, number) for number in range(_count(path))]
         else:
             images = [*_in_store(path)]
     if not images:
@@ -59,12 +57,21 @@ def each_series(path: Place) -> list[Series]:
 
 
 def _count(path: Place) -> int:
-    """Return how many images a TIFF file has."""
-    from tileconv.sources.tiff_choices import every
-    from tileconv.sources.tiff_layout import open_tiff
+    """Return how many images a file has."""
+    with anywhere.opened(path) as file:
+        head = file.read(len(FITS_MAGIC))
+    if head.startswith(TIFF_MAGIC):
+        from tileconv.sources.tiff_choices import every
+        from tileconv.sources.tiff_layout import open_tiff
 
-    with open_tiff(path) as (file, _, _):
-        return len(every(file))
+        with open_tiff(path) as (tiff, _, _):
+            return len(every(tiff))
+    if head == FITS_MAGIC:
+        from tileconv.sources.fits import images_of, opened
+
+        with opened(path) as units:
+            return len(images_of(units))
+    return 1
 
 
 def _in_store(path: Place) -> Iterator[Series]:

@@ -15,6 +15,7 @@ import zarr
 from tileconv.errors import SourceError
 from tileconv.georeference import Georeference
 from tileconv.images import as_text, exact_number, holds
+from tileconv.sky import cards_of
 from tileconv.sources.axes import NAMES
 from tileconv.sources.folders import attributes_of, is_store
 from tileconv.sources.notes import scale_note
@@ -142,7 +143,8 @@ def _place(said: Mapping[str, Any], shape: Sequence[int], group: Place, describe
     crs = next((text for text in named if text.startswith("EPSG:") or "[" in text), "")
     if not crs and (named or words or url or "proj:projjson" in said):
         described.notes.append("the reference system is neither an EPSG code nor WKT and is not carried")
-    described.georeference = Georeference(crs, _transform(said, words) or _of_coordinates(shape, group, described))
+    transform = _transform(said, words) or _of_coordinates(shape, group, described)
+    described.georeference = Georeference(crs, transform, sky=cards_of(said.get("fits_wcs")))
 
 
 def _transform(said: Mapping[str, Any], words: Mapping[str, Any]) -> tuple[float, ...]:
