@@ -43,6 +43,11 @@ def one_of(pixels: Array) -> Array | None:
     return pixels[(slice(1),) * pixels.ndim] if pixels.size and not any(pixels.strides) else None
 
 
+def whole(pixels: Array) -> Array:
+    """Return *pixels* with a place for each, for code that reads memory as it lies."""
+    return pixels if one_of(pixels) is None else pixels.copy()
+
+
 def _all(bits: Array, value: Any) -> bool:
     """Return whether all *bits* are *value*."""
     if bits.ndim > 2:

@@ -117,3 +117,17 @@ def test_parts_make_the_whole(method, shape, factor, tile, seed):
         needed = shrink.needed(box, shape)
         parts[box.within(Box.of_shape(whole.shape))] = shrink.make(pixels[needed.within(Box.of_shape(shape))], box)
     assert parts.tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float32", "float64"])
+def test_pixels_that_are_repeated_are_made_once(method, dtype):
+    """The same bytes, at ends of fewer pixels too; sums of float64 are rounded, and differ there."""
+    shape, factor = (2, 3, 7, 11), (1, 2, 2, 3)
+    for value in (0, 7, *[-0.0, 0.1, np.inf, np.nan] * (dtype[0] == "f")):
+        of_two = np.array([value, 5], dtype).reshape(2, 1, 1, 1)
+        for nodata in (None, 7):
+            pixels, shrink = np.broadcast_to(of_two, shape), Shrink(method, factor)
+            made, whole = shrink.of(pixels, nodata), shrink.of(pixels.copy(), nodata)
+            assert made.tobytes() == whole.tobytes(), value
+            assert (made.strides[1:] == (0, 0, 0)) == (dtype != "float64" or method not in ("mean", "gaussian"))

@@ -14,7 +14,7 @@ from tileconv.planning.machine import Allowance, Machine, Memory
 from tileconv.planning.model import Plan
 from tileconv.sources.memory import MemorySource
 from tileconv.spec import spec_from_mapping
-from tileconv.tiles.compute import Block, Counts, compute_tile, needed
+from tileconv.tiles.compute import Block, Counts, make_tile, needed
 from tileconv.tiles.overlap import overlap
 from tileconv.tiles.windows import read
 
@@ -66,7 +66,7 @@ def every_array(plan: Plan, array, axes=None) -> tuple[dict[int, np.ndarray], Co
         for box in job.grid:
             have = zip(job.reads, needed(job, box), strict=True)
             blocks = [Block(read(sources[of.array], of.domain, part), part) for of, part in have]
-            for whole, pixels, noticed in zip(made, *compute_tile(job, blocks, box), strict=True):
+            for whole, pixels, noticed in zip(made, *make_tile(job, blocks, box), strict=True):
                 whole[box.within(job.image)] = pixels
                 counts += noticed
         for write, whole in zip(job.writes, made, strict=True):

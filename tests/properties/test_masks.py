@@ -1,6 +1,7 @@
 """Masks from elsewhere: pixels outside are missing as if the image held NaN there, wherever the mask lies."""
 
 import pickle
+from dataclasses import replace
 
 import dask.array as da
 import numpy as np
@@ -11,11 +12,14 @@ from PIL import Image
 from properties.runs_help import MACHINE, run, tiled, windows, write_tiff, write_zarr
 
 import tileconv
+from tileconv.boxes import Box
 from tileconv.errors import PlanError, ResumeError, SinkError, SourceError, TileError
 from tileconv.execute.places import source_of
 from tileconv.planning.build import make_plan
 from tileconv.planning.model import Plan
 from tileconv.report.picture import write_picture
+from tileconv.sources.masked import Masked
+from tileconv.sources.memory import MemorySource
 from tileconv.sources.open import open_source
 from tileconv.spec import spec_from_mapping
 
@@ -226,3 +230,26 @@ def test_what_the_mask_hides_is_not_read(monkeypatch):
     assert [box for of, box in boxes if of is source] == []
     assert np.array_equal(both.read(seen)["pixel"], IMAGE[29:45, 60:])
     assert [box for of, box in boxes if of is source] == [seen]
+
+
+def recording(asked, read):
+    """Return *read*, which adds the boxes to *asked*."""
+    return lambda self, box, reads=None: asked.append(box) or read(self, box, reads)
+
+
+def test_chunks_without_a_valid_pixel_are_not_read():
+    """Rows of chunks are read from the first that holds a valid pixel to the last, parts of any box put together."""
+    image, valid = np.arange(60 * 70, dtype=np.uint16).reshape(60, 70), np.zeros((60, 70), np.uint8)
+    valid[9:31, 25:41] = valid[50, 3] = 1
+    source = MemorySource(image)
+    source.info = replace(source.info, chunks=(10, 16), compressed=True)
+    for box in (source.info.box, Box((4, 2), (57, 66)), Box((9, 25), (31, 41)), Box((12, 30), (29, 31))):
+        asked = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(MemorySource, "read", recording(asked, MemorySource.read))
+            both = Masked(source, MemorySource(valid)).read(box)
+        at = box.within(source.info.box)
+        assert np.array_equal(both["pixel"][valid[at] == 1], image[at][valid[at] == 1])
+        assert np.array_equal(both["valid"], valid[at] == 1)
+        seen = sum(part.size for part in asked[1:])  # the first is of the mask
+        assert seen == {4200: 40 * 32 + 10 * 16, 53 * 64: 36 * 32 + 7 * 14}.get(box.size, box.size)

@@ -1,14 +1,19 @@
 """Where all is one value nothing is computed, and the bytes stay: engines, borders, types, stages, tiles."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import strategies
 from hypothesis import given
 from hypothesis import strategies as st
-from properties.runs_help import overlapped, tiled, windows
+from properties.runs_help import MACHINE, by_plan, overlapped, plan_of, tiled, windows
 
 from tileconv.engines.fft_factors import Read
 from tileconv.operations.registry import OF_ONE
+from tileconv.planning.build import make_plan
+from tileconv.sources.memory import MemorySource
+from tileconv.spec import spec_from_mapping
 from tileconv.tiles import compute
 
 LOPSIDED = [[1.5, -2, 3, 4.25], [0, 5, -6, 7], [2, 2, -1, 0.5]]
@@ -62,11 +67,15 @@ def patches(dtype, value, seed, shape=(50, 66)):
 
 def both(mapping, image, axes=None):
     """Return the pixels as they are made, those with all arithmetic, and how many were left out."""
-    made, counts = windows(mapping, image, axes)
+    return both_of(plan_of(mapping, image, axes), image, axes)
+
+
+def both_of(plan, image, axes=None):
+    made, counts = by_plan(plan, image, axes)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compute, "settled", lambda pixels: pixels)
+        patch.setattr("tileconv.tiles.idle.one_of", lambda _: None)
         patch.setattr(Read, "level", False)
-        computed, all_counts = windows(mapping, image, axes)
+        computed, all_counts = by_plan(plan, image, axes)
     assert all_counts.idle == 0
     assert (counts.clipped, counts.missing) == (all_counts.clipped, all_counts.missing)
     return made.tobytes(), computed.tobytes(), counts.idle
@@ -173,12 +182,44 @@ def test_projections(method):
     assert idle
 
 
-def test_some_channels():
-    image = np.full((3, 40, 40), 7, np.uint8)
-    made, computed, _ = both(
-        tiled([{"op": "gaussian", "sigma": 1, "channels": [1]}, {"op": "sobel"}], 16), image, "cyx"
-    )
+OF_CHANNELS = {
+    "some": [{"op": "gaussian", "sigma": 1, "channels": [1]}, {"op": "sobel"}],
+    "gray": [{"op": "rgb_to_gray"}, {"op": "gaussian", "sigma": 1}],
+    "max": [{"op": "project", "over": "c", "method": "max"}, {"op": "sobel"}],
+    "std": [{"op": "box", "size": 3}, {"op": "project", "over": "c", "method": "std"}],
+    "layer": [{"op": "conv_layer", "weights": np.arange(54.0).reshape(2, 3, 3, 3).tolist()}],
+}
+
+
+@pytest.mark.parametrize("name", OF_CHANNELS)
+@pytest.mark.parametrize("dtype", ["uint8", "float64"])
+def test_stages_of_several_channels(name, dtype):
+    image = np.stack([patches(dtype, value, value) for value in (3, 250, 0)])
+    made, computed, idle = both(tiled(OF_CHANNELS[name], 16), image, "cyx")
     assert made == computed
+    assert (idle > 0) == (name != "layer")  # whose products of matrices are rounded by their place
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_colours_beside_an_alpha_of_one_value(dtype, monkeypatch):
+    """Transparent or opaque all over: alpha is not filtered, nor are colours that it hides, whatever they are."""
+    alpha = patches(dtype, 0, 1) % 2 * (255 if dtype == "uint8" else 1)
+    image = np.stack([*(patches(dtype, value, value) for value in (3, 250, 9)), alpha])
+    noise = np.stack([*(strategies.pixels(alpha.shape, dtype, n, peak=99) for n in range(3)), alpha])
+    opaque = np.concatenate([noise[:3], np.full_like(noise[:1], alpha.max())])
+    info = replace(MemorySource(image, "cyx").info, alpha="straight", channels=("r", "g", "b", "a"))
+    spec = spec_from_mapping(tiled([{"op": "gaussian", "sigma": 1}, {"op": "sobel"}], 16))
+    plan, summed = make_plan(spec, info, MACHINE), []
+    real = compute.stage_sums
+    monkeypatch.setattr(compute, "stage_sums", lambda *given: summed.append(1) or real(*given))
+    for pixels in (image, noise, opaque):
+        summed.clear()
+        by_plan(plan, pixels, "cyx")
+        count = len(summed)
+        made, computed, idle = both_of(plan, pixels, "cyx")
+        assert made == computed
+        assert count < len(summed) - 2 * count  # beside both others
+        assert (idle > 0) == (pixels is image)
 
 
 def test_several_inputs():

@@ -201,13 +201,15 @@ def test_a_write_needs_memory_for_a_few_chunks_not_for_the_tile(tmp_path, shards
     sink.create()
     image = np.random.default_rng(0).random(sink.layout.info.shape, "float32")
     sink.writer.write(sink.layout.info.box, image)  # imports done
-    tracemalloc.start()
-    try:
-        sink.writer.write(sink.layout.info.box, image)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert 256 * 256 * 4 <= peak < encoding_bytes(sink.layout.storage, 256 * 256 * 4) + 256 * 256 * 4
+    peaks = []
+    for _ in range(3):  # what threads of other tests take counts as well
+        tracemalloc.start()
+        try:
+            sink.writer.write(sink.layout.info.box, image)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert 256 * 256 * 4 <= min(peaks) < encoding_bytes(sink.layout.storage, 256 * 256 * 4) + 256 * 256 * 4
 
 
 def test_the_store_looks_complete_only_after_finish(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -75,6 +75,11 @@ class Shrink:
         nodata
             The value that means missing, beside NaN.
         """
+        still = [not stride for stride in pixels.strides]
+        if any(still) and self._same_of_all(still, pixels.dtype):
+            cell = pixels[tuple(slice(f) if s else slice(None) for f, s in zip(self.factor, still, strict=True))]
+            sides = [1 if s else n for n, s in zip(box.shape, still, strict=True)]
+            return np.broadcast_to(self.make(cell.copy(), Box.of_shape(sides), nodata), box.shape)
         made = np.empty(box.shape, pixels.dtype)
         if self.method == "nearest":
             made[...] = pixels[np.ix_(*map(self._taken, range(pixels.ndim), made.shape, pixels.shape))]
@@ -111,11 +116,22 @@ class Shrink:
                 (loops.medians if dtype.kind == "f" else loops.whole_medians)(block, step, skips, skip, some, out)
             return
         weights = [self._weights(f) for f in cells[:, 0]]
-        bits = dtype.itemsize * 8 + math.log2(math.prod(w.sum() for w in weights))
-        if dtype.kind == "f" or bits <= EXACT_BITS:
+        if dtype.kind == "f" or self._exact(dtype):
             loops.means(block, cells, *weights, skips, skip, np.empty(block.shape[-1]), out)
         else:
             loops.whole_means(block, cells, *(w.astype(wide) for w in weights), skips, skip, out)
+
+    def _exact(self, dtype: np.dtype[Any]) -> bool:
+        """Return whether float64 holds the weighted sums of such pixels to the last bit."""
+        return dtype.itemsize * 8 + sum(math.log2(self._weights(f).sum()) for f in self.factor) <= EXACT_BITS
+
+    def _same_of_all(self, still: Sequence[bool], dtype: np.dtype[Any]) -> bool:
+        """Return whether every cell makes the same of pixels that are repeated along the axes that are *still*.
+
+        So it is where all that is put together is alike, and fewer pixels at an end make no other mean of it.
+        """
+        alike = all(s or f == 1 for s, f in zip(still, self.factor, strict=True))
+        return alike and (dtype.kind != "f" or self.method not in ("mean", "gaussian") or self._exact(dtype))
 
     def _weights(self, factor: int) -> Array:
         box = np.ones(factor)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tileconv.boxes import Box
+from tileconv.boxes import Box, Interval
 from tileconv.errors import SourceError
 from tileconv.images import ImageInfo, Mask, as_text
 from tileconv.sources.source import Fingerprint, Pixels, Reads, Source
@@ -87,16 +89,19 @@ class Masked:
     def read(self, box: Box, reads: Reads | None = None) -> Pixels:
         """Return the pixels of *box*, each beside whether it is valid; see ``Source.read``.
 
-        Where none is, those of the image are not read: one pixel is repeated.
+        Where none is, those of the image are not read: one pixel is repeated. Of a compressed image rows of chunks are
+        read from the first that holds one to the last, and the other pixels are 0.
         """
         repeated = [self._repeats(axis) for axis in box.axes]
         stored = self.mask.read(self._part(box), None if reads is None else self._reads(reads))
         valid = stored == 0 if self.inverted else (stored != 0) & (stored == stored)  # NaN is no number either
         if not valid.any():
             return np.broadcast_to(np.zeros((), self.info.as_read), box.shape)
-        both = np.empty(box.shape, self.info.as_read)
-        both["pixel"] = self.image.read(box, reads)
-        both["valid"] = valid.reshape([1 if one else n for one, n in zip(repeated, box.shape, strict=True)])
+        valid = valid.reshape([1 if one else n for one, n in zip(repeated, box.shape, strict=True)])
+        both = np.zeros(box.shape, self.info.as_read)
+        both["valid"] = valid
+        for part in seen(valid, box, self.image.info.chunks) if self.image.info.compressed else [box]:
+            both["pixel"][part.within(box)] = self.image.read(part, reads)
         return both
 
     def _repeats(self, axis: str) -> bool:
@@ -131,6 +136,33 @@ class Masked:
     def acquired(self) -> str:
         """See ``Source.acquired``."""
         return self.image.acquired()
+
+
+def seen(valid: NDArray[np.bool_], box: Box, chunks: Sequence[int]) -> Iterator[Box]:
+    """Yield parts of *box* that hold all that is *valid*: of every row of *chunks* those from the first with any on.
+
+    Rows that begin and end alike are one part. Along axes before y and x *valid* may be one pixel long.
+
+    Examples
+    --------
+    >>> list(seen(np.eye(6, dtype=bool), Box.of_shape((6, 6)), (2, 2)))[1]
+    Box(y=2:4, x=2:4)
+    """
+    if valid.all():
+        yield box
+        return
+    (*lead, top, left), (*ends, end, right), (*_, tall, wide) = box.start, box.stop, chunks
+    plane = np.logical_or.reduce(valid.reshape(-1, end - top, right - left))
+    rows: list[tuple[Interval, Interval]] = []
+    for low, high in pairwise([top, *range(top // tall * tall + tall, end, tall), end]):
+        columns = np.flatnonzero(np.logical_or.reduce(plane[low - top : high - top])) + left
+        if not columns.size:
+            continue
+        sides = max(left, columns[0] // wide * wide), min(right, columns[-1] // wide * wide + wide)
+        first = rows.pop()[0][0] if rows and rows[-1] == ((rows[-1][0][0], low), sides) else low
+        rows.append(((first, high), sides))
+    for (low, high), (first, last) in rows:
+        yield Box((*lead, low, int(first)), (*ends, high, int(last)), box.axes)
 
 
 def check_box(image: ImageInfo, mask: ImageInfo, where: str) -> None:

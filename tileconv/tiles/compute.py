@@ -12,19 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tileconv.alike import one_of
+from tileconv.alike import one_of, whole
 from tileconv.boxes import SPACE, Box, pieces, space
 from tileconv.engines.borders import Border, extend
 from tileconv.engines.cast import cast, exactly, like_nodata, unify_nan
 from tileconv.engines.sums import each_sum
 from tileconv.errors import TileError
-from tileconv.images import equal, parted
 from tileconv.planning.memory import last_reader
-from tileconv.planning.parts import Missing, Pass, Read, Write
+from tileconv.planning.parts import Pass, Write
 from tileconv.planning.regions import Region
 from tileconv.planning.stages import Stage
-from tileconv.tiles.idle import of_one_value, parted_along_x, settled
-from tileconv.tiles.missing import followed, held, stage_sums
+from tileconv.tiles.idle import of_one, of_one_value, parted_along_x
+from tileconv.tiles.missing import followed, held, marked, settled, stage_sums
 
 Array = NDArray[Any]
 
@@ -91,32 +90,57 @@ def compute_tile(
         If a pixel is missing and the rule is ``error``, or does not fit the output's type and overflow is ``error``.
     """
     made = made or [np.empty(tile.shape, write.info.dtype) for write in pass_.writes]
-    counts = [Counts() for _ in pass_.writes]
-    if tile.size == 0:
-        return made, tuple(counts)
-    out, together = space(tile), pass_.all_channels
-    shown = _channels(tile, 0, together=together)
-    volumes = [array.reshape(-1, shown.stop - shown.start, *out.shape) for array in made]
-    read = zip(*(_volumes(block, tile, together=together) for block in blocks), strict=True)
-    boxes = [space(block.box) for block in blocks]
+    counts, out = [Counts() for _ in pass_.writes], space(tile)
     with np.errstate(all="ignore"):  # NaN and infinity are values here, and pass
-        for number, pixels in enumerate(read):
-            channels = _channels(tile, number, together=together)
-            for strip in _strips(pass_, out, pixels[0], boxes[0]):
-                into = [volume[number][:, *strip.within(out)] for volume in volumes]
+        for read, into, channels in _leads(pass_, blocks, tile, made):
+            for strip in _strips(pass_, out, read[0]):
                 try:
-                    noticed = _strip(pass_, list(map(Block, pixels, boxes)), strip, into, channels)
+                    noticed = _strip(pass_, read, strip, [volumes[:, *strip.within(out)] for volumes in into], channels)
                 except TileError as error:
                     raise TileError(error.problem, where=f"tile {tile}", why=error.why, fix=error.fix) from error
                 counts = [one + more for one, more in zip(counts, noticed, strict=True)]
     return made, tuple(counts)
 
 
-def _strips(pass_: Pass, out: Box, block: Array, have: Box) -> Iterator[Box]:
+def make_tile(pass_: Pass, blocks: Sequence[Block], tile: Box) -> tuple[Sequence[Array], tuple[Counts, ...]]:
+    """Return what ``compute_tile`` does, perhaps as views: where all is one value a pixel is made, and repeated."""
+    sides = [1 if axis in SPACE else n for axis, n in zip(tile.axes, tile.shape, strict=True)]
+    made = [np.empty(sides, write.info.dtype) for write in pass_.writes]
+    counts, out = [Counts() for _ in pass_.writes], space(tile)
+    steps = pass_.regions.of(out)
+    with np.errstate(all="ignore"), suppress(TileError):  # which ``compute_tile`` raises
+        for lead, into, channels in _leads(pass_, blocks, tile, made):
+            read = _cut(pass_, lead, steps)
+            if any(one_of(volume) is None for volumes in read.values() for volume in volumes):
+                break
+            results, missing = marked(pass_, read, steps, out)
+            if not (noticed := _idle(pass_, results, steps, out, into, channels)):
+                break
+            counts = [one + more + Counts(missing=missing) for one, more in zip(counts, noticed, strict=True)]
+        else:
+            return [np.broadcast_to(array, tile.shape) for array in made], tuple(counts)
+    return compute_tile(pass_, blocks, tile)
+
+
+def _leads(
+    pass_: Pass, blocks: Sequence[Block], tile: Box, made: Sequence[Array]
+) -> Iterator[tuple[list[Block], list[Array], slice]]:
+    """Yield what of *tile* is made one after the other: volumes of *blocks*, and those of *made* for its channels."""
+    together = pass_.all_channels
+    shown = _channels(tile, 0, together=together)
+    sides = (space(Box.of_shape(array.shape, tile.axes)).shape for array in made)
+    volumes = [a.reshape(-1, shown.stop - shown.start, *side) for a, side in zip(made, sides, strict=True)]
+    boxes = [space(block.box) for block in blocks]
+    for number, pixels in enumerate(zip(*(_volumes(block, tile, together=together) for block in blocks), strict=True)):
+        channels = _channels(tile, number, together=together)
+        yield list(map(Block, pixels, boxes)), [volume[number] for volume in volumes], channels
+
+
+def _strips(pass_: Pass, out: Box, block: Block) -> Iterator[Box]:
     """Yield the parts of *out* that are made one after another: strips of rows, and of these what looks idle apart."""
     for top, end in pieces(out.start[1], out.stop[1], pass_.strip):
         strip = Box((out.start[0], top, out.start[2]), (out.stop[0], end, out.stop[2]), SPACE)
-        yield from parted_along_x(pass_, block, have, strip)
+        yield from parted_along_x(pass_, block.pixels, block.box, strip)
 
 
 def _channels(tile: Box, number: int, *, together: bool) -> slice:
@@ -130,26 +154,11 @@ def _channels(tile: Box, number: int, *, together: bool) -> slice:
 def _strip(pass_: Pass, blocks: Sequence[Block], out: Box, made: Sequence[Array], channels: slice) -> list[Counts]:
     """Write the pixels of *out*, part of a tile, and its *channels* into *made*; results are freed once read."""
     steps = pass_.regions.of(out)
-    results: dict[int, Sequence[Array]] = {}
-    missing = fallbacks = 0
-    for number, (read, block) in enumerate(zip(pass_.reads, blocks, strict=True)):
-        box = steps[-1 - number].out
-        pixels: Sequence[Array] = [settled(extend(v, block.box, box, read.domain, REPEATED)) for v in block.pixels]
-        if read.missing:
-            image, ours = (pass_.regions.seen(-1 - number, b) for b in (pass_.whole, out))
-            owned = _owned(read, image, ours)
-            if pass_.partial and read.missing.rule == "error":  # no other tile refuses what lies in the halo
-                owned = read.domain
-            pixels, absent = zip(*(_mark(read, read.missing, volume, box, owned) for volume in pixels), strict=True)
-            missing += sum(absent)
-            pixels = [settled(volume) for volume in pixels]
-        results[-1 - number] = pixels
-    stored = _store(pass_, [-1 - n for n in range(len(blocks))], results, steps, out, made, channels)
-    idle = of_one_value(pass_, steps, results) if pass_.stages else None
-    if idle is not None:
-        stored |= _store(pass_, range(len(pass_.stages)), idle, steps, out, made, channels)
-        return [stored[n] + Counts(missing=missing, idle=volumes.size) for n, volumes in enumerate(made)]
-    results = {n: [v if one_of(v) is None else np.array(v) for v in volumes] for n, volumes in results.items()}
+    results, missing = marked(pass_, _cut(pass_, blocks, steps), steps, out)
+    if idle := _idle(pass_, results, steps, out, made, channels):
+        return [noticed + Counts(missing=missing) for noticed in idle]
+    fallbacks, first = 0, 0 if pass_.all_channels else channels.start
+    stored = _store(pass_, results, results, steps, out, made, channels)
     last = last_reader(pass_.stages)
     for number, stage in enumerate(pass_.stages):
         step = steps[number]
@@ -158,10 +167,33 @@ def _strip(pass_: Pass, blocks: Sequence[Block], out: Box, made: Sequence[Array]
             for i in stage.inputs
         ]
         results = {i: pixels for i, pixels in results.items() if last.get(i, -1) > number}
-        results[number], fell = _run(stage, inputs, step, 0 if pass_.all_channels else channels.start)
+        results[number], fell = _run(pass_, number, inputs, step, first)
+        if not stage.reaches:  # one value may come of many: clipped glass, colours beside an alpha of 0
+            results[number] = [*map(settled, results[number])]
         fallbacks += fell
         stored |= _store(pass_, [number], results, steps, out, made, channels)
     return [stored[n] + Counts(missing=missing, fallbacks=fallbacks) for n in range(len(made))]
+
+
+def _cut(pass_: Pass, blocks: Sequence[Block], steps: Mapping[int, Region]) -> dict[int, list[Array]]:
+    """Return the volumes that each read of *pass_* has in *steps*, by its number; of one value where they are."""
+    return {
+        -1 - n: [settled(extend(v, block.box, steps[-1 - n].out, read.domain, REPEATED)) for v in block.pixels]
+        for n, (read, block) in enumerate(zip(pass_.reads, blocks, strict=True))
+    }
+
+
+def _idle(
+    pass_: Pass, read: Mapping[int, Sequence[Array]], steps: Mapping[int, Region], out: Box, made: Sequence[Array],
+    channels: slice,
+) -> list[Counts]:  # fmt: skip
+    """Write what comes of volumes that are one value each; return nothing where more may come of them."""
+    results = of_one_value(pass_, steps, read, 0 if pass_.all_channels else channels.start)
+    if results is None:
+        return []
+    stored = _store(pass_, results, results, steps, out, made, channels)
+    idle = out.size * bool(pass_.stages)
+    return [stored[n] + Counts(idle=idle * len(volumes)) for n, volumes in enumerate(made)]
 
 
 def _store(
@@ -182,12 +214,12 @@ def _store(
 def _stored(pixels: Array, into: Array, write: Write, *, nan: bool) -> Counts:
     """Write *pixels*, among which there may be *nan*, into the array *into*, and return what was noticed."""
     nodata, like, one = write.info.nodata, 0, one_of(pixels)
-    if one is not None and into.size > 1:
+    if one is not None and pixels.size > 1:
         stored = np.empty((1, 1, 1), into.dtype)
         with suppress(TileError):  # which all pixels raise together, with their number
             counts = _stored(one, stored, write, nan=nan)
             into[...] = stored
-            return counts.of_each(into.size)
+            return counts.of_each(pixels.size)
     into[...], clipped = cast(pixels, into.dtype, overflow=write.overflow, nodata=nodata)
     if nodata is not None:
         like = like_nodata(pixels, into, nodata, overflow=write.overflow)
@@ -213,59 +245,27 @@ def _volumes(block: Block, tile: Box, *, together: bool) -> Iterator[Array]:
         yield block.pixels[tuple(place)].reshape(count, *shape)
 
 
-def _mark(read: Read, missing: Missing, pixels: Array, have: Box, owned: Box) -> tuple[Array, int]:
-    """Return *pixels* in the block's type, those *missing* as the rule says, and how many of them *owned* holds.
-
-    One pixel that is repeated stays so.
-    """
-    dtype, shape, one = read.block.dtype, pixels.shape, one_of(pixels)
-    if pixels.dtype.names and pixels.size and not pixels["valid"].any():
-        one = pixels[:1, :1, :1]
-    pixels, valid = parted(pixels if one is None else one)
-    absent = np.isnan(pixels) if pixels.dtype.kind == "f" else np.zeros(pixels.shape, bool)
-    if valid is not None:
-        absent |= ~valid
-    if missing.nodata is not None:
-        absent |= equal(pixels, missing.nodata)
-    inside = have.intersect(owned)  # may be empty: a tile may lie wholly beyond the image
-    if one is None:
-        count = int(absent[inside.within(have)].sum()) if inside.size else 0
-    else:
-        count = inside.size * int(absent[0, 0, 0])
-    if count and missing.rule == "error":
-        raise TileError(
-            f"{count:,} missing pixels under missing: {{rule: error}}",
-            fix="Choose rule propagate or fill, or repair the input.",
-        )
-    made = exactly(pixels, dtype, besides=absent) if read.exact else pixels.astype(dtype)
-    if absent.any() and missing.rule != "error":  # in the halo, where another tile refuses it
-        made = np.where(absent, dtype.type(missing.value if missing.rule == "fill" else np.nan), made)
-    return made if one is None else np.broadcast_to(made[0, 0, 0], shape), count
-
-
-def _owned(read: Read, image: Box, tile: Box) -> Box:
-    """Return *tile* grown to the image's ends where it is an outer one: ``valid`` reads pixels that no tile has."""
-    domain = read.domain
-    ends = zip(tile.start, tile.stop, image.start, image.stop, domain.start, domain.stop, strict=True)
-    bounds = [(min(a, d) if a == i else a, max(b, e) if b == j else b) for a, b, i, j, d, e in ends]
-    grown = Box(tuple(a for a, _ in bounds), tuple(b for _, b in bounds), tile.axes)
-    return grown.intersect(domain)  # beyond it ``wrap`` repeats pixels of other tiles
-
-
-def _run(stage: Stage, inputs: list[list[Array]], step: Region, first: int) -> tuple[Sequence[Array], int]:
-    """Return the stage's volumes, of channels from *first* on, and FFT fallbacks; the lists of *inputs* are emptied."""
+def _run(pass_: Pass, number: int, inputs: list[list[Array]], step: Region, first: int) -> tuple[Sequence[Array], int]:
+    """Return the volumes of a stage, of channels from *first* on, and FFT fallbacks; lists of *inputs* are emptied."""
+    stage = pass_.stages[number]
     if stage.operation.mixes_channels:
         (channels,) = inputs
-        blocks = [_extended(stage, channels.pop(0), step) for _ in range(len(channels))]
+        if made := of_one(pass_, number, channels, step, first):
+            return made, 0
+        blocks = [_extended(stage, whole(channels.pop(0)), step) for _ in range(len(channels))]
         return stage.operation.mix(blocks, step.out, stage.domain_out, stage.values_out), 0
-    made, fallbacks = list[Array](), 0
+    volumes, fallbacks = list[Array](), 0
     for channel in range(first, first + len(inputs[0])):
         each = [channels.pop(0) for channels in inputs]
+        if made := of_one(pass_, number, each, step, channel):
+            volumes += made
+            continue
+        each = [*map(whole, each)]
         passed = [extend(each[0], step.have, step.out, stage.domain_in, REPEATED)] if stage.passes(channel) else None
-        volumes, fell = (passed, 0) if passed else _one(stage, each, step)
-        made += volumes if stage.channels is None else [exactly(one, stage.values_out.dtype) for one in volumes]
+        some, fell = (passed, 0) if passed else _one(stage, each, step)
+        volumes += some if stage.channels is None else [exactly(one, stage.values_out.dtype) for one in some]
         fallbacks += fell
-    return made, fallbacks
+    return volumes, fallbacks
 
 
 def _extended(stage: Stage, pixels: Array, step: Region) -> Array:

@@ -14,8 +14,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from tileconv.alike import one_of, repeated
+from tileconv.alike import one_of
 from tileconv.boxes import SPACE, Box
+from tileconv.engines.cast import exactly
 from tileconv.engines.sums import kernel_sums
 from tileconv.errors import TileError
 from tileconv.planning.parts import Pass
@@ -29,93 +30,95 @@ ONE = Box((0, 0, 0), (1, 1, 1), SPACE)
 """One pixel, as an image of its own."""
 WIDE = 256
 """Pixels along x that are worth a part of their own: a halo beside them is made twice."""
-MOST_KNOWN = 64
+MOST_KNOWN = 256
 """Values of which is kept what the stages of a pass make of them."""
-_KNOWN: WeakKeyDictionary[Regions, dict[Any, dict[int, Sequence[Array]] | None]] = WeakKeyDictionary()
-
-
-def settled(pixels: Array) -> Array:
-    """Return *pixels* (z, y, x), where they are one value or all NaN as one that is repeated."""
-    made = repeated(pixels)
-    if one_of(made) is None and all_missing(pixels):
-        return np.broadcast_to(np.full(1, np.nan, pixels.dtype), pixels.shape)
-    return made
-
-
-def all_missing(pixels: Array) -> bool:
-    """Return whether every one of *pixels* (z, y, x) is NaN; one look at the first tells of most that they are not."""
-    return pixels.dtype.kind == "f" and pixels.size > 0 and bool(np.isnan(pixels[0, 0, 0]) and np.isnan(pixels).all())
+_KNOWN: WeakKeyDictionary[Regions, dict[Any, Sequence[Array]]] = WeakKeyDictionary()
 
 
 def of_one_value(
-    pass_: Pass, steps: Mapping[int, Region], read: Mapping[int, Sequence[Array]]
-) -> dict[int, list[Array]] | None:
+    pass_: Pass, steps: Mapping[int, Region], read: Mapping[int, Sequence[Array]], first: int
+) -> dict[int, Sequence[Array]] | None:
     """Return what all stages of *pass_* make, by their numbers, where each volume that is read is one pixel, repeated.
 
-    None where a volume is not, or something else than one value may come of it. What was made last is kept: strips of
-    one glass are many.
+    None where a volume is not, or something else than one value may come of it.
 
     Parameters
     ----------
     steps
         The regions that the stages make.
     read
-        The volumes of each read by their numbers, as ``settled`` returns them.
+        The volumes of each read by their numbers, as ``settled`` returns them, of channels from *first* on.
     """
-    ones = {number: [one_of(volume) for volume in volumes] for number, volumes in read.items()}
-    if any(one is None for volumes in ones.values() for one in volumes):
+    made = dict(read)
+    if any(one_of(volume) is None for volumes in read.values() for volume in volumes):
         return None
-    inside = tuple(stage.domain_in.contains(steps[n].want) for n, stage in enumerate(pass_.stages))
-    key = inside, tuple(one.tobytes() for volumes in ones.values() for one in volumes if one is not None)
-    known = _KNOWN.setdefault(pass_.regions, {})
-    if key not in known:
-        if len(known) >= MOST_KNOWN:
-            known.clear()
-        known[key] = _made(pass_.stages, inside, ones)
-    made = known[key]
-    if made is None:
-        return None
-    return {n: [np.broadcast_to(one, steps[n].out.shape) for one in made[n]] for n in range(len(inside))}
-
-
-def _made(
-    stages: Sequence[Stage], inside: Sequence[bool], ones: Mapping[int, Sequence[Any]]
-) -> dict[int, Sequence[Array]] | None:
-    """Return what all *stages* make of *ones*, each one pixel; *inside* says which blocks lie in their image."""
-    made = dict(ones)
-    try:
-        for number, stage in enumerate(stages):
-            channels = zip(*(made[i] for i in stage.inputs), strict=True)
-            each = [_of_one(stage, inputs, inside=inside[number]) for inputs in channels]
-            if not all(each):
-                return None
-            made[number] = [one for volumes in each for one in volumes]
-    except TileError:  # which whoever makes all pixels raises, and tells how many they are
-        return None
+    for number, stage in enumerate(pass_.stages):
+        inputs = [made[i] for i in stage.inputs]
+        each = inputs if stage.operation.mixes_channels else zip(*inputs, strict=True)
+        volumes = [of_one(pass_, number, of, steps[number], first + n) for n, of in enumerate(each)]
+        if not all(volumes):
+            return None
+        made[number] = [one for some in volumes for one in some]
     return made
 
 
-def _of_one(stage: Stage, inputs: Sequence[Array], *, inside: bool) -> Sequence[Array]:
-    """Return what a stage makes of one pixel each of *inputs*, around which all are like it; nothing if more may be."""
-    operation = stage.operation
-    if operation.mixes_channels or stage.channels is not None:
+def of_one(pass_: Pass, number: int, inputs: Sequence[Array], step: Region, channel: int) -> Sequence[Array]:
+    """Return what the stage *number* of *pass_* makes of a *channel* of its *inputs*, each one pixel, repeated.
+
+    Nothing where one is not, or something else than one value may come of them. Where the stage mixes channels *inputs*
+    are these. What was made last is kept: strips of one glass are many.
+    """
+    ones, stage = [one_of(volume) for volume in inputs], pass_.stages[number]
+    if any(one is None for one in ones):
         return ()
+    passes, inside = stage.passes(channel), stage.domain_in.contains(step.want)
+    key = number, passes, inside, tuple(one.tobytes() for one in ones if one is not None)
+    known = _KNOWN.setdefault(pass_.regions, {})
+    made = known.get(key)
+    if made is None:
+        try:
+            made = _made(stage, [one for one in ones if one is not None], passes=passes, inside=inside)
+        except TileError:  # which whoever makes all pixels raises, and tells how many they are
+            made = ()
+        if len(known) >= MOST_KNOWN:
+            known.clear()
+        known[key] = made
+    return [np.broadcast_to(one, step.out.shape) for one in made]
+
+
+def _made(stage: Stage, pixels: Sequence[Array], *, passes: bool, inside: bool) -> Sequence[Array]:
+    """Return what a *stage* that *passes* them on or not makes of *pixels*, one of each input; see ``_of_one``."""
+    volumes = pixels[:1] if passes else _of_one(stage, pixels, inside=inside)
+    return volumes if stage.channels is None else [exactly(one, stage.values_out.dtype) for one in volumes]
+
+
+def _of_one(stage: Stage, inputs: Sequence[Array], *, inside: bool) -> Sequence[Array]:
+    """Return what a stage makes of one pixel each of *inputs*, around which all are like it; nothing if more may be.
+
+    *inside* says whether the block lies in its image.
+    """
+    operation = stage.operation
+    if operation.mixes_channels:
+        if stage.reaches:  # by products of matrices, whose rounding depends on the place
+            return ()
+        blocks = [held(stage, pixel) for one in inputs for pixel in followed(stage, [one])]
+        return operation.mix(blocks, ONE, stage.domain_out, stage.values_out)
     pixels = followed(stage, list(inputs))
     if not stage.reaches:
-        return [operation.combine(tuple(pixels), [], (), stage.values_out)]
+        return [operation.combine(tuple(pixels), [], (), stage.made)]
     pixel = held(stage, pixels[0])
     if not (inside or _same_border(stage, pixel)):
         return ()
     if not stage.choices:
         block = np.full([1 + a + b for a, b in zip(stage.halo.before, stage.halo.after, strict=True)], pixel)
-        return [operation.combine((block,), [], (), stage.values_out)]
+        return [operation.combine((block,), [], (), stage.made)]
     if not all(choice.by.levels(choice, pixel) for choice in stage.choices):
         return ()
     sums = [_sum(stage, number, pixel) for number in range(len(stage.choices))]
     if operation.gathers:
         parts = ((number, (slice(None),) * 3, one) for number, one in enumerate(sums))
-        return operation.gather(parts, (1, 1, 1), stage.choices, stage.values_out)
-    return [operation.combine((pixel,), sums, stage.choices, stage.values_out)]
+        return operation.gather(parts, (1, 1, 1), stage.choices, stage.made)
+    return [operation.combine((pixel,), sums, stage.choices, stage.made)]
 
 
 def _sum(stage: Stage, number: int, pixel: Array) -> Array:

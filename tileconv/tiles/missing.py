@@ -1,18 +1,23 @@
-"""Missing pixels of a stage, which are NaN: filled, refused, or left out of its sums."""
+"""Missing pixels: marked as NaN as they are read; of a stage they are filled, refused, or left out of its sums."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tileconv.alike import one_of, repeated
 from tileconv.boxes import Box
 from tileconv.engines.cast import exactly
 from tileconv.engines.coverage import renormalize
 from tileconv.engines.nonfinite import bands
 from tileconv.engines.sums import kernel_sums
 from tileconv.errors import TileError
+from tileconv.images import equal, parted
+from tileconv.planning.parts import Missing, Pass, Read
+from tileconv.planning.regions import Region
 from tileconv.planning.stages import Stage
 
 Array = NDArray[Any]
@@ -21,6 +26,22 @@ Array = NDArray[Any]
 def any_missing(pixels: Array) -> bool:
     """Return whether one of *pixels* (z, y, x) is NaN."""
     return any(np.isnan(pixels[:, rows].min(initial=np.inf)) for rows in bands(pixels))
+
+
+def settled(pixels: Array) -> Array:
+    """Return *pixels* (z, y, x), where they are one value or all missing as one that is repeated."""
+    if pixels.dtype.names:
+        hidden = pixels.size > 0 and not pixels["valid"][0, 0, 0] and not pixels["valid"].any()
+        return np.broadcast_to(pixels[:1, :1, :1], pixels.shape) if hidden else pixels
+    made = repeated(pixels)
+    if one_of(made) is None and _all_missing(pixels):
+        return np.broadcast_to(np.full(1, np.nan, pixels.dtype), pixels.shape)
+    return made
+
+
+def _all_missing(pixels: Array) -> bool:
+    """Return whether every one of *pixels* is NaN; one look at the first tells of most that they are not."""
+    return pixels.dtype.kind == "f" and pixels.size > 0 and bool(np.isnan(pixels[0, 0, 0]) and np.isnan(pixels).all())
 
 
 def held(stage: Stage, pixels: Array) -> Array:
@@ -84,3 +105,63 @@ def stage_sums(stage: Stage, block: Array, want: Box, out: Box) -> tuple[list[Ar
     elif stage.operation.reads_pixels:  # a pixel that is filled is what is put in its place
         own = np.where(here, sums[0], own)
     return sums, own, fallbacks
+
+
+def marked(
+    pass_: Pass, read: Mapping[int, Sequence[Array]], steps: Mapping[int, Region], out: Box
+) -> tuple[dict[int, Sequence[Array]], int]:
+    """Return the volumes of each *read* with missing pixels marked, and how many *out* has of these.
+
+    Raises
+    ------
+    TileError
+        If a pixel is missing and the rule is ``error``.
+    """
+    made, missing = dict(read), 0
+    for number, volumes in read.items():
+        of, box = pass_.reads[-1 - number], steps[number].out
+        if of.missing:
+            image, ours = (pass_.regions.seen(number, b) for b in (pass_.whole, out))
+            ends = _owned(of, image, ours)
+            if pass_.partial and of.missing.rule == "error":  # no other tile refuses what lies in the halo
+                ends = of.domain
+            pixels, absent = zip(*(_mark(of, of.missing, volume, box, ends) for volume in volumes), strict=True)
+            made[number], missing = [settled(volume) for volume in pixels], missing + sum(absent)
+    return made, missing
+
+
+def _mark(read: Read, missing: Missing, pixels: Array, have: Box, owned: Box) -> tuple[Array, int]:
+    """Return *pixels* in the block's type, those *missing* as the rule says, and how many of them *owned* holds.
+
+    One pixel that is repeated stays so.
+    """
+    dtype, shape, one = read.block.dtype, pixels.shape, one_of(pixels)
+    pixels, valid = parted(pixels if one is None else one)
+    absent = np.isnan(pixels) if pixels.dtype.kind == "f" else np.zeros(pixels.shape, bool)
+    if valid is not None:
+        absent |= ~valid
+    if missing.nodata is not None:
+        absent |= equal(pixels, missing.nodata)
+    inside = have.intersect(owned)  # may be empty: a tile may lie wholly beyond the image
+    if one is None:
+        count = int(absent[inside.within(have)].sum()) if inside.size else 0
+    else:
+        count = inside.size * int(absent[0, 0, 0])
+    if count and missing.rule == "error":
+        raise TileError(
+            f"{count:,} missing pixels under missing: {{rule: error}}",
+            fix="Choose rule propagate or fill, or repair the input.",
+        )
+    made = exactly(pixels, dtype, besides=absent) if read.exact else pixels.astype(dtype)
+    if absent.any() and missing.rule != "error":  # in the halo, where another tile refuses it
+        made = np.where(absent, dtype.type(missing.value if missing.rule == "fill" else np.nan), made)
+    return made if one is None else np.broadcast_to(made[0, 0, 0], shape), count
+
+
+def _owned(read: Read, image: Box, tile: Box) -> Box:
+    """Return *tile* grown to the image's ends where it is an outer one: ``valid`` reads pixels that no tile has."""
+    domain = read.domain
+    ends = zip(tile.start, tile.stop, image.start, image.stop, domain.start, domain.stop, strict=True)
+    bounds = [(min(a, d) if a == i else a, max(b, e) if b == j else b) for a, b, i, j, d, e in ends]
+    grown = Box(tuple(a for a, _ in bounds), tuple(b for _, b in bounds), tile.axes)
+    return grown.intersect(domain)  # beyond it ``wrap`` repeats pixels of other tiles

@@ -20,7 +20,7 @@ from tileconv.planning.pyramid import tiles_of_levels
 from tileconv.retry import retrying
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.source import Reads, Source
-from tileconv.tiles.compute import Block, Counts, compute_tile, needed
+from tileconv.tiles.compute import Block, Counts, make_tile, needed
 
 Array = NDArray[Any]
 
@@ -71,7 +71,7 @@ class Job:
         began = time.perf_counter()
         boxes = needed(self.pass_, tile)
         try:
-            made, counts = compute_tile(self.pass_, list(map(self._block, range(len(boxes)), boxes)), tile)
+            made, counts = make_tile(self.pass_, list(map(self._block, range(len(boxes)), boxes)), tile)
         except TileError as error:
             where = f"{self.where}, {error.where}"
             raise TileError(error.problem, where=where, why=error.why, fix=error.fix) from error
