@@ -100,5 +100,14 @@ class Georeference:
         conventions = [_PROJ] * bool(self.crs) + [_SPATIAL] * bool(self.transform)
         return told | ({"zarr_conventions": conventions} if conventions else {})
 
+    @property
+    def grid_mapping(self) -> dict[str, Any]:
+        """The attributes of the variable of CF that says all this, as rioxarray, rasterix and GDAL read it."""
+        from tileconv.systems import described  # for few
+
+        a, b, c, d, e, f = self.transform or (0.0,) * 6
+        place = {"GeoTransform": " ".join(map(str, (c, a, b, f, d, e)))} if self.transform else {}
+        return (described(self.crs) if self.crs else {}) | place
+
 
 NOWHERE = Georeference()

@@ -22,7 +22,7 @@ from tileconv.record.folder import RunFolder
 from tileconv.record.journal import BEGIN, DONE, Event, History, TileKey
 from tileconv.record.levels import all_done, each_level, levels_left
 from tileconv.record.segments import journal
-from tileconv.sinks.custody import json_object, write_metadata
+from tileconv.sinks.custody import json_object, write_grid_mappings, write_metadata
 from tileconv.sinks.files import sink_errors
 from tileconv.sinks.layout import MARKER, Layout
 from tileconv.sinks.levels import Level
@@ -168,6 +168,7 @@ def of_any(place: Location, asked: PyramidSpec) -> Iterator[Adding]:
             for sink in sinks:
                 for key, said in sink.layout.array_metadata({}).items():
                     write_metadata(store, key, said)
+            write_grid_mappings(store, [sink.layout for sink in sinks])
             group.list_levels(sinks, levels)
 
     yield Adding(shapes, len(levels), todo, lambda *_: None, finish)
@@ -232,7 +233,9 @@ class _Group(NamedTuple):
             said = [{"type": "scale", "scale": scale}, {"type": "translation", "translation": place}]
             path = sink.layout.array_key().rstrip("/")
             self.image["datasets"].append({"path": path, "coordinateTransformations": said[: 1 + any(place)]})
-        arrays = {name: said for sink in sinks for name, said in sink.layout.array_metadata({}).items()}
+        arrays = dict[str, dict[str, Any]]()
+        for sink in sinks:
+            arrays |= sink.layout.array_metadata({}) | sink.layout.grid_mapping_metadata()
         gathered = self.said.get("consolidated_metadata")
         if gathered and "metadata" in gathered:
             gathered["metadata"] |= {name.removesuffix("/zarr.json"): said for name, said in arrays.items()}

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tileconv.boxes import Box
 from tileconv.errors import SinkError
 from tileconv.sinks.files import sink_errors
-from tileconv.sinks.layout import MARKER, METADATA, Layout
+from tileconv.sinks.layout import GRID_MAPPING, MARKER, METADATA, Layout
 from tileconv.storage import Format
 from tileconv.stores.fences import fence_of
 from tileconv.stores.steady import TEMPORARY
@@ -153,7 +153,12 @@ class Custody:
         with sink_errors(self.store.where(), "read"):
             names = [name.removesuffix("/") for name in self.store.names()]
         ours = (*METADATA[self.format_there()], "c", "OME")
-        foreign = [name for name in names if not (name in ours or name.isdigit() or TEMPORARY.fullmatch(name))]
+        levels = [name.removeprefix(GRID_MAPPING).removeprefix("_") or "0" for name in names]
+        foreign = [
+            name
+            for name, level in zip(names, levels, strict=True)
+            if not (name in ours or level.isdigit() or TEMPORARY.fullmatch(name))
+        ]
         if foreign:
             problem = f"holds {foreign[0]!r}, which tileconv did not write"
             raise SinkError(problem, where=self.store.where(), fix="Choose another output path.")
@@ -204,6 +209,13 @@ def read_attributes(store: Store) -> dict[str, Any]:
 def write_metadata(store: Store, key: str, metadata: Mapping[str, object]) -> None:
     """Put *metadata* under *key* in one step."""
     store.write(key, [[json.dumps(metadata, indent=2).encode()]])
+
+
+def write_grid_mappings(store: Store, layouts: Iterable[Layout]) -> None:
+    """Say where the levels *layouts* lie on the earth, in variables beside them; where nothing is known, nothing."""
+    for layout in layouts:
+        for key, said in layout.grid_mapping_metadata().items():
+            write_metadata(store, key, said)
 
 
 def json_object(store: Store, key: str) -> dict[str, Any]:

@@ -13,17 +13,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tileconv.boxes import Box, TileGrid
 from tileconv.images import ImageInfo
 from tileconv.sinks.levels import Level
-from tileconv.storage import USUAL, Codec, Format, Storage
+from tileconv.storage import CODECS, USUAL, Codec, Format, Storage
 
 MARKER = "tileconv"
 """The attribute that marks a store as ours and holds where its pixels come from."""
 METADATA: dict[Format, tuple[str, ...]] = {"0.5": ("zarr.json",), "0.4": (".zattrs", ".zgroup")}
 """Names of the metadata files of a group; the first holds its attributes."""
+GRID_MAPPING = "spatial_ref"
+"""What the variable is called that says where the full size lies on the earth: the name that rioxarray looks for."""
 SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 """What Zarr v2 calls them."""
+
+
+_NUMBER = ImageInfo((), "", np.dtype("i4"), ())
+"""An array of one number, 0 where nothing is stored."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,12 @@ class Layout:
         return self.array_key() + "c/" * (self.storage.format == "0.5")
 
     @property
+    def grid_mapping(self) -> str:
+        """The name of the variable that says where this level lies on the earth; empty where nothing is known of it."""
+        placed = self.info.georeference.attributes and not self.plain
+        return GRID_MAPPING + f"_{self.level}" * bool(self.level) if placed else ""
+
+    @property
     def metadata_key(self) -> str:
         """The key of what ``metadata`` says last: without it there is no array."""
         return self.array_key() + ("zarr.json" if self.storage.format == "0.5" else ".zattrs")
@@ -102,12 +116,18 @@ class Layout:
     def array_metadata(self, attributes: Mapping[str, object]) -> dict[str, dict[str, Any]]:
         """Return the keys of the metadata of the array, with what they say beside its *attributes*."""
         said, key = self.info.georeference.attributes | fill_value(self.info, self.storage), self.array_key()
-        if self.storage.format == "0.4":
-            return {
-                f"{key}.zarray": array_metadata_2(self.info, self.storage),
-                f"{key}.zattrs": {"_ARRAY_DIMENSIONS": list(self.info.axes), **said, **attributes},
-            }
-        return {f"{key}zarr.json": array_metadata_3(self.info, self.storage, said | dict(attributes))}
+        said |= {"grid_mapping": self.grid_mapping} if self.grid_mapping else {}
+        return _array_metadata(key, self.info, self.storage, said | dict(attributes))
+
+    def grid_mapping_metadata(self) -> dict[str, dict[str, Any]]:
+        """Return the keys of the metadata of the variable ``grid_mapping``, an array of one number, with what they say.
+
+        CF has it beside the array; a level has its own, for its pixels are larger.
+        """
+        if not self.grid_mapping:
+            return {}
+        bare = Storage(CODECS["none"], "none", format=self.storage.format)
+        return _array_metadata(f"{self.grid_mapping}/", _NUMBER, bare, self.info.georeference.grid_mapping)
 
     def chunk_keys(self, box: Box) -> Iterator[str]:
         """Yield the keys of what holds the pixels of *box*, a whole number of objects, last axis fastest."""
@@ -126,6 +146,16 @@ class Layout:
         """Return the parts of *key* behind that of all chunks; none where it is another."""
         start = self.chunks_key()
         return key.removeprefix(start).split("/") if key.startswith(start) else ()
+
+
+def _array_metadata(
+    key: str, info: ImageInfo, storage: Storage, attributes: Mapping[str, object]
+) -> dict[str, dict[str, Any]]:
+    """Return the keys of the metadata of an array below *key*, with what they say beside its *attributes*."""
+    if storage.format == "0.4":
+        named = {"_ARRAY_DIMENSIONS": list(info.axes), **attributes}
+        return {f"{key}.zarray": array_metadata_2(info, storage), f"{key}.zattrs": named}
+    return {f"{key}zarr.json": array_metadata_3(info, storage, attributes)}
 
 
 def array_metadata_3(info: ImageInfo, storage: Storage, attributes: Mapping[str, object]) -> dict[str, Any]:

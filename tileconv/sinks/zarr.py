@@ -14,7 +14,7 @@ from typing import Any
 from tileconv.errors import SinkError
 from tileconv.sinks.acquired import write_acquisition
 from tileconv.sinks.contrast import windows
-from tileconv.sinks.custody import Custody, write_metadata
+from tileconv.sinks.custody import Custody, write_grid_mappings, write_metadata
 from tileconv.sinks.files import sink_errors
 from tileconv.sinks.layout import MARKER, Layout
 from tileconv.sinks.ome import ome_attributes
@@ -106,6 +106,7 @@ class ZarrSink:
                 levels = self.layout.levels
                 attributes |= ome_attributes(info, levels, name=name, windows=shown, version=version)
                 write_acquisition(self.store, self.layout, acquired)
+                write_grid_mappings(self.store, self.layout.each)
             self.custody.mark(attributes)
 
     def finish_part(self) -> None:
