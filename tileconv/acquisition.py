@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from xml.etree import ElementTree
 
 from tileconv.images import ImageInfo
+from tileconv.storage import OME_TYPES
 from tileconv.units import SYMBOLS
 
 Element = ElementTree.Element
@@ -24,8 +25,8 @@ _LOST = {
     *("BinData", "TiffData", "MetadataOnly"),
 }
 """What refers to parts that are not carried, or tells of pixels as they were."""
-_TYPES = {f"{sign}int{bits}": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32)}
-_TYPES |= {"float32": "float", "float64": "double"}
+SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+_BARE = f'<OME xmlns="{SCHEMA}"><Image ID="Image:0"><Pixels ID="Pixels:0"/></Image></OME>'
 
 
 def acquisition(root: Element, index: int) -> str:
@@ -58,13 +59,19 @@ def acquisition(root: Element, index: int) -> str:
 
 
 def fitted(text: str, info: ImageInfo) -> bytes:
-    """Return the *text* of ``acquisition`` for a result like *info*; empty where OME-XML has no such type of pixel.
-
-    What is told of channels and planes stays where these are still the same.
-    """
-    if not text or info.dtype.name not in _TYPES:
+    """Return the *text* of ``acquisition`` for a result like *info*; empty where OME-XML has no such type of pixel."""
+    if not text or info.dtype.name not in OME_TYPES:
         return b""
-    root = ElementTree.fromstring(text)  # noqa: S314 made by ``acquisition``
+    root = carried(text, info)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}'.encode()
+
+
+def carried(text: str, info: ImageInfo) -> Element:
+    """Return the OME-XML of a result like *info* with what *text*, of ``acquisition``, tells, which may be empty.
+
+    What is told of channels and planes stays where these are still the same. Tags are without their namespace.
+    """
+    root = ElementTree.fromstring(text or _BARE)  # noqa: S314 made by ``acquisition``
     space = root.tag.removesuffix("OME")
     for element in root.iter():
         element.tag = _name(element)
@@ -79,11 +86,11 @@ def fitted(text: str, info: ImageInfo) -> bytes:
         planes = []
     if (was["y"], was["x"]) != (now["y"], now["x"]):  # another part of the sample than the stage was at
         _without_positions(image, planes)
-    told = {"ID": pixels.get("ID", "Pixels:0"), "DimensionOrder": "XYZCT", "Type": _TYPES[info.dtype.name]}
+    told = {"ID": pixels.get("ID", "Pixels:0"), "DimensionOrder": "XYZCT", "Type": OME_TYPES[info.dtype.name]}
     pixels.attrib.clear()
     pixels.attrib |= told | {f"Size{axis.upper()}": str(n) for axis, n in now.items()} | dict(_sizes(info))
     pixels[:] = [*channels, ElementTree.Element("MetadataOnly"), *planes]
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}'.encode()
+    return root
 
 
 def _name(element: Element) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -19,6 +20,17 @@ DECODED_CACHE_BYTES = 64 * 2**20
 
 RGB = ("red", "green", "blue", "alpha")
 """Names of the channels of a colour picture, with alpha or without."""
+
+
+def alpha_of(channels: Sequence[str]) -> str:
+    """Return which kind of alpha an image of OME-Zarr with *channels* has: by their names alone, for nothing tells it.
+
+    Examples
+    --------
+    >>> alpha_of(("Red", "green", "blue", "alpha")), alpha_of(("DAPI",))
+    ('straight', '')
+    """
+    return "straight" if tuple(name.lower() for name in channels) == RGB else ""
 
 
 def exact_number(value: float) -> float:
@@ -97,6 +109,8 @@ class ImageInfo:
         Whether 0 is white.
     mask
         Another image that tells which pixels are missing, and is read with them.
+    alpha
+        What the last channel is: ``straight`` alpha, or ``associated``, by which colours are multiplied; or nothing.
     labels
         Whether pixels are names of things, of which there is no mean.
     """

@@ -26,6 +26,12 @@ def file_kind(name: str) -> str:
     return next((kind for suffix, kind in FILES.items() if name.lower().endswith(suffix)), "")
 
 
+OME_TYPES = {
+    **{name: name for name in ("int8", "int16", "int32", "uint8", "uint16", "uint32")},
+    **{"float32": "float", "float64": "double"},
+}
+"""What OME-XML calls the types of pixels that it has."""
+
 CodecName = Literal["blosc", "zstd", "gzip", "none", "deflate", "lzw", "jpeg"]
 Checksum = Literal["crc32c", "none"]
 Format = Literal["0.5", "0.4"]

@@ -167,7 +167,8 @@ def test_a_plan_of_a_file(folder):
     plan = tileconv.plan(spec(codec={"name": "jpeg", "level": 80}))
     assert Plan.from_json(plan.as_json()) == plan
     assert plan.as_json()["output"]["file"]["codec"]["name"] == "jpeg"
-    assert file_text("OME-TIFF", plan.spec.output).startswith("one OME-TIFF, tiles by jpeg level 80;")
+    said = file_text(plan.spec.output, plan.file_memory(0))
+    assert said.startswith("one OME-TIFF, tiles by jpeg level 80, written by 2 threads in 3")
     plain = tileconv.plan(spec())
     assert plain.fingerprint() != plan.fingerprint()  # JPEG changes pixels
     assert plain.fingerprint() == tileconv.plan(spec("r.zarr")).fingerprint()

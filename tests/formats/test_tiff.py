@@ -3,6 +3,7 @@
 import json
 from itertools import pairwise
 from threading import Event
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -25,6 +26,9 @@ UTM = Georeference("EPSG:32633", (10.0, 0.0, 500_000.0, 0.0, -10.0, 5_000_000.0)
 def small_tiles(monkeypatch):
     """Tiles of 64 pixels, so that small images have levels."""
     monkeypatch.setattr("tileconv.formats.export.TILE", TILE)
+
+
+LABELS = (np.arange(259 * 66, dtype=np.uint16) // 40).reshape(259, 66)
 
 
 def levels_in(path):
@@ -86,7 +90,9 @@ def test_planes_keep_their_places(tmp_path):
 @pytest.mark.parametrize("count", [3, 4])
 def test_colours_are_samples_of_a_pixel(tmp_path, name, count):
     names = ("red", "green", "blue", "alpha")[:count]
-    pixels = store_of(tmp_path / "a.zarr", (count, 67, 30), "uint8", "cyx", channels=names)
+    pixels = store_of(
+        tmp_path / "a.zarr", (count, 67, 30), "uint8", "cyx", channels=names, alpha="straight" * (count == 4)
+    )
     with tifffile.TiffFile(export(tmp_path / "a.zarr", tmp_path / name).output) as file:
         page = file.pages.first
         assert page.photometric == tifffile.PHOTOMETRIC.RGB
@@ -94,6 +100,49 @@ def test_colours_are_samples_of_a_pixel(tmp_path, name, count):
         np.testing.assert_array_equal(page.asarray(), np.moveaxis(pixels, 0, -1))
         np.testing.assert_array_equal(file.series[0].levels[1].asarray(), np.moveaxis(halved(pixels), 0, -1))
     assert open_source(tmp_path / name).info.shape == (count, 67, 30)
+
+
+@pytest.mark.parametrize("kind", ["associated", "straight"])
+@pytest.mark.parametrize("count", [2, 4])
+def test_the_kind_of_alpha_is_kept_in_stores_and_files(tmp_path, kind, count):
+    """Through a run of one stage, which weighs colours only where they are not multiplied by alpha already."""
+    colours = noise((40, 50, count), "uint8")
+    words = {"photometric": "rgb" if count == 4 else "minisblack", "planarconfig": "contig"}
+    extra = {"associated": "assocalpha", "straight": "unassalpha"}[kind]
+    tifffile.imwrite(tmp_path / "a.tif", colours, extrasamples=[extra], **words)
+    made = {}
+    for name, first in (("once", "a.tif"), ("twice", "once.ome.zarr"), ("file", "once.tif"), ("ome", "once.ome.tif")):
+        stages = [{"op": "gaussian", "sigma": 1}] * (name != "once")
+        pipeline = {"version": 1, "input": {"path": str(tmp_path / first)}, "stages": stages}
+        tileconv.run({**pipeline, "output": {"path": str(tmp_path / f"{name}.ome.zarr"), "dtype": "uint8"}})
+        source = open_source(tmp_path / f"{name}.ome.zarr")
+        made[name] = source.read(source.info.box)
+        assert (source.info.alpha == kind) == (name != "ome" or count == 4)  # an OME-TIFF has a plane for each channel
+        if name == "once":
+            for file in ("once.tif", "once.ome.tif"):
+                export(tmp_path / "once.ome.zarr", tmp_path / file)
+            with tifffile.TiffFile(tmp_path / "once.tif") as file:
+                assert file.pages.first.extrasamples == (tifffile.EXTRASAMPLE[extra.upper()],)
+            if kind == "associated":
+                problem = "not multiplied by alpha" if count == 4 else "no red, green and blue"
+                with pytest.raises(PlanError, match=problem):
+                    export(tmp_path / "once.ome.zarr", tmp_path / "a.png")
+    np.testing.assert_array_equal(made["twice"], made["file"])
+    if count == 4:
+        np.testing.assert_array_equal(made["twice"], made["ome"])
+
+
+def test_labels_have_no_means(tmp_path):
+    pixels = store_of(tmp_path / "a.zarr", (259, 66), "uint16", pixels=LABELS)
+    said = json.loads((tmp_path / "a.zarr" / "zarr.json").read_text())
+    said["attributes"]["ome"]["image-label"] = {}
+    (tmp_path / "a.zarr" / "zarr.json").write_text(json.dumps(said))
+    pipeline = {"version": 1, "input": {"path": str(tmp_path / "a.zarr")}, "stages": []}
+    tileconv.run({**pipeline, "output": {"path": str(tmp_path / "b.ome.zarr")}})
+    for store in ("a.zarr", "b.ome.zarr"):  # a result says of itself that it is labels
+        levels = levels_in(export(tmp_path / store, tmp_path / "a.tif", overwrite=True).output)
+        assert len(levels) == 4
+        assert all({*level.flat} <= {*pixels.flat} for level in levels)
 
 
 def test_jpeg_is_near(tmp_path):
@@ -108,7 +157,7 @@ def test_jpeg_is_near(tmp_path):
 
 @pytest.mark.parametrize("most", [2**24, 2**10])
 def test_bands_are_samples_of_a_pixel_or_behind_one_another(tmp_path, monkeypatch, most):
-    monkeypatch.setattr("tileconv.formats.export.TOGETHER_BYTES", most)
+    monkeypatch.setattr("tileconv.planning.files.TOGETHER_BYTES", most)
     pixels = store_of(tmp_path / "a.zarr", (5, 67, 30), "float32", "cyx", channels=tuple("VWXYZ"))
     with tifffile.TiffFile(export(tmp_path / "a.zarr", tmp_path / "a.tif").output) as file:
         page = file.pages.first
@@ -135,6 +184,31 @@ def test_what_is_known_of_the_image_is_in_the_ome_xml(tmp_path):
         assert json.loads(file.ome_metadata.partition("<Value>")[2].partition("</Value>")[0]) == {"fingerprint": "f00"}
         assert 'Image ID="Image:0" Name="cells"' in file.ome_metadata
         assert file.pages.first.tags["ImageDescription"].value.isascii()
+
+
+def test_names_with_characters_that_xml_does_not_have(tmp_path):
+    names = ("DAPI\x00", "a\ud800<\ufffe")
+    store_of(tmp_path / "a.zarr", (2, 20, 30), "uint8", "cyx", channels=names)
+    export(tmp_path / "a.zarr", tmp_path / "a.ome.tif")
+    assert open_source(tmp_path / "a.ome.tif").info.channels == ("DAPI\\u0000", "a\\ud800<\\ufffe")
+    export(tmp_path / "a.zarr", tmp_path / "a.tif")
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert "DAPI\\u0000" in file.pages.first.tags[42112].value
+
+
+def test_the_place_of_a_region_is_told_plane_by_plane(tmp_path):
+    words = {"origin": (0.0, 0.0, 3.0, 1.5, 0.0), "scale": (1.0, 1.0, 2.0, 0.5, 0.25)}
+    units = ("second", "", "micrometer", "micrometer", "millimeter")
+    store_of(tmp_path / "a.zarr", (2, 2, 2, 20, 30), "uint8", "tczyx", units=units, **words)
+    export(tmp_path / "a.zarr", tmp_path / "a.ome.tif")
+    with tifffile.TiffFile(tmp_path / "a.ome.tif") as file:
+        root = ElementTree.fromstring(file.ome_metadata)  # noqa: S314 ours
+    planes = [one.attrib for one in root.iter() if one.tag.endswith("}Plane")]
+    assert [[int(one[f"The{axis}"]) for axis in "TCZ"] for one in planes] == [[*n] for n in np.ndindex(2, 2, 2)]
+    assert [one["PositionZ"] for one in planes] == ["3.0", "5.0"] * 4
+    assert {(one["PositionY"], one["PositionYUnit"], one["PositionX"], one["PositionXUnit"]) for one in planes} == {
+        ("1.5", "µm", "0.0", "mm")
+    }
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,27 @@ def test_what_is_told_of_instrument_settings_and_planes_is_carried(image, versio
     assert [name for name, _ in zarr.open_group(folder, mode="r").groups()] == ["OME"]
 
 
+def test_an_ome_tiff_carries_it(image, tmp_path):
+    run = {"version": 1, "input": {"path": str(image)}, "stages": [], "output": {"path": str(tmp_path / "b.ome.tif")}}
+    tileconv.run(run)
+    with tifffile.TiffFile(tmp_path / "b.ome.tif") as file:
+        root = parsed(file.ome_metadata)
+        (pixels,) = root.iter(f"{{{SPACE}}}Pixels")
+        np.testing.assert_array_equal(file.asarray(), IMAGE)
+    inner = [child.tag.rpartition("}")[2] for child in pixels]
+    assert inner == ["Channel"] * 2 + ["TiffData"] + ["Plane"] * 6
+    assert {"Experimenter", "Microscope", "AcquisitionDate", "StageLabel", "CommentAnnotation"} <= tags(root)
+    assert [one.get("EmissionWavelength") for one in pixels if one.get("Name")] == ["461", "509"]
+    assert {one.get("PositionX") for one in pixels if one.get("TheZ")} == {"7"}
+    assert acquisition(root, 0) == acquisition(parsed(open_source(tmp_path / "b.ome.tif").acquired()), 0)
+    image.write_bytes(image.read_bytes().replace(b"2016-06", b"2012-06"))
+    assert tileconv.export(image, tmp_path / "c.ome.tif").notes == (
+        "how the image was acquired is told in an older schema of OME-XML, and is not carried",
+    )
+    with tifffile.TiffFile(tmp_path / "c.ome.tif") as file:
+        assert tags(parsed(file.ome_metadata)).isdisjoint({"Experimenter", "Instrument", "Plane"})
+
+
 def test_results_carry_it_on(image, tmp_path):
     folder = made(image)
     folder.rename(tmp_path / "first.ome.zarr")

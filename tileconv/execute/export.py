@@ -8,7 +8,7 @@ from tileconv.errors import PlanError, SinkError
 from tileconv.execute.ledger import Ledger
 from tileconv.execute.stop import on_signals
 from tileconv.formats.export import Choices, Exported, export_store
-from tileconv.planning.machine import usable_processors
+from tileconv.planning.machine import Allowance, memory, usable_processors
 from tileconv.planning.model import Plan
 from tileconv.progress import Progress, watching
 from tileconv.record.folder import RunFolder
@@ -80,6 +80,9 @@ def export(
     if not file_kind(place.name):
         suffixes = ", ".join(FILES)
         raise PlanError(f"expected a name that ends in one of {suffixes}", where=str(place), fix="Name the file so.")
+    if place.scheme:
+        fix = f"Write {place.name} here and copy it, or keep the OME-Zarr store."
+        raise PlanError("a file is written to no object store", where=str(place), fix=fix)
     refuse_same(place, source)
     refuse_existing(place.local, overwrite=overwrite)
     folder = RunFolder(place)
@@ -88,7 +91,8 @@ def export(
             fix = "Choose another path, or remove the file and its folder first."
             raise SinkError("is the output of a run, whose record lies beside it", where=str(place), fix=fix)
         count = workers or usable_processors()
-        return export_store(source, place.local, Choices(codec, level), count, stop, progress, series=series)
+        choices, allowed = Choices(codec, level), memory().available(count)
+        return export_store(source, place.local, choices, count, stop, progress, allowed=allowed, series=series)
 
 
 def make_file(plan: Plan, output: int, folder: RunFolder, ledger: Ledger) -> None:
@@ -96,5 +100,7 @@ def make_file(plan: Plan, output: int, folder: RunFolder, ledger: Ledger) -> Non
     codec, place = plan.spec.outputs[output].codec, folder.output
     ledger.progress.note(f"{place.name} is written, from {folder.stored.name} beside it")
     choices = Choices(codec.name, codec.level)
-    made = export_store(folder.stored, place.local, choices, plan.workers, ledger.stop, ledger.progress)
+    allowed = Allowance(plan.memory_limit, plan.memory_why)
+    words = (folder.stored, place.local, choices, plan.workers, ledger.stop, ledger.progress)
+    made = export_store(*words, allowed=allowed)
     ledger.notes += made.notes

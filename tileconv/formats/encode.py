@@ -16,8 +16,8 @@ from tileconv.storage import CODECS, LEVELS, TILED
 _TAGS = {"none": 1, "lzw": 5, "jpeg": 7, "deflate": 8, "zstd": 50000}
 _GRAY, _RGB, _YCBCR = 1, 2, 6
 _CHROMA = {"colorspace": "RGB", "outcolorspace": "YCBCR", "subsampling": "420"}
-_ALPHA = 2
-"""An extra sample with which colours are not multiplied."""
+_EXTRA = {"": 0, "associated": 1, "straight": 2}
+"""What an extra sample is by the kind of alpha: none, one by which colours are multiplied, and one by which not."""
 _WHOLE, _FLOAT = 2, 3
 """Predictors: differences of whole numbers; of the bytes of floats, sorted by their weight."""
 
@@ -25,6 +25,8 @@ _WHOLE, _FLOAT = 2, 3
 @dataclass(frozen=True)
 class Encoding:
     """How tiles of *dtype* are encoded whose pixels hold as many *samples*, of which so many are *colours*: 3 or 1.
+
+    The last one is *alpha* of that kind, ``straight`` or ``associated``, or none.
 
     Raises
     ------
@@ -37,6 +39,7 @@ class Encoding:
     colours: int
     codec: str = "deflate"
     level: int | None = None
+    alpha: str = ""
 
     def __post_init__(self) -> None:
         if self.codec not in TILED:
@@ -70,7 +73,7 @@ class Encoding:
             339: shorts(*["uif".index(self.dtype.kind) + 1] * bands),
         }
         if extra := bands - self.colours:
-            tags[338] = shorts(*[_ALPHA if self.colours == 3 else 0] * extra)
+            tags[338] = shorts(*[0] * (extra - 1), _EXTRA[self.alpha])
         if self.predictor > 1:
             tags[317] = shorts(self.predictor)
         return tags | ({530: shorts(2, 2)} if shown == _YCBCR else {})

@@ -18,12 +18,13 @@ from tileconv.formats.encode import Encoding
 from tileconv.formats.front import ascii_text
 from tileconv.formats.geotiff import described, missing, placed
 from tileconv.formats.levels import more_levels, stored_levels
-from tileconv.formats.ome_xml import ome_xml
-from tileconv.formats.small import rows_of, write_npy, write_png
+from tileconv.formats.ome_xml import knows, ome_xml
+from tileconv.formats.small import write_npy, write_png
 from tileconv.formats.tiff import Tiff, write_tiff
 from tileconv.georeference import NOWHERE
 from tileconv.images import ImageInfo
-from tileconv.planning.files import check_file, samples_of
+from tileconv.planning.files import TILE, check_file, file_memory, samples_in, samples_of
+from tileconv.planning.machine import Allowance
 from tileconv.progress import Progress
 from tileconv.record.provenance import version
 from tileconv.shown import Shown, size_text
@@ -35,12 +36,7 @@ from tileconv.storage import NPY, OF_KIND, OME_TIFF, PNG, TIFF, file_kind
 from tileconv.stores import steady
 from tileconv.stores.anywhere import place_of
 from tileconv.stores.location import Location, stem
-from tileconv.units import SYMBOLS
 
-TILE = 512
-"""Pixels of a side of a tile, and the most of a side of the smallest level."""
-TOGETHER_BYTES = 2**24
-"""The most bytes of a tile that holds all channels of an image, as most readers want them; of more each has its own."""
 DESCRIPTION, SOFTWARE = 270, 305
 
 
@@ -51,13 +47,17 @@ class Choices:
     codec: str | None = None
     level: int | None = None
 
-
-USUAL = Choices()
+    def of(self, kind: str) -> str:
+        """Return the codec of a file of *kind*."""
+        return self.codec or OF_KIND[kind][0]
 
 
 @dataclass(frozen=True)
 class Exported(Shown):
-    """A file that was written: where, what it holds, how many levels, its bytes, and what a reader should know."""
+    """A file that was written: where, what it holds, how many levels, its bytes, and what a reader should know.
+
+    ``predicted_bytes`` are those of memory that writing it took at most.
+    """
 
     output: str
     shape: tuple[int, ...]
@@ -65,6 +65,7 @@ class Exported(Shown):
     levels: int
     bytes: int
     seconds: float
+    predicted_bytes: int
     notes: tuple[str, ...] = ()
 
     def rows(self) -> dict[str, str]:
@@ -73,11 +74,14 @@ class Exported(Shown):
             "output": f"{self.output}: {self._image}",
             "size": size_text(self.bytes),
             "time": f"{self.seconds:.1f} s",
+            "memory": f"{size_text(self.predicted_bytes)} predicted",
             "notes": "; ".join(self.notes),
         }
 
     def __str__(self) -> str:
-        return "\n".join([self.output, f"{self._image}, {size_text(self.bytes)}, {self.seconds:.1f} s", *self.notes])
+        size, memory = size_text(self.bytes), size_text(self.predicted_bytes)
+        made = f"{self._image}, {size}, {self.seconds:.1f} s, at most {memory} of memory"
+        return "\n".join([self.output, made, *self.notes])
 
     @property
     def _image(self) -> str:
@@ -97,32 +101,36 @@ def export_store(
     stop: Event,
     progress: Progress,
     *,
+    allowed: Allowance,
     series: int = 0,
 ) -> Exported:
     """Write the image at *store* to *output*, whose suffix says of which kind, over what lies there.
 
+    As many of *workers* threads write it as stay within the memory *allowed*.
+
     Raises
     ------
     PlanError, SinkError
-        If that kind of file does not hold such an image, or the file system refuses.
+        If that kind of file does not hold such an image, one thread takes too much, or the file system refuses.
     SourceError
         If the image cannot be read.
     Interrupted
         If *stop* is set before the end.
     """
-    began, kind = time.perf_counter(), file_kind(output.name)
+    began, kind, acquired = time.perf_counter(), file_kind(output.name), ""
     levels, told = stored_levels(store, series), attributes_of(place_of(store))
     info, provenance = levels[0].info, _provenance(told)
-    check_file(info, kind, choices.codec or OF_KIND[kind][0], str(output))
+    check_file(info, kind, choices.of(kind), str(output))
+    memory = file_memory(info, kind, choices.of(kind), workers, allowed, levels[0].cache_bytes)
+    workers = memory.threads
     with replacing(output) as temporary:
         _tidy(output)
         if kind in (PNG, NPY):
-            parts = rows_of(levels[0])
-            progress.begin(len(parts), info.box.size)
             words = (temporary, levels[0], workers, stop, progress)
             count, made = write_png(*words, provenance) if kind == PNG else write_npy(*words), 1
         else:
-            tiff = _tiff(info, choices, kind, provenance, _name(told, series, store))
+            acquired = levels[0].acquired() if kind == OME_TIFF else ""
+            tiff = _tiff(info, choices, kind, provenance, _name(told, series, store), acquired)
             beside = steady.temporary_name(output)
             try:
                 sources = more_levels(levels, TILE, beside, workers, stop)
@@ -130,8 +138,8 @@ def export_store(
             finally:
                 steady.remove(beside)
             made = len(sources)
-    seconds = time.perf_counter() - began
-    return Exported(str(output), info.shape, str(info.dtype), made, count, seconds, notes(info, output.name))
+    seconds, notes = time.perf_counter() - began, _notes(info, kind, acquired)
+    return Exported(str(output), info.shape, str(info.dtype), made, count, seconds, memory.peak_bytes, notes)
 
 
 def _write_tiff(path: Path, tiff: Tiff, levels: Sequence[Source], workers: int, stop: Event, progress: Progress) -> int:
@@ -142,17 +150,14 @@ def _write_tiff(path: Path, tiff: Tiff, levels: Sequence[Source], workers: int, 
     return write_tiff(path, tiff, levels, workers, stop, progress)
 
 
-def _tiff(info: ImageInfo, choices: Choices, kind: str, provenance: str, name: str) -> Tiff:
+def _tiff(info: ImageInfo, choices: Choices, kind: str, provenance: str, name: str, acquired: str) -> Tiff:
     """Return the file of an image without its levels."""
     colours, creator = samples_of(info), f"tileconv {version('tileconv')}"
-    first, ome = {SOFTWARE: ascii_text(creator)}, kind == OME_TIFF
-    bands = dict(zip(info.axes, info.shape, strict=True)).get("c", 1)
-    together = colours == 1 and not ome and bands * TILE**2 * info.dtype.itemsize <= TOGETHER_BYTES
-    samples = bands if together else colours
-    encoding = Encoding(info.dtype, samples, min(colours, 3), choices.codec or OF_KIND[kind][0], choices.level)
+    first, ome, samples = {SOFTWARE: ascii_text(creator)}, kind == OME_TIFF, samples_in(info, kind)
+    encoding = Encoding(info.dtype, samples, min(colours, 3), choices.of(kind), choices.level, info.alpha)
     if ome:
-        text = ome_xml(info, name=name, samples=samples, creator=creator, provenance=provenance, units=SYMBOLS)
-        first[DESCRIPTION] = ascii_text(text)
+        words = {"name": name, "creator": creator, "provenance": provenance, "acquired": acquired}
+        first[DESCRIPTION] = ascii_text(ome_xml(info, samples=samples, **words))
     else:
         first |= placed(info.georeference) | described(info.channels if colours == 1 else (), provenance)
     return Tiff((info,), encoding, TILE, ome, first, missing(info.nodata))
@@ -167,16 +172,20 @@ def _provenance(told: Mapping[str, Any]) -> str:
 def _name(told: Mapping[str, Any], series: int, store: Location) -> str:
     """Return what viewers call the image."""
     images = told.get("multiscales")
-    return (images[series].get("name") if images else "") or stem(str(store))
+    return str((images[series].get("name") if images else "") or stem(str(store)))
 
 
-def notes(info: ImageInfo, name: str) -> tuple[str, ...]:
-    """Return what a file called *name* does not carry of *info*."""
-    lost = [f"{name} does not say where it lies on the earth; a .tif does"] * bool(
-        file_kind(name) == OME_TIFF and info.georeference != NOWHERE
-    )
-    coloured = file_kind(name) == TIFF and "c" in info.axes and any(info.colours) and samples_of(info) == 1
-    return (*lost, *[f"{name} does not carry the colours of channels; an .ome.tif does"] * coloured)
+def _notes(info: ImageInfo, kind: str, acquired: str) -> tuple[str, ...]:
+    """Return what a file of *kind* does not carry of *info*, and of how the image was *acquired*."""
+    coloured = kind == TIFF and "c" in info.axes and any(info.colours) and samples_of(info) == 1
+    lost = {
+        "an OME-TIFF does not say where it lies on the earth; a .tif does": kind == OME_TIFF
+        and info.georeference != NOWHERE,
+        "a TIFF does not carry the colours of channels; an .ome.tif does": coloured,
+        "how the image was acquired is told in an older schema of OME-XML, and is not carried": acquired
+        and not knows(acquired),
+    }
+    return tuple(note for note, told in lost.items() if told)
 
 
 def _tidy(output: Path) -> None:

@@ -49,7 +49,7 @@ def rational(above: int, below: int) -> Value:
 
 def ascii_text(text: str) -> Value:
     """Return a text, with the zero that ends it."""
-    stored = text.encode() + b"\0"
+    stored = text.encode(errors="backslashreplace") + b"\0"
     return Value(ASCII, len(stored), stored)
 
 

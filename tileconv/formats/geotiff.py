@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from tileconv.formats.front import Value, ascii_text, doubles, shorts
 from tileconv.formats.geographic import is_geographic_code
+from tileconv.formats.ome_xml import xml_text
 from tileconv.georeference import Georeference
 from tileconv.images import as_text
 
@@ -43,7 +44,7 @@ def placed(georeference: Georeference) -> dict[int, Value]:
 def described(channels: tuple[str, ...], provenance: str) -> dict[int, Value]:
     """Return the tag of what GDAL shows of an image: names of bands, and *provenance*, a JSON text."""
     items = [
-        f'<Item name="DESCRIPTION" sample="{number}" role="description">{escape(name)}</Item>'
+        f'<Item name="DESCRIPTION" sample="{number}" role="description">{escape(xml_text(name))}</Item>'
         for number, name in enumerate(channels)
         if name
     ]

@@ -11,7 +11,8 @@ from threading import Event
 from tileconv.boxes import Box, TileGrid
 from tileconv.formats.stream import in_order
 from tileconv.images import ImageInfo
-from tileconv.operations.shrink import Shrink
+from tileconv.operations.shrink import LABELS, Shrink
+from tileconv.planning.files import LEVEL_CHUNK
 from tileconv.sinks.layout import Layout
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.folders import attributes_of
@@ -20,9 +21,6 @@ from tileconv.sources.source import Source
 from tileconv.stores.anywhere import place_of
 from tileconv.stores.local import LocalStore
 from tileconv.stores.location import Location
-
-CHUNK = 1024
-"""Pixels along y and x of a chunk of a level that is made here."""
 
 
 def stored_levels(place: Location, series: int) -> list[Source]:
@@ -41,8 +39,8 @@ def stored_levels(place: Location, series: int) -> list[Source]:
 
 
 def half(info: ImageInfo) -> Shrink:
-    """Return how the level below *info* is made that has half as many pixels along y and x."""
-    return Shrink("mean", tuple(2 if axis in "yx" else 1 for axis in info.axes))
+    """Return how the level below *info* is made that is half as large along y and x; of labels there is no mean."""
+    return Shrink(LABELS if info.labels else "mean", tuple(2 if axis in "yx" else 1 for axis in info.axes))
 
 
 def more_levels(levels: Sequence[Source], least: int, folder: Path, workers: int, stop: Event) -> list[Source]:
@@ -55,17 +53,16 @@ def more_levels(levels: Sequence[Source], least: int, folder: Path, workers: int
     SourceError, SinkError
         If pixels cannot be read, or the file system refuses.
     """
-    made = [*levels]
+    made, shrink = [*levels], half(levels[0].info)
     while max(made[-1].info.shape[-2:]) > least:
-        made.append(_halved(made[-1], folder / str(len(made)), workers, stop))
+        made.append(_halved(made[-1], shrink, folder / str(len(made)), workers, stop))
     return made
 
 
-def _halved(above: Source, folder: Path, workers: int, stop: Event) -> Source:
-    """Write the level below *above* as a bare array to *folder*, and return it."""
-    shrink = half(above.info)
+def _halved(above: Source, shrink: Shrink, folder: Path, workers: int, stop: Event) -> Source:
+    """Write the level that *shrink* makes of *above* as a bare array to *folder*, and return it."""
     shape = shrink.shape(above.info.shape)
-    chunks = tuple(min(n, CHUNK) if axis in "yx" else 1 for axis, n in zip(above.info.axes, shape, strict=True))
+    chunks = tuple(min(n, LEVEL_CHUNK) if axis in "yx" else 1 for axis, n in zip(above.info.axes, shape, strict=True))
     info = replace(above.info, shape=shape, chunks=chunks)
     sink = ZarrSink(LocalStore(folder), Layout(info, plain=True))
     sink.create()

@@ -16,26 +16,18 @@ import numpy as np
 
 from tileconv.boxes import Box, TileGrid
 from tileconv.formats.stream import in_order
-from tileconv.planning.files import samples_of
+from tileconv.planning.files import rows_of, samples_of
 from tileconv.progress import Progress
 from tileconv.sources.source import Pixels, Source
 from tileconv.stores import steady
 
-PART_BYTES = 2**26
-"""The most bytes that one thread reads at once."""
 _HEADER_BYTES = 33
 """Of a PNG: its signature and the chunk that comes first."""
 
 
-def rows_of(source: Source) -> TileGrid:
-    """Return the parts that are read at once: rows of a plane, as many as a chunk has or as are small."""
-    info = source.info
-    rows = max(1, PART_BYTES // (info.shape[-1] * info.dtype.itemsize))
-    return TileGrid(info.box, (*(1 for _ in info.shape[:-2]), min(rows, info.chunks[-2]), info.shape[-1]))
-
-
 def _parts(source: Source, workers: int, stop: Event, progress: Progress) -> Iterator[tuple[Box, Pixels]]:
-    boxes = rows_of(source)
+    boxes = TileGrid(source.info.box, rows_of(source.info))
+    progress.begin(len(boxes), source.info.box.size)
     for box, pixels in zip(boxes, in_order(source.read, boxes, workers, stop), strict=True):
         yield box, pixels
         progress.tile(box.size)

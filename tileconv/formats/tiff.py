@@ -5,7 +5,6 @@ Tiles of small levels lie before those of large ones, and all of them behind the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -22,11 +21,10 @@ from tileconv.formats.front import Directory, Value, longs, rational, shorts
 from tileconv.formats.stream import in_order
 from tileconv.formats.tiled import Tiled, written
 from tileconv.images import ImageInfo
+from tileconv.planning.files import block_of
 from tileconv.progress import Progress
 from tileconv.sources.source import Source
 
-BLOCK_BYTES = 2**26
-"""About the most bytes that one thread reads at once."""
 _METERS = {"micrometer": 1e-6, "nanometer": 1e-9, "millimeter": 1e-3, "centimeter": 1e-2, "meter": 1.0}
 _CM, _METERS_OF_CM = 3, 1e-2
 Stored = list[tuple[int, int, bytes]]
@@ -101,13 +99,8 @@ class Tiff:
 
     def blocks(self, level: int) -> TileGrid:
         """Return what one thread reads and encodes at once: whole tiles, about as large as a chunk."""
-        info, tiles = self.levels[level], self.tiles(level).tile
-        most = max(1, math.isqrt(BLOCK_BYTES // info.dtype.itemsize // self.encoding.samples) // self.tile)
-        sides = []
-        for axis, side, chunk, size in zip(info.axes, tiles, info.chunks, info.shape, strict=True):
-            count = -(-min(chunk, size) // side)
-            sides.append(side * (min(count, most) if axis in "yx" else count))
-        return TileGrid(info.box, tuple(sides))
+        info = self.levels[level]
+        return TileGrid(info.box, block_of(info, self.tiles(level).tile))
 
 
 def write_tiff(path: Path, tiff: Tiff, sources: Sequence[Source], workers: int, stop: Event, progress: Progress) -> int:

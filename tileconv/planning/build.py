@@ -57,7 +57,10 @@ def make_plan(spec: PipelineSpec, source: ImageInfo, machine: Machine, *, cache_
     workers, why_workers = _workers(spec, machine)
     limit = _limit(spec, workers, machine)
     tiles = tuple(tiled(pass_, spec.run, budget_of(pass_, limit, workers, spec.run, cache_bytes)) for pass_ in passes)
-    return Plan(spec, source, graph, tiles, workers, why_workers, limit.count, limit.why, machine.workers)
+    plan = Plan(spec, source, graph, tiles, workers, why_workers, limit.count, limit.why, machine.workers)
+    for output in range(len(spec.outputs)):
+        plan.file_memory(output)  # refuses now what would be refused after the work
+    return plan
 
 
 def with_tile(plan: Plan, pass_: Pass, tile: tuple[int, ...], *, cache_bytes: int) -> Pass:

@@ -10,10 +10,11 @@ from tileconv.errors import GeometryError, PlanError
 from tileconv.images import ImageInfo
 from tileconv.planning.colour import coloured
 from tileconv.planning.encoding import by_field, decoded, encoded, kernel_table, kernels_of
+from tileconv.planning.files import FileMemory, file_memory
 from tileconv.planning.identity import Identity, stage_identity
 from tileconv.planning.lengths import meant
-from tileconv.planning.machine import Workers
-from tileconv.planning.memory import peak_bytes
+from tileconv.planning.machine import Allowance, Workers
+from tileconv.planning.memory import peak_bytes, processes_of
 from tileconv.planning.parts import Missing, Pass, Write, only
 from tileconv.planning.pyramid import levels_json, tiles_of_levels
 from tileconv.planning.stages import Stage
@@ -51,7 +52,18 @@ class Plan(Shown):
         """Predicted peak memory of the run, all its local processes together."""
         workers, executor = self.workers, self.spec.run.executor
         tiles = ((p.process_bytes, [(p.tile_bytes, len(p.grid))]) for p in self.passes)
-        return max(peak_bytes(process, tile, workers, executor) for process, tile in tiles)
+        files = [made.peak_bytes for n in range(len(self.spec.outputs)) if (made := self.file_memory(n))]
+        beside = (processes_of(workers, executor) - 1) * max(p.process_bytes for p in self.passes)
+        return max(
+            *(peak_bytes(process, tile, workers, executor) for process, tile in tiles), beside + max(files, default=0)
+        )
+
+    def file_memory(self, output: int) -> FileMemory | None:
+        """Return what it takes to write output *output*, if it is one file; PlanError if more than is allowed."""
+        asked, allowed = self.spec.outputs[output], Allowance(self.memory_limit, self.memory_why)
+        kind = file_kind(asked.path.name)
+        written = (self.write_of(output).info, kind, asked.codec.name, self.workers, allowed)
+        return file_memory(*written) if kind else None
 
     @property
     def between(self) -> int:
@@ -247,7 +259,8 @@ class Plan(Shown):
 
     def _output(self, number: int) -> dict[str, Any]:
         write = self.write_of(number)
-        stored = write.storage.as_json() | self._file(number)
+        stored, writing = write.storage.as_json() | self._file(number), self.file_memory(number)
+        stored |= {"writing": by_field(writing)} if writing else {}
         told = image_json(write.info) | {"path": str(self.spec.outputs[number].path), **stored}
         grid = self.passes[self.made_by(write.array)[0]].grid
         return told | ({"levels": levels_json(write.levels, grid)} if write.levels else {})

@@ -16,6 +16,7 @@ from tileconv.boxes import SPACE, TileGrid
 from tileconv.engines.choose import Choice
 from tileconv.images import ImageInfo, as_text
 from tileconv.planning.colour import alpha_text
+from tileconv.planning.files import FileMemory
 from tileconv.planning.lengths import meant
 from tileconv.planning.model import Plan
 from tileconv.planning.parts import Pass, Write
@@ -46,9 +47,9 @@ def _lines(plan: Plan) -> Iterator[RenderableType]:
         write = plan.write_of(number)
         yield Text(f"output   {output.path}" + f", {output.label}" * bool(output.label))
         yield Text(f"         {image_text(write.info)}")
-        kind = file_kind(output.path.name)
-        yield Text(f"files    {file_text(kind, output) if kind else files_text(write)}")
-        for readers in () if kind else shut_out(write.storage):
+        writing = plan.file_memory(number)
+        yield Text(f"files    {file_text(output, writing) if writing else files_text(write)}")
+        for readers in () if writing else shut_out(write.storage):
             yield Text(f"         not for {readers}")
         if write.levels:
             yield Text(f"levels   {levels_text(write, plan.passes[plan.made_by(write.array)[0]].grid)}")
@@ -257,10 +258,11 @@ def levels_text(write: Write, grid: TileGrid) -> str:
     return f"by {write.levels[0].shrink.method}: {', '.join(said)}"
 
 
-def file_text(kind: str, output: OutputSpec) -> str:
+def file_text(output: OutputSpec, writing: FileMemory) -> str:
     """Return how an output that is one file is written."""
-    codec = f", tiles by {output.codec}" if output.codec.name != "none" else ""
-    return f"one {kind}{codec}; a store is made beside it first, and goes when the file is whole"
+    kind, codec = file_kind(output.path.name), f", tiles by {output.codec}" if output.codec.name != "none" else ""
+    by = f"by {writing.threads} thread{'s' * (writing.threads != 1)} in {size_text(writing.peak_bytes)}"
+    return f"one {kind}{codec}, written {by}; a store is made beside it first, and goes when the file is whole"
 
 
 def files_text(write: Write) -> str:

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from tileconv.errors import SinkError
+from tileconv.images import alpha_of
 from tileconv.sinks.acquired import write_acquisition
 from tileconv.sinks.contrast import windows
 from tileconv.sinks.custody import Custody, write_grid_mappings, write_metadata
@@ -100,6 +101,8 @@ class ZarrSink:
             attributes: dict[str, Any] = {MARKER: {**provenance, "complete": True}}
             if not self.layout.plain:
                 info, version = self.layout.info, self.layout.storage.format
+                attributes[MARKER] |= {"alpha": info.alpha} if info.alpha != alpha_of(info.channels) else {}
+                attributes[MARKER] |= {"labels": True} if info.labels else {}
                 name = name or self.name.removesuffix(".zarr").removesuffix(".ome")
                 threads = FETCHING * workers if "://" in self.store.where() else workers
                 shown = windows(info, self.writer.read, threads)

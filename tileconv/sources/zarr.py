@@ -12,7 +12,7 @@ import numpy as np
 
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
-from tileconv.images import RGB, ImageInfo
+from tileconv.images import ImageInfo
 from tileconv.sources.axes import map_axes
 from tileconv.sources.cache import CHUNKS, OPEN_FILES, SPARE_BYTES, Cache, decoded, sparing
 from tileconv.sources.source import (
@@ -84,7 +84,7 @@ class ZarrSource:
         self.cache_bytes = (HELD_BYTES + SPARE_BYTES) * isinstance(path, Remote)
         absent = self._absent(listed, array.fill_value)
         info = self._info(described, (*others, *described.notes, *absent), guessed)
-        self.info = replace(info, labels="image-label" in (ome or ()) or array.dtype.kind == "b")
+        self.info = replace(info, labels=described.labels or array.dtype.kind == "b")
 
     def _absent(self, listed: Listed, fill_value: Any) -> list[str]:
         """Return a note of chunks that are not stored, if there are such; SourceError if none is."""
@@ -117,7 +117,7 @@ class ZarrSource:
             described.colours,
             described.georeference,
             tuple(described.masks),
-            alpha="straight" if tuple(name.lower() for name in described.channels) == RGB else "",
+            alpha=described.alpha,
         )
 
     def read(self, box: Box, reads: Reads | None = None) -> Pixels:

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from tileconv.errors import SourceError
 from tileconv.georeference import NOWHERE, Georeference
+from tileconv.images import alpha_of
 from tileconv.sources.axes import assumed_axes
+from tileconv.sources.notes import ALPHA
 from tileconv.stores import anywhere
 from tileconv.stores.anywhere import Place
 from tileconv.units import unit_of
@@ -118,6 +120,8 @@ class Described:
     colours: tuple[str, ...] = ()
     georeference: Georeference = NOWHERE
     masks: list[str] = field(default_factory=list)
+    alpha: str = ""
+    labels: bool = False
 
 
 def describe(array: Any, metadata: Place, ome: Mapping[str, Any] | None, axes: str | None) -> Described:
@@ -153,13 +157,18 @@ def _describe_ome(array: Any, ome: Mapping[str, Any], given: str | None) -> Desc
         described.notes.append(f"pixel size {described.scale} at {described.origin} is no size and is ignored")
         described.scale, described.origin = [], []
     _name_units([str(a.get("unit") or "") for a in named], described)
-    if "image-label" in ome:
+    ours = ome["tileconv"] if isinstance(ome.get("tileconv"), Mapping) else {}
+    described.labels = "image-label" in ome or ours.get("labels") is True
+    if described.labels:
         described.notes.append("the pixels are labels, and are filtered as numbers")
     channels = ome.get("omero", {}).get("channels", ())
     count = prod(n for a, n in zip(described.axes, array.shape, strict=True) if a == "c")
     labels, colours = ([str(channel.get(key, "")) for channel in channels] for key in ("label", "color"))
     described.channels = tuple(labels) if any(labels) and len(labels) == count else ()
     described.colours = tuple(map(_colour, colours)) if any(colours) and len(colours) == count else ()
+    own = count > 1 and ours.get("alpha") in ("", *ALPHA)
+    described.alpha = ours["alpha"] if own else alpha_of(described.channels)
+    described.notes += [ALPHA["associated"]] * (described.alpha == "associated")
     return described
 
 

@@ -117,7 +117,7 @@ def _check_file(reader: Reader, node: MapNode, key: str, values: Mapping[str, An
         problem = f"belongs to an OME-Zarr store, and the path names {_a(kind)}"
         reader.problem(node.keys[name], join(key, name), problem, f"remove {name}")
     if Location(values["path"]).scheme:
-        place, hint = node.items["path"].place, "write to a path of this machine, or an OME-Zarr store"
+        place, hint = node.items["path"].place, "write the file here and copy it, or write an OME-Zarr store there"
         reader.problem(place, join(key, "path"), f"{_a(kind)} is written to no object store", hint)
 
 
