@@ -6,6 +6,7 @@
 # make judges       has other programs open results (PyPI, npm, Python 3.12 or newer, Node; ten minutes)
 # make judges-export the same of exported TIFF files (PyPI, Python 3.12 or newer; two minutes)
 # make judges-ranks the tests of scipy.ndimage on tileconv's ranks, medians and local extremes
+# make test-microscopes files of microscopes' own formats, through bioio (PyPI; four minutes, most of them pip's)
 # make test-slurm   runs on a real SLURM of two nodes on this machine (root; apt-get install slurm-wlm munge; ten minutes)
 # make bench        tileconv beside its peers, and exact counts, into bench/ (half an hour, 6 GB; BENCH="--only chain")
 # make test-lowest  the tests on the oldest libraries that pyproject.toml allows
@@ -27,7 +28,7 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TILECONV = $(BIN)/tileconv
 
-.PHONY: demo test test-long test-stores test-lowest test-slurm lint judges judges-export judges-ranks judges-networks bench clean
+.PHONY: demo test test-long test-stores test-lowest test-microscopes test-slurm lint judges judges-export judges-ranks judges-networks bench clean
 .DELETE_ON_ERROR:
 
 demo: demo/edges.png demo/hubble.png
@@ -65,6 +66,9 @@ judges-ranks: $(VENV)/.test
 
 judges-networks: $(VENV)/.test .venv-torch/.made
 	$(BIN)/python -m benchmarks.networks --folder bench --torch .venv-torch/bin/python
+
+test-microscopes: .venv-bioio/.made
+	.venv-bioio/bin/python -m pytest tests/sources/test_microscopes.py -W default
 
 test-slurm: $(VENV)/.test
 	$(PIP) -e '.[hpc]'
@@ -105,6 +109,11 @@ $(VENV)/.bench: pyproject.toml | $(VENV)/.made
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 on the PATH: make PYTHON=/path/to/python"; exit 1; }
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c tests/lowest.txt -e '.[test]'
+	@touch $@
+
+.venv-bioio/.made: pyproject.toml
+	$(PYTHON) -m venv .venv-bioio
+	.venv-bioio/bin/python -m pip install --quiet --disable-pip-version-check -e '.[bioio]' pylibCZIrw hypothesis pytest pytest-timeout
 	@touch $@
 
 .venv-moto/.made:

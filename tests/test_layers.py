@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "zarr": ("sources/zarr*.py", "sinks/*"),
     "obstore": ("stores/objects.py",),
     "astropy": ("sources/fits.py",),
+    "bioio": ("sources/microscope.py",),
     "tifffile": ("sources/tiff*.py", "sinks/tiff*.py", "samples/*"),
     "distributed": tuple(f"execute/{name}.py" for name in ("cluster", "connect", "crew", "jobs", "trust")),
 }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -19,6 +17,7 @@ from tileconv.images import ImageInfo
 from tileconv.sky import Cards
 from tileconv.sources.axes import map_axes
 from tileconv.sources.choices import chosen, size
+from tileconv.sources.foreign import absent, quiet
 from tileconv.sources.source import (
     Pixels,
     Reads,
@@ -47,7 +46,6 @@ _NOTES = {
 }
 _PLACED = "rows are taken as stored: the first is the lowest of the sky"
 _NOWHERE = "where the pixels lie is not carried: its coordinates are no sky's, or distorted by tables"
-_OPENING = threading.Lock()
 
 
 class FitsSource:
@@ -69,7 +67,7 @@ class FitsSource:
         if level:
             problem = f"an image of a FITS file has one level, found level {level}"
             raise SourceError(problem, where=self.where, fix="Remove input.level.")
-        with reading(self.where, "opening as FITS"), opened(path) as units, _quiet():
+        with reading(self.where, "opening as FITS"), opened(path) as units, quiet():
             images = images_of(units)
             told = chosen("series", series, [size(shape) for _, shape in images], self.where)
             self._unit, shape = images[series]
@@ -106,7 +104,7 @@ class FitsSource:
         """Return the pixels of *box*; see ``Source.read``."""
         check_as_opened(self._path, self._stamp)
         with reading(self.where, "reading"), opened(self._path) as units:
-            with _quiet():
+            with quiet():
                 pixels = units[self._unit].section
             part = pixels[self._map.window(box)]
         return np.ascontiguousarray(self._map.canonical(np.asarray(part)), self.info.dtype)
@@ -131,9 +129,8 @@ def opened(path: Place) -> Iterator[Any]:
     try:
         from astropy.io import fits
     except ImportError as error:
-        problem, fix = "FITS files need astropy, which is not installed", "pip install 'tileconv[fits]'"
-        raise SourceError(problem, where=str(path), fix=fix) from error
-    with _quiet():
+        raise absent("astropy", "a FITS file", "fits", str(path)) from error
+    with quiet():
         units = fits.open(path, memmap=False)
     with units:
         yield units
@@ -143,14 +140,6 @@ def images_of(units: Any) -> list[tuple[int, tuple[int, ...]]]:
     """Return place and shape of each image of rows and columns among the first of the *units* of a file."""
     first = enumerate(islice(units, MOST_UNITS))
     return [(i, tuple(u.shape)) for i, u in first if u.is_image and 2 <= len(u.shape) <= 5 and min(u.shape) > 0]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep astropy's advice on headers to itself."""
-    with _OPENING, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _axes(header: Any, count: int) -> list[str]:

@@ -17,6 +17,14 @@ FIRST_BYTES, HEAD_BYTES = 2**12, 2**17
 """How much of the beginning of a file tells its kind, and that of a JPEG, which may have 64 KiB of EXIF before."""
 JPEG_LS = 0xF7
 
+READERS = {
+    b"ZISRAWFILE": "bioio-czi",
+    b"\x70\0\0\0": "bioio-lif",
+    b"\xda\xce\xbe\x0a": "bioio-nd2",
+    b"OLYMPUSRAWFORMAT": "bioio-bioformats",
+}
+"""The reader of bioio by how a file begins: CZI, LIF, ND2 and OIR."""
+
 _BIOFORMATS = "Convert it to OME-TIFF: bfconvert {name} image.ome.tif."
 _GDAL = "Convert it to TIFF: gdal_translate {name} image.tif."
 _VIPS = "Convert it to TIFF: vips copy {name} image.tif."
@@ -55,9 +63,6 @@ _KINDS: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"SDPX", "a DPX file", _VIPS),
     (0, b"XPDS", "a DPX file", _VIPS),
     (128, b"DICM", "a DICOM file", _BIOFORMATS),
-    (0, b"ZISRAWFILE", "a Zeiss CZI file", _BIOFORMATS),
-    (0, b"\x70\0\0\0", "a Leica LIF file", _BIOFORMATS),
-    (0, b"\xda\xce\xbe\x0a", "a Nikon ND2 file", _BIOFORMATS),
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an OLE file (as Olympus OIB and Zeiss ZVI files are)", _BIOFORMATS),
     (0, b"ics_version", "an ICS file", _BIOFORMATS),
     (0, b"NRRD000", "an NRRD file", _BIOFORMATS),
@@ -80,6 +85,11 @@ _KINDS: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"FUJIFILMCCD-RAW", "a camera's raw file", _VIPS),
 )
 """Where in a file, which bytes, what it is, and what to do."""
+
+
+def reader_of(head: bytes) -> str:
+    """Return which reader of bioio reads a file that begins with *head*; empty where it is none of theirs."""
+    return next((reader for magic, reader in READERS.items() if head.startswith(magic)), "")
 
 
 def unusual_jpeg(head: bytes) -> bool:

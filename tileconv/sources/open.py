@@ -7,7 +7,16 @@ from typing import Literal
 
 from tileconv.errors import SourceError
 from tileconv.sources.folders import is_store
-from tileconv.sources.kinds import EXPECTED, FIRST_BYTES, HEAD_BYTES, no_store, not_read, nothing, unusual_jpeg
+from tileconv.sources.kinds import (
+    EXPECTED,
+    FIRST_BYTES,
+    HEAD_BYTES,
+    no_store,
+    not_read,
+    nothing,
+    reader_of,
+    unusual_jpeg,
+)
 from tileconv.sources.masked import Masked
 from tileconv.sources.source import CHUNK_LIMIT_BYTES, Source, reading
 from tileconv.stores import anywhere
@@ -71,6 +80,10 @@ def open_source(
         from tileconv.sources.fits import FitsSource
 
         return FitsSource(path, series=series, level=level, axes=axes, max_chunk=most)
+    if reader := reader_of(head):
+        from tileconv.sources.microscope import MicroscopeSource
+
+        return MicroscopeSource(path, reader=reader, series=series, level=level, axes=axes, max_chunk=most)
     from tileconv.sources.npy import NpySource
     from tileconv.sources.raster import PictureSource
 
