@@ -57,6 +57,7 @@ lint: $(VENV)/.test
 
 judges: $(VENV)/.test
 	$(BIN)/python -m tests.judges
+	$(BIN)/python -m tests.judges.look
 
 judges-export: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python -m tests.judges.export

@@ -14,12 +14,11 @@ from pathlib import Path
 import numpy as np
 from formats.export_help import store_of
 
-from tests.judges.__main__ import newest_python
+from tests.judges.environments import HERE, python_of
 from tileconv.execute.export import export
 from tileconv.georeference import Georeference
 from tileconv.sources.open import open_source
 
-HERE = Path(__file__).parent
 CODECS = ("deflate", "zstd", "lzw", "none")
 UTM = Georeference("EPSG:32633", (10.0, 0.0, 500_000.0, 0.0, -10.0, 5_000_000.0))
 DEGREES = Georeference("EPSG:4326", (0.001, 0.0, 5.0, 0.0, -0.001, 48.0))
@@ -68,18 +67,6 @@ def files(folder):
                 }
 
 
-def environment(folder):
-    """Return the Python of the environment of the judges, which is made if it is not there."""
-    venv, wanted = folder / "export", HERE / "requirements-export.txt"
-    stamp = venv / wanted.name
-    if not stamp.exists() or stamp.read_text() != wanted.read_text():
-        subprocess.run([newest_python(), "-m", "venv", venv], check=True)
-        pip = [venv / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "-r", wanted], check=True)
-        shutil.copy(wanted, stamp)
-    return venv / "bin" / "python"
-
-
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.judges.export", description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path(".venv-judges"), help="where environment and files lie")
@@ -89,7 +76,7 @@ def main():
     exported.mkdir(parents=True)
     listed = exported / "files.json"
     listed.write_text(json.dumps([*files(exported)]))
-    return subprocess.run([environment(folder), HERE / "export_readers.py", listed], check=False).returncode
+    return subprocess.run([python_of(folder, "export"), HERE / "export_readers.py", listed], check=False).returncode
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """What a reader of OME-Zarr makes of a result; run in the environment of the judges, where tileconv is not.
 
-``python readers.py NAME STORE...`` prints a line of JSON for each store: of every level a digest of the pixels as
-(c, y, x) of uint16 and their shape, what the reader says of channels and sizes, and its version; or the error that it
-raised.
+``python readers.py NAME STORE...`` prints a line of JSON for each store: of every level a digest of the pixels and
+their shape, what the reader says of channels, sizes and places, and its version; or the error that it raised.
 """
 
 import hashlib
@@ -20,9 +19,14 @@ def ome_zarr_py(path):
 
     (node,) = [node for node in Reader(parse_url(path))() if node.data]
     told = node.metadata
-    scales = [of[0]["scale"] for of in told["coordinateTransformations"]]
+    placed = [(of[0]["scale"], *(at["translation"] for at in of[1:])) for of in told["coordinateTransformations"]]
+    places = {
+        "scales": [scale for scale, *_ in placed],
+        "translations": [at[0] if at else [0] * len(scale) for scale, *at in placed],
+        "axes": [axis["name"] for axis in told["axes"]],
+    }
     names = {"names": told.get("channel_names"), "windows": told.get("contrast_limits")}
-    return "ome-zarr", node.data, names | {"scales": scales}
+    return "ome-zarr", node.data, names | places
 
 
 def ngff_zarr(path):
@@ -30,10 +34,16 @@ def ngff_zarr(path):
 
     image = ngff_zarr.from_ngff_zarr(path)
     channels = image.metadata.omero.channels
-    windows = [[channel.window.start, channel.window.end] for channel in channels]
-    scales = [[level.scale.get(axis, 1) for axis in "cyx"] for level in image.images]
-    names = {"names": [channel.label for channel in channels], "windows": windows}
-    return "ngff-zarr", [level.data for level in image.images], names | {"scales": scales}
+    axes = image.images[0].dims
+    told = {
+        "names": [channel.label for channel in channels],
+        "colours": [channel.color for channel in channels],
+        "windows": [[channel.window.start, channel.window.end] for channel in channels],
+        "scales": [[level.scale.get(axis, 1) for axis in axes] for level in image.images],
+        "translations": [[level.translation.get(axis, 0) for axis in axes] for level in image.images],
+        "axes": list(axes),
+    }
+    return "ngff-zarr", [level.data for level in image.images], told
 
 
 def tensorstore(path):
@@ -46,23 +56,43 @@ def tensorstore(path):
 
 
 def xarray(path):
+    arrays = [_opened(path, level, mask_and_scale=False) for level in levels(path)]
+    return "xarray", [array.values for array in arrays], {"axes": list(arrays[0].dims)}
+
+
+def rioxarray(path):
+    import rioxarray
+
+    pixels = [_opened(path, level, mask_and_scale=False).values for level in levels(path)]
+    arrays = [_opened(path, level, decode_coords="all") for level in levels(path)]
+    told = {
+        "crs": arrays[0].rio.crs and arrays[0].rio.crs.to_string(),
+        "transforms": [list(array.rio.transform())[:6] for array in arrays],
+        "nodata": arrays[0].rio.encoded_nodata,
+    }
+    return rioxarray.__name__, pixels, told
+
+
+def _opened(path, level, **words):
+    """Return one level, as docs/open-the-result.md says: the others, of other sizes, are left out."""
     import xarray
 
-    there = levels(path)
-    others = {level: [other for other in there if other != level] for level in there}
-    arrays = [xarray.open_zarr(path, consolidated=False, drop_variables=others[level])[level] for level in there]
-    return "xarray", [array.values for array in arrays], {"axes": list(arrays[0].dims)}
+    others = [other for other in levels(path) if other != level]
+    return xarray.open_zarr(path, consolidated=False, drop_variables=others, **words)[level]
 
 
 def bioio(path):
     from bioio_ome_zarr import Reader
 
     reader, arrays, scales = Reader(path), [], []
+    order = reader.dims.order
     for level in reader.resolution_levels:
         reader.set_resolution_level(level)
-        arrays.append(reader.get_image_data("CYX"))
-        scales.append([1, reader.physical_pixel_sizes.Y, reader.physical_pixel_sizes.X])
-    return "bioio-ome-zarr", arrays, {"names": list(reader.channel_names), "scales": scales}
+        arrays.append(reader.get_image_data(order))
+        sizes = reader.physical_pixel_sizes
+        scales.append([getattr(sizes, axis, None) or 1 for axis in order])
+    told = {"names": list(reader.channel_names), "scales": scales, "axes": list(order.lower())}
+    return "bioio-ome-zarr", arrays, told
 
 
 def napari(path):
@@ -70,10 +100,14 @@ def napari(path):
 
     layers = napari_get_reader(path)(path)  # one for each channel
     assert {kind for _, _, kind in layers} == {"image"}
+    words = [words for _, words, _ in layers]
+    scale = np.asarray(words[0]["scale"], float)
     told = {
-        "names": [words["name"].rpartition(": ")[2] for _, words, _ in layers],  # behind the name of the image
-        "windows": [words["contrast_limits"] for _, words, _ in layers],
-        "colours": [bytes(np.uint8(words["colormap"].colors[-1, :3] * 255)).hex().upper() for _, words, _ in layers],
+        "names": [of["name"].rpartition(": ")[2] for of in words],  # behind the name of the image
+        "windows": [of["contrast_limits"] for of in words],
+        "colours": [bytes(np.uint8(of["colormap"].colors[-1, :3] * 255)).hex().upper() for of in words],
+        "scales": [[1, *scale]],  # napari knows those of its levels by their sizes
+        "translations": [[0, *np.asarray(words[0].get("translate", [0] * len(scale)), float)]],
     }
     return "napari-ome-zarr", [np.stack(level) for level in zip(*(data for data, _, _ in layers), strict=True)], told
 
@@ -81,11 +115,12 @@ def napari(path):
 def rasterio(path):
     import rasterio
 
-    arrays = []
+    arrays, told = [], {"gdal": rasterio.__gdal_version__}
     for level in levels(path):
         with rasterio.open(f'ZARR:"{path}":/{level}') as image:
             arrays.append(image.read())
-    return "rasterio", arrays, {"gdal": rasterio.__gdal_version__}
+            told |= {"crs": image.crs and image.crs.to_string(), "nodata": image.nodata}
+    return "rasterio", arrays, told
 
 
 def levels(path):
@@ -98,6 +133,7 @@ READERS = {
     "ngff-zarr": ngff_zarr,
     "tensorstore": tensorstore,
     "xarray": xarray,
+    "rioxarray": rioxarray,
     "bioio-ome-zarr": bioio,
     "napari-ome-zarr": napari,
     "rasterio 1.4": rasterio,
@@ -108,7 +144,8 @@ READERS = {
 def judged(name, path):
     """Return what the reader *name* makes of the store *path*."""
     distribution, arrays, told = READERS[name](path)
-    arrays = [np.ascontiguousarray(pixels, "<u2") for pixels in arrays]
+    arrays = [np.ascontiguousarray(pixels) for pixels in arrays]
+    arrays = [pixels.astype(pixels.dtype.newbyteorder("<")) for pixels in arrays]
     digests = [hashlib.sha256(pixels.tobytes()).hexdigest() for pixels in arrays]
     return {"version": version(distribution), "shapes": [a.shape for a in arrays], "digests": digests, **told}
 

@@ -1,6 +1,6 @@
-"""A picture of what neuroglancer shows of a result in headless Chromium, to be looked at.
+"""A picture of what neuroglancer shows of a result in headless Chromium: ``python seen_by_neuroglancer.py STORE PNG``.
 
-``python look.py STORE PNG``, in the environment of the judges, prints the version, what its layers are called, and the
+It prints the version, what its layers are called, how large it takes a pixel to be and which is in the middle, and the
 share of pixels in colour; Chromium is that of Debian (``apt-get install chromium``). All is served on loopback.
 """
 
@@ -62,7 +62,9 @@ def main(store, png):
             browser.wait()
     Path(png).write_bytes(picture)
     coloured = np.ptp(np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")), -1) > GRAY
+    state = viewer.state.to_json()
     told = {"version": version("neuroglancer"), "layers": names, "coloured": float(coloured.mean())}
+    told |= {key: state.get(key) for key in ("dimensions", "position")}
     sys.stdout.write(json.dumps(told) + "\n")
 
 
