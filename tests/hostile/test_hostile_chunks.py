@@ -56,9 +56,9 @@ def bomb(codec, size):
         case "bz2":
             packer = bz2.BZ2Compressor()
         case "lzma":
-            packer = lzma.LZMACompressor()
+            packer = lzma.LZMACompressor(preset=0)
         case _:
-            packer = zlib.compressobj(wbits=31 if codec == "gzip" else 15)
+            packer = zlib.compressobj(1, wbits=31 if codec == "gzip" else 15)
     return b"".join([*(packer.compress(block) for _ in range(blocks)), packer.flush()])
 
 

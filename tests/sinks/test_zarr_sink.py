@@ -27,7 +27,7 @@ from tileconv.storage import CODECS, OF_KIND, Storage
     st.sampled_from(["plain", "image", "shards", "shards alone", "0.4"]),
 )
 def test_any_tiling_by_whole_files_stores_the_image(tmp_path_factory, data, axes, dtype, kind):
-    sides, plain = st.integers(1, 9), kind == "plain"
+    sides, plain = st.integers(1, 9 if len(axes) < 4 else 4), kind == "plain"  # up to a thousand files
     shape = tuple(data.draw(sides) for _ in axes)
     chunks = tuple(data.draw(sides) for _ in axes)
     storage = Storage()

@@ -20,6 +20,7 @@ from tileconv.errors import SourceError
 from tileconv.sources.open import open_source
 from tileconv.sources.source import Source
 from tileconv.sources.tiff import TiffSource
+from tileconv.sources.tiff_segments import Segments
 
 LAYOUTS = {
     "one strip": {},
@@ -301,3 +302,19 @@ def test_samples_beside_the_colours_are_noted(tmp_path, extra, expected):
     kinds = {"unassalpha": "straight", "assocalpha": "associated"}
     assert source.info.alpha == kinds.get(extra[-1] if extra else "", "")
     assert_reads(source, np.moveaxis(image, -1, 0))
+
+
+@pytest.mark.parametrize("compression", ["deflate", "jpeg", "zstd"])
+def test_tiles_of_the_same_few_bytes_are_decoded_once(tmp_path, monkeypatch, compression):
+    """Glass of one value, whose tiles at the ends are parts; a tile of texture beside is decoded as ever."""
+    image = np.full((700, 900), 243, np.uint8)
+    image[:256, 256:512] = noise((256, 256), "u1")
+    options = {"photometric": "minisblack", "tile": (256, 256), "compression": compression}
+    tifffile.imwrite(tmp_path / "a.tif", image, **options)
+    decoded, real = [], Segments._decoded
+    monkeypatch.setattr(Segments, "_decoded", lambda *given: decoded.append(given[-1]) or real(*given))
+    source = open_source(tmp_path / "a.tif")
+    expected = tifffile.imread(tmp_path / "a.tif")
+    for _ in range(2):
+        np.testing.assert_array_equal(source.read(source.info.box), expected)
+    assert len([number for number in decoded if number in (0, 2, 4, 5, 6)]) == 1  # others reach beyond the image

@@ -7,8 +7,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from tileconv.alike import one_of, repeated
 from tileconv.images import DECODED_CACHE_BYTES
 from tileconv.sources.source import Pixels, Reads, Window
 
@@ -110,8 +111,12 @@ def sparing(reads: Reads | None) -> Reads | None:
 OPEN_FILES = 16
 """Files that one kind of source keeps open in a process; far below the usual limit of 256 or 1024."""
 
-CHUNKS: Cache[Pixels] = Cache(DECODED_CACHE_BYTES, lambda chunk: chunk.nbytes)
+CHUNKS: Cache[Pixels] = Cache(DECODED_CACHE_BYTES, lambda chunk: chunk.nbytes if any(chunk.strides) else 1)
 """Decoded chunks of all compressed sources of this process. Read only."""
+
+FEW, ALIKE = 32, 256
+"""How many times longer than its bytes in a file a chunk is that may be one value; how many such a process keeps."""
+_ALIKE: Cache[Any] = Cache(ALIKE, lambda chunk: 1 if chunk is not None and one_of(chunk) is not None else 2 * ALIKE)
 
 
 def decoded(key: Hashable, decode: Callable[[], Pixels], window: Window, reads: Reads | None) -> Pixels:
@@ -119,3 +124,24 @@ def decoded(key: Hashable, decode: Callable[[], Pixels], window: Window, reads: 
     if reads is None:
         return CHUNKS.get(key, decode)
     return CHUNKS.get(key, decode, reads.touching(window), reads.cache_bytes)
+
+
+def alike(stored: bytes, how: Hashable, size: int, decode: Callable[[], Value]) -> Value:
+    """Return what *decode* makes of the bytes *stored*, *size* bytes; of few that stand for one value it is kept.
+
+    Of glass and background there are thousands of chunks of the same bytes, which then are read and not decoded.
+
+    Parameters
+    ----------
+    how
+        All that decides what becomes of the same bytes.
+    """
+    if len(stored) * FEW > size:
+        return decode()
+
+    def make() -> Any:
+        chunk: Any = decode()
+        return chunk if chunk is None else repeated(chunk)
+
+    made: Value = _ALIKE.get((how, stored), make)
+    return made

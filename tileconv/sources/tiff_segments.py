@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from functools import partial
+from math import prod
 from pathlib import Path
 
 import imagecodecs
@@ -12,6 +13,7 @@ import numpy as np
 
 from tileconv.errors import SourceError
 from tileconv.retry import retrying
+from tileconv.sources.cache import alike
 from tileconv.sources.source import Pixels, Window, reading
 from tileconv.sources.tiff_guard import check_segment
 from tileconv.sources.tiff_layout import Layout
@@ -32,6 +34,7 @@ class Segments:
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self.layout, self.where = layout, str(path)
+        self.token: object = object()
         self.descriptor = steady.open_to_read(path)
         weakref.finalize(self, os.close, self.descriptor)
 
@@ -65,6 +68,13 @@ class Segments:
         data = self._bytes(count, offset, page, index)
         if layout.ends not in data[-64:]:
             raise self.damaged(page, index, "its end is cut off")
+        if not (layout.tiled and self.token):
+            return self._decoded(data, page, index)
+        size = prod(layout.segment) * layout.dtype.itemsize
+        return alike(data, (self.token, page), size, lambda: self._decoded(data, page, index))
+
+    def _decoded(self, data: bytes, page: int, index: int) -> Pixels:
+        layout = self.layout
         tables = layout.tables[page]
         try:
             if layout.header is None:
@@ -124,7 +134,7 @@ class Fetched(Segments):
     """Segments of an object of a store, of the *version* that was opened; what is *ahead* comes from there."""
 
     def __init__(self, place: Remote, layout: Layout, version: str, ahead: Ahead | None = None) -> None:
-        self.layout, self.where = layout, str(place)
+        self.layout, self.where, self.token = layout, str(place), None
         self.place, self.version, self.ahead = place, version, ahead
 
     def after(self, ahead: Ahead) -> Fetched:
