@@ -58,7 +58,7 @@ def bomb(codec, size):
         case "lzma":
             packer = lzma.LZMACompressor(preset=0)
         case _:
-            packer = zlib.compressobj(1, wbits=31 if codec == "gzip" else 15)
+            packer = zlib.compressobj(wbits=31 if codec == "gzip" else 15)
     return b"".join([*(packer.compress(block) for _ in range(blocks)), packer.flush()])
 
 
