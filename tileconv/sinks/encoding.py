@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
-import google_crc32c
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.storage import Storage
+from tileconv.stores import packed as packing
+from tileconv.stores.packed import CHECKSUM_BYTES, checksum
 
-CHECKSUM_BYTES = 4
 ALIKE = 16
 """Encoded chunks of one value that a process keeps, some KiB each."""
 ABSENT = 2**64 - 1
@@ -54,30 +54,14 @@ def encode_alike(pixel: bytes, dtype: np.dtype[Any], shape: Sequence[int], stora
 
 def decode(stored: bytes, storage: Storage, dtype: np.dtype[Any], shape: Sequence[int]) -> NDArray[Any] | None:
     """Return the pixels of a chunk of *shape* that *stored* stands for; None where these are not what was written."""
-    if not intact(stored, storage):
-        return None
-    packed = stored[: len(stored) - CHECKSUM_BYTES * (storage.checksum == "crc32c")]
-    room: Any = np.empty(math.prod(shape) * dtype.itemsize, np.uint8)
-    if storage.codec.name == "none":
-        room = np.frombuffer(packed, np.uint8)
-    else:
-        decoder: Callable[..., Any] = getattr(imagecodecs, f"{storage.codec.name}_decode")
-        try:
-            if len(decoder(packed, out=room)) != room.size:
-                return None
-        except (RuntimeError, ValueError):
-            return None
-    if room.size != math.prod(shape) * dtype.itemsize:
-        return None
-    pixels: NDArray[Any] = room.view(dtype.newbyteorder("<")).reshape(shape)
-    return pixels
+    size, checked = math.prod(shape) * dtype.itemsize, storage.checksum == "crc32c"
+    room = packing.unpacked(stored, storage.codec.name, size, checked=checked)
+    return None if room is None else room.view(dtype.newbyteorder("<")).reshape(shape)
 
 
 def intact(encoded: bytes, storage: Storage) -> bool:
     """Return whether the bytes of a chunk carry their own checksum; true of any where chunks have none."""
-    if storage.checksum == "none":
-        return True
-    return len(encoded) > CHECKSUM_BYTES and checksum(encoded[:-CHECKSUM_BYTES]) == encoded[-CHECKSUM_BYTES:]
+    return storage.checksum == "none" or packing.intact(encoded)
 
 
 def index_bytes(counts: Sequence[int]) -> int:
@@ -93,12 +77,6 @@ def pack_index(index: NDArray[np.uint64]) -> bytes:
 
 def unpack_index(end: bytes, counts: Sequence[int]) -> NDArray[np.uint64] | None:
     """Return place and length of every chunk of a shard; None where *end* is not what was written."""
-    if len(end) != index_bytes(counts) or checksum(end[:-CHECKSUM_BYTES]) != end[-CHECKSUM_BYTES:]:
+    if len(end) != index_bytes(counts) or not packing.intact(end):
         return None
     return np.frombuffer(end[:-CHECKSUM_BYTES], "<u8").reshape(*counts, 2)
-
-
-def checksum(data: Any) -> bytes:
-    """Return the CRC-32C of *data* as Zarr stores it."""
-    value: int = google_crc32c.value(data)
-    return value.to_bytes(CHECKSUM_BYTES, "little")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -27,14 +28,15 @@ from tileconv.sources.source import (
     stamp_of,
 )
 from tileconv.sources.zarr_acquired import acquired
+from tileconv.sources.zarr_chunks import Chunks
 from tileconv.sources.zarr_conventions import add_conventions
-from tileconv.sources.zarr_fetch import Fetch
+from tileconv.sources.zarr_fetch import Fetch, Index
 from tileconv.sources.zarr_files import ChunkFiles, Listed
 from tileconv.sources.zarr_group import find_array
 from tileconv.sources.zarr_guard import check_chunk, check_grid, check_plain, check_shard
 from tileconv.sources.zarr_layout import Layout
 from tileconv.sources.zarr_metadata import Described, Keys, describe
-from tileconv.sources.zarr_store import opened
+from tileconv.sources.zarr_node import ArrayNode, node_of
 from tileconv.stores import anywhere
 from tileconv.stores.ahead import HELD_BYTES, Ahead
 from tileconv.stores.anywhere import Place, Remote
@@ -66,18 +68,21 @@ class ZarrSource:
             warnings.simplefilter("ignore")  # what Zarr merely remarks on is refused below
             check_plain(path, self.where)
             self._path, ome, others = find_array(path, series, level)
-            array = self._opened()
+            array = node_of(self._path)
+            if not isinstance(array, ArrayNode):
+                raise SourceError(f"{self._path.name!r} in it is a group, and no array")
             self._metadata = next(p for name in ("zarr.json", ".zarray") if anywhere.is_there(p := self._path / name))
             self._stamp = stamp_of(self._metadata)
             keys = Keys.of(self._metadata)
             check_grid(self._metadata)
-            described = describe(array, self._metadata, ome, axes)
+            described = describe(array, ome, axes)
             add_conventions(array, self._metadata, described)
             self._layout = Layout.of(array, self._metadata, self.where, into_shards=missing_chunks == "error")
         self.libraries = ("numcodecs", "zarr") if self._layout.compressed else ("zarr",)
         self._map, guessed = map_axes(described.axes, self._layout.shape, axes, self.where)
         self._layout.check(self._path, max_chunk, self.where)
         self._files = ChunkFiles(self._path, self._metadata, keys, self._layout.counts)
+        self._chunks = Chunks.of(array, self._files, self._layout)
         listed = self._files.listed()
         self.changed = max(listed.changed, self._stamp[-1])
         self.fingerprint = self._files.fingerprint(listed, self.where)
@@ -126,41 +131,49 @@ class ZarrSource:
         window = self._map.window(box)
         if isinstance(self._path, Remote):
             return self._fetched(self._path, box, window, reads)
-        if self._missing == "error":
-            self._refuse_missing(window)
-        if not self.info.compressed:
+        if not (self.info.compressed or self._chunks):
             return self._map.canonical(self._load(window)).astype(self.info.dtype, copy=False)
         block = np.empty(box.shape, self.info.dtype)
         view = self._map.as_in_file(block)
-        chunk, stored = self._layout.chunk, self._layout.stored
-        for index, part, place in cells(window, chunk):
-            file = [i * c // s for i, c, s in zip(index, chunk, stored, strict=True)]
-            key = (self._metadata, self._stamp, index, self._files.stamp(file))
-            whole = self._map.of_file([slice(i * c, (i + 1) * c) for i, c in zip(index, chunk, strict=True)])
-            view[place] = decoded(key, partial(self._decode, index), whole, reads)[part]
+        for index, part, place in cells(window, self._layout.chunk):
+            view[place] = self._chunk(index, reads)[part]
         return block
+
+    def _chunk(self, index: Index, reads: Reads | None) -> Pixels:
+        """Return the chunk at *index*, which is kept where it took work and other *reads* need it."""
+        layout, whole = self._layout, self._whole(index)
+        if not self.info.compressed or (reads and reads.touching(whole) == 1):
+            return self._decode(index)
+        file = [i * c // s for i, c, s in zip(index, layout.chunk, layout.stored, strict=True)]
+        key = (self._metadata, self._stamp, self._missing, index, self._files.stamp(file))
+        return decoded(key, partial(self._decode, index), whole, reads)
+
+    def _whole(self, index: Index) -> Window:
+        """Return where the chunk at *index* lies in the image, and perhaps beyond."""
+        return self._map.of_file([slice(i * c, (i + 1) * c) for i, c in zip(index, self._layout.chunk, strict=True)])
 
     def _fetched(self, folder: Remote, box: Box, window: Window, reads: Reads | None) -> Pixels:
         """Return what ``read`` does of an array in a store: chunks are fetched together, and kept decoded."""
         block = np.empty(box.shape, self.info.dtype)
         view = self._map.as_in_file(block)
-        chunk, opened_as = self._layout.chunk, (self._metadata, self._stamp, self._missing)
-        needed, reads = [*cells(window, chunk)], sparing(reads)
+        opened_as = (self._metadata, self._stamp, self._missing)
+        needed, reads = [*cells(window, self._layout.chunk)], sparing(reads)
         fetch = Fetch(folder, self._files, self._layout, opened_as)
         with reading(self.where, "reading"):
             ahead = fetch.ahead((index for index, _, _ in needed), lambda index: CHUNKS.has((*opened_as, index)))
         with ahead:
-            array = fetch.over(_ARRAYS.get(opened_as, self._opened), ahead)
+            array = cache(partial(self._over, opened_as, fetch, ahead))
             for index, part, place in needed:
-                whole = self._map.of_file([slice(i * c, (i + 1) * c) for i, c in zip(index, chunk, strict=True)])
                 decode = partial(self._decode_fetched, fetch, array, ahead, index)
-                view[place] = decoded((*opened_as, index), decode, whole, reads)[part]
+                view[place] = decoded((*opened_as, index), decode, self._whole(index), reads)[part]
         return block
 
-    def _decode_fetched(self, fetch: Fetch, array: Any, ahead: Ahead, index: tuple[int, ...]) -> Pixels:
+    def _decode_fetched(self, fetch: Fetch, array: Callable[[], Any], ahead: Ahead, index: Index) -> Pixels:
         with reading(self.where, f"reading chunk {index}"):
-            fetch.check(index, ahead, must=self._missing == "error")
-            chunk = self._pixels(array, self._window(index))
+            stored = fetch.checked(index, ahead, must=self._missing == "error")
+            chunk = self._chunks.pixels(stored) if self._chunks and not self._layout.sharded else None
+            if chunk is None:
+                chunk = self._pixels(array(), self._window(index))
             if part := fetch.part(index):
                 ahead.done(part)
         chunk.flags.writeable = False
@@ -184,20 +197,37 @@ class ZarrSource:
                     fix="Set input.missing_chunks to report to read it as the fill value.",
                 )
 
-    def _decode(self, index: tuple[int, ...]) -> Pixels:
-        chunk = self._load(self._window(index))
+    def _decode(self, index: Index) -> Pixels:
+        chunk = self._by_ourselves(index) if self._chunks else None
+        if chunk is None:
+            chunk = self._load(self._window(index))
         chunk.flags.writeable = False
         return chunk
 
-    def _window(self, index: tuple[int, ...]) -> Window:
+    def _by_ourselves(self, index: Index) -> Pixels | None:
+        """Return the chunk at *index* without Zarr's library; None where that must read it, or say what is wrong."""
+        chunks: Any = self._chunks
+        with self._reading(self._window(index)):
+            try:
+                found: Pixels | None = chunks.read(index)
+            except (FileNotFoundError, NotADirectoryError):
+                return None if self._missing == "error" else chunks.fill
+        return found
+
+    def _reading(self, window: Window) -> AbstractContextManager[None]:
+        where = " ".join(f"{s.start}:{s.stop}" for s in window)
+        return reading(self.where, f"reading {where} of {self._path.name}")
+
+    def _window(self, index: Index) -> Window:
         """Return where the chunk at *index* lies in the array."""
         bounds = zip(index, self._layout.chunk, self._layout.shape, strict=True)
         return tuple(slice(i * c, min((i + 1) * c, n)) for i, c, n in bounds)
 
     def _load(self, window: Window) -> Pixels:
         layout, key = self._layout, (self._path, self._stamp)
-        where = " ".join(f"{s.start}:{s.stop}" for s in window)
-        with reading(self.where, f"reading {where} of {self._path.name}"):
+        if self._missing == "error":
+            self._refuse_missing(window)
+        with self._reading(window):
             for index, part, _ in cells(window, layout.stored):
                 name = self._files.keys.key(index)
                 check_chunk(self._path, name, layout.stored_bytes, "" if layout.sharded else layout.codec)
@@ -214,7 +244,14 @@ class ZarrSource:
             raise SourceError(problem, where=self.where, fix="It is damaged: copy the file again.")
         return pixels
 
+    def _over(self, opened_as: tuple[Any, ...], fetch: Fetch, ahead: Ahead) -> Any:
+        from tileconv.sources.zarr_fetched import over  # zarr: a fifth of a second
+
+        return over(_ARRAYS.get(opened_as, self._opened), fetch, ahead)
+
     def _opened(self) -> Any:
+        from tileconv.sources.zarr_store import opened  # zarr: a fifth of a second
+
         return opened(self._path)
 
     def check_stored(self) -> None:

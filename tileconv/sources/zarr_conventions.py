@@ -10,7 +10,6 @@ from math import prod
 from typing import Any
 
 import numpy as np
-import zarr
 
 from tileconv.errors import SourceError
 from tileconv.georeference import Georeference
@@ -20,9 +19,9 @@ from tileconv.sources.axes import NAMES
 from tileconv.sources.folders import attributes_of, is_store
 from tileconv.sources.notes import scale_note
 from tileconv.sources.source import pixel_type
-from tileconv.sources.zarr_guard import check_chunk, check_plain, codec_of
+from tileconv.sources.zarr_guard import check_chunk, check_plain
 from tileconv.sources.zarr_metadata import Described, Keys
-from tileconv.sources.zarr_store import zarr_store
+from tileconv.sources.zarr_node import ArrayNode, node_of
 from tileconv.stores import anywhere
 from tileconv.stores.anywhere import Place
 
@@ -42,7 +41,7 @@ _EVEN = 1e-3
 _EPSG = "/EPSG/0/"
 
 
-def add_conventions(array: Any, metadata: Place, described: Described) -> None:
+def add_conventions(array: ArrayNode, metadata: Place, described: Described) -> None:
     """Add to *described* what the attributes of *array*, and of the group around it, declare.
 
     Raises
@@ -50,7 +49,7 @@ def add_conventions(array: Any, metadata: Place, described: Described) -> None:
     SourceError
         If pixels are numbers of another sign than their type says.
     """
-    said = array.attrs.asdict()
+    said = array.attributes
     group = metadata.parent.parent
     around = attributes_of(group)
     dtype = pixel_type(array.dtype, "")
@@ -70,15 +69,17 @@ def add_conventions(array: Any, metadata: Place, described: Described) -> None:
     if "flag_values" in said or "flag_masks" in said:
         described.notes.append("the pixels are flags, and are filtered as numbers")
     inherited = {name: value for name, value in around.items() if name.startswith(("proj:", "spatial:"))}
-    _place(inherited | said, array.shape, group, described)
+    _place({**inherited, **said}, array.shape, group, described)
     if rest := sorted(name for name in said if name not in _READ and not name.startswith(("proj:", "spatial:"))):
         described.notes.append(f"attributes that are not carried: {', '.join(rest)}")
 
 
-def _validity(array: Any, said: Mapping[str, Any], described: Described, dtype: np.dtype[Any], *, old: bool) -> None:
+def _validity(
+    array: ArrayNode, said: Mapping[str, Any], described: Described, dtype: np.dtype[Any], *, old: bool
+) -> None:
     """Take the one value that marks missing pixels; what cannot be read, or is more than one, is a mask."""
     stated = {name: said[name] for name in _MISSING if said.get(name) is not None}
-    fill = array.metadata.fill_value
+    fill = array.fill_value
     fill = None if fill is None or dtype.kind == "b" else exact_number(np.asarray(fill, dtype).item())
     if fill and not np.isnan(fill) and not stated:
         if old and "_ARRAY_DIMENSIONS" in said:  # xarray keeps _FillValue there in format 2
@@ -134,7 +135,7 @@ def number_of(item: Any, dtype: np.dtype[Any]) -> float | None:
 def _place(said: Mapping[str, Any], shape: Sequence[int], group: Place, described: Described) -> None:
     """Take the reference system and the transform, from the attributes or from rows of coordinates."""
     mapping = _sibling(group, str(said.get("grid_mapping", "")).partition(":")[0])
-    words = {} if mapping is None else mapping.attrs.asdict()
+    words = {} if mapping is None else mapping.attributes
     url = said["_CRS"] if isinstance(said.get("_CRS"), Mapping) else {}
     code = str(url.get("url", "")).partition(_EPSG)[2]
     texts = [said.get("proj:code"), f"EPSG:{code}" if code else None, said.get("proj:wkt2"), url.get("wkt")]
@@ -166,7 +167,7 @@ def _of_coordinates(shape: Sequence[int], group: Place, described: Described) ->
     rows = {}
     for name, count in zip(described.axes, shape, strict=True):
         axis, row = NAMES.get(name.lower(), name), _sibling(group, name)
-        if row is None or row.ndim != 1 or row.shape != (count,):
+        if row is None or row.shape != (count,):
             continue
         if axis in "yx" and (step := _even(row, group / name)):
             rows[axis] = step
@@ -178,26 +179,29 @@ def _of_coordinates(shape: Sequence[int], group: Place, described: Described) ->
     return Georeference(transform=(a, 0.0, x, 0.0, e, y)).moved(-0.5, -0.5).transform
 
 
-def _even(row: Any, folder: Place) -> tuple[float, float] | None:
+def _even(row: ArrayNode, folder: Place) -> tuple[float, float] | None:
     """Return the step and the first of evenly spaced coordinates; None for others, and for too many."""
-    count, numbers = row.shape[0], row.dtype.kind in "iuf"
+    (count,), numbers = row.shape, row.dtype.kind in "iuf"
     if not numbers or row.shards or not 2 <= count <= COORDINATES_LIMIT or prod(row.chunks) > COORDINATES_LIMIT:
         return None
     keys = Keys.of(next(p for name in ("zarr.json", ".zarray") if anywhere.is_file(p := folder / name)))
     for index in range(-(-count // row.chunks[0])):
-        check_chunk(folder, keys.key((index,)), row.chunks[0] * row.dtype.itemsize, codec_of(row))
-    values = np.asarray(row[...], np.float64)
+        check_chunk(folder, keys.key((index,)), row.chunks[0] * row.dtype.itemsize, row.codec)
+    from tileconv.sources.zarr_store import opened  # zarr: a fifth of a second
+
+    values = np.asarray(opened(folder)[...], np.float64)
     step = (values[-1] - values[0]) / (count - 1)
     off = np.abs(values - (values[0] + step * np.arange(count))).max()
     return (float(step), float(values[0])) if np.isfinite(off) and step and off <= _EVEN * abs(step) else None
 
 
-def _sibling(group: Place, name: str) -> Any:
+def _sibling(group: Place, name: str) -> ArrayNode | None:
     """Return the array *name* of a group, or None; metadata of others must not lead out of it."""
     folder = group / name
     if not name or "/" in name or name.startswith(".") or not (is_store(group) and is_store(folder)):
         return None
-    with suppress(ValueError, KeyError, TypeError, FileNotFoundError):
-        check_plain(folder, str(folder))
-        return zarr.open_array(zarr_store(folder), mode="r")
+    check_plain(folder, str(folder))
+    with suppress(SourceError):
+        node = node_of(folder)
+        return node if isinstance(node, ArrayNode) else None
     return None

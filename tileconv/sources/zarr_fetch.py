@@ -6,17 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import zarr
-from zarr.abc.store import ByteRequest, RangeByteRequest, SuffixByteRequest
-from zarr.storage import StorePath
-
 from tileconv.errors import SourceError
 from tileconv.sources.cache import Cache
 from tileconv.sources.zarr_files import ChunkFiles
 from tileconv.sources.zarr_guard import check_bytes, most_of
 from tileconv.sources.zarr_layout import Layout
 from tileconv.sources.zarr_metadata import ABSENT
-from tileconv.sources.zarr_store import ObjectsStore
 from tileconv.stores import anywhere
 from tileconv.stores.ahead import Ahead, Part
 from tileconv.stores.anywhere import Remote
@@ -70,13 +65,13 @@ class Fetch:
         parts = {part: index for index in indices if (part := self.part(index))}
         return Ahead(parts, lambda part: had(parts[part]))
 
-    def check(self, index: Index, ahead: Ahead, *, must: bool) -> None:
-        """Refuse the chunk at *index* if it would decode to far more than its pixels, or *must* be stored and is not.
+    def checked(self, index: Index, ahead: Ahead, *, must: bool) -> bytes | None:
+        """Return what is stored of the chunk at *index*; None if nothing is, or a shard does not say where.
 
         Raises
         ------
         SourceError
-            Which names it.
+            Which names it, if it would decode to far more than its pixels, or *must* be stored and is not.
         """
         place, inner = self.place(index)
         key = place.relative_to(self.folder)
@@ -88,35 +83,8 @@ class Fetch:
             part = None
         if part:
             check_bytes(f"chunk {name}", data, self.layout.inner_bytes, self.layout.codec)
-        elif must and (self.layout.index or not self.layout.sharded):
+            return data
+        if must and (self.layout.index or not self.layout.sharded):
             fix = "Set input.missing_chunks to report to read it as the fill value."
             raise SourceError(f"chunk {name} is not stored", fix=fix)
-
-    def over(self, array: Any, ahead: Ahead) -> Any:
-        """Return *array*, whose chunks come from what is fetched *ahead*."""
-        return zarr.Array(zarr.AsyncArray(array.metadata, StorePath(_Fetched(self, ahead))))
-
-
-class _Fetched(ObjectsStore):
-    """The objects of an array, of which parts are fetched ahead and tables of shards are known."""
-
-    def __init__(self, fetch: Fetch, ahead: Ahead) -> None:
-        super().__init__(fetch.folder)
-        self._fetch, self._ahead = fetch, ahead
-
-    def read(self, key: str, wanted: ByteRequest | None) -> bytes:
-        fetch, place = self._fetch, self.place / key
-        if not fetch.layout.sharded:
-            return self._ahead.read(Part(place, 0, most_of(fetch.layout.stored_bytes) + 1))
-        version, stored = fetch.shard(place)
-        index = fetch.layout.index
-        if not version:
-            raise FileNotFoundError(key)
-        match wanted:
-            case SuffixByteRequest(count) if index and index.at_end and count == index.nbytes:
-                return stored
-            case RangeByteRequest(0, count) if index and not index.at_end and count == index.nbytes:
-                return stored
-            case RangeByteRequest(start, stop):
-                return self._ahead.read(Part(place, start, stop, version))
-        return super().read(key, wanted)
+        return None

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import zarr
-
 from tileconv.errors import SourceError
 from tileconv.sources.choices import SHOWN, chosen, listed, size
 from tileconv.sources.folders import attributes_of, below, images_below, shape_text
-from tileconv.sources.zarr_store import opened
+from tileconv.sources.zarr_node import ArrayNode, node_of
 from tileconv.stores import anywhere
 from tileconv.stores.anywhere import Place
 
@@ -26,16 +24,15 @@ def find_array(path: Place, series: int, level: int) -> Found:
         If there is no such series or level, or the group is not one image: the message names those that there are.
     """
     where = str(path)
-    node = opened(path)
-    if isinstance(node, zarr.Array):
+    node = node_of(path)
+    if isinstance(node, ArrayNode):
         if series or level:
             problem = f"the folder is one array of {size(node.shape)}, found series {series}, level {level}"
             raise SourceError(problem, where=where, fix="Leave input.series and input.level at 0.")
-        _refuse_unfinished(node.attrs.asdict(), where)
+        _refuse_unfinished(node.attributes, where)
         _refuse_unfinished(attributes_of(path.parent), where)
         return path, None, []
-    attributes: dict[str, Any] = dict(node.attrs)
-    attributes = {**attributes, **attributes.get("ome", {})}
+    attributes = {**node.attributes, **node.attributes.get("ome", {})}
     if "multiscales" in attributes:
         return _image(path, attributes, series, level)
     for kind, names_of in _GROUPS.items():
@@ -48,7 +45,7 @@ def find_array(path: Place, series: int, level: int) -> Found:
         folder, ome, notes = find_array(below(path, names[series]), 0, level)
         return folder, ome, [*said, *notes]
     _refuse_unfinished(attributes, where)
-    return _only_array(path, node, series, level)
+    return _only_array(path, series, level)
 
 
 def _image(path: Place, attributes: Mapping[str, Any], series: int, level: int) -> Found:
@@ -106,8 +103,10 @@ def series_of(path: Place) -> list[str]:
     return list(map(str, stated or found))
 
 
-def _only_array(path: Place, node: Any, series: int, level: int) -> Found:
-    arrays = {name: array.shape for name, array in node.arrays() if array.ndim >= 2}
+def _only_array(path: Place, series: int, level: int) -> Found:
+    from tileconv.sources.zarr_store import opened  # zarr: a fifth of a second
+
+    arrays = {name: array.shape for name, array in opened(path).arrays() if array.ndim >= 2}
     if len(arrays) == 1 and not (series or level):
         (name,) = arrays
         others = [image for image in images_below(path) if image != name]

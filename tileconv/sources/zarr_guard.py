@@ -10,7 +10,7 @@ import stat
 import zlib
 from collections.abc import Callable, Iterable
 from io import BytesIO
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from tileconv.errors import SourceError
 from tileconv.sources.zarr_metadata import ABSENT, ShardIndex
@@ -53,13 +53,6 @@ def check_grid(metadata: Place) -> None:
         raise SourceError("expected chunks of at least one pixel, found 0")
 
 
-def codec_of(array: Any) -> str:
-    """Return the name of the one compressor of a Zarr array; ``""`` for none, and for several."""
-    names = [type(codec).__name__.lower().removesuffix("codec") for codec in array.compressors]
-    names = [name for name in names if name != "crc32c"]  # which stands behind what it is the sum of
-    return names[0] if len(names) == 1 else ""
-
-
 def most_of(size: int) -> int:
     """Return how many bytes a chunk of *size* decoded bytes may take as it is stored."""
     return 2 * size + SLACK
@@ -67,16 +60,24 @@ def most_of(size: int) -> int:
 
 def check_bytes(name: str, data: bytes, size: int, codec: str) -> None:
     """Refuse a chunk that is stored as *data*, as ``check_chunk`` does."""
-    most = most_of(size)
-    declared = len(data)
+    _check(name, BytesIO(data), len(data), size, codec)
+
+
+def _check(name: str, file: BinaryIO, length: int, size: int, codec: str) -> None:
+    declared, most = length, most_of(size)
+    if codec == "blosc":
+        ends = int.from_bytes(file.read(16)[12:], "little")
+        if ends > length:  # its decoder is not told where a chunk ends, and would read on
+            raise SourceError(f"{name} is cut off: it has {length} of {ends} bytes")
+        file.seek(0)
     if declared <= most and codec in _SIZES:
-        declared = max(declared, _SIZES[codec](BytesIO(data), most))
+        declared = max(declared, _SIZES[codec](file, most))
     if declared > most:
         raise SourceError(f"{name} holds {declared} bytes or more, its pixels take {size}")
 
 
 def check_chunk(path: Place, key: str, size: int, codec: str) -> None:
-    """Refuse a stored chunk of *size* decoded bytes that is no plain file, or would decode to far more.
+    """Refuse a stored chunk of *size* decoded bytes that is no plain file, is cut off, or would decode to far more.
 
     *codec* is the name of the last codec. The headers of ``zstd``, ``blosc`` and ``lz4`` state a size; streams of
     ``gzip``, ``zlib``, ``bz2`` and ``lzma`` are decoded once for it, piece by piece, and no further than to the limit.
@@ -94,13 +95,8 @@ def check_chunk(path: Place, key: str, size: int, codec: str) -> None:
         return
     if not stat.S_ISREG(facts.st_mode):
         raise SourceError(f"chunk {key} is no plain file")
-    most = most_of(size)
-    declared = facts.st_size
-    if declared <= most and codec in _SIZES:
-        with anywhere.opened(path / key) as file:
-            declared = max(declared, _SIZES[codec](file, most))
-    if declared > most:
-        raise SourceError(f"chunk {key} holds {declared} bytes or more, its pixels take {size}")
+    with anywhere.opened(path / key) as file:
+        _check(f"chunk {key}", file, facts.st_size, size, codec)
 
 
 def check_shard(

@@ -12,8 +12,9 @@ import numpy as np
 from tileconv.errors import SourceError
 from tileconv.sources.source import check_decoded, pixel_type
 from tileconv.sources.zarr_files import ChunkFiles
-from tileconv.sources.zarr_guard import CHUNK_FILES_LIMIT, codec_of
+from tileconv.sources.zarr_guard import CHUNK_FILES_LIMIT
 from tileconv.sources.zarr_metadata import ShardIndex
+from tileconv.sources.zarr_node import ArrayNode
 from tileconv.stores.anywhere import Place
 
 
@@ -30,7 +31,7 @@ class Layout:
     index
         Where the chunks lie in a shard; None where there are no shards, or their table is coded in an unusual way.
     codec
-        The name of the one compressor, as ``codec_of`` says.
+        The name of the one compressor, as ``ArrayNode.codec`` says.
     """
 
     shape: tuple[int, ...]
@@ -43,7 +44,7 @@ class Layout:
     index: ShardIndex | None
 
     @classmethod
-    def of(cls, array: Any, metadata: Place, where: str, *, into_shards: bool) -> Layout:
+    def of(cls, array: ArrayNode, metadata: Place, where: str, *, into_shards: bool) -> Layout:
         """Return the layout of *array*; SourceError if *into_shards* is set and their tables cannot be read."""
         index = None
         if array.shards:
@@ -52,10 +53,10 @@ class Layout:
                 index = ShardIndex.of(metadata, counts)
         return cls(
             array.shape,
-            tuple(array.shards or array.chunks),
-            tuple(array.chunks),
-            compressed=bool(array.compressors or array.filters or array.shards),
-            codec=codec_of(array),
+            array.shards or array.chunks,
+            array.chunks,
+            compressed=bool(array.compressors or array.filtered or array.shards),
+            codec=array.codec,
             sharded=bool(array.shards),
             index=index,
             dtype=pixel_type(array.dtype, where),

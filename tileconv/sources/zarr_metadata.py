@@ -17,6 +17,7 @@ from tileconv.georeference import NOWHERE, Georeference
 from tileconv.images import alpha_of
 from tileconv.sources.axes import assumed_axes
 from tileconv.sources.notes import ALPHA
+from tileconv.sources.zarr_node import ArrayNode
 from tileconv.stores import anywhere
 from tileconv.stores.anywhere import Place
 from tileconv.units import unit_of
@@ -124,35 +125,34 @@ class Described:
     labels: bool = False
 
 
-def describe(array: Any, metadata: Place, ome: Mapping[str, Any] | None, axes: str | None) -> Described:
+def describe(array: ArrayNode, ome: Mapping[str, Any] | None, axes: str | None) -> Described:
     """Return axes, pixel size, units and channels of *array*, from OME-Zarr, Zarr 3 or xarray metadata.
 
     *axes* are the names that the user gave, without which an array that may hold colours must name its own.
     """
     if ome is not None:
         return _describe_ome(array, ome, axes)
-    names = array.metadata.dimension_names if metadata.name == "zarr.json" else None
-    names = names or array.attrs.get("_ARRAY_DIMENSIONS")
+    names = array.names or array.attributes.get("_ARRAY_DIMENSIONS")
     return Described([name or "" for name in names]) if names and any(names) else _assumed(array, axes)
 
 
-def _assumed(array: Any, given: str | None) -> Described:
+def _assumed(array: ArrayNode, given: str | None) -> Described:
     """Return what is known of an array that names no axes."""
     names = assumed_axes(array.shape, given)
-    told = array.ndim > 2 and given is None
+    told = len(array.shape) > 2 and given is None
     return Described(list(names), notes=[f"the array names no axes: {names} is assumed"] * told)
 
 
-def _describe_ome(array: Any, ome: Mapping[str, Any], given: str | None) -> Described:
+def _describe_ome(array: ArrayNode, ome: Mapping[str, Any], given: str | None) -> Described:
     image = ome["multiscales"][ome["series"]]
     axes = image.get("axes") or _assumed(array, given).axes
     named = [axis if isinstance(axis, Mapping) else {"name": axis} for axis in axes]
-    if len(named) != array.ndim:
-        raise SourceError(f"the OME metadata names {len(named)} axes, the array has {array.ndim}")
+    if len(named) != len(array.shape):
+        raise SourceError(f"the OME metadata names {len(named)} axes, the array has {len(array.shape)}")
     described = Described([str(a["name"] or "") for a in named])
     steps = [*image["datasets"][ome["level"]].get("coordinateTransformations", ())]
     for step in (*steps, *image.get("coordinateTransformations", ())):
-        _apply(step, described, array.ndim)  # the first steps apply first
+        _apply(step, described, len(array.shape))  # the first steps apply first
     if not all(0 < n < np.inf for n in described.scale) or not np.isfinite(described.origin).all():
         described.notes.append(f"pixel size {described.scale} at {described.origin} is no size and is ignored")
         described.scale, described.origin = [], []

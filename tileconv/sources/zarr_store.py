@@ -17,6 +17,7 @@ from zarr.storage import LocalStore
 
 from tileconv.errors import SourceError
 from tileconv.retry import system_error
+from tileconv.sources.zarr_node import ArrayNode, Node
 from tileconv.stores import anywhere
 from tileconv.stores.anywhere import Place, Remote
 
@@ -37,6 +38,18 @@ def opened(folder: Place) -> Any:
         if system_error(error):
             raise
         raise _refused(folder) from error
+
+
+def node_by_library(folder: Place) -> Node:
+    """Return what ``node_of`` does, as zarr says it."""
+    node = opened(folder)
+    if not isinstance(node, zarr.Array):
+        return Node(dict(node.attrs))
+    names = node.metadata.dimension_names if node.metadata.zarr_format == 3 else None
+    compressors = tuple(type(codec).__name__.lower().removesuffix("codec") for codec in node.compressors)
+    sizes = node.shape, node.chunks, node.shards or ()
+    told = compressors, node.metadata.fill_value, names
+    return ArrayNode(node.attrs.asdict(), *sizes, node.dtype, *told, filtered=bool(node.filters))
 
 
 def zarr_store(folder: Place) -> Store:
