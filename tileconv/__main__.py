@@ -24,8 +24,30 @@ def main() -> None:
         from tileconv import cli
 
         cli.main()
+    except SystemExit as end:
+        signals.ignore()
+        _leave(end.code)
+        raise
     finally:
         signals.ignore()
+
+
+def _leave(code: object) -> None:
+    """End the process at once where nothing is left to be done: all that is imported would be taken apart first.
+
+    Other threads and processes, and whoever measures this one, are waited for as ever.
+    """
+    import os
+    import sys
+    import threading
+
+    asked = sys.gettrace() or sys.getprofile() or sys.flags.interactive
+    if asked or threading.active_count() > 1 or not sys.modules.keys().isdisjoint({"distributed", "multiprocessing"}):
+        return
+    if code is None or isinstance(code, int):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code or 0)
 
 
 def _refuse_windows() -> None:

@@ -18,9 +18,9 @@ that it crosses from a worker to the client unchanged.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from tileconv.quick import dataclass
 from tileconv.signals import INTERRUPTED
 
 NOT_WINDOWS = "tileconv needs Linux or macOS; on Windows it runs in WSL (wsl --install)"

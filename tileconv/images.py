@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from tileconv.boxes import AXES, Box
 from tileconv.errors import GeometryError
 from tileconv.georeference import NOWHERE, Georeference
+from tileconv.quick import dataclass
 
 DECODED_CACHE_BYTES = 64 * 2**20
 """The most decoded chunks of compressed images that one process keeps where no plan says which are read again."""

@@ -46,10 +46,8 @@ def learn(before: Path, after: Path, output: Path, size: str, *, as_json: bool, 
     is killed begins anew.
     """
     from tileconv import learning  # with all libraries
-    from tileconv.engines.start import read_compiler_late
     from tileconv.report.terminal import TerminalProgress
 
-    read_compiler_late()
     with interruptible(), TerminalProgress(sys.stderr) as progress:
         learned = learning.learn(before, after, size=_size(size), output=output, **words, progress=progress)
     lines = [str(output), *(f"{name:<11}{said}" for name, said in learned.rows().items() if said)]

@@ -72,9 +72,7 @@ def interruptible() -> Iterator[None]:
 def watched_call(call: Callable[[Progress], Made], watch: Callable[[], AbstractContextManager[Progress]]) -> Made:
     """Return what *call* makes while *watch* hears of it; an interruption becomes its text and exit code."""
     from tileconv.engines import loops
-    from tileconv.engines.start import read_compiler_late
 
-    read_compiler_late()
     with interruptible(), watch() as progress:
         if kept := loops.note():
             progress.note(kept)

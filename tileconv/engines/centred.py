@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from tileconv.boxes import Box
 from tileconv.engines.direct import LOADABLE, loadable
 from tileconv.engines.loops import njit
 from tileconv.engines.values import FLOAT64
+from tileconv.quick import dataclass
 
 Array = NDArray[Any]
 

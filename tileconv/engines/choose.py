@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +25,7 @@ from tileconv.engines.nonfinite import Pattern
 from tileconv.engines.separable import Separable
 from tileconv.engines.values import Precision, Sums, Values, sums
 from tileconv.errors import PlanError
+from tileconv.quick import dataclass
 
 ENGINES: dict[str, Engine] = {engine.name: engine for engine in (Direct(), Separable(), Fft())}
 """All engines by their names, in the order in which plans list them. Adding one: its file, and its record here."""

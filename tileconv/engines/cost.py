@@ -15,7 +15,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ import numpy as np
 from tileconv.engines.grid import Blocks, block_cost
 from tileconv.errors import PlanError
 from tileconv.own import own_file
+from tileconv.quick import dataclass
 from tileconv.stores import steady
 
 SHIPPED = Path(__file__).with_name("costs.json")

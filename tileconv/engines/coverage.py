@@ -8,7 +8,7 @@ any order, so that the same pixels are NaN whatever makes them. Weights that are
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -21,6 +21,7 @@ from tileconv.engines.cost import Costs
 from tileconv.engines.kernel import Kernel, Weights
 from tileconv.engines.nonfinite import bands
 from tileconv.engines.values import Values
+from tileconv.quick import dataclass
 
 Array = NDArray[Any]
 

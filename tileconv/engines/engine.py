@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -20,6 +19,7 @@ from tileconv.engines.expected import Spread
 from tileconv.engines.grid import Blocks
 from tileconv.engines.kernel import MAX_WEIGHTS, Kernel
 from tileconv.engines.values import Precision, Sums, Values
+from tileconv.quick import dataclass
 
 if TYPE_CHECKING:
     from tileconv.engines.choose import Choice

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.engines.values import Dtype, Values
+from tileconv.quick import dataclass
 
 if TYPE_CHECKING:
     from tileconv.engines.choose import Choice

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -15,6 +15,7 @@ from tileconv.engines.centred import Loaded
 from tileconv.engines.grid import Blocks
 from tileconv.engines.transform import spectrum
 from tileconv.engines.values import FLOAT32, FLOAT64
+from tileconv.quick import dataclass
 
 Array = NDArray[Any]
 

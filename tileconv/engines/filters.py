@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tileconv.errors import KernelError
+from tileconv.quick import dataclass
 
 Numbers = NDArray[np.float32] | NDArray[np.float64]
 MAX_WEIGHTS = 2**26

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import product
 
@@ -21,6 +21,7 @@ import numpy as np
 
 from tileconv.boxes import Box
 from tileconv.engines.values import FLOAT32, FLOAT64
+from tileconv.quick import dataclass
 
 BATCH = 16
 """Rows (or planes) that share one call where the kernel has one weight along an axis."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property, reduce
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tileconv.boxes import Halo
 from tileconv.errors import KernelError
+from tileconv.quick import dataclass
 
 Weights = NDArray[np.int64] | NDArray[np.float64]
 Term = tuple[Weights, ...]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +20,7 @@ from tileconv.engines.direct import direct_where
 from tileconv.engines.kernel import Kernel
 from tileconv.engines.loops import njit
 from tileconv.engines.separable import separable, touched
+from tileconv.quick import dataclass
 
 Array = NDArray[Any]
 Terms = tuple[tuple[Array, Array, Array], ...]

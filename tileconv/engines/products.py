@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from typing import Any
@@ -30,6 +29,7 @@ from tileconv.engines.activations import LOOPS
 from tileconv.engines.blas import one_thread
 from tileconv.engines.filters import APART, COLUMNS, HIGH, RUNS, WIDE, Filters, Taps
 from tileconv.engines.loops import njit
+from tileconv.quick import dataclass
 
 Array = NDArray[Any]
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
 from tileconv.engines.kernel import Kernel
+from tileconv.quick import dataclass
 
 Precision = Literal["auto", "float32", "float64"]
 Dtype = np.dtype[Any]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 
 from tileconv.engines.filters import Taps
 from tileconv.engines.grid import fast_length
+from tileconv.quick import dataclass
 
 NS_PER_PRODUCT, NS_PER_TAP, NS_PER_SUM = 0.035, 0.6, 2.5
 """A product and its sum within BLAS, a pixel copied for it, and what is done to a sum, nanoseconds in float32."""

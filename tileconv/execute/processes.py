@@ -23,7 +23,6 @@ from typing import Any
 from tileconv.allocator import give_back
 from tileconv.boxes import Box
 from tileconv.engines.loops import tell, telling
-from tileconv.engines.start import read_compiler_late
 from tileconv.errors import ClusterError, TileconvError
 from tileconv.execute.executor import Heard, Pair
 from tileconv.execute.local import attempts, make_tiles
@@ -239,7 +238,6 @@ def _attempt(tiles: list[Box]) -> list[Outcome]:
 
 def serve(descriptor: int) -> None:
     """Do what comes through the pipe at *descriptor*, call after call, until the other end closes: then end at once."""
-    read_compiler_late()
     pipe, calls = Connection(descriptor), SimpleQueue[bytes]()
 
     def receive() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tileconv.engines.expected import ROUNDING, expected_pixels
@@ -11,6 +9,7 @@ from tileconv.engines.values import INT64, Precision, Values, held, working_dtyp
 from tileconv.errors import TileError
 from tileconv.operations.formulas import half_ulp, largest, rounded_by_type
 from tileconv.operations.operation import Array, Choices, Operation
+from tileconv.quick import dataclass
 
 
 def absolute(*, axes: str = "yx") -> Absolute:  # noqa: ARG001 every operator takes axes

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
+
+from tileconv.quick import dataclass
 
 Activation = Literal["none", "relu", "leaky_relu", "tanh", "sigmoid", "gelu"]
 

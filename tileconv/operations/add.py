@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
@@ -12,6 +11,7 @@ from tileconv.errors import TileError
 from tileconv.operations.formulas import beyond, largest
 from tileconv.operations.operation import Array, Choices
 from tileconv.operations.several import Several, computed, expected_total, roundings
+from tileconv.quick import dataclass
 
 
 def add(*, axes: str = "yx") -> Add:  # noqa: ARG001 every operator takes axes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,6 +17,7 @@ from tileconv.operations.formulas import divided
 from tileconv.operations.linear import Linear
 from tileconv.operations.operation import Array, Choices, Operation
 from tileconv.operations.parameters import Compass, Gabor, KernelsOrFile, Reduction, Steerable, WeightsOrFile
+from tileconv.quick import dataclass
 
 MOST = 1024
 """Kernels of a bank."""

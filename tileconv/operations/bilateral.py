@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -16,6 +15,7 @@ from tileconv.errors import KernelError
 from tileconv.operations.formulas import half_ulp, largest
 from tileconv.operations.operation import Array, Choices, Operation
 from tileconv.operations.parameters import Lengths, Positive, Sizes, number, per_axis, sizes_per_axis
+from tileconv.quick import dataclass
 
 
 def bilateral(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from tileconv.errors import KernelError
 from tileconv.operations.formulas import half_ulp, largest, rounded_by_type
 from tileconv.operations.operation import Array, Choices, Operation
 from tileconv.operations.parameters import Range, number
+from tileconv.quick import dataclass
 
 
 def clip(range: Range, *, axes: str = "yx") -> Clip:  # noqa: ARG001 the spec's word; every operator takes axes

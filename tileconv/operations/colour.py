@@ -6,7 +6,6 @@ T. Porter and T. Duff, "Compositing digital images", SIGGRAPH 1984; IEC 61966-2-
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +16,7 @@ from tileconv.engines.expected import ROUNDING
 from tileconv.engines.values import Precision, Values, held, working_dtype
 from tileconv.operations.formulas import half_ulp, largest
 from tileconv.operations.operation import Array, Choices, Operation
+from tileconv.quick import dataclass
 
 
 class BesideAlpha(Operation):

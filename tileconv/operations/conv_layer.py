@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -23,6 +22,7 @@ from tileconv.operations.formulas import half_ulp, largest
 from tileconv.operations.layer_files import read_layer
 from tileconv.operations.operation import PADDED, Array, Choices, Operation
 from tileconv.operations.parameters import Amounts, Count, Counts, LayerWeights, Tensor, number, sizes_per_axis
+from tileconv.quick import dataclass
 
 
 def conv_layer(

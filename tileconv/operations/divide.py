@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from tileconv.operations.formulas import half_ulp, largest
 from tileconv.operations.operation import Array, Choices
 from tileconv.operations.parameters import number
 from tileconv.operations.several import Several, roundings, working
+from tileconv.quick import dataclass
 
 
 def divide(by_zero: float, *, axes: str = "yx") -> Divide:  # noqa: ARG001 every operator takes axes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from tileconv.engines.values import Precision, Values
 from tileconv.operations.operation import Array, Choices
 from tileconv.operations.several import Several, expected_once, moved, rounded_once
+from tileconv.quick import dataclass
 
 
 def minimum(*, axes: str = "yx") -> Minimum:  # noqa: ARG001 every operator takes axes

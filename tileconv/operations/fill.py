@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ from tileconv.operations.blur import ON_THE_RIM, bells
 from tileconv.operations.formulas import half_ulp, largest
 from tileconv.operations.operation import Array, Choices, Operation
 from tileconv.operations.parameters import Lengths, Positive, Sigmas, number, per_axis
+from tileconv.quick import dataclass
 
 TAKES = {"constant": "value", "nearest": "radius", "blur": "sigma"}
 """What each method must be given, and no other takes."""

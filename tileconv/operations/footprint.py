@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +13,7 @@ from tileconv.engines.kernel import check_lengths, check_size
 from tileconv.errors import KernelError
 from tileconv.operations.blur import within_radii
 from tileconv.operations.parameters import Lengths, Sizes, per_axis, sizes_per_axis
+from tileconv.quick import dataclass
 
 REGION_PX = 2**16
 """Pixels of a region, if the footprint is not too large for it: their words stay in the first cache."""

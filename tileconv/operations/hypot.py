@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from tileconv.operations.formulas import half_ulp, largest
 from tileconv.operations.magnitude import length
 from tileconv.operations.operation import Array, Choices
 from tileconv.operations.several import Several, roundings, working
+from tileconv.quick import dataclass
 
 
 def hypot(*, axes: str = "yx") -> Hypot:  # noqa: ARG001 every operator takes axes

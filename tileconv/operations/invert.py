@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tileconv.engines.values import Precision, Values
 from tileconv.errors import PlanError
 from tileconv.operations.operation import Array, Choices, Operation
 from tileconv.operations.rescale import Rescale, rescale
+from tileconv.quick import dataclass
 
 
 def invert(maximum: float | None = None, *, axes: str = "yx") -> Invert | Rescale:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -15,6 +14,7 @@ from tileconv.errors import KernelError, TileError
 from tileconv.operations.formulas import divided, half_ulp, rounded_by_division, sum_bounds, sum_range
 from tileconv.operations.operation import Array, Choices, Operation
 from tileconv.operations.steps import Steps
+from tileconv.quick import dataclass
 
 
 @dataclass(frozen=True)

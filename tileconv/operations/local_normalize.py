@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -21,6 +20,7 @@ from tileconv.operations.parameters import Positive, Sigmas, number
 from tileconv.operations.several import Several, roundings, working
 from tileconv.operations.steps import OWN, Step, Steps
 from tileconv.operations.subtract import Subtract
+from tileconv.quick import dataclass
 
 
 def local_normalize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +12,7 @@ from tileconv.engines.kernel import Kernel
 from tileconv.engines.values import FLOAT32, FLOAT64, Precision, Values, working_dtype
 from tileconv.operations.formulas import divided, half_ulp, sum_bounds, sum_range
 from tileconv.operations.operation import Array, Choices, Operation
+from tileconv.quick import dataclass
 
 SQUARABLE = {FLOAT32: (1e-11, 1e18), FLOAT64: (1e-138, 1e150)}
 """Between them squares neither overflow nor lose, of the largest result, more than rounding does."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
@@ -13,6 +12,7 @@ from tileconv.engines.values import Precision, Values
 from tileconv.operations.formulas import beyond, half_ulp, largest
 from tileconv.operations.operation import Array, Choices
 from tileconv.operations.several import Several, expected_total, roundings, working
+from tileconv.quick import dataclass
 
 
 def mean(*, axes: str = "yx") -> Mean:  # noqa: ARG001 every operator takes axes

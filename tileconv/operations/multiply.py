@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
@@ -14,6 +13,7 @@ from tileconv.errors import TileError
 from tileconv.operations.formulas import half_ulp, largest
 from tileconv.operations.operation import Array, Choices
 from tileconv.operations.several import Several, computed, roundings
+from tileconv.quick import dataclass
 
 
 def multiply(*, axes: str = "yx") -> Multiply:  # noqa: ARG001 every operator takes axes

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt
 
 from tileconv.errors import KernelError
+from tileconv.quick import dataclass
 
 Positive = Annotated[float, Gt(0)]
 NotNegative = Annotated[float, Ge(0)]

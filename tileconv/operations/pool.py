@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -18,6 +17,7 @@ from tileconv.operations.formulas import half_ulp, largest
 from tileconv.operations.operation import PADDED, Array, Choices, Operation
 from tileconv.operations.parameters import Amounts, Counts, sizes_per_axis
 from tileconv.operations.several import expected_once, moved, rounded_once
+from tileconv.quick import dataclass
 
 NS_PER_TAP = 0.6
 """A pixel added or compared, nanoseconds (measured: docs/networks.md)."""

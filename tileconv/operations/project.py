@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
 from itertools import product
 from typing import Any, ClassVar, Self
@@ -22,6 +22,7 @@ from tileconv.operations.formulas import half_ulp, largest
 from tileconv.operations.operation import PADDED, Array, Choices, Operation
 from tileconv.operations.parameters import Projected
 from tileconv.operations.variance import BAND_PX, Variance
+from tileconv.quick import dataclass
 
 PICKS: Mapping[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "max": (np.maximum, np.greater_equal),

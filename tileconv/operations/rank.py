@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -16,6 +16,7 @@ from tileconv.operations.footprint import Footprint, footprint
 from tileconv.operations.formulas import half_ulp
 from tileconv.operations.operation import Array, Choices, Operation
 from tileconv.operations.parameters import Lengths, Sizes, number
+from tileconv.quick import dataclass
 
 MOST = {1: 121, 2: 121, 4: 81, 8: 81}
 """The largest footprint that a network is quicker for than a window that slides, by the bytes of a pixel."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +17,7 @@ from tileconv.operations.formulas import divided, half_ulp, sum_bounds, sum_rang
 from tileconv.operations.linear import Linear
 from tileconv.operations.magnitude import SQUARABLE
 from tileconv.operations.operation import Array, Choices, Operation
+from tileconv.quick import dataclass
 
 Parts = Iterable[tuple[int, tuple[slice, ...], Array]]
 

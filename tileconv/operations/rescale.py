@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from tileconv.engines.expected import ROUNDING, expected_pixels
 from tileconv.engines.values import Precision, Values, held, working_dtype
@@ -11,6 +10,7 @@ from tileconv.errors import KernelError
 from tileconv.operations.formulas import beyond, half_ulp, largest, rounded_by_type
 from tileconv.operations.operation import Array, Choices, Operation
 from tileconv.operations.parameters import number
+from tileconv.quick import dataclass
 
 
 def rescale(gain: float = 1.0, offset: float = 0.0, *, axes: str = "yx") -> Rescale:  # noqa: ARG001 every operator takes axes

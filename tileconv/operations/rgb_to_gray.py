@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import product
 from typing import ClassVar
 
@@ -16,6 +15,7 @@ from tileconv.operations.formulas import half_ulp, largest
 from tileconv.operations.operation import Array, Choices, Operation
 from tileconv.operations.project import parts_of
 from tileconv.operations.variance import BAND_PX
+from tileconv.quick import dataclass
 
 WEIGHTS = (0.2125, 0.7154, 0.0721)
 """Of red, green and blue: the luminance of light with the primaries of Rec. 709, as ``skimage.color.rgb2gray`` has."""

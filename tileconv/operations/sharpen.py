@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -16,6 +15,7 @@ from tileconv.operations.blur import bells
 from tileconv.operations.formulas import beyond, divided, half_ulp, largest, rounded_by_type, sum_bounds
 from tileconv.operations.operation import Array, Choices, Operation
 from tileconv.operations.parameters import NotNegative, Positive, Sigmas, number
+from tileconv.quick import dataclass
 
 
 def sharpen(*, axes: str = "yx") -> Kernel:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from tileconv.boxes import Box
 from tileconv.operations.operation import Array
+from tileconv.quick import dataclass
 
 Method = Literal["mean", "gaussian", "nearest", "mode", "median"]
 METHODS: tuple[Method, ...] = get_args(Method)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
 from typing import ClassVar
 
 from tileconv.boxes import Halo
 from tileconv.engines.kernel import Kernel
 from tileconv.operations.operation import Operation
+from tileconv.quick import dataclass
 
 OWN = -1
 """What a step reads where it is not another step: the pixels that the stage reads."""

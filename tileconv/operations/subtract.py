@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from tileconv.engines.values import INT64, Precision, Values
@@ -10,6 +9,7 @@ from tileconv.errors import TileError
 from tileconv.operations.formulas import largest
 from tileconv.operations.operation import Array, Choices
 from tileconv.operations.several import Several, computed, expected_total, roundings
+from tileconv.quick import dataclass
 
 
 def subtract(*, axes: str = "yx") -> Subtract:  # noqa: ARG001 every operator takes axes

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +22,7 @@ from tileconv.operations.footprint import Footprint, footprint
 from tileconv.operations.formulas import half_ulp, largest
 from tileconv.operations.operation import Array, Choices, Operation
 from tileconv.operations.parameters import Sizes
+from tileconv.quick import dataclass
 
 Parts = tuple[Array, Array]
 """Of every window the sum and the sum of squares, or the mean and the variance."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from tileconv.engines.values import Precision, Values
 from tileconv.operations.operation import Array, Choices
 from tileconv.operations.several import Several, expected_once, moved, rounded_once
+from tileconv.quick import dataclass
 
 
 def where(*, axes: str = "yx") -> Where:  # noqa: ARG001 every operator takes axes

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache, partial
 
 from tileconv.boxes import TileGrid
@@ -14,6 +14,7 @@ from tileconv.errors import PlanError
 from tileconv.images import DECODED_CACHE_BYTES, ImageInfo
 from tileconv.planning.machine import Allowance
 from tileconv.planning.memory import (
+    BARE_BYTES,
     BASE_BYTES,
     Bytes,
     encoding_bytes,
@@ -26,6 +27,7 @@ from tileconv.planning.memory import (
 from tileconv.planning.parts import Pass, Write
 from tileconv.planning.pyramid import level_bytes, tiles_of_levels
 from tileconv.planning.tiles import DECODE_NS, READ_NS, Sums, Tiling, axis_sums, candidates, planes, tiling
+from tileconv.quick import dataclass
 from tileconv.spec.model import INPUT, PipelineSpec, RunSpec
 
 OVERLAP_TASKS, TASK_NS = 11.5, 4e5
@@ -103,10 +105,15 @@ class Option:
         return self.tile.ns_per_pixel * waves * self.budget.workers / self.tile.tiles
 
 
-def budget_of(pass_: Pass, limit: Allowance, workers: int, run: RunSpec, whole: int) -> Budget:
-    """Return what *limit* leaves *pass_*; if it reads the input, that keeps *whole* bytes decoded in any case."""
+def base_bytes(passes: Iterable[Pass]) -> int:
+    """Return what a process holds that makes *passes*, whatever they are of."""
+    return BASE_BYTES if any(pass_.has_loops for pass_ in passes) else BARE_BYTES
+
+
+def budget_of(pass_: Pass, limit: Allowance, workers: int, run: RunSpec, whole: int, base: int) -> Budget:
+    """Return what *limit* leaves *pass_* beside *base*; if it reads the input, that keeps *whole* bytes decoded."""
     whole *= any(read.array == INPUT for read in pass_.reads)
-    return Budget(limit, workers, run.executor, BASE_BYTES + kernel_bytes(pass_.stages), whole)
+    return Budget(limit, workers, run.executor, base + kernel_bytes(pass_.stages), whole)
 
 
 def _option(pass_: Pass, run: RunSpec, budget: Budget, sides: tuple[int, ...], sums: Sums) -> Option:

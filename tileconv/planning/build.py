@@ -7,7 +7,7 @@ from typing import Any
 
 from tileconv.errors import PlanError
 from tileconv.images import ImageInfo, as_text, holds
-from tileconv.planning.budget import budget_of, retiled, tiled
+from tileconv.planning.budget import base_bytes, budget_of, retiled, tiled
 from tileconv.planning.colour import coloured
 from tileconv.planning.layout import lay_out
 from tileconv.planning.lengths import in_pixels, scaled
@@ -56,7 +56,9 @@ def make_plan(spec: PipelineSpec, source: ImageInfo, machine: Machine, *, cache_
     )
     workers, why_workers = _workers(spec, machine)
     limit = _limit(spec, workers, machine)
-    tiles = tuple(tiled(pass_, spec.run, budget_of(pass_, limit, workers, spec.run, cache_bytes)) for pass_ in passes)
+    base = base_bytes(passes)
+    budgets = [budget_of(pass_, limit, workers, spec.run, cache_bytes, base) for pass_ in passes]
+    tiles = tuple(tiled(pass_, spec.run, budget) for pass_, budget in zip(passes, budgets, strict=True))
     plan = Plan(spec, source, graph, tiles, workers, why_workers, limit.count, limit.why, machine.workers)
     for output in range(len(spec.outputs)):
         plan.file_memory(output)  # refuses now what would be refused after the work
@@ -72,7 +74,8 @@ def with_tile(plan: Plan, pass_: Pass, tile: tuple[int, ...], *, cache_bytes: in
         If it does not fit in the memory of the plan.
     """
     limit = Allowance(plan.memory_limit, plan.memory_why)
-    return retiled(pass_, plan.spec, budget_of(pass_, limit, plan.workers, plan.spec.run, cache_bytes), tile)
+    budget = budget_of(pass_, limit, plan.workers, plan.spec.run, cache_bytes, base_bytes(plan.passes))
+    return retiled(pass_, plan.spec, budget, tile)
 
 
 def _missing(spec: PipelineSpec, source: ImageInfo) -> Missing | None:

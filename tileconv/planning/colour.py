@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from tileconv.images import ImageInfo
 from tileconv.operations.colour import Decode, Encode, Hide, Premultiply, Straighten
 from tileconv.operations.operation import Operation
 from tileconv.operations.steps import steps_of
+from tileconv.quick import dataclass
 from tileconv.spec.graph import in_order
 from tileconv.spec.model import IMAGE, INPUT, OutputSpec, PipelineSpec, StageSpec
 

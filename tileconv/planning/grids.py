@@ -8,13 +8,13 @@ output     |     0     |     1     |              ``step`` 2, and ``origin`` in 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tileconv.boxes import SPACE, Box, Halo
 from tileconv.errors import PlanError
 from tileconv.images import ImageInfo
 from tileconv.operations.operation import Operation
+from tileconv.quick import dataclass
 
 Place = TypeVar("Place")
 SAME_STRIDE = "Give the stages before it the same stride and kernels of the same size."

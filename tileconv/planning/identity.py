@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tileconv.boxes import SPACE
 from tileconv.planning.encoding import by_field, encoded
+from tileconv.quick import dataclass
 
 if TYPE_CHECKING:
     from tileconv.planning.parts import Missing

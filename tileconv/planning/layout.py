@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from tileconv.planning.passes import renumbered, split, within
 from tileconv.planning.pyramid import levels_of
 from tileconv.planning.stages import Stage, make_stages
 from tileconv.planning.steps import expanded
+from tileconv.quick import dataclass
 from tileconv.spec.graph import in_order
 from tileconv.spec.model import INPUT, OutputSpec, StageSpec
 

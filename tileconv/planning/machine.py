@@ -11,12 +11,13 @@ import os
 import resource
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 
 from tileconv.engines.cost import Costs
+from tileconv.quick import dataclass
 
 MOUNTED = "/sys/fs/cgroup"
 SHARE = 0.8

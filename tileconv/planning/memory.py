@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from heapq import nlargest
 
 from tileconv.engines.values import Dtype
 from tileconv.images import ImageInfo
 from tileconv.planning.stages import Stage
+from tileconv.quick import dataclass
 from tileconv.storage import Storage
 
-BASE_BYTES = 300 * 2**20
-"""A process that has imported everything and compiles its loops, as a first run does; others take 150 MiB less."""
+BASE_BYTES, BARE_BYTES = 300 * 2**20, 128 * 2**20
+"""A process that has imported everything and compiles its loops, as a first run does, and one that has no loops."""
 SHARD_PART_BYTES = 2**20
 """``GATHER`` of ``sinks.zarr``: what of a shard is gathered, at least, before it is written."""
 _ZSTD_BYTES = tuple((level, size * 2**20) for level, size in ((3, 4), (6, 8), (9, 32), (12, 64), (19, 128)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from tileconv.errors import GeometryError, PlanError
@@ -20,13 +20,14 @@ from tileconv.planning.pyramid import levels_json, tiles_of_levels
 from tileconv.planning.stages import Stage
 from tileconv.planning.steps import in_steps
 from tileconv.planning.told import image_json, pass_json
+from tileconv.quick import dataclass
 from tileconv.shown import Shown, duration_text, size_text, tiles_text
 from tileconv.spec.model import IMAGE, INPUT, MaskSpec, PipelineSpec
 from tileconv.storage import file_kind
 
-START_S, WRITE_NS, SHARE = 0.7, 1.0, 0.5
-"""What a run takes before its first tile; what a byte of the result takes to encode and write; and what a worker adds
-to the first, because all wait for one memory and one interpreter. Measured: docs/performance.md."""
+START_S, SHARE = 0.7, 0.5
+"""What a run takes before its first tile, and what a worker adds to the first, because all wait for one memory and one
+interpreter. Measured: docs/performance.md."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -107,11 +108,8 @@ class Plan(Shown):
     @property
     def seconds(self) -> float:
         """About how long the run takes on this machine, without compiling: what all tiles cost, over the workers."""
-        written = (
-            (p.image.size, p.ns_per_pixel + WRITE_NS * sum(w.info.dtype.itemsize for w in p.writes))
-            for p in self.passes
-        )
-        return START_S + sum(px * ns for px, ns in written) / 1e9 / (1 + SHARE * (self.workers - 1))
+        tiles_s = sum(p.image.size * p.ns_per_pixel for p in self.passes) / 1e9
+        return START_S + tiles_s / (1 + SHARE * (self.workers - 1))
 
     def rows(self) -> dict[str, str]:
         """Return what is worth knowing, by name."""

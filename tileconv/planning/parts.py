@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from tileconv.boxes import Box, TileGrid, space, with_space
@@ -13,6 +13,7 @@ from tileconv.planning.memory import Bytes, total
 from tileconv.planning.passes import renumbered, within
 from tileconv.planning.regions import Regions
 from tileconv.planning.stages import Stage
+from tileconv.quick import dataclass
 from tileconv.sinks.levels import Level
 from tileconv.spec.model import INPUT, MissingSpec
 from tileconv.storage import USUAL, Storage
@@ -142,6 +143,13 @@ class Pass:
     def regions(self) -> Regions:
         """Which pixels each stage and read needs for a tile."""
         return Regions(self.stages, self.stored)
+
+    @property
+    def has_loops(self) -> bool:
+        """Whether compiled loops take part: not where pixels are stored as they are, in their type or a wider one."""
+        floats = any(read.block.dtype.kind == "f" for read in self.reads)
+        cast = any(floats and write.info.dtype.kind != "f" for write in self.writes)
+        return bool(self.stages) or cast or any(write.levels for write in self.writes)
 
     @cached_property
     def all_channels(self) -> bool:

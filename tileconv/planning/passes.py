@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tileconv.planning.regions import outputs, spans
 from tileconv.planning.stages import Stage
+from tileconv.quick import dataclass
 from tileconv.spec.model import INPUT
 
 STORE_NS = 7.0

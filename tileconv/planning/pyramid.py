@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod, sqrt
 from typing import Any
 
@@ -12,6 +12,7 @@ from tileconv.errors import PlanError
 from tileconv.images import ImageInfo
 from tileconv.operations.shrink import LABELS, Shrink
 from tileconv.planning.grids import Grid
+from tileconv.quick import dataclass
 from tileconv.sinks.levels import Level
 from tileconv.spec.model import OutputSpec
 from tileconv.spec.pyramid import PyramidSpec

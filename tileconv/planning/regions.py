@@ -104,6 +104,23 @@ class Regions:
     def __reduce__(self) -> tuple[type[Regions], tuple[Sequence[Stage], Sequence[int]]]:
         return Regions, self._given
 
+    def alike(self, axis: int, parts: Sequence[Interval]) -> list[tuple[Mapping[int, Span], list[int]]]:
+        """Return the spans of *parts* along *axis*, each with how far from there its like lie, itself at 0.
+
+        In the middle of all images those of one length differ by where they lie, unless a stage makes whole blocks.
+        """
+        stages, _ = self._given
+        still = all(stage.stride[axis] == 1 and not stage.whole_blocks for stage in stages)
+        images = [image for stage in stages for image in (stage.domain_in, stage.domain_out)]
+        first = max((image.start[axis] for image in images), default=0) + sum(s.halo.before[axis] for s in stages)
+        last = min((image.stop[axis] for image in images), default=0) - sum(s.halo.after[axis] for s in stages)
+        starts = dict[int | Interval, list[int]]()
+        for start, stop in parts:
+            inside = not stages or (still and first <= start and stop <= last)
+            starts.setdefault(stop - start if inside else (start, stop), []).append(start)
+        ends = [(at[0], at[0] + of if isinstance(of, int) else of[1], at) for of, at in starts.items()]
+        return [(self.spans(axis, start, stop), [other - start for other in at]) for start, stop, at in ends]
+
     def seen(self, read: int, out: Box) -> Box:
         """Return the box of the array *read* whose pixels lie in the middle of the windows of *out*, a tile.
 

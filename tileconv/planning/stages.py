@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -20,6 +20,7 @@ from tileconv.operations.operation import Operation
 from tileconv.operations.steps import steps_of
 from tileconv.planning.channels import agreed, passing_on
 from tileconv.planning.grids import SAME_EXTENT, SAME_STRIDE, USUAL, Grid, same_of_all, windows
+from tileconv.quick import dataclass
 from tileconv.spec.graph import in_order
 from tileconv.spec.model import INPUT, MissingSpec, StageSpec
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 
 from tileconv.boxes import SPACE, Interval, pieces
@@ -14,9 +13,11 @@ from tileconv.planning.parts import Pass, Read
 from tileconv.planning.regions import outputs
 from tileconv.planning.shared import chunk_sums, shared_px
 from tileconv.planning.stages import Stage
+from tileconv.quick import dataclass
 
-READ_NS, DECODE_NS, TILE_NS = 0.7, 4.0, 2e6
-"""Copying a pixel out of the page cache, decoding a compressed one, and what a tile costs whatever its size."""
+READ_NS, DECODE_NS, WRITE_NS, TILE_NS = 0.7, 4.0, 1.0, 2e6
+"""Copying a pixel out of the page cache, decoding a compressed one, encoding and writing a byte of the result, and what
+a tile costs whatever its size."""
 STRIP_PX = 2**19
 """Pixels made at once: fewer leave the processor to Python, more leave the L2 cache (measured: docs/performance.md)."""
 
@@ -65,23 +66,33 @@ def axis_sums(pass_: Pass, axis: int, tile: int, strip: int) -> AxisSums:
     """
     at = pass_.image.axes.find(SPACE[axis])
     extent = (pass_.image.start[at], pass_.image.stop[at]) if at >= 0 else (0, 1)
-    tiles = pieces(*extent, tile)
-    whole = [pass_.regions.spans(axis, *t) for t in tiles]
-    rows = [pass_.regions.spans(axis, *part) for t in tiles for part in pieces(*t, strip)]
+    tiles, regions = pieces(*extent, tile), pass_.regions
+    whole = regions.alike(axis, tiles)
+    rows = regions.alike(axis, [part for t in tiles for part in pieces(*t, strip)])
     return AxisSums(
         tiles=len(tiles),
         length=extent[1] - extent[0],
-        reads=tuple(_read_sums(read, axis, [w[-1 - n].out for w in whole]) for n, read in enumerate(pass_.reads)),
+        reads=tuple(
+            _read_sums(read, axis, sorted(_moved(spans[-1 - n].out, by) for spans, moves in whole for by in moves))
+            for n, read in enumerate(pass_.reads)
+        ),
         longest={
             n: (
-                max(_length(r[n].have) for r in rows),
-                max(_length(r[n].want) for r in rows),
-                max(_length(r[n].out) for r in rows),
+                max(_length(r[n].have) for r, _ in rows),
+                max(_length(r[n].want) for r, _ in rows),
+                max(_length(r[n].out) for r, _ in rows),
             )
-            for n in rows[0]
+            for n in rows[0][0]
         },
-        computed=tuple(sum(outputs(stage, axis, r[i].want) for r in rows) for i, stage in enumerate(pass_.stages)),
+        computed=tuple(
+            sum(len(moves) * outputs(stage, axis, spans[i].want) for spans, moves in rows)
+            for i, stage in enumerate(pass_.stages)
+        ),
     )
+
+
+def _moved(interval: Interval, by: int) -> Interval:
+    return interval[0] + by, interval[1] + by
 
 
 def _read_sums(read: Read, axis: int, wanted: Sequence[Interval]) -> ReadSums:
@@ -153,7 +164,7 @@ def tiling(pass_: Pass, tile: Sequence[int], sums: Sums, workers: int = 1, cache
         each = READ_NS * copied / px + (DECODE_NS * decoded / px if read.source.compressed else 0.0)
         ns += each * volumes[-1 - n]
         fetched += decoded if read.source.compressed else copied
-    ns /= volumes[pass_.stored[0]]
+    ns = ns / volumes[pass_.stored[0]] + WRITE_NS * sum(write.info.dtype.itemsize for write in pass_.writes)
     ns += TILE_NS * math.prod(s.tiles for s in along) / (px * planes(image.axes, tile))
     sizes = TileSizes(
         tuple(

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from tileconv.errors import Problem, SpecError
 from tileconv.operations.parameters import Count
 from tileconv.own import own_file
+from tileconv.quick import dataclass
 from tileconv.spec.fields import Field, Written, arms, describe, fields_of
 from tileconv.spec.numbers import NUMBER
 from tileconv.spec.reader import Reader, did_you_mean, join

@@ -13,13 +13,14 @@ import math
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt
 
 from tileconv.boxes import AXES
 from tileconv.operations.parameters import Measured, Plain
+from tileconv.quick import dataclass
 
 REQUIRED: Any = object()
 """The default of a field that must be given."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
@@ -12,6 +12,7 @@ from tileconv.engines.borders import Border
 from tileconv.operations.operation import Operation
 from tileconv.operations.parameters import Count
 from tileconv.operations.steps import Steps
+from tileconv.quick import dataclass
 from tileconv.spec.fields import Exact, Written
 from tileconv.spec.pyramid import PyramidSpec
 from tileconv.spec.words import (

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
 
 from tileconv.operations.parameters import Count
 from tileconv.operations.shrink import Method
+from tileconv.quick import dataclass
 
 Step = Literal["auto"] | Count
 FACTOR: Mapping[Literal["z", "y", "x"], Step] = {"z": "auto", "y": 2, "x": 2}

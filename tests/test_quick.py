@@ -1,0 +1,100 @@
+"""Dataclasses that are quick to declare are those of the standard library in all that is used of them."""
+
+import dataclasses
+import pickle
+from dataclasses import FrozenInstanceError, field
+
+import pytest
+
+from tileconv import quick
+
+
+def declared(decorator):
+    """Classes of every kind, all with one of the two decorators."""
+
+    @decorator(frozen=True)
+    class Pair:
+        """Two."""
+
+        first: int
+        second: object = None
+
+    @decorator(frozen=True)
+    class Further(Pair):
+        """Three, one of which is not compared."""
+
+        third: list[int] = field(default_factory=list, compare=False)
+
+    @decorator
+    class Open:
+        """One that changes."""
+
+        only: float
+
+        def __post_init__(self):
+            self.only *= 2
+
+    @decorator(frozen=True, eq=False)
+    class Apart:
+        """Equal to itself alone."""
+
+        own: int = field(default=1, repr=False)
+
+    @decorator(frozen=True, repr=False)
+    class Own:
+        """With methods of its own."""
+
+        value: int
+
+        def __eq__(self, other):
+            return True
+
+        def __hash__(self):
+            return 7
+
+    return Pair, Further, Open, Apart, Own
+
+
+def seen(decorator):
+    """Return what can be seen of instances."""
+    pair, further, open_, apart, own = declared(decorator)
+    nan = float("nan")
+    a, b, c = further(1, second=(2,)), further(1, (2,), [3]), pair(1, (2,))
+    made = open_(1.5)
+    return [
+        *(repr(x).replace("declared.<locals>.", "") for x in (a, b, c, made, apart(), pair(pair(1)))),
+        *(a == b, a == c, hash(a) == hash(b), hash(a) == hash((1, (2,))), pair(1, nan) == pair(1, nan), a != b),
+        *(pair(1) == 1, made == open_(1.5), open_.__hash__, apart() == apart(), own(1) == own(2), hash(own(1))),
+        *(dataclasses.replace(b, first=5).third, dataclasses.asdict(b), [f.name for f in dataclasses.fields(b)]),
+        *(open_(nan) == open_(nan), pair.__match_args__, repr(own(1)).startswith("<"), pair(pair(1, []), 2)),
+    ][:-1]
+
+
+def test_all_that_is_seen_is_alike():
+    assert seen(quick.dataclass) == seen(dataclasses.dataclass)
+
+
+def test_frozen_ones_do_not_change():
+    pair, *_ = declared(quick.dataclass)
+    made = pair(1)
+    for change in (lambda: setattr(made, "first", 2), lambda: delattr(made, "first"), lambda: setattr(made, "new", 2)):
+        with pytest.raises(FrozenInstanceError):
+            change()
+
+
+def test_one_that_holds_itself_is_shown():
+    _, _, open_, *_ = declared(quick.dataclass)
+    made = open_(1)
+    made.only = made
+    assert repr(made).endswith("Open(only=...)")
+
+
+@quick.dataclass(frozen=True)
+class Sent:
+    """One that crosses to another process."""
+
+    value: tuple[int, ...]
+
+
+def test_they_cross_to_other_processes():
+    assert pickle.loads(pickle.dumps(Sent((1, 2)))) == Sent((1, 2))  # noqa: S301 ours
