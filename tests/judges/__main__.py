@@ -84,20 +84,20 @@ def same(found, expected):
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.judges", description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path(".venv-judges"), help="where environments and stores lie")
-    parser.add_argument("--only", default="", help="what the names of the readers begin with that are asked")
+    parser.add_argument("--only", default="", help="what the names of the results begin with")
     words = parser.parse_args()
     folder = words.folder.absolute()
     folder.mkdir(exist_ok=True)
     stores = folder / "stores"
     shutil.rmtree(stores, ignore_errors=True)
     stores.mkdir()
-    paths, wrong = write(stores), 0
+    paths, wrong = write(stores, [name for name in results() if name.startswith(words.only)]), 0
     written = {name: digests_of(path) for name, path in paths.items()}
     for reader, command in commands(folder).items():
         asked = {
             name: result
             for name, result in results().items()
-            if reader.startswith(words.only) and not (reader in OF_RASTERS and result.image is STACK)
+            if name in paths and not (reader in OF_RASTERS and result.image is STACK)
         }
         done = subprocess.run(
             [*map(str, command), *(str(paths[name]) for name in asked)], capture_output=True, text=True, check=True

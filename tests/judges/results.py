@@ -171,14 +171,14 @@ def results():
     return made
 
 
-def write(folder, names=None):
-    """Write every result into *folder*, or those of *names*; return the path of each."""
+def write(folder, names):
+    """Write the results of *names* into *folder*; return the path of each."""
     inputs = {}
     for image in (CELLS, SLIDE, STACK, RASTER):
         inputs[image] = (_raster if image.transform else _ome)(folder / f"in-{len(inputs)}", image)
     paths = {}
     for number, (name, result) in enumerate(results().items()):
-        if names and name not in names:
+        if name not in names:
             continue
         paths[name] = folder / f"{number}.ome.zarr"
         pipeline = {

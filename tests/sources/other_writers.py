@@ -127,7 +127,7 @@ def _(rasterio, path):
     bands = np.concatenate([first(RGB), (GRAY > 50)[None].astype(np.uint8) * 255])
     with gtiff(rasterio, path, bands, compress="lzw", photometric="rgb", alpha="yes") as file:
         file.write(bands)
-    return bands, "the alpha sample"
+    return bands, "the last sample is alpha"
 
 
 @writes("rasterio", "gdal-sparse.tif", "GeoTIFF of which most tiles are not stored")
@@ -260,7 +260,7 @@ def _(cv2, path):
 def _(cv2, path):
     pixels = np.concatenate([RGB, GRAY[..., None]], axis=-1)
     cv2.imwrite(str(path), pixels[..., [2, 1, 0, 3]])
-    return first(pixels), "the alpha sample"
+    return first(pixels), "the last sample is alpha"
 
 
 @writes("tifffile", "imagej.tif", "ImageJ hyperstack with look-up tables and labels")
