@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,31 @@ def one_of(pixels: Array) -> Array | None:
     array([[7]])
     """
     return pixels[(slice(1),) * pixels.ndim] if pixels.size and not any(pixels.strides) else None
+
+
+def gathered(
+    parts: Iterable[tuple[Array, Any]], shape: Sequence[int], dtype: np.dtype[Any], view: Callable[[Array], Array]
+) -> Array:
+    """Return an array of *parts*, each at its place in a *view* of it: one pixel, repeated, where all of them are that.
+
+    Each part is let go of before the next is asked for.
+    """
+    first, before, made = None, [], None
+    for pixels, place in parts:
+        one = one_of(pixels)
+        if made is None and one is not None and (first is None or first.tobytes() == one.tobytes()):
+            first = one
+            before.append(place)
+            continue
+        if made is None:
+            made = np.empty(shape, dtype)
+            into = view(made)
+            for at in before:
+                into[at] = first
+        into[place] = pixels
+    if made is None and first is not None:
+        return np.broadcast_to(first.astype(dtype).reshape(()), shape)
+    return np.empty(shape, dtype) if made is None else made
 
 
 def whole(pixels: Array) -> Array:

@@ -2,9 +2,14 @@
 
 import numpy as np
 import pytest
+import zarr
 from properties.runs_help import tiled, windows
 
+from tileconv.boxes import Box
 from tileconv.operations.linear import Linear
+from tileconv.sources import zarr_chunks
+from tileconv.sources.open import open_source
+from tileconv.stores.packed import unpacked
 from tileconv.tiles import compute
 
 IMAGE = np.random.default_rng(0).random((90, 100)).astype(np.float32) * 100
@@ -70,3 +75,24 @@ def test_no_sum_is_made_of_one_value(name, monkeypatch, counted):
     assert counts.missing == NOTHING.size
     assert len(counted) == 6
     assert max(sizes) == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "dtype", "fill"), [(2, ">f4", 0), (2, "uint8", 243), (3, "uint8", 0), (3, "f4", 243)]
+)
+def test_glass_is_read_as_one_pixel_and_decoded_once(tmp_path, monkeypatch, version, dtype, fill):
+    """Also at the ends, where chunks reach beyond the image and have another value there; texture lies beside."""
+    image = np.full((500, 700), 243, dtype)
+    image[:200, 200:400] = np.random.default_rng(1).integers(0, 99, (200, 200))
+    with zarr.config.set({"array.write_empty_chunks": True}):
+        zarr.create_array(tmp_path / "a.zarr", data=image, chunks=(200, 200), zarr_format=version, fill_value=fill)
+    decoded = []
+    monkeypatch.setattr(
+        zarr_chunks, "unpacked", lambda *given, **words: decoded.append(given) or unpacked(*given, **words)
+    )
+    source = open_source(tmp_path / "a.zarr", axes="yx")
+    glass = source.read(Box((210, 0), (500, 700)))
+    assert not any(glass.strides)
+    for box in (source.info.box, Box((150, 150), (350, 350)), Box((210, 0), (500, 700))):
+        np.testing.assert_array_equal(source.read(box), image[box.within(source.info.box)])
+    assert len([given for given in decoded if len(given[0]) < 500]) <= (1 if fill else 6)  # those at the ends

@@ -112,7 +112,8 @@ class Source(Protocol):
     def read(self, box: Box, reads: Reads | None = None) -> Pixels:
         """Return the pixels of *box*, which lies inside the image, as a new C-contiguous array in native byte order.
 
-        Where a mask leaves none of them it may be one pixel that is repeated, a view without strides.
+        Where all of them are alike, or a mask leaves none, it may be one pixel that is repeated, a view without strides
+        that may not be written to.
 
         Parameters
         ----------

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tileconv.alike import gathered, repeated
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.images import ImageInfo
@@ -133,11 +134,9 @@ class ZarrSource:
             return self._fetched(self._path, box, window, reads)
         if not (self.info.compressed or self._chunks):
             return self._map.canonical(self._load(window)).astype(self.info.dtype, copy=False)
-        block = np.empty(box.shape, self.info.dtype)
-        view = self._map.as_in_file(block)
-        for index, part, place in cells(window, self._layout.chunk):
-            view[place] = self._chunk(index, reads)[part]
-        return block
+        needed = cells(window, self._layout.chunk)
+        parts = ((repeated(self._chunk(index, reads)[part]), place) for index, part, place in needed)
+        return gathered(parts, box.shape, self.info.dtype, self._map.as_in_file)
 
     def _chunk(self, index: Index, reads: Reads | None) -> Pixels:
         """Return the chunk at *index*, which is kept where it took work and other *reads* need it."""

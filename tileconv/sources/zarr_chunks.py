@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tileconv.sources.cache import Cache
+from tileconv.sources.cache import Cache, alike
 from tileconv.sources.source import Pixels
 from tileconv.sources.zarr_files import ChunkFiles
 from tileconv.sources.zarr_guard import most_of
@@ -83,8 +83,14 @@ class Chunks:
         layout = self.layout
         if stored is None:
             return None
-        room = unpacked(stored, layout.codec or "none", layout.inner_bytes, checked=self.checked)
-        return None if room is None else self._in_array(room.view(self.dtype).reshape(layout.inner))
+        codec, size = layout.codec or "none", layout.inner_bytes
+
+        def decode() -> Pixels | None:
+            room = unpacked(stored, codec, size, checked=self.checked)
+            return None if room is None else room.view(self.dtype).reshape(layout.inner)
+
+        pixels = alike(stored, (codec, self.checked, self.dtype, layout.inner), size, decode)
+        return None if pixels is None else self._in_array(pixels)
 
     @property
     def fill(self) -> Pixels:
