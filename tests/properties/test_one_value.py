@@ -208,7 +208,7 @@ def test_colours_beside_an_alpha_of_one_value(dtype, monkeypatch):
     noise = np.stack([*(strategies.pixels(alpha.shape, dtype, n, peak=99) for n in range(3)), alpha])
     opaque = np.concatenate([noise[:3], np.full_like(noise[:1], alpha.max())])
     info = replace(MemorySource(image, "cyx").info, alpha="straight", channels=("r", "g", "b", "a"))
-    spec = spec_from_mapping(tiled([{"op": "gaussian", "sigma": 1}, {"op": "sobel"}], 16))
+    spec = spec_from_mapping(tiled([{"op": "gaussian", "sigma": 1}, {"op": "sobel"}], 32))
     plan, summed = make_plan(spec, info, MACHINE), []
     real = compute.stage_sums
     monkeypatch.setattr(compute, "stage_sums", lambda *given: summed.append(1) or real(*given))

@@ -7,7 +7,7 @@ import pytest
 import strategies
 import tifffile
 import zarr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties.runs_help import every_array, plan_of, run, stored, tiled, windows
 
@@ -41,6 +41,7 @@ def cropped(whole, region, axes="yx"):
     return whole[tuple(slice(*region[axis]) if axis in region else slice(None) for axis in axes)]
 
 
+@settings(max_examples=max(16, settings.default.max_examples // 2))
 @given(st.data(), st.sampled_from(sorted(STAGES)), strategies.images(ndim=2), st.sampled_from(strategies.RULES))
 def test_a_region_is_that_of_the_whole_result(data, name, image, border):
     """Also of 1 x n images, and of those that are smaller than the halo."""

@@ -8,7 +8,7 @@ import strategies
 import tifffile
 import xarray as xr
 import zarr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties.runs_help import plan_of, run, tiled, windows
 
@@ -138,6 +138,7 @@ def test_words_are_read_back():
 TYPES = ("uint8", "int16", "uint16", "uint32", "int32", "float32", "float64")
 
 
+@settings(max_examples=max(12, settings.default.max_examples // 3))
 @given(st.data(), st.sampled_from(TYPES))
 def test_a_stage_acts_on_some_channels_and_passes_the_others_on(data, dtype):
     image = strategies.pixels((3, 11, 12), dtype, 3)
