@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Mapping
 
@@ -15,6 +14,8 @@ class Shown:
         raise NotImplementedError
 
     def _repr_html_(self) -> str:
+        import html
+
         cells = (f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in self.rows().items() if v)
         return f"<table>{''.join(cells)}</table>"
 

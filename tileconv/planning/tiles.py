@@ -15,7 +15,7 @@ from tileconv.planning.shared import chunk_sums, shared_px
 from tileconv.planning.stages import Stage
 from tileconv.quick import dataclass
 
-READ_NS, DECODE_NS, WRITE_NS, TILE_NS = 0.7, 4.0, 1.0, 2e6
+READ_NS, DECODE_NS, WRITE_NS, TILE_NS = 0.7, 4.0, 1.0, 1e6
 """Copying a pixel out of the page cache, decoding a compressed one, encoding and writing a byte of the result, and what
 a tile costs whatever its size."""
 STRIP_PX = 2**19
