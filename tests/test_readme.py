@@ -134,7 +134,7 @@ def test_every_operator_has_a_picture_in_the_docs():
 
 def test_a_wheel_holds_every_file_of_the_package():
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
-    code = {".py", ".pyc", ".nbi", ".nbc"}
+    code = {".py", ".pyc", ".nbi", ".nbc", ".loop"}
     files = (path for path in (ROOT / "tileconv").rglob("*") if path.is_file() and path.suffix not in code)
     listed = tool["setuptools"]["package-data"]["tileconv"]
     assert sorted(path.relative_to(ROOT / "tileconv").as_posix() for path in files) == sorted(listed)
