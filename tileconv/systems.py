@@ -31,7 +31,7 @@ _DATUMS = (
     _WGS84,
     _Datum(
         *(4258, "ETRS89", "European_Terrestrial_Reference_System_1989", 6258, "GRS 1980", 7019, 298.257222101),
-        *(range(25828, 25839), _NONE),
+        *(range(25828, 25838), _NONE),
     ),
     _Datum(
         *(4269, "NAD83", "North_American_Datum_1983", 6269, "GRS 1980", 7019, 298.257222101),
