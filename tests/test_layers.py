@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "obstore": ("stores/objects.py",),
     "astropy": ("sources/fits.py",),
     "bioio": ("sources/microscope.py",),
-    "tifffile": ("sources/tiff*.py", "sinks/tiff*.py", "samples/*"),
+    "tifffile": ("sources/tiff*.py",),
     "distributed": tuple(f"execute/{name}.py" for name in ("cluster", "connect", "crew", "jobs", "trust")),
 }
 """Where a library may be imported. Others may not know that it exists."""

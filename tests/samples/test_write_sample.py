@@ -57,6 +57,20 @@ def test_the_synthetic_image_is_the_same_in_every_format(tmp_path, suffix, dtype
     assert calls == [(n, 12) for n in range(1, 13)]
 
 
+@pytest.mark.parametrize("compression", ["deflate", "lzw", "zstd"])
+def test_a_tiff_is_compressed_behind_a_predictor(tmp_path, compression):
+    write_sample("synthetic", tmp_path / "a.tif", shape=(50, 70), tile=32, compression=compression)
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert (file.pages.first.tile, file.pages.first.predictor) == ((32, 32), 2)
+        np.testing.assert_array_equal(file.asarray(), synthetic(Box((0, 0), (50, 70)), 0, "uint16"))
+
+
+def test_tiles_that_a_tiff_cannot_have(tmp_path):
+    with pytest.raises(SinkError, match="multiples of 16 pixels, found 20"):
+        write_sample("synthetic", tmp_path / "a.tif", shape=(50, 70), tile=20)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_memory_does_not_grow_with_height(tmp_path):
     def peak(height):
         tracemalloc.start()

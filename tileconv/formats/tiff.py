@@ -5,7 +5,7 @@ Tiles of small levels lie before those of large ones, and all of them behind the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -121,6 +121,13 @@ def write_tiff(path: Path, tiff: Tiff, sources: Sequence[Source], workers: int, 
                 _add(file, stored)
                 progress.tile(block.size)
         return file.end
+
+
+def write_tiles(path: Path, tiff: Tiff, tiles: Iterable[NDArray[Any]]) -> None:
+    """Write *tiff*, of one level, to *path*: its *tiles* in their order, short at the far edges, one at a time."""
+    with written(path, tiff.directories, most_bytes=tiff.most_bytes) as file:
+        for box, pixels in zip(tiff.tiles(0), tiles, strict=True):
+            file.add(*tiff.place(0, box), tiff.encoding.encode(_whole(pixels, tiff)))
 
 
 def _add(file: Tiled, tiles: Stored) -> None:

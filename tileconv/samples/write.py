@@ -8,24 +8,25 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tileconv.boxes import Box, TileGrid
-from tileconv.errors import PlanError
+from tileconv.errors import PlanError, SinkError
 from tileconv.images import RGB, ImageInfo
 from tileconv.samples.real import PHOTOGRAPHS, photograph
 from tileconv.samples.synthetic import synthetic, synthetic_dtype
-from tileconv.sinks.files import sink_errors
+from tileconv.sinks.files import refuse_existing, replacing, sink_errors
 from tileconv.sinks.layout import Layout
-from tileconv.sinks.tiff import Compression, write_tiff
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.stores.location import here
 
 SYNTHETIC = "synthetic"
 _THREADS = 2
 
+Compression = Literal["deflate", "lzw", "zstd"]
 Make = Callable[[Box], NDArray[np.generic]]
 Progress = Callable[[int, int], None]
 
@@ -82,7 +83,7 @@ def write_sample(
     provenance: dict[str, object] = {"sample": name} | ({"seed": seed} if name == SYNTHETIC else {})
     match output.suffix.lower():
         case ".tif" | ".tiff":
-            write_tiff(output, info, _made(info, make, progress), compression=compression, overwrite=overwrite)
+            _write_tiff(output, info, _made(info, make, progress), compression, overwrite=overwrite)
         case ".zarr" if compression is None:
             with sink_errors(output):
                 place = here(output).resolved()
@@ -133,6 +134,26 @@ def _made(info: ImageInfo, make: Make, progress: Progress | None) -> Iterator[ND
                 done += 1
                 if progress:
                     progress(done, len(grid))
+
+
+def _write_tiff(
+    output: Path,
+    info: ImageInfo,
+    tiles: Iterator[NDArray[np.generic]],
+    compression: Compression | None,
+    *,
+    overwrite: bool,
+) -> None:
+    from tileconv.formats.encode import Encoding  # with all that plans are made of
+    from tileconv.formats.tiff import Tiff, write_tiles
+
+    side, samples = info.chunks[-1], info.shape[0] if "c" in info.axes else 1
+    if side % 16:
+        raise SinkError(f"the sides of TIFF tiles are multiples of 16 pixels, found {side}", where=str(output))
+    refuse_existing(output, overwrite=overwrite)
+    encoding = Encoding(info.dtype, samples, samples, compression or "none")
+    with replacing(output) as temporary:
+        write_tiles(temporary, Tiff((info,), encoding, side, below=False, first={}, every={}), tiles)
 
 
 def _write_zarr(
