@@ -107,6 +107,15 @@ def test_another_text_another_constant_another_processor(folder, monkeypatch):
     assert fresh()._read(kinds) is None
 
 
+def test_a_folder_that_is_named_is_the_only_one(tmp_path, monkeypatch):
+    assert len(loops._folders()) >= 1
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    assert loops._folders() == [tmp_path / "tileconv"]
+    loops.place.cache_clear()
+    assert loops.place() == tmp_path / "tileconv"
+    loops.place.cache_clear()
+
+
 @pytest.mark.parametrize("at", [0, 300, -1])
 def test_a_file_that_is_damaged_is_not_used(folder, at):
     (kept,) = folder.iterdir()

@@ -121,3 +121,14 @@ def test_totals_and_what_the_machine_has():
     assert "free" in made.memory_why
     assert made.memory_limit > 0
     assert json.loads(json.dumps(made.as_json()))["peak_bytes"] == made.peak_bytes
+
+
+@pytest.mark.parametrize(
+    ("path", "stages", "bare"),
+    [("a.tif", [], True), ("s3://bucket/a.tif", [], False), ("a.czi", [], False), ("a.tif", [BOX], False)],
+)
+def test_a_process_without_loops_counts_for_less(path, stages, bare):
+    """Nothing is compiled where pixels are stored as they are, and no large library reads the image."""
+    words = {"input_": {"path": path}, "output": {"dtype": "float32"}}
+    made = plan_of(pipeline(stages, **words), np.zeros((90, 70), np.uint16))
+    assert (made.passes[0].process_bytes < BASE_BYTES) == bare

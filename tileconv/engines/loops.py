@@ -186,11 +186,11 @@ def place() -> Path | None:
 
 
 def _folders() -> list[Path]:
-    """Return where loops may lie."""
-    named = os.environ.get("NUMBA_CACHE_DIR")
+    """Return where loops may lie: where Numba's are said to lie, else beside the source or in the user's home."""
+    if named := os.environ.get("NUMBA_CACHE_DIR"):
+        return [Path(named, "tileconv")]
     own = own_file("loops", variable="XDG_CACHE_HOME", usual="~/.cache")
-    folders = [Path(named, "tileconv") if named else None, Path(__file__).parent / "__pycache__", own]
-    return [folder for folder in folders if folder]
+    return [Path(__file__).parent / "__pycache__", *([own] if own else [])]
 
 
 def _writable(folder: Path) -> bool:

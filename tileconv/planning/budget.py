@@ -36,6 +36,8 @@ NEAR = 1.1
 """How much more than the cheapest tile a smaller one may cost; it takes less memory, and less is lost with it."""
 CACHE_SHARE = 4
 """One of so many parts of the memory may be taken by decoded chunks that wait for other tiles."""
+LIGHT = (".tif", ".tiff", ".zarr", ".npy", ".png", ".jpg", ".jpeg")
+"""Ends of names of images that are read without large libraries."""
 MIB = 2**20
 
 
@@ -105,9 +107,11 @@ class Option:
         return self.tile.ns_per_pixel * waves * self.budget.workers / self.tile.tiles
 
 
-def base_bytes(passes: Iterable[Pass]) -> int:
-    """Return what a process holds that makes *passes*, whatever they are of."""
-    return BASE_BYTES if any(pass_.has_loops for pass_ in passes) else BARE_BYTES
+def base_bytes(spec: PipelineSpec, passes: Iterable[Pass]) -> int:
+    """Return what a process holds that makes *passes* of *spec*, of whatever tiles."""
+    stored = [str(spec.input.path), *(str(output.path) for output in spec.outputs)]
+    near = stored[0].lower().endswith(LIGHT) and not any("://" in path for path in stored)
+    return BARE_BYTES if near and not any(pass_.has_loops for pass_ in passes) else BASE_BYTES
 
 
 def budget_of(pass_: Pass, limit: Allowance, workers: int, run: RunSpec, whole: int, base: int) -> Budget:

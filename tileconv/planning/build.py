@@ -56,7 +56,7 @@ def make_plan(spec: PipelineSpec, source: ImageInfo, machine: Machine, *, cache_
     )
     workers, why_workers = _workers(spec, machine)
     limit = _limit(spec, workers, machine)
-    base = base_bytes(passes)
+    base = base_bytes(spec, passes)
     budgets = [budget_of(pass_, limit, workers, spec.run, cache_bytes, base) for pass_ in passes]
     tiles = tuple(tiled(pass_, spec.run, budget) for pass_, budget in zip(passes, budgets, strict=True))
     plan = Plan(spec, source, graph, tiles, workers, why_workers, limit.count, limit.why, machine.workers)
@@ -74,7 +74,7 @@ def with_tile(plan: Plan, pass_: Pass, tile: tuple[int, ...], *, cache_bytes: in
         If it does not fit in the memory of the plan.
     """
     limit = Allowance(plan.memory_limit, plan.memory_why)
-    budget = budget_of(pass_, limit, plan.workers, plan.spec.run, cache_bytes, base_bytes(plan.passes))
+    budget = budget_of(pass_, limit, plan.workers, plan.spec.run, cache_bytes, base_bytes(plan.spec, plan.passes))
     return retiled(pass_, plan.spec, budget, tile)
 
 

@@ -15,8 +15,8 @@ def together_bytes(plans: Sequence[Plan]) -> int:
     What a process holds in any case it holds once, and a worker has a tile of one image at a time; what an image keeps
     beside tiles (kernels, what is decoded whole, chunks that wait for other tiles) counts for each.
     """
-    own = sum(max(p.process_bytes for p in plan.passes) - base_bytes(plan.passes) for plan in plans)
-    base = max(base_bytes(plan.passes) for plan in plans)
+    own = sum(max(p.process_bytes for p in plan.passes) - base_bytes(plan.spec, plan.passes) for plan in plans)
+    base = max(base_bytes(plan.spec, plan.passes) for plan in plans)
     tiles = [(max(p.tile_bytes for p in one.passes), max(len(p.grid) for p in one.passes)) for one in plans]
     first = plans[0]
     return peak_bytes(base + own, tiles, first.workers, first.spec.run.executor)
