@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from tileconv.options import argument, as_json, completed, memory, operators, option, place, samples, size_of
 from tileconv.printing import json_text, print_, refuse, rich_text
 from tileconv.signals import cleaning
+
+if TYPE_CHECKING:
+    from tileconv.sources.source import Source
 
 SAMPLE_TILE_PX = 256 * 256
 
@@ -145,7 +148,7 @@ def import_network(model: Path, output: Path, image: str) -> None:
     help="Pixels of the picture along each that is shown.",
 )
 @click.option("--series", type=click.IntRange(0), default=0, help="As input.series of a pipeline file.")
-@click.option("--level", type=click.IntRange(0), default=0, help="As input.level.")
+@click.option("--level", type=click.IntRange(0), help="As input.level; else the smallest that is large enough.")
 @click.option("--axes", help="As input.axes.")
 @click.option("--max-chunk", metavar="SIZE", type=memory, help="As run.max_chunk.")
 def picture(
@@ -154,14 +157,14 @@ def picture(
     max_px: int,
     zoom: int,
     series: int,
-    level: int,
+    level: int | None,
     axes: str | None,
     max_chunk: int | None,
     *,
     signed: bool,
 ) -> None:
     """Write a small PNG of an image of any size."""
-    from tileconv.report.picture import write_picture
+    from tileconv.report.picture import smallest_level, write_picture
     from tileconv.sources.open import open_source
     from tileconv.stores.location import here
 
@@ -169,6 +172,10 @@ def picture(
         refuse(f"a picture ends in .png, found {png.name}")
     with cleaning():
         found = here(image) if isinstance(image, str) else image
-        source = open_source(found, series=series, level=level, axes=axes, max_chunk=max_chunk, own_mask=True)
+
+        def opened(level: int) -> Source:
+            return open_source(found, series=series, level=level, axes=axes, max_chunk=max_chunk, own_mask=True)
+
+        source = smallest_level(opened, max(1, max_px // zoom)) if level is None else opened(level)
         write_picture(source, png, max_px=max_px, signed=signed, zoom=zoom)
     print_(str(png))

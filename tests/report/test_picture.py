@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tileconv.errors import GeometryError, SinkError
+from tileconv.errors import GeometryError, SinkError, SourceError
 from tileconv.images import ImageInfo
-from tileconv.report.picture import write_picture
+from tileconv.report.picture import smallest_level, write_picture
 
 
 class Recorded:
@@ -66,6 +66,28 @@ def test_a_large_image_is_read_in_parts_each_pixel_once(tmp_path, chunks):
     expected = means_by_loops(source.array, 50)
     low, high = np.percentile(expected, [0.5, 99.5])
     np.testing.assert_allclose(found, np.clip((expected - low) / (high - low), 0, 1) * 255, atol=0.51)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "max_px", "chosen"),
+    [
+        ([(4096, 4000), (2048, 2000), (1024, 1000), (512, 500)], 1024, 2),
+        ([(4097, 4000), (2049, 2000), (1025, 1000), (513, 500)], 1024, 1),  # of level 2 there would be 513 pixels
+        ([(5000, 4000), (2500, 2000), (1250, 1000)], 1000, 1),
+        ([(5000, 4000), (2500, 2000), (1250, 1000)], 5000, 0),
+        ([(5, 400, 400), (3, 200, 200)], 50, 0),  # a plane of it is of two planes
+        ([(400, 400), (134, 200), (45, 100)], 50, 0),  # pixels that are no squares
+        ([(400, 400), (134, 200), (100, 100)], 50, 2),
+        ([(400, 400), (800, 800)], 50, 0),
+    ],
+)
+def test_the_smallest_level_that_is_large_enough_is_shown(shapes, max_px, chosen):
+    def opened(level):
+        if level == len(shapes):
+            raise SourceError("there is no such level")
+        return Recorded(np.broadcast_to(np.uint8(1), shapes[level]), "zyx"[-len(shapes[0]) :])
+
+    assert smallest_level(opened, max_px).info.shape == shapes[chosen]
 
 
 def test_edges_have_zero_in_mid_gray(tmp_path):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tileconv.boxes import Box, TileGrid
-from tileconv.errors import GeometryError
+from tileconv.errors import GeometryError, SourceError
 from tileconv.images import ImageInfo, equal, parted
 from tileconv.sinks.files import sink_errors
 from tileconv.sources.source import Source
@@ -48,6 +51,37 @@ def write_picture(source: Source, png: Path | str, *, max_px: int = 1024, signed
     (Image.merge("RGB", bands) if len(bands) == 3 else bands[0]).save(encoded, "PNG")
     with sink_errors(Path(png)):
         steady.replace(Path(png), [[encoded.getvalue()]])
+
+
+def smallest_level(opened: Callable[[int], Source], max_px: int) -> Source:
+    """Return the smallest level of an image that is large enough for a picture of at most *max_px* pixels.
+
+    A picture of it has three quarters of the pixels along a side that one of the full size would have, or more. Levels
+    whose planes are not those of the full size, made smaller by one whole number along y and x, are passed over.
+
+    Parameters
+    ----------
+    opened
+        Opens a level of the image, 0 for the full size; SourceError if there is no such level.
+    """
+    chosen = opened(0)
+    shape = chosen.info.shape
+    side = max(shape[-2:])
+    with suppress(SourceError):
+        for number in count(1) if side > max_px else ():
+            level = opened(number)
+            planes, sides = level.info.shape[:-2], level.info.shape[-2:]
+            factor = max(1, round(side / max(1, *sides)))
+            if _pixels(-(-side // factor), max_px) < 0.75 * _pixels(side, max_px):
+                break
+            halved = all(n // factor <= m <= -(-n // factor) for n, m in zip(shape[-2:], sides, strict=True))
+            chosen = level if halved and planes == shape[:-2] else chosen
+    return chosen
+
+
+def _pixels(side: int, max_px: int) -> int:
+    """Return how many squares of whole pixels a *side* is cut into, *max_px* at most."""
+    return -(-side // -(-side // max_px))
 
 
 def _plane(info: ImageInfo) -> Box:
