@@ -69,19 +69,22 @@ def refuse_outputs(plan: Plan) -> None:
 def as_begun(plan: Plan, folders: Sequence[RunFolder]) -> tuple[Plan, list[str]]:
     """Return *plan* with the levels with which outputs were begun, where a pipeline does not say others, and notes.
 
-    Where there are none they stay away, whatever it says.
+    They stay also where it says more of the same kind, or fewer.
     """
     notes = []
     for output, folder in enumerate(folders):
         said = folder.plan()
         if said is None or not folder.output.exists():
             continue
-        told = said.get("identity", {}).get("output", {}).get("levels", [])
+        told = decoded(tuple[Level, ...], said.get("identity", {}).get("output", {}).get("levels", []))
         levels, asked = plan.write_of(output).levels, plan.spec.outputs[output].pyramid
-        if (told or levels) and (asked is None or not told):
-            plan = _with_levels(plan, plan.between + output, decoded(tuple[Level, ...], told))
-            text = f"it was begun with one level: tileconv pyramid {folder.output} --in-place adds {len(levels)}"
-            notes += [text] if levels and not told else []
+        both = min(len(told), len(levels))
+        if asked is None or told[:both] == levels[:both]:
+            plan = _with_levels(plan, plan.between + output, told)
+            text = (
+                f"{1 + len(told)} of {1 + len(levels)} levels: tileconv pyramid {folder.output} --in-place adds others"
+            )
+            notes += [f"it was begun with {text}"] if len(levels) > len(told) else []
     return plan, notes
 
 
