@@ -3,7 +3,9 @@ resumed, verified and repaired."""
 
 import json
 import shutil
+from contextlib import nullcontext
 from functools import cache
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -13,13 +15,19 @@ from execute.resume_help import digest, history, write_spec
 from properties.runs_help import write_tiff
 
 import tileconv
+from tileconv.audit.batch import asked_of_spec, batch_status, batch_verification
 from tileconv.audit.status import status
-from tileconv.errors import PlanError, TileconvError
+from tileconv.errors import PlanError, ResumeError, TileconvError
+from tileconv.execute.prepare import planned
+from tileconv.execute.run import Wanted, opened
+from tileconv.execute.stop import Stop
 from tileconv.images import ImageInfo
 from tileconv.operations.shrink import Shrink
 from tileconv.planning.model import Plan
 from tileconv.planning.pyramid import levels_of
+from tileconv.progress import Progress
 from tileconv.record.journal import TileKey
+from tileconv.spec import load_spec
 from tileconv.spec.model import OutputSpec
 from tileconv.storage import USUAL
 from tileconv.stores.location import Location
@@ -65,21 +73,61 @@ def whole(tmp_path_factory):
     @cache
     def of(method):
         folder = tmp_path_factory.mktemp(method)
-        made(folder, tile=192, pyramid=PYRAMID | {"method": method})
+        made(folder, tile=96, pyramid=PYRAMID | {"method": method}, output={"chunks": 8})
         return stored(folder / "o.zarr")
 
     return of
 
 
 @pytest.mark.parametrize(
-    ("method", "tile"), [("mean", 16), ("mean", 32), ("mean", 112), ("gaussian", 32), ("mode", 64)]
+    ("method", "tile"), [("mean", 8), ("mean", 16), ("mean", 56), ("gaussian", 16), ("gaussian", 56), ("mode", 32)]
 )
 def test_levels_are_those_of_the_whole_image(tmp_path, whole, method, tile):
-    """Tiles of 1, 2, 4 and 7 chunks, and of all."""
-    made(tmp_path, tile=tile, pyramid=PYRAMID | {"method": method})
+    """Tiles of 1, 2, 4 and 7 chunks of 8 pixels, and one of all of them: no seam shows where tiles meet."""
+    made(tmp_path, tile=tile, pyramid=PYRAMID | {"method": method}, output={"chunks": 8})
     assert check_levels(tmp_path / "o.zarr", method) == 3
     assert not tileconv.verify(tmp_path / "o.zarr").damages
     assert stored(tmp_path / "o.zarr") == whole(method)
+
+
+def test_a_level_goes_on_above_what_is_whole_of_the_level_below(tmp_path):
+    """While the last tile below is made, tiles are handed out that do not need it, and no others."""
+    plan, source = planned(load_spec(made(tmp_path, tile=16)))
+    shutil.rmtree(tmp_path / "o.zarr")
+    with opened(plan, source, Wanted(), Progress(), nullcontext(Stop())) as run:
+        work = next(passes := run.passes())
+        order, late = [], []
+        for pair in chain(work.of_job(), work.of_levels()):
+            if pair is None:
+                assert late
+                order.append(None)
+                work.hear(late[0][0], late[0][0].run(late.pop()[1]))
+                continue
+            job, tile = pair
+            order.append((getattr(job, "level", 0), tile.start))
+            if tile.stop == (75, 93):  # the last of the full size
+                late.append(pair)
+            else:
+                work.hear(job, job.run(tile))
+        assert next(passes, None) is None
+        run.finish()
+    at = order.index(None)
+    assert [level for level, _ in order[at - 5 : at]] == [1] * 5
+    assert order[at + 1] == (1, (32, 32))
+    assert order.count(None) == 1
+    assert check_levels(tmp_path / "o.zarr") == 3
+
+
+def test_levels_of_what_was_damaged_are_made_again_with_it(tmp_path):
+    """Without checksums nobody notices before a level is made of it."""
+    spec = made(tmp_path, output={"checksum": "none", "codec": {"name": "none"}})
+    before = digest(tmp_path / "o.zarr")
+    shutil.rmtree(tmp_path / "o.zarr" / "2" / "c")
+    chunk = tmp_path / "o.zarr" / "1" / "c" / "0" / "0"
+    chunk.write_bytes(bytes([255]) * chunk.stat().st_size)
+    assert tileconv.run(spec).tiles
+    assert len(tileconv.run(spec, repair=True).damages) == 1
+    assert digest(tmp_path / "o.zarr") == before
 
 
 @pytest.mark.parametrize("executor", ["processes", "threads"])
@@ -126,14 +174,23 @@ def test_what_is_missing_is_skipped(tmp_path):
         below = level
 
 
-def test_a_run_that_was_begun_without_levels_stays_without(tmp_path):
-    spec = made(tmp_path, pyramid="none")
+@pytest.mark.parametrize(
+    ("begun", "asked", "said"), [("none", 3, "1 of 3"), (3, 4, "3 of 4"), (4, 2, ""), (3, "none", "")]
+)
+def test_a_result_keeps_the_levels_that_it_was_begun_with(tmp_path, begun, asked, said):
+    words = [count if count == "none" else {"levels": count} for count in (begun, asked)]
+    spec = made(tmp_path, pyramid=words[0])
     before = digest(tmp_path / "o.zarr")
-    text = spec.read_text().replace("pyramid: none", "pyramid: {levels: 3}")
-    spec.write_text(text)
+    write_spec(tmp_path, STAGES, tile=32, output={"chunks": 16, "dtype": "input", "pyramid": words[1]})
     report = tileconv.run(spec)
     assert (report.tiles, digest(tmp_path / "o.zarr")) == (0, before)
-    assert any("tileconv pyramid" in note for note in report.notes)
+    assert [f"begun with {said} levels: tileconv pyramid" in note for note in report.notes] == [True] * bool(said)
+
+
+def test_levels_of_another_method_are_refused(tmp_path):
+    made(tmp_path)
+    with pytest.raises(ResumeError, match=r"output\.levels.* was .*mean.* and is .*median"):
+        made(tmp_path, pyramid=PYRAMID | {"method": "median"})
 
 
 @pytest.mark.parametrize(
@@ -206,18 +263,29 @@ def test_plan_tells_levels(tmp_path):
     ]  # fmt: skip
 
 
-def test_images_of_a_batch(tmp_path):
+def test_images_of_a_batch(tmp_path, call):
     image = strategies.pixels((75, 81), "uint8", 3)
     for name in "ab":
         write_tiff(tmp_path / f"{name}.tif", image, tile=32)
-    spec = write_spec(tmp_path, STAGES, tile=32, output={"chunks": 16, "pyramid": PYRAMID})
-    report = tileconv.run(
-        spec, input=[str(tmp_path / "a.tif"), str(tmp_path / "b.tif")], output=str(tmp_path / "{stem}.ome.zarr")
-    )
-    assert not report.failed
+    words = {"chunks": 16, "pyramid": PYRAMID, "path": str(tmp_path / "{stem}.ome.zarr")}
+    spec = write_spec(tmp_path, STAGES, tile=32, output=words)
+    spec.write_text(spec.read_text().replace("path: a.tif", f"path: {tmp_path}/?.tif"))
+    assert not tileconv.run(spec).failed
     for name in "ab":
         assert check_levels(tmp_path / f"{name}.ome.zarr") == 3
     assert stored(tmp_path / "a.ome.zarr") == stored(tmp_path / "b.ome.zarr")
+    (tmp_path / "b.ome.zarr" / "2" / "c" / "0" / "0").unlink()
+    asked = asked_of_spec(load_spec(spec))
+    assert batch_status(asked).counted == "2 outputs: 2 complete"
+    found = batch_verification(asked)
+    assert [one.state for one in found.images] == ["whole", "different"]
+    assert found.images[1].verification.damages[0].level == 2
+    assert not tileconv.run(spec, repair=True).failed
+    assert stored(tmp_path / "a.ome.zarr") == stored(tmp_path / "b.ome.zarr")
+    for name in "ab":
+        assert call("picture", str(tmp_path / f"{name}.ome.zarr"), "-o", str(tmp_path / f"{name}.png"))[0] == 0
+        tileconv.export(tmp_path / f"{name}.ome.zarr", tmp_path / f"{name}.out.tif")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_voxels_stay_roughly_cubic():

@@ -88,12 +88,11 @@ def _make(run: Run, work: Work, kept: Kept) -> None:
     rows = work.by_rows and not (run.begun.resumed or ledger.keep_going or timeout_s)
     flying = tiles_text(min(plan.workers, work.count)) if executor in EXECUTORS else "the tiles in flight"
     ledger.stop.words = f"stopping after {'this row of tiles' if rows else flying}; Ctrl-C again ends at once"
-    needed = partial(libraries, plan, run.source)
-    cluster = plan.spec.cluster
-    tiles, levels = work.of_job(), work.of_levels()
-    streams = [(True, tiles), (False, levels)] if rows else [(False, chain(tiles, levels))]
-    for rows, pairs in streams:
-        setting = Setting(executor, plan.workers, rows, needed, ledger.progress, ledger.note, cluster, kept, timeout_s)
+    told = partial(libraries, plan, run.source), ledger.progress, ledger.note, plan.spec.cluster, kept, timeout_s
+    each = work.of_job(), work.of_levels()
+    for by_rows, pairs in zip((True, False), each, strict=True) if rows else [(False, chain(*each))]:
+        work.flying.clear()  # by rows the others are handed out once they are made
+        setting = Setting(executor, plan.workers, by_rows, *told)
         with telling(partial(ledger.progress.waiting, COMPILING)):
             executor_of(setting)(pairs, ledger.stop, work.hear)
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import cast
 
-from tileconv.boxes import tile_at
+from tileconv.boxes import number_of, tile_at
 from tileconv.execute.begin import Begun
 from tileconv.execute.executor import Pair
 from tileconv.execute.ledger import Ledger
 from tileconv.execute.outcome import Outcome
 from tileconv.planning.parts import Pass, Write
 from tileconv.record.journal import DONE, TileKey
-from tileconv.record.levels import OneLevel, above, each_level
+from tileconv.record.levels import OneLevel, each_level
+from tileconv.record.todo import touched
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.open import open_source
 from tileconv.sources.source import Source
@@ -44,14 +46,14 @@ class Levels:
 class Work:
     """Tiles *numbers* of *job*, if there is one, and *levels*; the *ledger* hears of all.
 
-    ``flying`` counts those that were handed out, and of which nothing was heard.
+    ``flying`` are those that were handed out and of which nothing was heard, each by the ``id`` of its job.
     """
 
     ledger: Ledger
     job: Job | None
     numbers: Sequence[int]
     levels: Sequence[Levels]
-    flying: int = 0
+    flying: set[tuple[int, int]] = field(default_factory=set)
 
     @property
     def by_rows(self) -> bool:
@@ -67,34 +69,38 @@ class Work:
         """Yield the tiles of the job with it."""
         if job := self.job:
             for number in self.numbers:
-                self.flying += 1
+                self.flying.add((id(job), number))
                 yield job, tile_at(job.pass_.grid, number)
 
     def of_levels(self) -> Iterator[Pair | None]:
-        """Yield the tiles of one level after another, each with its job; None while tiles below are in flight.
+        """Yield the tiles of one level after another, each with its job; None while a tile below is in flight.
 
         Those over tiles that failed are left out.
         """
         for levels in self.levels:
             output, array = self.ledger.plan.recorded(levels.write.array)
+            history, makers = self.ledger.histories[output], [id(self.job)]
             for one in each_level(levels.sink.layout, levels.pass_.grid):
-                if not (left := levels.left[one.number - 1]):
-                    continue
-                while self.flying:
-                    yield None
-                lost = above(~self.ledger.histories[output].is_last(DONE, array, one.number - 1), one)
-                self.ledger.left_out |= {TileKey(self.ledger.number, one.number, tile) for tile in left if lost[tile]}
                 job = levels.job(one)
-                for tile in (tile for tile in left if not lost[tile]):
-                    self.flying += 1
-                    yield cast("Job", job), tile_at(job.grid, tile)
+                for number in levels.left[one.number - 1]:
+                    tile = tile_at(job.grid, number)
+                    under = [*touched(one.below, job.shrink.needed(tile, one.below.image.shape))]
+                    while not self.flying.isdisjoint(product(makers, under)):
+                        yield None
+                    if any(history.last(TileKey(array, one.number - 1, n)) != DONE for n in under):
+                        self.ledger.left_out.add(TileKey(self.ledger.number, one.number, number))
+                        continue
+                    self.flying.add((id(job), number))
+                    yield cast("Job", job), tile
+                makers = [id(job), *makers[-1:] * one.tiles.within]
 
     def hear(self, job: Job | LevelJob, outcome: Outcome) -> None:
         """Take what became of a tile."""
-        self.flying -= 1
         if isinstance(job, LevelJob):
+            self.flying.discard((id(job), number_of(job.grid, outcome.tile)))
             self.ledger.hear_of_level(job, outcome)
         else:
+            self.flying.discard((id(job), number_of(job.pass_.grid, outcome.tile)))
             self.ledger.hear(outcome)
 
 

@@ -147,9 +147,13 @@ def read_by(pass_: Pass, tiles: Sequence[int], before: TileGrid, number: int) ->
 
 def reads(pass_: Pass, tile: Box, before: TileGrid, number: int) -> Iterator[int]:
     """Yield the numbers of the tiles of *before*, which *pass_* reads under *number*, that *tile* is made from."""
-    box = needed(pass_, tile)[number]
-    for index in product(*(_along(before, box, axis) for axis in range(len(box.axes)))):
-        yield numbered(before, index)
+    return touched(before, needed(pass_, tile)[number])
+
+
+def touched(grid: TileGrid, box: Box) -> Iterator[int]:
+    """Yield the numbers of the tiles of *grid* that *box* touches."""
+    for index in product(*(_along(grid, box, axis) for axis in range(len(box.axes)))):
+        yield numbered(grid, index)
 
 
 def _along(grid: TileGrid, box: Box, axis: int) -> list[int]:
