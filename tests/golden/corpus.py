@@ -16,12 +16,18 @@ DEEP = {"op": "correlate", "over": "zyx", "kernel": [[[1, 2, -3]], [[0.5, 4, 1]]
 ZERO, CONSTANT = {"rule": "constant", "value": 0}, {"rule": "constant", "value": 400.5}
 BYTES, FLOATS, DOUBLES = Image(dtype="uint8"), Image(dtype="float32"), Image(dtype="float64")
 VOLUME = Image("zarr 3 of volumes", "uint8", (9, 70, 80))
+ODD = (75, 93)
 ZYX = {"z": 4, "y": 33, "x": 64}
 
 
 def cut(tile: Any, **run: Any) -> dict[str, Any]:
     """Return the words for tiles and chunks of *tile* pixels."""
     return {"output": {"chunks": tile}, "run": {"tile": tile, **run}}
+
+
+def levelled(method: str, count: int = 3, **output: Any) -> dict[str, Any]:
+    """Return the words for levels of an image of odd sizes, made with tiles of two chunks and of what is stored."""
+    return {"output": {"chunks": 16, "pyramid": {"levels": count, "method": method}, **output}, "run": {"tile": 32}}
 
 
 CORPUS: dict[str, tuple[Image, list[dict[str, Any]], dict[str, Any]]] = {
@@ -193,4 +199,33 @@ CORPUS: dict[str, tuple[Image, list[dict[str, Any]], dict[str, Any]]] = {
     "halos by overlap": (Image("zarr 3"), [GAUSSIAN, OWN], cut(64, halo_method="overlap")),
     "halos by windows": (Image("tiff tiles"), [GAUSSIAN, OWN], cut(64, halo_method="windows")),
     "one worker": (Image("tiff strips"), [GAUSSIAN, SOBEL], cut(64, workers=1)),
+    # levels
+    "levels by mean": (Image(shape=ODD), [GAUSSIAN], levelled("mean", 5, dtype="input")),
+    "levels by mean of floats": (Image(shape=ODD), [SOBEL], levelled("mean")),
+    "levels by mean of uint64": (Image(dtype="uint64", shape=ODD, most=2**64), [], levelled("mean")),
+    "levels by mode": (Image(dtype="uint8", shape=ODD), [], levelled("mode")),
+    "levels by median": (Image(dtype="int16", shape=ODD), [BOX], levelled("median", dtype="input")),
+    "levels by nearest": (Image(dtype="int32", shape=ODD), [WHOLE], levelled("nearest", checksum="none")),
+    "levels by gaussian": (Image(shape=ODD), [GAUSSIAN], levelled("gaussian", dtype="input")),
+    "levels skip NaN": (
+        Image(dtype="float32", shape=ODD, missing=(NAN,)),
+        [BOX],
+        {**levelled("median"), "missing": {"rule": "propagate"}},
+    ),
+    "levels skip nodata": (
+        Image("tiff geotiff", shape=ODD, missing=(7,)),
+        [GAUSSIAN],
+        {**levelled("gaussian", dtype="input", nodata=7), "missing": {"rule": "propagate"}},
+    ),
+    "levels in shards": (Image(shape=ODD), [GAUSSIAN], levelled("mean", shards=32)),
+    "levels of format 0.4": (Image(dtype="uint8", shape=ODD), [BOX], levelled("mean", format="0.4", dtype="input")),
+    "levels by thirds": (
+        Image("npy", "uint8", (5, *ODD)),
+        [GAUSSIAN],
+        {
+            "input": {"axes": "zyx"},
+            "output": {"chunks": 16, "pyramid": {"levels": 3, "factor": {"z": 2, "y": 3, "x": 2}}},
+            "run": {"tile": 48},
+        },
+    ),
 }
