@@ -1,7 +1,6 @@
 """The table of mutations: which text of which file is replaced by what, and the tests of which at least one must fail.
 
-Every text stands exactly once in its file (``test_mutations.py``). The tests named are the smallest choice that
-notices; the whole suite would take an hour. Here are geometry and numbers, in files beside it the rest.
+Every text stands once in its file. The tests named are the fewest that notice. The rest of the table lies beside it.
 """
 
 from __future__ import annotations
@@ -12,15 +11,15 @@ from tests.mutation.mutations_of_files import INPUT, JOURNALS
 from tests.mutation.mutations_of_graphs import GRAPH
 from tests.mutation.mutations_of_leases import LEASES
 from tests.mutation.mutations_of_lessons import LESSONS
+from tests.mutation.mutations_of_levels import LEVELS
 from tests.mutation.mutations_of_missing import MISSING
 from tests.mutation.mutations_of_processes import PROCESSES
 from tests.mutation.mutations_of_stores import STORE
 
 MAPS, CAST = "engines/test_index_maps.py", "engines/test_cast.py"
-SINK, KERNEL = "sinks/test_zarr_sink.py", "engines/test_kernel.py"
+SINK, KERNEL, SEVERAL = "sinks/test_zarr_sink.py", "engines/test_kernel.py", "operations/test_several.py"
 TILING, RIGHT = "properties/test_tiling_is_invisible.py", "properties/test_right_answer.py"
 RANGE, PLAN, CHANGES = "properties/test_range.py", "planning/test_plan_model.py", "record/test_changes.py"
-SEVERAL = "operations/test_several.py"
 SILENT, ORDER = "properties/test_nothing_silently_wrong.py", "execute/test_order_of_a_run.py"
 
 GEOMETRY = (
@@ -395,6 +394,7 @@ MUTATIONS = (
     *JOURNALS,
     *PROCESSES,
     *LESSONS,
+    *LEVELS,
     *MISSING,
     *CHANNELS,
 )
