@@ -12,6 +12,7 @@ from tileconv.api import lazy as lazy
 from tileconv.api import learn as learn
 from tileconv.api import plan as plan
 from tileconv.api import plans as plans
+from tileconv.api import pyramid as pyramid
 from tileconv.api import rerun as rerun
 from tileconv.api import run as run
 from tileconv.api import verify as verify

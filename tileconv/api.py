@@ -20,6 +20,7 @@ from tileconv.execute.images import each_image
 from tileconv.execute.places import masked
 from tileconv.execute.plans import each_plan
 from tileconv.execute.prepare import planned
+from tileconv.execute.pyramid import pyramid
 from tileconv.execute.report import Report
 from tileconv.execute.run import run_plan
 from tileconv.images import ImageInfo
@@ -38,7 +39,7 @@ from tileconv.spec.model import MaskSpec
 from tileconv.stores.location import Location
 from tileconv.tiles.lazy import of_array, of_source
 
-__all__ = ["export", "lazy", "learn", "plan", "plans", "rerun", "run", "verify"]
+__all__ = ["export", "lazy", "learn", "plan", "plans", "pyramid", "rerun", "run", "verify"]
 
 Pipeline = str | Path | Mapping[str, Any] | PipelineSpec
 """The path of a pipeline file, or what it would hold as a mapping."""

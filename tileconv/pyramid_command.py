@@ -25,7 +25,7 @@ METHODS = ("auto", "mean", "gaussian", "nearest", "mode", "median")
 @click.option("--levels", metavar="N", default="auto", show_default=True, help="How many there are with the full size.")
 @click.option("--method", type=click.Choice(METHODS), default="auto", help="As output.pyramid.method.")
 @click.option("--workers", type=click.IntRange(1), help="As run.workers.")
-@click.option("--memory", metavar="SIZE", type=memory, help="As run.memory; with -o.")
+@click.option("--memory", metavar="SIZE", type=memory, help="As run.memory.")
 @overwrite
 @watched
 @as_json
@@ -41,31 +41,9 @@ def pyramid(
         refuse("give --in-place, or a new store with -o")
     if levels != "auto" and not (levels.isascii() and levels.isdecimal() and int(levels) > 0):
         refuse(f"expected auto or a number of levels, found {levels}")
-    count: Any = levels if levels == "auto" else int(levels)
-    if output is not None:
-        _copy(image, output, {"levels": count, "method": method}, workers, memory, overwrite, watch, as_json)
-        return
-    from tileconv.execute.pyramid import add_levels
-    from tileconv.spec.pyramid import PyramidSpec
+    from tileconv.execute.pyramid import pyramid as made
 
-    asked = PyramidSpec(levels=count, method=method)  # type: ignore[arg-type]
-    added = watched_call(lambda progress: add_levels(image, asked, workers=workers, progress=progress), watch)
-    if as_json:
-        print_(json_text(added.as_json()))
-        return
-    sizes = ", ".join(" x ".join(map(str, shape)) for shape in added.shapes)
-    print_(f"{added.output}\nlevels     {len(added.shapes)}, {added.added} of them added: {sizes}")
-
-
-def _copy(
-    image: Place, output: Place, pyramid: dict[str, Any], workers: int | None, memory: int | None, overwrite: bool,
-    watch: Watch, as_json: bool,
-) -> None:  # fmt: skip
-    from tileconv.execute.prepare import planned
-    from tileconv.execute.pyramid import as_pipeline
-    from tileconv.execute.run import run_plan
-    from tileconv.report.terminal import summary
-
-    spec = as_pipeline(image, output, pyramid, {"workers": workers, "memory": memory})
-    report = watched_call(lambda progress: run_plan(*planned(spec), overwrite=overwrite, progress=progress), watch)
-    print_(json_text(report.as_json()) if as_json else summary(report))
+    words: dict[str, Any] = {"levels": levels if levels == "auto" else int(levels), "method": method}
+    words |= {"workers": workers, "memory": memory, "overwrite": overwrite}
+    added = watched_call(lambda progress: made(image, output, **words, progress=progress), watch)
+    print_(json_text(added.as_json()) if as_json else str(added))

@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 import strategies
+import tifffile
 from execute.resume_help import ONE, TWO, write_spec
+from execute.test_pyramid_command import foreign
 from properties.runs_help import tiled, write_tiff
 from stores.objects_help import servers_in_memory
 
@@ -13,12 +15,10 @@ import tileconv
 from tileconv.audit.batch import asked_of_folder, asked_of_spec, batch_status, batch_verification
 from tileconv.audit.status import status
 from tileconv.errors import ResumeError, SinkError, SpecError
-from tileconv.execute.pyramid import add_levels
 from tileconv.record import lease
 from tileconv.record.batch import place_of
 from tileconv.record.folder import RunFolder
 from tileconv.spec import spec_from_mapping
-from tileconv.spec.pyramid import PyramidSpec
 from tileconv.stores import fences
 from tileconv.stores.location import Access, here
 from tileconv.stores.objects import ObjectStore
@@ -72,10 +72,33 @@ def test_levels_are_those_of_a_disk(tmp_path):
     assert objects() == files(tmp_path / "o.zarr")
     spec.write_text(spec.read_text().replace("levels: 4", "levels: 2"))
     tileconv.run(spec, output=URL.replace("o.zarr", "b.zarr"))
-    assert add_levels(URL.replace("o.zarr", "b.zarr"), PyramidSpec(levels=4)).added == 2
+    assert tileconv.pyramid(URL.replace("o.zarr", "b.zarr"), levels=4).added == 2
     assert tileconv.verify(URL.replace("o.zarr", "b.zarr")).exit_code == 0
+    assert status(URL).state == "complete"
     pixels = {key: data for key, data in files(tmp_path / "o.zarr").items() if "/" in key}
     assert {key: data for key, data in objects(URL.replace("o.zarr", "b.zarr")).items() if "/" in key} == pixels
+
+
+def test_levels_in_a_bucket_are_seen_exported_and_added_to_images_of_other_programs(tmp_path, call):
+    words = {"chunks": 16, "dtype": "input", "pyramid": {"levels": 4}}
+    spec = write_spec(tmp_path, ONE[:1], image=strategies.pixels((80, 63), "uint16", 0), tile=32, output=words)
+    tileconv.run(spec)
+    tileconv.run(spec, output=URL)
+    here(URL).store().delete("0/c/1/1")  # neither is made of the full size
+    for place, name in ((URL, "url"), (str(tmp_path / "o.zarr"), "disk")):
+        assert call("picture", place, "-o", str(tmp_path / f"{name}.png"), "--max-px", "20")[0] == 0
+    assert (tmp_path / "url.png").read_bytes() == (tmp_path / "disk.png").read_bytes()
+    tileconv.run(spec, output=URL)
+    for place, name in ((URL, "url"), (tmp_path / "o.zarr", "disk")):
+        tileconv.export(place, tmp_path / f"{name}.tif")
+    assert tifffile.imread(tmp_path / "url.tif").tobytes() == tifffile.imread(tmp_path / "disk.tif").tobytes()
+    foreign(tmp_path / "f.zarr", zarr_format=3)
+    for key, data in files(tmp_path / "f.zarr").items():
+        here("s3://bucket/f.zarr").store().write(key, [[data]])
+    tileconv.pyramid(tmp_path / "f.zarr", levels=4)
+    tileconv.pyramid("s3://bucket/f.zarr", levels=4)
+    assert objects("s3://bucket/f.zarr") == files(tmp_path / "f.zarr")
+    assert "f.zarr.tileconv/" not in here("s3://bucket").store().names()
 
 
 def test_what_is_damaged_is_made_again(tmp_path):

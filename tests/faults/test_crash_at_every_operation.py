@@ -3,9 +3,7 @@
 import shutil
 
 import pytest
-import strategies
-from execute.resume_help import ONE, TWO, digest, write_spec
-from faults import faults_help
+from execute.resume_help import ONE, TWO, digest
 from faults.faults_help import LONG, OUTPUTS, Operations, check_whole, claims, clear, replay, small
 
 import tileconv
@@ -53,30 +51,6 @@ def test_a_run(tmp_path, monkeypatch, stages, workers, offset):
     check_whole(tmp_path, expected)  # all that a run does is in the log
     tried = crash_everywhere(tmp_path, spec, log, expected, offset, start=lambda: clear(tmp_path))
     assert tried * STRIDE >= len(log)
-
-
-def test_a_run_with_levels(tmp_path, monkeypatch):
-    """One level is made with the tiles, the other of what is stored."""
-    image = strategies.pixels((60, 63), "uint16", 3)
-    output = {"chunks": 16, "pyramid": {"levels": 3}}
-    spec = write_spec(tmp_path, ONE[:1], image=image, tile=32, output=output, run={"workers": 1, "memory": "2GiB"})
-    with monkeypatch.context() as patched:
-        log = Operations(tmp_path).patch(patched).log
-        tileconv.run(spec)
-    expected = digest(tmp_path / "o.zarr")
-    renamed = [name for kind, _, name in log if kind == "rename"]
-    assert [sum(f"o.zarr/{level}/c/" in name for name in renamed) for level in range(3)] == [16, 4, 1]
-    monkeypatch.setattr(faults_help, "SHAPE", (60, 63))
-    tried = 0
-    for count, torn in [*states(log, 5)][:: 1 if LONG else 2]:
-        clear(tmp_path)
-        replay(log, count, torn=torn)
-        if said := claims(tmp_path / "o.zarr"):
-            assert digest(tmp_path / "o.zarr") == expected, (count, torn, said, log[count - 1])
-        tileconv.run(spec)
-        check_whole(tmp_path, expected)
-        tried += 1
-    assert tried * STRIDE * 2 >= len(log) // 2
 
 
 @pytest.mark.parametrize(("stages", "offset"), [(ONE, 3), (TWO, 0)])

@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tileconv.boxes import TileGrid, number_of
 from tileconv.errors import SinkError
-from tileconv.images import ImageInfo
+from tileconv.images import DECODED_CACHE_BYTES, ImageInfo
 from tileconv.planning.encoding import encoded
-from tileconv.planning.pyramid import levels_of, tiles_of_levels, words_of
+from tileconv.planning.memory import encoding_bytes
+from tileconv.planning.pyramid import bytes_alone, levels_of, tiles_of_levels, words_of
 from tileconv.record.done import facts_of, recorded_plan, recorded_store, tiles_of
 from tileconv.record.folder import RunFolder
 from tileconv.record.journal import BEGIN, DONE, Event, History, TileKey
@@ -32,19 +34,28 @@ from tileconv.spec.model import OutputSpec
 from tileconv.spec.pyramid import PyramidSpec
 from tileconv.storage import CODECS, Storage
 from tileconv.stores.location import Location
+from tileconv.stores.steady import PIECE, TEMPORARY
 from tileconv.stores.store import Store
 from tileconv.tiles.levels import Below, LevelJob, Stored
 from tileconv.tiles.windows import Receipt
 
+MADE = {MARKER: {"complete": True}}
+"""What a level of another program's image says of itself once it is whole: until it is named it may be made anew."""
 Todo = Sequence[tuple[LevelJob, Sequence[int]]]
 
 
 class Adding(NamedTuple):
-    """Shapes of all levels, how many are new, tiles to make, who hears of each, and what is done once all are there."""
+    """What is added to a store, of which nothing is written before ``begin``.
+
+    Shapes of all levels, how many are new, tiles to make, the bytes that are held beside them, who hears of each tile,
+    and what is done once all are there.
+    """
 
     shapes: Sequence[tuple[int, ...]]
     added: int
     todo: Todo
+    held: int
+    begin: Callable[[], None]
     heard: Callable[[LevelJob, Receipt], None]
     finish: Callable[[], None]
 
@@ -57,67 +68,66 @@ def wanted(info: ImageInfo, storage: Storage, asked: PyramidSpec, there: int, pl
 
 @contextmanager
 def of_result(folder: RunFolder, asked: PyramidSpec) -> Iterator[Adding]:
-    """Yield what is added to a result with a record, which is not done until all is there.
+    """Yield what is added to a result with a record, which is not done until all is there; the caller holds its lock.
 
     Raises
     ------
     SinkError
-        If a run writes it now, or it is not complete.
+        If it is not complete.
     """
-    with folder.locked():
-        plan = recorded_plan(folder)
-        sink, grids = recorded_store(folder, plan)
-        layout, last = sink.layout, len(plan["grids"]) - 1
-        if not sink.custody.complete() or folder.repairing():
-            fix = "Finish it first: give the command of its run."
-            raise SinkError(
-                "is not complete", where=str(folder.output), why="levels are made of complete images", fix=fix
-            )
-        smallest = layout.each[-1]
-        more = wanted(smallest.info, smallest.storage, asked, len(layout.each), folder.output)
-        if more:
-            layout = replace(layout, levels=(*layout.levels, *more))
-            sink = ZarrSink(sink.store, layout)
-            _extend(folder, plan, sink, grids[0], len(more))
-        history = History.of(folder.store, tiles_of(folder, plan))
-        whole = np.zeros(len(grids[0]), bool)
-        left = levels_left(sink, grids[0], history, last, whole)
-        with journal(folder.place) as lines:
-            if any(left):
-                folder.unset_done()
-                lines.append(Event(BEGIN))
+    plan = recorded_plan(folder)
+    sink, grids = recorded_store(folder, plan)
+    layout, last = sink.layout, len(plan["grids"]) - 1
+    if not sink.custody.complete() or folder.repairing():
+        fix = "Finish it first: give the command of its run."
+        raise SinkError("is not complete", where=str(folder.output), why="levels are made of complete images", fix=fix)
+    smallest = layout.each[-1]
+    more = wanted(smallest.info, smallest.storage, asked, len(layout.each), folder.output)
+    layout = replace(layout, levels=(*layout.levels, *more))
+    sink = ZarrSink(sink.store, layout)
+    plan["identity"]["output"] |= {"levels": encoded(layout.levels)} if layout.levels else {}
+    tiles = tiles_of_levels(layout.levels, grids[0])
+    plan["grids"][-1]["levels"] = [{"tile": [*of.grid.tile], "tiles": len(of.grid)} for of in tiles]
+    history = History.of(folder.store, tiles_of(folder, plan))
+    left = levels_left(sink, grids[0], history, last, np.zeros(len(grids[0]), bool))
+    each = [*each_level(layout, grids[0])]
+    jobs = [_job(Stored(sink.at(one.number - 1)), one.level, sink.at(one.number), one.tiles.grid) for one in each]
+    with journal(folder.place) as lines:
 
-            def heard(job: LevelJob, receipt: Receipt) -> None:
-                key = TileKey(last, job.level, number_of(job.grid, receipt.tile))
-                lines.append(event := Event(DONE, key, receipt.digests[0], history.attempts(key) + 1, receipt.seconds))
-                history.add(event)
+        def begin() -> None:
+            """Write that levels belong to a result, which is not done any more: first their arrays, then the record."""
+            if folder.done() and not any(left):
+                return
+            folder.unset_done()
+            folder.tidy()
+            sink.custody.tidy()
+            with sink_errors(sink.store.where()):
+                for of in layout.each[len(layout.each) - len(more) :]:
+                    for key, said in of.array_metadata({}).items():
+                        write_metadata(sink.store, key, said)
+            folder.write_plan(plan)
+            lines.append(Event(BEGIN))
 
-            def finish() -> None:
-                if all_done(history, last, len(layout.levels)) and not folder.done():
-                    _complete(sink)
-                    folder.set_done(facts_of(folder, sink, sink.custody.marker().get("fingerprint", "")))
+        def heard(job: LevelJob, receipt: Receipt) -> None:
+            key = TileKey(last, job.level, number_of(job.grid, receipt.tile))
+            lines.append(event := Event(DONE, key, receipt.digests[0], history.attempts(key) + 1, receipt.seconds))
+            history.add(event)
 
-            jobs = [
-                LevelJob(Stored(sink.at(one.number - 1)), one.level.shrink, sink.at(one.number), one.tiles.grid)
-                for one in each_level(layout, grids[0])
-            ]
-            todo = [(job, tiles) for job, tiles in zip(jobs, left, strict=True) if tiles]
-            yield Adding([of.info.shape for of in layout.each], len(more), todo, heard, finish)
+        def finish() -> None:
+            if all_done(history, last, len(layout.levels)) and not folder.done():
+                _complete(sink)
+                folder.set_done(facts_of(folder, sink, sink.custody.marker().get("fingerprint", "")))
+
+        todo = [(job, tiles) for job, tiles in zip(jobs, left, strict=True) if tiles]
+        yield Adding([of.info.shape for of in layout.each], len(more), todo, 0, begin, heard, finish)
 
 
-def _extend(folder: RunFolder, plan: dict[str, Any], sink: ZarrSink, grid: TileGrid, more: int) -> None:
-    """Write that *more* levels belong to a result: first their arrays, then the record, which is not done any more."""
-    with sink_errors(sink.store.where()):
-        for layout in sink.layout.each[-more:]:
-            for key, said in layout.array_metadata({}).items():
-                write_metadata(sink.store, key, said)
-    levels = sink.layout.levels
-    plan["identity"]["output"]["levels"] = encoded(levels)
-    plan["grids"][-1]["levels"] = [
-        {"tile": [*of.grid.tile], "tiles": len(of.grid)} for of in tiles_of_levels(levels, grid)
-    ]
-    folder.unset_done()
-    folder.write_plan(plan)
+def _job(below: Below, level: Level, sink: ZarrSink, grid: TileGrid) -> LevelJob:
+    """Return the job of a level in tiles of *grid*, with what one takes: it is read and made, and stored or decoded."""
+    storage, chunk, of = level.storage, prod(level.info.chunks) * level.info.dtype.itemsize, below.info
+    gathered = 2 * prod(storage.unit(level.info.chunks)) * level.info.dtype.itemsize * ("://" in sink.store.where())
+    coded = max(encoding_bytes(storage, chunk) + gathered, 2 * prod(of.chunks) * of.dtype.itemsize + PIECE)
+    return LevelJob(below, level.shrink, sink, grid, tile_bytes=bytes_alone(level, grid, of.shape) + coded)
 
 
 def _complete(sink: ZarrSink) -> None:
@@ -130,15 +140,18 @@ def _complete(sink: ZarrSink) -> None:
 
 
 @contextmanager
-def of_any(place: Location, asked: PyramidSpec) -> Iterator[Adding]:
+def of_any(folder: RunFolder, asked: PyramidSpec) -> Iterator[Adding]:
     """Yield what is added to an OME-Zarr image of any program; what an earlier call left unlisted is made anew.
+
+    There is no record of it beside the image, and none is begun: the caller holds its lock.
 
     Raises
     ------
     SinkError
         If nothing can be added to it where it lies.
     """
-    store = place.resolved().store()
+    place = folder.output
+    store = place.store()
     group = _Group.of(store, place)
     datasets = group.image["datasets"]
     source = open_source(place, level=len(datasets) - 1)
@@ -155,34 +168,40 @@ def of_any(place: Location, asked: PyramidSpec) -> Iterator[Adding]:
     todo = []
     for sink, level in zip(sinks, levels, strict=True):
         grid = TileGrid(level.info.box, level.storage.unit(level.info.chunks))
-        todo.append((LevelJob(below, level.shrink, sink, grid), range(len(grid))))
+        todo.append((_job(below, level, sink, grid), range(len(grid))))
         below = Stored(sink)
-    with sink_errors(store.where()):
-        for sink in sinks:
-            _begin(store, sink, place)
     there = [open_source(place, level=number).info.shape for number in range(len(datasets))]
     shapes = [*there, *(sink.layout.info.shape for sink in sinks)]
+
+    def begin() -> None:
+        with sink_errors(store.where()):
+            for name in filter(TEMPORARY.fullmatch, store.names()):  # of a call that was killed
+                store.delete(name)
+            for sink in sinks:
+                _begin(store, sink, place)
 
     def finish() -> None:
         with sink_errors(store.where()):
             for sink in sinks:
-                for key, said in sink.layout.array_metadata({}).items():
+                for key, said in sink.layout.array_metadata(MADE).items():
                     write_metadata(store, key, said)
             write_grid_mappings(store, [sink.layout for sink in sinks])
             group.list_levels(sinks, levels)
 
-    yield Adding(shapes, len(levels), todo, lambda *_: None, finish)
+    held = source.cache_bytes + DECODED_CACHE_BYTES
+    yield Adding(shapes, len(levels), todo, held, begin, lambda *_: None, finish)
 
 
 def _begin(store: Store, sink: ZarrSink, place: Location) -> None:
-    """Make the array of a level anew, marked as ours; what another program left there is refused."""
+    """Make the array of a level anew, marked as ours from its first file on; what another program left is refused."""
     key = sink.layout.array_key()
-    if any(True for _ in store.list(key)):
+    if any(not TEMPORARY.fullmatch(name.rpartition("/")[2]) for name in store.list(key)):
         said = json_object(store, f"{key}zarr.json").get("attributes") or json_object(store, f"{key}.zattrs")
         if MARKER not in said:
             raise no_place(place, f"holds {key.rstrip('/')!r} already, which is none of its levels")
-        store.delete(key)
-    for name, said in sink.layout.array_metadata(sink.custody.unfinished).items():
+    for name in sorted(store.names(key), key=lambda name: key + name == sink.layout.metadata_key):  # the mark last
+        store.delete(key + name)
+    for name, said in reversed(sink.layout.array_metadata(sink.custody.unfinished).items()):
         write_metadata(store, name, said)
 
 
@@ -235,7 +254,7 @@ class _Group(NamedTuple):
             self.image["datasets"].append({"path": path, "coordinateTransformations": said[: 1 + any(place)]})
         arrays = dict[str, dict[str, Any]]()
         for sink in sinks:
-            arrays |= sink.layout.array_metadata({}) | sink.layout.grid_mapping_metadata()
+            arrays |= sink.layout.array_metadata(MADE) | sink.layout.grid_mapping_metadata()
         gathered = self.said.get("consolidated_metadata")
         if gathered and "metadata" in gathered:
             gathered["metadata"] |= {name.removesuffix("/zarr.json"): said for name, said in arrays.items()}

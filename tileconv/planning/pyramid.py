@@ -136,17 +136,21 @@ def level_bytes(levels: Sequence[Level], grid: TileGrid) -> tuple[int, int]:
     beside = alone = 0
     below = grid.image.shape
     for level, tiles in zip(levels, tiles_of_levels(levels, grid), strict=True):
-        made = prod(map(min, tiles.grid.tile, level.info.shape)) * level.info.dtype.itemsize
-        row = level.info.shape[-1] * 8
         if tiles.within:
-            beside += made + row
+            pixels = prod(map(min, tiles.grid.tile, level.info.shape))
+            beside += pixels * level.info.dtype.itemsize + 8 * level.info.shape[-1]
         else:
-            box = Box.of_shape(tuple(map(min, tiles.grid.tile, level.info.shape)), level.info.axes)
-            sides = zip(box.shape, level.shrink.factor, level.shrink.halo, below, strict=True)
-            read = prod(min(n * f + 2 * h, size) for n, f, h, size in sides) * level.info.dtype.itemsize
-            alone = max(alone, read + made)
+            alone = max(alone, bytes_alone(level, tiles.grid, below))
         below = level.info.shape
     return beside, alone
+
+
+def bytes_alone(level: Level, grid: TileGrid, below: Sequence[int]) -> int:
+    """Return the bytes of a tile of *grid* of a level, and of what it is made of, of a level below of that shape."""
+    tile = tuple(map(min, grid.tile, level.info.shape))
+    sides = zip(tile, level.shrink.factor, level.shrink.halo, below, strict=True)
+    read = prod(min(n * f + 2 * h, size) for n, f, h, size in sides)
+    return (read + prod(tile)) * level.info.dtype.itemsize
 
 
 def levels_json(levels: Sequence[Level], grid: TileGrid) -> list[dict[str, Any]]:
