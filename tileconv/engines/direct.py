@@ -160,6 +160,7 @@ class Direct(Engine):
     """Every weight times every pixel."""
 
     name: ClassVar[str] = "direct"
+    by_rows: ClassVar[bool] = True
 
     def weigh(self, wanted: Wanted) -> Candidate:
         count = math.prod(wanted.shape)

@@ -83,6 +83,8 @@ class Engine(ABC):
         Whether it makes outputs in blocks, whole: a tile is then made at once, and one stage more costs its blocks.
     further
         What each further sum of those that share costs, of the first (measured: decision 030).
+    by_rows
+        Whether the row machine makes its sums, of one plane, with the same bits.
     marks
         Whether it leaves sums of what is not finite marked, as ``nonfinite.settle`` takes it.
     libraries
@@ -93,6 +95,7 @@ class Engine(ABC):
     repeats: ClassVar[bool] = True
     whole_blocks: ClassVar[bool] = False
     further: ClassVar[float] = 1.0
+    by_rows: ClassVar[bool] = False
     marks: ClassVar[bool] = False
     libraries: ClassVar[tuple[str, ...]] = ()
 

@@ -192,6 +192,7 @@ class Separable(Engine):
     """One axis after the other."""
 
     name: ClassVar[str] = "separable"
+    by_rows: ClassVar[bool] = True
 
     def weigh(self, wanted: Wanted) -> Candidate:
         kernel, how, terms = wanted.kernel, wanted.sums, wanted.kernel.terms

@@ -23,6 +23,11 @@ def divided(sums: Array, choice: Choice, out: Values) -> Array:
     return made
 
 
+def shifts(choices: Choices, offset: float = 0.0) -> tuple[tuple[float, float], ...]:
+    """Return what each sum is divided by, as ``divided`` does it, and the *offset* to all of them."""
+    return tuple((choice.kernel.divide_by if choice.sums.exact else 1.0, offset) for choice in choices)
+
+
 def sum_range(choice: Choice, values: Values) -> tuple[float, float]:
     """Return bounds of the divided sums: positive weights take one end of the values, negative ones the other."""
     if math.isinf(values.peak):

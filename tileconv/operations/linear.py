@@ -9,9 +9,10 @@ import numpy as np
 
 from tileconv.engines.expected import ROUNDING, expected_sums
 from tileconv.engines.kernel import Kernel
+from tileconv.engines.row_table import LINEAR, Formula
 from tileconv.engines.values import INT64, Precision, Values, held, working_dtype
 from tileconv.errors import KernelError, TileError
-from tileconv.operations.formulas import divided, half_ulp, rounded_by_division, sum_bounds, sum_range
+from tileconv.operations.formulas import divided, half_ulp, rounded_by_division, shifts, sum_bounds, sum_range
 from tileconv.operations.operation import Array, Choices, Operation
 from tileconv.operations.steps import Steps
 from tileconv.quick import dataclass
@@ -53,6 +54,9 @@ class Linear(Operation):
                 _refuse_beyond_int64(made, int(self.offset))
             made += made.dtype.type(self.offset)
         return made
+
+    def row_formula(self, choices: Choices, out: Values) -> Formula:
+        return Formula(LINEAR, shifts(choices, self.offset))
 
     def range_out(self, values: tuple[Values, ...], choices: Choices, precision: Precision) -> Values:
         (choice,), offset = choices, self.offset

@@ -9,8 +9,9 @@ import numpy as np
 
 from tileconv.engines.expected import ROUNDING, expected_sums
 from tileconv.engines.kernel import Kernel
+from tileconv.engines.row_table import GUARDED, NARROW_SQUARES, WIDE_SQUARES, Formula
 from tileconv.engines.values import FLOAT32, FLOAT64, Precision, Values, working_dtype
-from tileconv.operations.formulas import divided, half_ulp, sum_bounds, sum_range
+from tileconv.operations.formulas import divided, half_ulp, shifts, sum_bounds, sum_range
 from tileconv.operations.operation import Array, Choices, Operation
 from tileconv.quick import dataclass
 
@@ -34,6 +35,12 @@ class Magnitude(Operation):
         sums.clear()
         return length(parts, out)
 
+    def row_formula(self, choices: Choices, out: Values) -> Formula | None:
+        if len(choices) != 2:
+            return None
+        squares = NARROW_SQUARES if _squarable(out) else WIDE_SQUARES if out.dtype == FLOAT32 else GUARDED
+        return Formula(squares, shifts(choices))
+
     def range_out(self, values: tuple[Values, ...], choices: Choices, precision: Precision) -> Values:
         ends = [max(map(abs, sum_range(c, values[0]))) for c in choices]
         return Values(working_dtype(values[0].dtype, precision), whole=False, low=0.0, high=math.hypot(*ends))
@@ -56,10 +63,14 @@ def length(parts: tuple[Array, ...], out: Values) -> Array:
     from tileconv.operations.loops import magnitude, magnitude_again
 
     made: Array = np.empty(parts[0].shape, out.dtype)
-    low, high = SQUARABLE[FLOAT32]
-    narrow = out.dtype == FLOAT32 and out.finite_below(high) and out.high > low
-    magnitude(parts, np.empty(made.shape[-1], FLOAT32 if narrow else FLOAT64), made)
-    low, high = SQUARABLE[FLOAT64]
-    if out.dtype == FLOAT64 and not (out.finite_below(high) and out.high > low):
-        magnitude_again(parts, low, high, made)
+    squarable = _squarable(out)
+    magnitude(parts, np.empty(made.shape[-1], out.dtype if squarable else FLOAT64), made)
+    if out.dtype == FLOAT64 and not squarable:
+        magnitude_again(parts, *SQUARABLE[FLOAT64], made)
     return made
+
+
+def _squarable(out: Values) -> bool:
+    """Return whether the squares of vectors whose lengths are like *out* stay in the range of its type."""
+    low, high = SQUARABLE[out.dtype]
+    return out.finite_below(high) and out.high > low

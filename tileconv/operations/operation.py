@@ -24,6 +24,7 @@ from tileconv.engines.values import FLOAT32, Precision, Values, in_float32
 if TYPE_CHECKING:  # Numba, which the check of a pipeline does without
     from tileconv.boxes import Box
     from tileconv.engines.choose import Choice
+    from tileconv.engines.row_table import Formula
 
 Array = NDArray[Any]
 Choices = Sequence["Choice"]
@@ -185,6 +186,10 @@ class Operation(ABC):
         The list of *sums* is emptied, so that each can be freed as soon as it is used. Where there is a halo and no
         kernel *pixels* are those of the halo, too, maybe a view of others: they may not be written to.
         """
+
+    def row_formula(self, choices: Choices, out: Values) -> Formula | None:
+        """Return its formula as the row machine knows it, with the same bits as ``combine``; None if it does not."""
+        return None
 
     @abstractmethod
     def range_out(self, values: tuple[Values, ...], choices: Choices, precision: Precision) -> Values:

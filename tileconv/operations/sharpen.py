@@ -9,10 +9,11 @@ import numpy as np
 
 from tileconv.engines.expected import ROUNDING, expected_pixels, expected_sums
 from tileconv.engines.kernel import Kernel
+from tileconv.engines.row_table import UNSHARP, Formula
 from tileconv.engines.values import Precision, Values, working_dtype
 from tileconv.errors import KernelError
 from tileconv.operations.blur import bells
-from tileconv.operations.formulas import beyond, divided, half_ulp, largest, rounded_by_type, sum_bounds
+from tileconv.operations.formulas import beyond, divided, half_ulp, largest, rounded_by_type, shifts, sum_bounds
 from tileconv.operations.operation import Array, Choices, Operation
 from tileconv.operations.parameters import NotNegative, Positive, Sigmas, number
 from tileconv.quick import dataclass
@@ -79,6 +80,9 @@ class Unsharp(Operation):
 
         beyond(made, (own, blurred), eighth, out)
         return made
+
+    def row_formula(self, choices: Choices, out: Values) -> Formula:
+        return Formula(UNSHARP, shifts(choices), (self.amount, self.threshold), reads_pixels=True)
 
     def range_out(self, values: tuple[Values, ...], choices: Choices, precision: Precision) -> Values:
         low, high = values[0].low, values[0].high

@@ -16,14 +16,14 @@ from tileconv.alike import one_of, whole
 from tileconv.boxes import SPACE, Box, pieces, space
 from tileconv.engines.borders import Border, extend
 from tileconv.engines.cast import cast, exactly, like_nodata, unify_nan
-from tileconv.engines.sums import each_sum
 from tileconv.errors import TileError
 from tileconv.planning.memory import last_reader
 from tileconv.planning.parts import Pass, Write
 from tileconv.planning.regions import Region
 from tileconv.planning.stages import Stage
 from tileconv.tiles.idle import of_one, of_one_value, parted_along_x
-from tileconv.tiles.missing import followed, held, marked, settled, stage_sums
+from tileconv.tiles.missing import followed, gathered, held, marked, settled, stage_sums
+from tileconv.tiles.rows import by_rows
 
 Array = NDArray[Any]
 
@@ -159,19 +159,26 @@ def _strip(pass_: Pass, blocks: Sequence[Block], out: Box, made: Sequence[Array]
         return [noticed + Counts(missing=missing) for noticed in idle]
     fallbacks, first = 0, 0 if pass_.all_channels else channels.start
     stored = _store(pass_, results, results, steps, out, made, channels)
-    last = last_reader(pass_.stages)
-    for number, stage in enumerate(pass_.stages):
-        step = steps[number]
-        inputs = [
-            [extend(volume, steps[i].out, step.have, stage.domain_in, REPEATED) for volume in results[i]]
-            for i in stage.inputs
-        ]
-        results = {i: pixels for i, pixels in results.items() if last.get(i, -1) > number}
-        results[number], fell = _run(pass_, number, inputs, step, first)
-        if not stage.reaches:  # one value may come of many: clipped glass, colours beside an alpha of 0
-            results[number] = [*map(settled, results[number])]
-        fallbacks += fell
-        stored |= _store(pass_, [number], results, steps, out, made, channels)
+    last, number = last_reader(pass_.stages), 0
+    while number < len(pass_.stages):
+        clipped: Mapping[int, int] = {}
+        if rows := by_rows(pass_, number, steps, results, out, made):
+            number, volumes, clipped = rows
+        else:
+            stage, step = pass_.stages[number], steps[number]
+            inputs = [
+                [extend(volume, steps[i].out, step.have, stage.domain_in, REPEATED) for volume in results[i]]
+                for i in stage.inputs
+            ]
+            results = {i: pixels for i, pixels in results.items() if last.get(i, -1) > number}
+            volumes, fell = _run(pass_, number, inputs, step, first)
+            if not stage.reaches:  # one value may come of many: clipped glass, colours beside an alpha of 0
+                volumes = [*map(settled, volumes)]
+            fallbacks += fell
+        results = {i: pixels for i, pixels in results.items() if last.get(i, -1) > number} | {number: volumes}
+        noticed = {at: Counts(n) for at, n in clipped.items()}
+        stored |= noticed or _store(pass_, [number], results, steps, out, made, channels)
+        number += 1
     return [stored[n] + Counts(missing=missing, fallbacks=fallbacks) for n in range(len(made))]
 
 
@@ -280,19 +287,7 @@ def _one(stage: Stage, inputs: list[Array], step: Region) -> tuple[Sequence[Arra
         return [stage.operation.combine(tuple(followed(stage, inputs)), [], (), stage.made)], 0
     block = _extended(stage, inputs.pop(), step)
     if stage.operation.gathers:
-        return _gathered(stage, block, step)
+        return gathered(stage, block, step)
     sums, own, fallbacks = stage_sums(stage, block, step.want, step.out)
     del block
     return [stage.operation.combine((own,), sums, stage.choices, stage.made)], fallbacks
-
-
-def _gathered(stage: Stage, block: Array, step: Region) -> tuple[Sequence[Array], int]:
-    """Return what the stage makes of its sums, which it takes part by part."""
-    fallbacks = []
-
-    def parts() -> Iterator[tuple[int, tuple[slice, ...], Array]]:
-        for number, part, sums, fell in each_sum(stage.choices, block, step.want, step.out, stage.domain_out):
-            fallbacks.append(fell)
-            yield number, part.within(step.out), sums
-
-    return stage.operation.gather(parts(), step.out.shape, stage.choices, stage.made), sum(fallbacks)

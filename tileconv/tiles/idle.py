@@ -148,10 +148,11 @@ def parted_along_x(pass_: Pass, block: Array, have: Box, strip: Box) -> list[Box
     seen = pass_.regions.of(strip)[-1].out
     row = block[0, 0, (seen.start[1] + seen.stop[1]) // 2 - have.start[1]]
     bits = row["valid"] if row.dtype.names else row.view(f"u{row.itemsize}")
-    edges = [0, *(np.flatnonzero(bits[1:] != bits[:-1]) + 1).tolist(), bits.size]
+    edges = np.concatenate(([0], np.flatnonzero(bits[1:] != bits[:-1]) + 1, [bits.size]))
     ends = [strip.start[2]]
-    for a, b in pairwise(edges):
-        if b - a > WIDE and not (row.dtype.names and bits[a]):
+    for at in np.flatnonzero(np.diff(edges) > WIDE):
+        a, b = edges[at : at + 2].tolist()
+        if not (row.dtype.names and bits[a]):
             start, stop = _within(pass_, have.start[2] + a, have.start[2] + b, strip)
             if stop - start > WIDE and start >= ends[-1]:
                 ends += [start, stop]

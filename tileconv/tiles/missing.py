@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from tileconv.boxes import Box
 from tileconv.engines.cast import exactly
 from tileconv.engines.coverage import renormalize
 from tileconv.engines.nonfinite import bands
-from tileconv.engines.sums import kernel_sums
+from tileconv.engines.sums import each_sum, kernel_sums
 from tileconv.errors import TileError
 from tileconv.images import equal, parted
 from tileconv.planning.parts import Missing, Pass, Read
@@ -165,3 +165,15 @@ def _owned(read: Read, image: Box, tile: Box) -> Box:
     bounds = [(min(a, d) if a == i else a, max(b, e) if b == j else b) for a, b, i, j, d, e in ends]
     grown = Box(tuple(a for a, _ in bounds), tuple(b for _, b in bounds), tile.axes)
     return grown.intersect(domain)  # beyond it ``wrap`` repeats pixels of other tiles
+
+
+def gathered(stage: Stage, block: Array, step: Region) -> tuple[Sequence[Array], int]:
+    """Return what the stage makes of its sums, which it takes part by part."""
+    fallbacks = []
+
+    def parts() -> Iterator[tuple[int, tuple[slice, ...], Array]]:
+        for number, part, sums, fell in each_sum(stage.choices, block, step.want, step.out, stage.domain_out):
+            fallbacks.append(fell)
+            yield number, part.within(step.out), sums
+
+    return stage.operation.gather(parts(), step.out.shape, stage.choices, stage.made), sum(fallbacks)
