@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge
-
+from tileconv.bounds import Ge
 from tileconv.quick import dataclass
 
 OME_TIFF, TIFF, PNG, NPY = "OME-TIFF", "TIFF", "PNG", "NumPy file"

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt
-
+from tileconv.bounds import Ge, Gt
 from tileconv.errors import KernelError
 from tileconv.quick import dataclass
 

@@ -1,7 +1,7 @@
 """How a field is written in a file: read once from type annotations, used by the reader, the JSON Schema and the docs.
 
 The annotations are those of the dataclasses in ``model`` and of the operators' signatures. Notes make them more than
-plain types: bounds (``annotated_types``), ``Word`` for texts with a rule of their own, ``Written`` for fields whose
+plain types: bounds (``tileconv.bounds``), ``Word`` for texts with a rule of their own, ``Written`` for fields whose
 form in the file differs from their type in Python, and a text, which says what the field is for. A bare ``str`` is a
 path beside the spec.
 """
@@ -16,8 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from annotated_types import Ge, Gt
-
+from tileconv.bounds import Ge, Gt
 from tileconv.boxes import AXES
 from tileconv.operations.parameters import Measured, Plain
 from tileconv.quick import dataclass

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge
-
+from tileconv.bounds import Ge
 from tileconv.engines.borders import Border
 from tileconv.operations.operation import Operation
 from tileconv.operations.parameters import Count

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from annotated_types import Ge, Gt
-
+from tileconv.bounds import Ge, Gt
 from tileconv.spec.fields import Arm, Exact, bounds, is_length
 from tileconv.spec.lengths import PIXELS, parse_length
 from tileconv.spec.text import ScalarNode

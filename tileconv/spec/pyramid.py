@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge
-
+from tileconv.bounds import Ge
 from tileconv.operations.parameters import Count
 from tileconv.operations.shrink import Method
 from tileconv.quick import dataclass

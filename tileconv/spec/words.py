@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, get_args
 
-from annotated_types import Ge
-
+from tileconv.bounds import Ge
 from tileconv.boxes import AXES
 from tileconv.operations.parameters import Plain
 from tileconv.spec.fields import Anywhere, Word
