@@ -29,7 +29,7 @@ NAMES = ["r.ome.tif", "r.tif", "r.png", "r.npy"]
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder with an image, which is the current one; tiles of files are small."""
-    np.save(tmp_path / "a.npy", strategies.pixels((90, 70), "uint8", 0))
+    np.save(tmp_path / "a.npy", strategies.pixels((50, 44), "uint8", 0))
     monkeypatch.setattr(exporting, "TILE", 32)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -42,7 +42,7 @@ def spec(path="r.ome.tif", **output):
         "input": {"path": "a.npy"},
         "stages": [{"op": "gaussian", "sigma": 1}],
         "output": output,
-        "run": {"tile": 45, "workers": 2},
+        "run": {"tile": 30, "workers": 2},
     }
 
 
@@ -156,7 +156,7 @@ def test_a_result_is_made_once_more_from_what_it_carries(folder, name):
 
 def test_how_a_run_goes_changes_no_byte_of_a_file(folder):
     files = []
-    for number, how in enumerate([{"tile": 90}, {"tile": 30, "workers": 1}]):
+    for number, how in enumerate([{"tile": 60}, {"tile": 15, "workers": 1}]):
         words = spec(f"{number}.ome.tif") | {"run": how}
         tileconv.run(words)
         files.append((folder / f"{number}.ome.tif").read_bytes())
@@ -215,7 +215,7 @@ def test_refused_by_the_plan(folder, output, text):
 
 def test_a_large_image_is_no_small_file(folder, monkeypatch):
     monkeypatch.setattr("tileconv.planning.files.MOST_BYTES", {"PNG": 1000})
-    with pytest.raises(PlanError, match=r"for small results, of up to 1000 B of pixels, and these are 6\.2 KiB"):
+    with pytest.raises(PlanError, match=r"for small results, of up to 1000 B of pixels, and these are 2\.1 KiB"):
         tileconv.plan(spec("r.png"))
 
 

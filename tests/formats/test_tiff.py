@@ -45,12 +45,13 @@ def levels_in(path):
     ],
 )
 def test_pixels_of_every_type_and_codec_are_those_of_the_store(tmp_path, dtype, codec):
-    pixels = store_of(tmp_path / "a.zarr", (67, 77), dtype)
+    levels = 1 + (dtype in ("uint16", "float32"))  # whose loops other tests need as well: each type has its own
+    pixels = store_of(tmp_path / "a.zarr", (67, 77) if levels > 1 else (53, 61), dtype)
     made = export(tmp_path / "a.zarr", tmp_path / "a.ome.tif", codec=codec)
-    first, second = levels_in(made.output)
+    first, *second = levels_in(made.output)
     np.testing.assert_array_equal(first, pixels)
-    assert second.shape == (34, 39)
-    assert made.levels == 2
+    assert [level.shape for level in second] == [(34, 39)] * (levels - 1)
+    assert made.levels == levels
 
 
 @pytest.mark.parametrize("dtype", ["uint64", "int64"])

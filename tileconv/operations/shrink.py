@@ -117,7 +117,10 @@ class Shrink:
             return
         weights = [self._weights(f) for f in cells[:, 0]]
         if dtype.kind == "f" or self._exact(dtype):
-            loops.means(block, cells, *weights, skips, skip, np.empty(block.shape[-1]), out)
+            floats = dtype.kind == "f"
+            loops.means(block, cells, *weights, skips and floats, skip, np.empty(block.shape[-1]), out)
+            if skips and not floats:
+                loops.without(block, cells, *weights, skip, out)
         else:
             loops.whole_means(block, cells, *(w.astype(wide) for w in weights), skips, skip, out)
 

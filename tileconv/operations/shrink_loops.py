@@ -21,35 +21,48 @@ def means(
 ) -> None:  # fmt: skip  # pragma: no cover - compiled
     """Write means, by weights along each axis, of cells that begin at ``n * cells[axis, 0] + cells[axis, 1]``.
 
-    *row* holds sums over z and y in float64, in which they are exact for whole numbers. A pixel that comes out as NaN
-    is made again without what is missing; where *skips* is set, each of floats, and of whole numbers those of a cell
-    with a *skip* in it.
+    *row* holds sums over z and y in float64, in which they are exact for whole numbers. A pixel that comes out as NaN,
+    and every one where *skips* is set, is made again without what is missing.
     """
-    whole, lost = out.dtype.type(0.5) == 0, np.zeros(row.size, np.int64)
+    for n in range(out.shape[0]):
+        for z in range(out.shape[1]):
+            at_z = _cell(z, cells[0], along_z.size, block.shape[1])
+            for y in range(out.shape[2]):
+                at_y = _cell(y, cells[1], along_y.size, block.shape[2])
+                total = _summed(block[n], at_z, at_y, along_z, along_y, row)
+                into = out[n, z, y]
+                odd = _divided(row, cells[2], along_x, total, into)
+                for x in range(into.size if odd or skips else 0):
+                    if skips or into[x] != into[x]:
+                        at_x = _cell(x, cells[2], along_x.size, block.shape[3])
+                        into[x] = _valid_mean(block[n], at_z, at_y, at_x, along_z, along_y, along_x, skips, skip, into)
+
+
+@njit(nogil=True, cache=True)
+def without(
+    block: Array, cells: Array, along_z: Array, along_y: Array, along_x: Array, skip: Any, out: Array
+) -> None:  # pragma: no cover - compiled
+    """Make those of the means *out* of whole numbers again in whose cells there is a *skip*, without it.
+
+    Apart from ``means``, which all types compile and few need this after.
+    """
+    lost = np.zeros(block.shape[3], np.int64)
     for n in range(out.shape[0]):
         volume = block[n]
         for z in range(out.shape[1]):
             at_z = _cell(z, cells[0], along_z.size, block.shape[1])
             for y in range(out.shape[2]):
                 at_y = _cell(y, cells[1], along_y.size, block.shape[2])
-                total = _summed(volume, at_z, at_y, along_z, along_y, row)
-                into = out[n, z, y]
-                odd = _divided(row, cells[2], along_x, total, into)
-                if skips and whole:
-                    rows = (at_z[1] - at_z[0]) * (at_y[1] - at_y[0])
-                    odd = _counted(volume, at_z, at_y, skip, lost)
-                for x in range(into.size if odd or (skips and not whole) else 0):
+                some, into = _counted(volume, at_z, at_y, skip, lost), out[n, z, y]
+                for x in range(into.size if some else 0):
                     at_x = _cell(x, cells[2], along_x.size, block.shape[3])
-                    if skips and whole:
-                        gone = 0
-                        for i in range(at_x[0], at_x[1]):
-                            gone += lost[i]
-                        if gone == 0 or gone == rows * (at_x[1] - at_x[0]):
-                            into[x] = skip if gone else into[x]
-                            continue
-                    elif not skips and into[x] == into[x]:
-                        continue
-                    into[x] = _valid_mean(volume, at_z, at_y, at_x, along_z, along_y, along_x, skips, skip, into)
+                    gone = 0
+                    for i in range(at_x[0], at_x[1]):
+                        gone += lost[i]
+                    if gone == (at_z[1] - at_z[0]) * (at_y[1] - at_y[0]) * (at_x[1] - at_x[0]):
+                        into[x] = skip
+                    elif gone:
+                        into[x] = _valid_mean(volume, at_z, at_y, at_x, along_z, along_y, along_x, True, skip, into)
 
 
 @njit(nogil=True, cache=True)
