@@ -3,7 +3,7 @@
 # make test-long    the tests with 5,000 examples or a minute each, fuzzers, chains, mutations (SHARD=k/8: a part of it)
 # make lint         ruff, mypy --strict, import-linter
 # make test-stores  runs into buckets of real servers that die and forget (PyPI, npm; moto, s3rver and Azurite on loopback)
-# make judges       has other programs open results (PyPI, npm, Python 3.12 or newer, Node; ten minutes)
+# make judges       has other programs open results (PyPI, npm, Python 3.12 or newer, Node, Chromium; twenty minutes)
 # make judges-export the same of exported TIFF files (PyPI, Python 3.12 or newer; two minutes)
 # make judges-ranks the tests of scipy.ndimage on tileconv's ranks, medians and local extremes
 # make test-microscopes files of microscopes' own formats, through bioio (PyPI; four minutes, most of them pip's)

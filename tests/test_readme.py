@@ -12,6 +12,7 @@ import pytest
 import zarr
 from oracles import operators
 
+from docs.images.examples import EXAMPLES
 from tileconv.operations.registry import OF_ONE, OPERATORS
 from tileconv.samples.real import photograph
 
@@ -130,6 +131,11 @@ def test_every_operator_has_a_row_of_docs():
 def test_every_operator_has_a_picture_in_the_docs():
     shown = re.findall(r"\(images/(\w+)\.png\)", (ROOT / "docs" / "operators.md").read_text("utf-8"))
     assert sorted(shown) == sorted(make.__name__ for make in OF_ONE.values())
+
+
+def test_every_picture_of_the_examples_is_made_by_a_command():
+    shown = re.findall(r"\(images/(\w+)\.png\)", (ROOT / "docs" / "examples.md").read_text("utf-8"))
+    assert sorted(shown) == sorted(EXAMPLES)
 
 
 def test_a_wheel_holds_every_file_of_the_package():
