@@ -25,6 +25,9 @@ from tileconv.quick import dataclass
 
 Array = NDArray[Any]
 
+TALLEST = 64
+"""Weights along y: rings of more rows of a tile leave the L2 cache, for which the separable engine parts rows."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -131,6 +134,7 @@ def _makes(stage: Stage) -> bool:
         and stage.operation.row_formula(choices, stage.made) is not None
         and dtype.kind == "f"
         and all(c.by.by_rows and c.shape[0] == 1 and c.sums.accumulate == dtype for c in choices)
+        and all(c.shape[1] <= TALLEST for c in choices)
         and not any(c.watched and c.pattern.deaf for c in choices)
         and stage.padded[0].dtype == stage.values_in[0].dtype
         and stage.channels is None
