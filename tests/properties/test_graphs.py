@@ -144,13 +144,19 @@ def test_a_stage_that_several_read_runs_once_for_every_strip(monkeypatch):
     plan = plan_of(mapping_of(stages, {"x": "c", "y": "narrow", "z": "a"}, 32), image)
     (pass_,) = plan.passes
     calls = Counter()
-    run = compute._run
+    run, by_rows = compute._run, compute.by_rows
 
-    def counted(stage, *args):
-        calls[stage.name] += 1
-        return run(stage, *args)
+    def one(pass_, number, *args):
+        calls[pass_.stages[number].name] += 1
+        return run(pass_, number, *args)
 
-    monkeypatch.setattr(compute, "_run", counted)
+    def several(pass_, number, *args):
+        made = by_rows(pass_, number, *args)
+        calls.update(stage.name for stage in pass_.stages[number : made[0] + 1 if made else number])
+        return made
+
+    monkeypatch.setattr(compute, "_run", one)
+    monkeypatch.setattr(compute, "by_rows", several)
     every_array(plan, image)
     strips = sum(len(pieces(box.start[0], box.stop[0], pass_.strip)) for box in pass_.grid)
     assert calls == dict.fromkeys(("narrow", "a", "b", "c"), strips)
