@@ -113,16 +113,16 @@ GEOMETRY = (
     ),
     broken(
         "a tile beyond the image looks for missing pixels in what it is made from",
-        "tiles/compute.py",
+        "tiles/missing.py",
         "count = int(absent[inside.within(have)].sum()) if inside.size else 0",
         "count = int(absent[inside.within(have)].sum())",
         f"{SILENT}::test_missing_pixels_where_a_tile_lies_wholly_beyond_the_image",
     ),
     broken(
         "missing pixels that valid reads and no tile has are not seen",
-        "tiles/compute.py",
-        "owned = _owned(read, image, ours)",
-        "owned = ours",
+        "tiles/missing.py",
+        "ends = _owned(of, image, ours)",
+        "ends = ours",
         f"{SILENT}::test_the_rule_error_sees_what_lies_in_a_halo_alone",
     ),
     broken(
@@ -156,7 +156,7 @@ GEOMETRY = (
     ),
     broken(
         "missing pixels of the halo are counted with the tile's",
-        "tiles/compute.py",
+        "tiles/missing.py",
         "count = int(absent[inside.within(have)].sum()) if inside.size else 0",
         "count = int(absent.sum())",
         f"{ORDER}::test_missing_pixels_are_counted_once_whatever_the_tile",

@@ -59,7 +59,7 @@ MISSING = (
     ),
     broken(
         "a mask masks nothing",
-        "tiles/compute.py",
+        "tiles/missing.py",
         "absent |= ~valid",
         "pass",
         "properties/test_masks.py::test_borders_and_tiles_change_nothing",
@@ -110,7 +110,7 @@ MISSING = (
     broken(
         "the pixels of one value are counted as one",
         "tiles/compute.py",
-        "return counts.of_each(into.size)",
+        "return counts.of_each(pixels.size)",
         "return counts",
         f"{ONE_VALUE}::test_clipped_pixels_are_counted_and_refused_as_many",
     ),

@@ -66,7 +66,9 @@ def test_rows_make_what_stages_make(dtype, shape, seed, chain, tile, output, str
 
 
 @pytest.mark.parametrize("border", RULES, ids=str)
-@pytest.mark.parametrize(("dtype", "output"), [("uint16", "float32"), ("uint8", "uint8"), ("float64", "float64")])
+@pytest.mark.parametrize(
+    ("dtype", "output"), [("uint16", "float32"), ("uint8", "uint8"), ("float64", "float64"), ("float32", "float32")]
+)
 def test_chains_are_made_by_rows(dtype, output, border, monkeypatch):
     given_up, real = [], RowTable.make
 
