@@ -24,6 +24,7 @@ def right(image: NDArray[np.uint8], lazy: Lazy) -> None:
     """Return nothing; each line is a call that is right."""
     assert_type(tileconv.gaussian(image, 2), NDArray[Any])
     assert_type(tileconv.gaussian(lazy, {"y": 2, "x": 3.5}, truncate=3, border="wrap"), Lazy)
+    assert_type(tileconv.gaussian(image, "1.5 um", scale={"y": "0.5 um", "x": "0.5 um"}), NDArray[Any])
     assert_type(tileconv.sobel([[1, 2], [3, 4]], "x", axes=(0, 1), dtype="input"), NDArray[Any])
     assert_type(tileconv.convolve(image, [[1, 2]], flip=False, border={"y": "nearest", "x": "wrap"}), NDArray[Any])
     assert_type(tileconv.apply(lazy, tileconv.kernels.box(3), missing="propagate", dtype=np.float64), Lazy)
@@ -35,7 +36,7 @@ def right(image: NDArray[np.uint8], lazy: Lazy) -> None:
 def wrong(image: NDArray[np.uint8]) -> None:
     """Return nothing; each line is a mistake."""
     tileconv.gaussian(image, sigam=2)  # type: ignore[call-overload]
-    tileconv.gaussian(image, "2")  # type: ignore[call-overload]
+    tileconv.gaussian(image, [1, 2])  # type: ignore[call-overload]
     tileconv.gaussian(image, 2, border="reflct")  # type: ignore[call-overload]
     tileconv.gaussian(image, 2, mode="wrap")  # type: ignore[call-overload]
     tileconv.sobel(image, component="magnitud")  # type: ignore[call-overload]

@@ -28,6 +28,7 @@ from tileconv.operations.parameters import (
     Count,
     Counts,
     Gabor,
+    InUnits,
     KernelsOrFile,
     LayerWeights,
     Lengths,
@@ -69,20 +70,25 @@ class _Options(TypedDict, total=False):
     output_nodata: float | None
 
 @overload
-def box(image: _L, size: Sizes = 3, **options: Unpack[_Options]) -> _L:
+def box(
+    image: _L, size: Sizes | InUnits = 3, *, scale: Mapping[str, str] | None = None, **options: Unpack[_Options]
+) -> _L:
     """Average over a *size* x *size* box, in which every pixel weighs the same: a moving average."""
 
 @overload
-def box(image: ArrayLike, size: Sizes = 3, **options: Unpack[_Options]) -> NDArray[Any]:
+def box(
+    image: ArrayLike, size: Sizes | InUnits = 3, *, scale: Mapping[str, str] | None = None, **options: Unpack[_Options]
+) -> NDArray[Any]:
     """Average over a *size* x *size* box, in which every pixel weighs the same: a moving average."""
 
 @overload
 def gaussian(
     image: _L,
-    sigma: Sigmas | None = None,
+    sigma: Sigmas | InUnits | None = None,
     *,
-    size: Sizes | None = None,
+    size: Sizes | InUnits | None = None,
     truncate: Positive = 4.0,
+    scale: Mapping[str, str] | None = None,
     **options: Unpack[_Options],
 ) -> _L:
     """Gaussian blur of standard deviation *sigma* pixels, cut at *truncate* sigmas, as scipy.ndimage makes it."""
@@ -90,20 +96,25 @@ def gaussian(
 @overload
 def gaussian(
     image: ArrayLike,
-    sigma: Sigmas | None = None,
+    sigma: Sigmas | InUnits | None = None,
     *,
-    size: Sizes | None = None,
+    size: Sizes | InUnits | None = None,
     truncate: Positive = 4.0,
+    scale: Mapping[str, str] | None = None,
     **options: Unpack[_Options],
 ) -> NDArray[Any]:
     """Gaussian blur of standard deviation *sigma* pixels, cut at *truncate* sigmas, as scipy.ndimage makes it."""
 
 @overload
-def disk(image: _L, radius: Lengths, **options: Unpack[_Options]) -> _L:
+def disk(
+    image: _L, radius: Lengths | InUnits, *, scale: Mapping[str, str] | None = None, **options: Unpack[_Options]
+) -> _L:
     """Mean over a disk (a ball in three axes, an ellipse with a radius per axis): all pixels up to *radius* away."""
 
 @overload
-def disk(image: ArrayLike, radius: Lengths, **options: Unpack[_Options]) -> NDArray[Any]:
+def disk(
+    image: ArrayLike, radius: Lengths | InUnits, *, scale: Mapping[str, str] | None = None, **options: Unpack[_Options]
+) -> NDArray[Any]:
     """Mean over a disk (a ball in three axes, an ellipse with a radius per axis): all pixels up to *radius* away."""
 
 @overload
@@ -147,22 +158,35 @@ def laplacian(image: ArrayLike, **options: Unpack[_Options]) -> NDArray[Any]:
     """Sum of the second differences 1, -2, 1 along every axis, as scipy.ndimage.laplace."""
 
 @overload
-def laplacian_of_gaussian(image: _L, sigma: Lengths, *, truncate: Positive = 4.0, **options: Unpack[_Options]) -> _L:
+def laplacian_of_gaussian(
+    image: _L,
+    sigma: Lengths | InUnits,
+    *,
+    truncate: Positive = 4.0,
+    scale: Mapping[str, str] | None = None,
+    **options: Unpack[_Options],
+) -> _L:
     """Laplacian of a Gaussian, as scipy.ndimage.gaussian_laplace; a bright spot gives a negative value."""
 
 @overload
 def laplacian_of_gaussian(
-    image: ArrayLike, sigma: Lengths, *, truncate: Positive = 4.0, **options: Unpack[_Options]
+    image: ArrayLike,
+    sigma: Lengths | InUnits,
+    *,
+    truncate: Positive = 4.0,
+    scale: Mapping[str, str] | None = None,
+    **options: Unpack[_Options],
 ) -> NDArray[Any]:
     """Laplacian of a Gaussian, as scipy.ndimage.gaussian_laplace; a bright spot gives a negative value."""
 
 @overload
 def difference_of_gaussians(
     image: _L,
-    low_sigma: Lengths,
-    high_sigma: Lengths | None = None,
+    low_sigma: Lengths | InUnits,
+    high_sigma: Lengths | InUnits | None = None,
     *,
     truncate: Positive = 4.0,
+    scale: Mapping[str, str] | None = None,
     **options: Unpack[_Options],
 ) -> _L:
     """Narrow Gaussian blur minus a wide one, *high_sigma* (1.6 *low_sigma* by default): keeps what lies between."""
@@ -170,10 +194,11 @@ def difference_of_gaussians(
 @overload
 def difference_of_gaussians(
     image: ArrayLike,
-    low_sigma: Lengths,
-    high_sigma: Lengths | None = None,
+    low_sigma: Lengths | InUnits,
+    high_sigma: Lengths | InUnits | None = None,
     *,
     truncate: Positive = 4.0,
+    scale: Mapping[str, str] | None = None,
     **options: Unpack[_Options],
 ) -> NDArray[Any]:
     """Narrow Gaussian blur minus a wide one, *high_sigma* (1.6 *low_sigma* by default): keeps what lies between."""
@@ -189,11 +214,12 @@ def sharpen(image: ArrayLike, **options: Unpack[_Options]) -> NDArray[Any]:
 @overload
 def unsharp(
     image: _L,
-    sigma: Sigmas,
+    sigma: Sigmas | InUnits,
     *,
     amount: float = 1.0,
     threshold: NotNegative = 0.0,
     truncate: Positive = 4.0,
+    scale: Mapping[str, str] | None = None,
     **options: Unpack[_Options],
 ) -> _L:
     """Unsharp mask: ``image + amount * (image - gaussian(image))`` where the difference reaches *threshold*."""
@@ -201,11 +227,12 @@ def unsharp(
 @overload
 def unsharp(
     image: ArrayLike,
-    sigma: Sigmas,
+    sigma: Sigmas | InUnits,
     *,
     amount: float = 1.0,
     threshold: NotNegative = 0.0,
     truncate: Positive = 4.0,
+    scale: Mapping[str, str] | None = None,
     **options: Unpack[_Options],
 ) -> NDArray[Any]:
     """Unsharp mask: ``image + amount * (image - gaussian(image))`` where the difference reaches *threshold*."""
@@ -232,9 +259,10 @@ def correlate(image: ArrayLike, kernel: ArrayLike | Kernel, **options: Unpack[_O
 def bilateral(
     image: _L,
     sigma_color: Positive,
-    sigma_spatial: Lengths = 1.0,
+    sigma_spatial: Lengths | InUnits = 1.0,
     *,
-    size: Sizes | None = None,
+    size: Sizes | InUnits | None = None,
+    scale: Mapping[str, str] | None = None,
     **options: Unpack[_Options],
 ) -> _L:
     """Mean of near pixels that are alike: Gaussian weights of the distance and of the difference in value."""
@@ -243,9 +271,10 @@ def bilateral(
 def bilateral(
     image: ArrayLike,
     sigma_color: Positive,
-    sigma_spatial: Lengths = 1.0,
+    sigma_spatial: Lengths | InUnits = 1.0,
     *,
-    size: Sizes | None = None,
+    size: Sizes | InUnits | None = None,
+    scale: Mapping[str, str] | None = None,
     **options: Unpack[_Options],
 ) -> NDArray[Any]:
     """Mean of near pixels that are alike: Gaussian weights of the distance and of the difference in value."""
@@ -253,11 +282,12 @@ def bilateral(
 @overload
 def local_normalize(
     image: _L,
-    sigma: Sigmas,
+    sigma: Sigmas | InUnits,
     epsilon: Positive,
     *,
-    deviation_sigma: Sigmas | None = None,
+    deviation_sigma: Sigmas | InUnits | None = None,
     truncate: Positive = 4.0,
+    scale: Mapping[str, str] | None = None,
     **options: Unpack[_Options],
 ) -> _L:
     """Difference from the local mean, over the local standard deviation."""
@@ -265,11 +295,12 @@ def local_normalize(
 @overload
 def local_normalize(
     image: ArrayLike,
-    sigma: Sigmas,
+    sigma: Sigmas | InUnits,
     epsilon: Positive,
     *,
-    deviation_sigma: Sigmas | None = None,
+    deviation_sigma: Sigmas | InUnits | None = None,
     truncate: Positive = 4.0,
+    scale: Mapping[str, str] | None = None,
     **options: Unpack[_Options],
 ) -> NDArray[Any]:
     """Difference from the local mean, over the local standard deviation."""
@@ -394,9 +425,10 @@ def fill(
     method: Literal["constant", "nearest", "blur"],
     *,
     value: float | None = None,
-    radius: Lengths | None = None,
-    sigma: Sigmas | None = None,
+    radius: Lengths | InUnits | None = None,
+    sigma: Sigmas | InUnits | None = None,
     truncate: Positive = 4.0,
+    scale: Mapping[str, str] | None = None,
     **options: Unpack[_Options],
 ) -> _L:
     """Replace missing pixels (NaN), and leave all others as they are."""
@@ -407,31 +439,45 @@ def fill(
     method: Literal["constant", "nearest", "blur"],
     *,
     value: float | None = None,
-    radius: Lengths | None = None,
-    sigma: Sigmas | None = None,
+    radius: Lengths | InUnits | None = None,
+    sigma: Sigmas | InUnits | None = None,
     truncate: Positive = 4.0,
+    scale: Mapping[str, str] | None = None,
     **options: Unpack[_Options],
 ) -> NDArray[Any]:
     """Replace missing pixels (NaN), and leave all others as they are."""
 
 @overload
-def median(image: _L, size: Sizes | None = None, *, radius: Lengths | None = None, **options: Unpack[_Options]) -> _L:
+def median(
+    image: _L,
+    size: Sizes | InUnits | None = None,
+    *,
+    radius: Lengths | InUnits | None = None,
+    scale: Mapping[str, str] | None = None,
+    **options: Unpack[_Options],
+) -> _L:
     """Median of a box of *size* pixels (3 by default), or of a disk of *radius*: specks go, edges stay."""
 
 @overload
 def median(
-    image: ArrayLike, size: Sizes | None = None, *, radius: Lengths | None = None, **options: Unpack[_Options]
+    image: ArrayLike,
+    size: Sizes | InUnits | None = None,
+    *,
+    radius: Lengths | InUnits | None = None,
+    scale: Mapping[str, str] | None = None,
+    **options: Unpack[_Options],
 ) -> NDArray[Any]:
     """Median of a box of *size* pixels (3 by default), or of a disk of *radius*: specks go, edges stay."""
 
 @overload
 def rank(
     image: _L,
-    size: Sizes | None = None,
+    size: Sizes | InUnits | None = None,
     *,
-    radius: Lengths | None = None,
+    radius: Lengths | InUnits | None = None,
     rank: int | None = None,
     percentile: float | None = None,
+    scale: Mapping[str, str] | None = None,
     **options: Unpack[_Options],
 ) -> _L:
     """Pixel at place *rank* in the order of those in a box or a disk; or at *percentile*, from 0 to 100."""
@@ -439,53 +485,82 @@ def rank(
 @overload
 def rank(
     image: ArrayLike,
-    size: Sizes | None = None,
+    size: Sizes | InUnits | None = None,
     *,
-    radius: Lengths | None = None,
+    radius: Lengths | InUnits | None = None,
     rank: int | None = None,
     percentile: float | None = None,
+    scale: Mapping[str, str] | None = None,
     **options: Unpack[_Options],
 ) -> NDArray[Any]:
     """Pixel at place *rank* in the order of those in a box or a disk; or at *percentile*, from 0 to 100."""
 
 @overload
 def local_minimum(
-    image: _L, size: Sizes | None = None, *, radius: Lengths | None = None, **options: Unpack[_Options]
+    image: _L,
+    size: Sizes | InUnits | None = None,
+    *,
+    radius: Lengths | InUnits | None = None,
+    scale: Mapping[str, str] | None = None,
+    **options: Unpack[_Options],
 ) -> _L:
     """Smallest pixel of a box of *size* pixels (3 by default), or of a disk of *radius*: erosion of a gray image."""
 
 @overload
 def local_minimum(
-    image: ArrayLike, size: Sizes | None = None, *, radius: Lengths | None = None, **options: Unpack[_Options]
+    image: ArrayLike,
+    size: Sizes | InUnits | None = None,
+    *,
+    radius: Lengths | InUnits | None = None,
+    scale: Mapping[str, str] | None = None,
+    **options: Unpack[_Options],
 ) -> NDArray[Any]:
     """Smallest pixel of a box of *size* pixels (3 by default), or of a disk of *radius*: erosion of a gray image."""
 
 @overload
 def local_maximum(
-    image: _L, size: Sizes | None = None, *, radius: Lengths | None = None, **options: Unpack[_Options]
+    image: _L,
+    size: Sizes | InUnits | None = None,
+    *,
+    radius: Lengths | InUnits | None = None,
+    scale: Mapping[str, str] | None = None,
+    **options: Unpack[_Options],
 ) -> _L:
     """Largest pixel of a box of *size* pixels (3 by default), or of a disk of *radius*: dilation of a gray image."""
 
 @overload
 def local_maximum(
-    image: ArrayLike, size: Sizes | None = None, *, radius: Lengths | None = None, **options: Unpack[_Options]
+    image: ArrayLike,
+    size: Sizes | InUnits | None = None,
+    *,
+    radius: Lengths | InUnits | None = None,
+    scale: Mapping[str, str] | None = None,
+    **options: Unpack[_Options],
 ) -> NDArray[Any]:
     """Largest pixel of a box of *size* pixels (3 by default), or of a disk of *radius*: dilation of a gray image."""
 
 @overload
-def variance(image: _L, size: Sizes = 3, **options: Unpack[_Options]) -> _L:
+def variance(
+    image: _L, size: Sizes | InUnits = 3, *, scale: Mapping[str, str] | None = None, **options: Unpack[_Options]
+) -> _L:
     """Variance of the pixels in a box of *size*: the mean square of what they differ from their mean."""
 
 @overload
-def variance(image: ArrayLike, size: Sizes = 3, **options: Unpack[_Options]) -> NDArray[Any]:
+def variance(
+    image: ArrayLike, size: Sizes | InUnits = 3, *, scale: Mapping[str, str] | None = None, **options: Unpack[_Options]
+) -> NDArray[Any]:
     """Variance of the pixels in a box of *size*: the mean square of what they differ from their mean."""
 
 @overload
-def standard_deviation(image: _L, size: Sizes = 3, **options: Unpack[_Options]) -> _L:
+def standard_deviation(
+    image: _L, size: Sizes | InUnits = 3, *, scale: Mapping[str, str] | None = None, **options: Unpack[_Options]
+) -> _L:
     """Root of the variance of the pixels in a box of *size*, which shows texture: standard deviation."""
 
 @overload
-def standard_deviation(image: ArrayLike, size: Sizes = 3, **options: Unpack[_Options]) -> NDArray[Any]:
+def standard_deviation(
+    image: ArrayLike, size: Sizes | InUnits = 3, *, scale: Mapping[str, str] | None = None, **options: Unpack[_Options]
+) -> NDArray[Any]:
     """Root of the variance of the pixels in a box of *size*, which shows texture: standard deviation."""
 
 @overload
@@ -494,10 +569,11 @@ def bank(
     kernels: KernelsOrFile | None = None,
     *,
     compass: Compass | None = None,
-    gabor: Gabor | None = None,
-    steerable: Steerable | None = None,
+    gabor: Gabor | InUnits | None = None,
+    steerable: Steerable | InUnits | None = None,
     reduce: Reduction = "none",
     divide_by: float | Sequence[float] = 1.0,
+    scale: Mapping[str, str] | None = None,
     **options: Unpack[_Options],
 ) -> _L:
     """Many kernels at once: a channel for each, or one of all, by ``reduce``: magnitude, maximum, argmax or sum."""
@@ -508,10 +584,11 @@ def bank(
     kernels: KernelsOrFile | None = None,
     *,
     compass: Compass | None = None,
-    gabor: Gabor | None = None,
-    steerable: Steerable | None = None,
+    gabor: Gabor | InUnits | None = None,
+    steerable: Steerable | InUnits | None = None,
     reduce: Reduction = "none",
     divide_by: float | Sequence[float] = 1.0,
+    scale: Mapping[str, str] | None = None,
     **options: Unpack[_Options],
 ) -> NDArray[Any]:
     """Many kernels at once: a channel for each, or one of all, by ``reduce``: magnitude, maximum, argmax or sum."""

@@ -24,7 +24,7 @@ from tileconv.execute.pyramid import pyramid
 from tileconv.execute.report import Report
 from tileconv.execute.run import run_plan
 from tileconv.images import ImageInfo
-from tileconv.labelled import channel_names, is_labelled, with_labels
+from tileconv.labelled import channel_names, is_labelled, scale_of, with_labels
 from tileconv.learning import learn
 from tileconv.planning.build import make_plan
 from tileconv.planning.machine import this_machine
@@ -231,6 +231,7 @@ def _of_image(spec: PipelineSpec, image: Any) -> Any:
     info = ImageInfo(array.shape, axes.axes, np.dtype(array.dtype).newbyteorder("="), (1,) * array.ndim)
     dims = {} if labels is None else {axis: found[i] for axis, i in zip(axes.axes, axes.order, strict=True)}
     info = replace(info, channels=channel_names(labels, dims.get("c")))
+    info = info if labels is None else replace(info, **scale_of(labels, [dims[axis] for axis in axes.axes]))
     picks = picks_of(info, spec.input)
     source = part_of(masked(MemorySource(array, axes.axes), spec), spec.input) if has_mask else None
     for axis, picked in picks.items():

@@ -30,12 +30,14 @@ from tileconv.engines.kernel import Kernel
 from tileconv.errors import PlanError
 from tileconv.images import ImageInfo
 from tileconv.labelled import labelled
+from tileconv.lengths import SAID, SCALE, in_pixels, parameters_of
 from tileconv.operations.linear import Linear, as_operation
 from tileconv.operations.operation import Operation
 from tileconv.operations.registry import OF_ONE
 from tileconv.operations.steps import Steps, steps_of
 from tileconv.planning.arrays import array_passes
 from tileconv.spec import StageSpec
+from tileconv.spec.lengths import texts
 from tileconv.spec.model import Dtype, Engine, Extent, MissingSpec, Precision
 from tileconv.tiles.in_memory import in_memory
 from tileconv.tiles.lazy import of_array
@@ -206,10 +208,10 @@ def correlate(image: Image, kernel: ArrayLike | Kernel, **options: Any) -> Any:
     return convolve(image, kernel, flip=False, **options)
 
 
-def _operator(make: Callable[..., Kernel | Operation | Steps]) -> Callable[..., Any]:
+def _operator(name: str, make: Callable[..., Kernel | Operation | Steps]) -> Callable[..., Any]:
     """Return an operator of pipeline files as a function of an image, with a signature that says all that it takes."""
     image, _, *options = inspect.signature(apply).parameters.values()
-    parameters = [p for name, p in inspect.signature(make).parameters.items() if name != "axes"]
+    parameters = parameters_of(make)
     signature = inspect.Signature([image, *parameters, *options], return_annotation="Any")
 
     def on_image(*args: Any, **words: Any) -> Any:
@@ -222,20 +224,22 @@ def _operator(make: Callable[..., Kernel | Operation | Steps]) -> Callable[..., 
         if not (is_lazy(image) or isinstance(image, np.ndarray)):
             image = as_array(image, None)
         count = operator_axes(image.ndim, chosen.get("axes"), chosen.get("channel_axis"))
-        over = {} if count == 2 else {"axes": SPACE[-count:]}
+        over, scale = {} if count == 2 else {"axes": SPACE[-count:]}, given.pop("scale", None)
+        given = in_pixels(name, given, SPACE[-count:], scale) if texts([*given.values()]) else given
         return apply(image, as_operation(make(**given, **over)), **chosen)
 
     on_image.__signature__ = signature  # type: ignore[attr-defined]  # what help(), notebooks and ``labelled`` read
     on_image.__name__ = on_image.__qualname__ = make.__name__
     summary, _, rest = (inspect.getdoc(make) or "").partition("\n\n")
     on_image.__doc__ = (
-        f"{summary}\n\nThe parameters from *border* on are those of ``tileconv.apply``, where they are explained. "
+        f"{summary}\n\n{SAID * (SCALE in parameters)}"
+        "The parameters from *border* on are those of ``tileconv.apply``, where they are explained. "
         f"A picture:\ndocs/images/{make.__name__}.png.\n\n{rest}"
     )
     return labelled(on_image)
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {make.__name__: _operator(make) for make in OF_ONE.values()} | {
+FUNCTIONS: dict[str, Callable[..., Any]] = {make.__name__: _operator(name, make) for name, make in OF_ONE.items()} | {
     function.__name__: function for function in (apply, convolve, correlate)
 }
 """All functions of an image by their names in Python; ``abs`` is ``absolute`` there."""

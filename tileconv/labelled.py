@@ -14,9 +14,12 @@ from typing import Any, SupportsIndex, TypeVar
 import numpy as np
 
 from tileconv.errors import PlanError
+from tileconv.units import metres, unit_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 SPACE = ("z", "y", "x")
+EVEN = 1e-6
+"""By how much of the first distance between coordinates others may differ from it: files round them."""
 NO_AXES = {"missing", "kernels", "gabor", "steerable"}
 """Words of functions whose mappings name no axes."""
 
@@ -53,7 +56,7 @@ def _on_labelled(function: Callable[..., Any], image: Any, given: dict[str, Any]
     """Return what *function* makes of the pixels of *image*, with its labels."""
     there = [name for name in SPACE if name in image.dims] if {"y", "x"} <= set(image.dims) else []
     moved = image.transpose(..., *there)
-    words = _in_our_words(given, image.dims, moved.dims)
+    words = _in_our_words(given, image, moved.dims, takes_scale="scale" in inspect.signature(function).parameters)
     made = function(**words | {"image": moved.data})
     return with_labels(made, moved, words.get("output_nodata")).transpose(..., *image.dims)
 
@@ -74,9 +77,37 @@ def with_labels(pixels: Any, image: Any, nodata: float | None = None) -> Any:
     return type(image)(pixels, coords=labels, dims=dims, name=image.name, attrs=image.attrs | told)
 
 
-def _in_our_words(given: Mapping[str, Any], own: tuple[Hashable, ...], moved: tuple[Hashable, ...]) -> dict[str, Any]:
-    """Return the arguments *given* with axes as their places in *moved*, and the letters z, y and x for their names."""
-    words = dict(given)
+def pixel_sizes(image: Any) -> dict[Hashable, tuple[float, str]]:
+    """Return how far apart the pixels of *image* are, and in which unit, along axes whose coordinates tell."""
+    found = {}
+    for name in image.dims:
+        unit = image.coords[name].attrs.get("units", "") if name in image.coords else ""
+        places = np.asarray(image.coords[name].values) if unit else np.empty(0)
+        if len(places) > 1 and places.dtype.kind in "iuf":
+            steps = np.diff(places.astype(np.float64))
+            if np.allclose(steps, steps[0], rtol=EVEN, atol=0) and steps[0]:
+                found[name] = abs(float(places[-1]) - float(places[0])) / (len(places) - 1), str(unit)
+    return found
+
+
+def scale_of(image: Any, dims: Sequence[Hashable]) -> dict[str, Any]:
+    """Return the fields of ``ImageInfo`` that say how large a pixel of *image* is along *dims*, as far as it tells."""
+    sizes = pixel_sizes(image)
+    known = [
+        (size * unit[0], unit[1]) if (unit := unit_of(text)) else (1.0, "")
+        for size, text in (sizes.get(name, (1.0, "")) for name in dims)
+    ]
+    return {"scale": tuple(size for size, _ in known), "units": tuple(unit for _, unit in known)}
+
+
+def _in_our_words(
+    given: Mapping[str, Any], image: Any, moved: tuple[Hashable, ...], *, takes_scale: bool
+) -> dict[str, Any]:
+    """Return the arguments *given* with axes as their places in *moved*, and the letters z, y and x for their names.
+
+    Sizes of pixels that *image* tells are among them where the function *takes_scale*.
+    """
+    words, own = dict(given), image.dims
     for word in {"axes", "channel_axis"} & given.keys():
         words[word] = _place(given[word], own, moved, word)
     chosen = words.get("axes")
@@ -84,6 +115,10 @@ def _in_our_words(given: Mapping[str, Any], own: tuple[Hashable, ...], moved: tu
         chosen = [place for place in range(len(moved)) if place != words.get("channel_axis")]
     places = [place for place in np.ravel(chosen).tolist() if place in range(len(moved))]
     letters = dict(zip([moved[place] for place in reversed(places)], reversed(SPACE), strict=False))
+    if takes_scale and isinstance(words.get("scale", {}), Mapping):
+        told = {name: f"{size!r} {unit}" for name, (size, unit) in pixel_sizes(image).items() if metres(unit)}
+        told |= words.get("scale", {})
+        words["scale"] = {name: size for name, size in told.items() if name in letters or name not in own}
     for word, value in words.items():
         if isinstance(value, Mapping) and word not in NO_AXES and "rule" not in value:
             words[word] = {_letter(name, letters, word): item for name, item in value.items()}

@@ -32,6 +32,10 @@ Sigmas = Length | Mapping[str, Annotated[NotNegative, Measured()]]
 Size = Annotated[Count, Measured()]
 Sizes = Size | Mapping[str, Size]
 """Whole pixels: one number for every axis, or one per named axis."""
+MEASURED = {"Length", "Lengths", "Sigmas", "Size", "Sizes", "Gabor", "Steerable"}
+"""Names of the types here that hold lengths."""
+InUnits = str | Mapping[str, float | str | Sequence[float | str]]
+"""A length with a unit, such as ``1.5 um``, or one per axis, where functions are told the size of a pixel."""
 Counts = Count | Mapping[str, Count]
 """Whole pixels of a grid that is made coarser."""
 Component = Literal["x", "y", "z", "magnitude"]

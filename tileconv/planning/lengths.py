@@ -100,12 +100,17 @@ def _parameters(stage: StageSpec, source: ImageInfo, step: Mapping[str, int]) ->
         size = pixel_size(source, axis)
         if size is None:
             raise _unknown(text, axis, source, stage.over, where)
-        return float(f"{float(length_of(text) / (size * step[axis])):.{DIGITS}g}")
+        return px_of(text, size * step[axis])
 
     try:
         return resolved(stage.op, stage.parameters, stage.over, pixels)
     except KernelError as error:
         raise PlanError(error.problem, where=where, why=error.why, fix=error.fix) from error
+
+
+def px_of(text: str, size: Fraction) -> float:
+    """Return how many pixels, each *size* metres long, a length is."""
+    return float(f"{float(length_of(text) / size):.{DIGITS}g}")
 
 
 def pixel_size(source: ImageInfo, axis: str) -> Fraction | None:
