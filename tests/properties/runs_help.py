@@ -14,7 +14,8 @@ from tileconv.planning.machine import Allowance, Machine, Memory
 from tileconv.planning.model import Plan
 from tileconv.sources.memory import MemorySource
 from tileconv.spec import spec_from_mapping
-from tileconv.tiles.compute import Block, Counts, make_tile, needed
+from tileconv.tiles.compute import Block, Counts, make_tile
+from tileconv.tiles.folds import by_parts
 from tileconv.tiles.overlap import overlap
 from tileconv.tiles.windows import read
 
@@ -63,10 +64,12 @@ def every_array(plan: Plan, array, axes=None) -> tuple[dict[int, np.ndarray], Co
     sources, arrays, counts = {-1: MemorySource(array, axes)}, {}, Counts()
     for job in plan.passes:
         made = [np.empty(write.info.shape, write.info.dtype) for write in job.writes]
+
+        def block(number, part, reads=job.reads):
+            return Block(read(sources[reads[number].array], reads[number].domain, part), part)
+
         for box in job.grid:
-            have = zip(job.reads, needed(job, box), strict=True)
-            blocks = [Block(read(sources[of.array], of.domain, part), part) for of, part in have]
-            for whole, pixels, noticed in zip(made, *make_tile(job, blocks, box), strict=True):
+            for whole, pixels, noticed in zip(made, *by_parts(job, block, box, make=make_tile), strict=True):
                 whole[box.within(job.image)] = pixels
                 counts += noticed
         for write, whole in zip(job.writes, made, strict=True):

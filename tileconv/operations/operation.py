@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import reduce
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,16 @@ Choices = Sequence["Choice"]
 
 PADDED = dict.fromkeys(("border", "extent"), "padding says what lies around the image, and how large the output is")
 """Keys that an operation excludes which has a padding."""
+
+
+class Fold(Protocol):
+    """What is made of planes, one after another."""
+
+    def add(self, planes: Array) -> None:
+        """Take further *planes*, pixels of the axis first."""
+
+    def made(self) -> Array:
+        """Return what all planes made, in a type that holds it."""
 
 
 class Operation(ABC):
@@ -89,9 +99,22 @@ class Operation(ABC):
         own = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
         return replace(self, **{name: _along(value, axes) for name, value in own.items()})  # type: ignore[type-var]
 
-    def on(self, image: Box, channels: int) -> Self:
-        """Return the operation on an *image*, axes (z, y, x), of so many *channels*, where it depends on these."""
+    def on(self, image: Box, channels: int, times: int) -> Self:
+        """Return the operation on an *image*, axes (z, y, x), of so many *channels* and *times*, where these matter."""
         return self
+
+    @property
+    def folds(self) -> str:
+        """The axis along which it makes one pixel of all, that are handed to a ``fold`` in their order; or empty."""
+        return ""
+
+    def fold(self, shape: tuple[int, ...], dtype: np.dtype[Any], out: Values) -> Fold:
+        """Return what makes pixels of *shape*, to be stored like *out*, of planes of type *dtype*."""
+        raise NotImplementedError
+
+    def fold_bytes(self, values: Values) -> int:
+        """Return the bytes that a fold of pixels like *values* holds for each that it makes."""
+        return 0
 
     @property
     def halo(self) -> Halo | None:

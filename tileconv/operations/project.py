@@ -6,7 +6,6 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import reduce
 from itertools import product
 from typing import Any, ClassVar, Self
 
@@ -17,9 +16,10 @@ from tileconv.engines.borders import Border
 from tileconv.engines.expected import ROUNDING, expected_pixels
 from tileconv.engines.values import FLOAT64, INT64, Precision, Values, held, working_dtype
 from tileconv.errors import KernelError, PlanError
+from tileconv.operations.folds import Picked, Spread, Totalled, WholeSpread
 from tileconv.operations.footprint import Footprint
 from tileconv.operations.formulas import half_ulp, largest
-from tileconv.operations.operation import PADDED, Array, Choices, Operation
+from tileconv.operations.operation import PADDED, Array, Choices, Fold, Operation
 from tileconv.operations.parameters import Projected
 from tileconv.operations.variance import BAND_PX, Variance
 from tileconv.quick import dataclass
@@ -37,8 +37,9 @@ NS = {"max": 0.7, "min": 0.7, "mean": 1.2, "sum": 1.2, "std": 9.0}
 def project(method: Projected, *, axes: str = "yx") -> Projection:
     """One pixel for all along an axis: the largest of them, their mean, their sum, the smallest, their deviation.
 
-    The stage names the axis: ``over: z``, or ``over: c`` for channels. It stays, one pixel long, as thick as all of
-    them. NaN among them makes NaN. ``std`` is that of the population, as ``numpy.std`` makes it.
+    The stage names the axis: ``over: z``, ``over: t`` for time points, or ``over: c`` for channels. It stays, one pixel
+    long, as thick as all of them. NaN among them makes NaN. ``std`` is that of the population, as ``numpy.std`` makes
+    it.
 
     Raises
     ------
@@ -52,9 +53,10 @@ def project(method: Projected, *, axes: str = "yx") -> Projection:
     array([[[5, 9]]])
     """
     if len(axes) != 1:
-        fix = "Write over: z for the planes of a stack, or over: c for channels."
+        fix = "Write over: z for the planes of a stack, over: t for time points, or over: c for channels."
         raise KernelError(f"a projection goes along one axis, found {axes}", fix=fix)
-    return OfChannels(method) if axes == "c" else AlongAxis(method, axis=axes)
+    others = {"c": OfChannels, "t": OfTime}
+    return others[axes](method) if axes in others else AlongAxis(method, axis=axes)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Projection(Operation):
 
     method: Projected
     count: int = 0
-    acts_on: ClassVar[str] = "c" + SPACE
+    acts_on: ClassVar[str] = "tc" + SPACE
 
     @property
     def keeps_whole(self) -> bool:
@@ -78,7 +80,7 @@ class Projection(Operation):
         return self
 
     @abstractmethod
-    def on(self, image: Box, channels: int) -> Self:
+    def on(self, image: Box, channels: int, times: int) -> Self:
         """Return the projection of as many pixels as the *image* has."""
 
     @property
@@ -87,20 +89,23 @@ class Projection(Operation):
 
     def _of(self, planes: Array, out: Values) -> Array:
         """Return what *planes*, pixels of the axis first, are projected to; in the same order whatever their size."""
-        if self.method == "std":
-            deviation: Array = self._deviation.combine((planes,), [], (), out)[0]
-            return deviation
+        fold = self.fold(planes.shape[1:], planes.dtype, out)
+        fold.add(planes)
+        return fold.made().astype(out.dtype, copy=False)
+
+    def fold(self, shape: tuple[int, ...], dtype: np.dtype[Any], out: Values) -> Fold:
         if self.method in PICKS:
-            picked: Array = reduce(_further(self.method, planes.dtype), planes)
-            return picked.astype(out.dtype)
-        if out.whole:
-            return _total(planes, INT64, 0).astype(out.dtype)
-        shift = max(1, len(planes)).bit_length() if planes.dtype == FLOAT64 else 0
-        total, by = _total(planes, FLOAT64, 0), len(planes) if self.method == "mean" else 1
-        made = total / by
-        if shift and not (known := np.isfinite(total)).all():  # a partial sum may have left the range
-            made[~known] = _total(planes[:, ~known], FLOAT64, shift) / by * 2.0**shift
-        return made.astype(out.dtype)
+            return Picked(_further(self.method, dtype))
+        if self.method == "std":
+            return WholeSpread(shape, self.count) if self._deviation.exact(dtype) else Spread(shape, self.count)
+        halved = max(1, self.count).bit_length() if dtype == FLOAT64 and not out.whole else 0
+        return Totalled(shape, INT64 if out.whole else FLOAT64, self.count if self.method == "mean" else 1, halved)
+
+    def fold_bytes(self, values: Values) -> int:
+        if self.method in PICKS:
+            return 2 * values.dtype.itemsize
+        wide = 2 + (0 if self._deviation.exact(values.dtype) else 2 * self.count.bit_length())
+        return 8 * (wide if self.method == "std" else 3)
 
     def range_out(self, values: tuple[Values, ...], choices: Choices, precision: Precision) -> Values:
         (own,), count = values, max(1, self.count)
@@ -150,7 +155,11 @@ class AlongAxis(Projection):
 
     axis: str = "z"
 
-    def on(self, image: Box, channels: int) -> Self:
+    @property
+    def folds(self) -> str:
+        return self.axis if self.count > 1 else ""
+
+    def on(self, image: Box, channels: int, times: int) -> Self:
         return replace(self, count=image.shape[SPACE.index(self.axis)])
 
     def _sizes(self, size: int, other: int) -> tuple[int, ...]:
@@ -183,13 +192,28 @@ class AlongAxis(Projection):
 
 
 @dataclass(frozen=True)
+class OfTime(Projection):
+    """The projection of all time points, of which a tile never holds all."""
+
+    @property
+    def folds(self) -> str:
+        return "t" if self.count > 1 else ""
+
+    def on(self, image: Box, channels: int, times: int) -> Self:
+        return replace(self, count=times)
+
+    def combine(self, pixels: tuple[Array, ...], sums: list[Array], choices: Choices, out: Values) -> Array:
+        return self._of(pixels[0][None], out)
+
+
+@dataclass(frozen=True)
 class OfChannels(Projection):
     """The projection of all channels."""
 
     makes_channels: ClassVar[bool] = True
     mixes_channels: ClassVar[bool] = True
 
-    def on(self, image: Box, channels: int) -> Self:
+    def on(self, image: Box, channels: int, times: int) -> Self:
         return replace(self, count=channels)
 
     def channels_out(self, channels: tuple[str, ...]) -> tuple[str, ...]:
@@ -214,14 +238,6 @@ def parts_of(shape: Sequence[int], count: int) -> list[tuple[slice, slice]]:
     columns = min(shape[1], room)
     ends = pieces(0, shape[0], max(1, room // max(1, columns))), pieces(0, shape[1], max(1, columns))
     return [(slice(*rows), slice(*some)) for rows, some in product(*ends)]
-
-
-def _total(planes: Array, dtype: np.dtype[Any], shift: int) -> Array:
-    """Return the sum of *planes*, one after the other, each divided by two *shift* times."""
-    total = np.zeros(planes.shape[1:], dtype)
-    for plane in planes:
-        total += plane.astype(dtype) * 2.0**-shift if shift else plane.astype(dtype, copy=False)
-    return total
 
 
 def _further(method: Projected, dtype: np.dtype[Any]) -> Callable[..., Any]:

@@ -79,14 +79,14 @@ class Variance(Operation):
         (block,) = pixels
         shape = tuple(n - k + 1 for n, k in zip(block.shape, self.footprint.box, strict=True))
         made: Array = np.empty(shape, out.dtype)
-        high, exact = self.footprint.box[1], self._exact(block.dtype)
+        high, exact = self.footprint.box[1], self.exact(block.dtype)
         for top, bottom in pieces(0, shape[1], self._rows(block.shape[0] * block.shape[2])):
             band = block[:, top : bottom + high - 1]
             variances = _of_whole(band, self.footprint) if exact else _of_reals(band, self.footprint)
             made[:, top:bottom] = np.sqrt(variances, out=variances) if self.root else variances
         return made
 
-    def _exact(self, dtype: np.dtype[Any]) -> bool:
+    def exact(self, dtype: np.dtype[Any]) -> bool:
         """Return whether the sums of squares, times how many there are, fit int64 wherever zero is in the middle."""
         return dtype.kind in "iub" and self.footprint.count << (8 * dtype.itemsize - 1) <= 2**31
 
@@ -100,7 +100,7 @@ class Variance(Operation):
         return sum(2 * (n.bit_length() - 1) for n in self.footprint.sizes)
 
     def ns_per_pixel(self, values: Values) -> float:
-        return 4.0 + (3.0 if self._exact(values.dtype) else 7.0) * self._levels
+        return 4.0 + (3.0 if self.exact(values.dtype) else 7.0) * self._levels
 
     def scratch(self, values: Values, want: int) -> int:
         return 9 * 8 * want  # a band may be all of it
@@ -115,15 +115,15 @@ class Variance(Operation):
         """Return the bound: a merger adds up to 8 units to a mean's error, which counts twice in that of a variance."""
         (own,), levels = values, self._levels
         peak = largest(own)
-        square = (4 if self._exact(own.dtype) else 8 * levels * levels + 16 * levels + 8) * UNIT
+        square = (4 if self.exact(own.dtype) else 8 * levels * levels + 16 * levels + 8) * UNIT
         made = peak if self.root else peak * peak
         rounded = half_ulp(out) * made * (1 + square)
-        if self._exact(own.dtype):
+        if self.exact(own.dtype):
             return square * made + rounded
         return (math.sqrt(square) if self.root else square) * made + rounded
 
     def expected_error(self, values: tuple[Values, ...], choices: Choices, out: Values) -> float:
-        (own,), exact = values, self._exact(values[0].dtype)
+        (own,), exact = values, self.exact(values[0].dtype)
         pixels = expected_pixels(own)
         made = pixels.deviation if self.root else pixels.deviation**2
         merged = 0.0 if exact else UNIT * math.sqrt(self._levels) * pixels.size * (1 if self.root else pixels.deviation)
@@ -132,25 +132,34 @@ class Variance(Operation):
 
 def _of_whole(block: Array, footprint: Footprint) -> Array:
     """Return the variances of whole numbers, from exact sums of what they differ from the middle of their type."""
-    middle = 1 << (8 * block.itemsize - 1) if block.dtype.kind == "u" else 0
-    moved = block.astype(np.int64) - middle
+    moved = block.astype(np.int64) - middle_of(block.dtype)
     sums, squares = _merged((moved, moved * moved), footprint, lambda a, b, _share: (a[0] + b[0], a[1] + b[1]))
-    squares *= footprint.count
+    return of_sums(sums, squares, footprint.count)
+
+
+def middle_of(dtype: np.dtype[Any]) -> int:
+    """Return the middle of a type of whole numbers."""
+    return 1 << (8 * dtype.itemsize - 1) if dtype.kind == "u" else 0
+
+
+def of_sums(sums: Array, squares: Array, count: int) -> Array:
+    """Return the variances of *count* whole numbers by their *sums* and those of their *squares*, which change."""
+    squares *= count
     squares -= np.multiply(sums, sums, out=sums)
-    return squares / float(footprint.count**2)
+    return squares / float(count**2)
 
 
 def _of_reals(block: Array, footprint: Footprint) -> Array:
     """Return the variances of real numbers; NaN where one of them is not finite."""
     pixels = block.astype(np.float64)
-    made = _merged((pixels, pixels - pixels), footprint, _both)[1]
+    made = _merged((pixels, pixels - pixels), footprint, both)[1]
     if not (finite := np.isfinite(made)).all():
         made[~finite] = np.inf  # that of large numbers; also where it went on as a NaN
         made[largest_around(~np.isfinite(block), footprint)] = np.nan
     return made
 
 
-def _both(one: Parts, other: Parts, share: float) -> Parts:
+def both(one: Parts, other: Parts, share: float) -> Parts:
     """Return mean and variance of two parts together; *share* is that of the other in the pixels of both."""
     apart = other[0] - one[0]
     variance = one[1] * (1 - share)

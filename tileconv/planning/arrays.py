@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from tileconv.boxes import TileGrid
+from tileconv.boxes import SPACE, TileGrid
 from tileconv.engines.cost import shipped_costs
 from tileconv.engines.values import Precision
 from tileconv.images import ImageInfo
+from tileconv.planning.folds import part_of
 from tileconv.planning.layout import lay_out
 from tileconv.planning.parts import Missing, Pass
 from tileconv.planning.tiles import strip_of
@@ -59,6 +60,9 @@ def _tiled(pass_: Pass, asked: Sequence[int] | None) -> Pass:
     depth = sizes[-3] if image.axes[-3:] == "zyx" else 1
     strip = strip_of(pass_, (min(depth, shape[0]), rows, min(sizes[-1], shape[-1])))
     tile = tuple(channels if a == whole else n for a, n in zip(image.axes, sizes, strict=True))
+    if pass_.folds:
+        sides = dict(zip(image.axes, part_of(pass_, tile), strict=True))
+        strip = strip_of(pass_.feeder, [sides.get(axis, 1) for axis in SPACE])
     return replace(pass_, grid=TileGrid(image, tile), strip=strip)
 
 

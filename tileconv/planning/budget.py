@@ -12,6 +12,7 @@ from tileconv.boxes import TileGrid
 from tileconv.engines.values import Dtype
 from tileconv.errors import PlanError
 from tileconv.images import DECODED_CACHE_BYTES, ImageInfo
+from tileconv.planning.folds import folded_bytes
 from tileconv.planning.machine import Allowance
 from tileconv.planning.memory import (
     BARE_BYTES,
@@ -26,7 +27,7 @@ from tileconv.planning.memory import (
 )
 from tileconv.planning.parts import Pass, Write
 from tileconv.planning.pyramid import level_bytes, tiles_of_levels
-from tileconv.planning.tiles import DECODE_NS, READ_NS, Sums, Tiling, axis_sums, candidates, planes, tiling
+from tileconv.planning.tiles import DECODE_NS, READ_NS, Sums, Tiling, axis_sums, candidates, folding, planes, tiling
 from tileconv.quick import dataclass
 from tileconv.spec.model import INPUT, PipelineSpec, RunSpec
 
@@ -123,7 +124,7 @@ def budget_of(pass_: Pass, limit: Allowance, workers: int, run: RunSpec, whole: 
 def _option(pass_: Pass, run: RunSpec, budget: Budget, sides: tuple[int, ...], sums: Sums) -> Option:
     """Return what follows from a tile of *sides*; decoding once counts where one cache can hold what tiles share."""
     for kept in (budget.room if run.executor == "threads" else 0, 0):
-        tile = tiling(pass_, sides, sums, budget.workers, kept)
+        tile = (folding if pass_.folds else tiling)(pass_, sides, sums, budget.workers, kept)
         tile = replace(tile, ns_per_pixel=tile.ns_per_pixel + _levels_ns(pass_, tile))
         method, why = _method(pass_, tile, run)
         memory = _memory(pass_, tile, method, budget.workers)
@@ -135,7 +136,7 @@ def _option(pass_: Pass, run: RunSpec, budget: Budget, sides: tuple[int, ...], s
 
 def tiled(pass_: Pass, run: RunSpec, budget: Budget) -> Pass:
     """Return *pass_* with the tile that is cheapest of those that fit, or the one asked for."""
-    sums = cache(partial(axis_sums, pass_))
+    sums = _sums(pass_)
     options = [_option(pass_, run, budget, sides, sums) for sides in candidates(pass_)]
     fitting = [o for o in options if o.fits]
     if run.tile is not None:
@@ -154,9 +155,14 @@ def tiled(pass_: Pass, run: RunSpec, budget: Budget) -> Pass:
     return _chosen(pass_, option, why)
 
 
+def _sums(pass_: Pass) -> Sums:
+    """Return the sums along the axes of what *pass_* computes, each worked out once."""
+    return cache(partial(axis_sums, pass_.feeder if pass_.folds else pass_))
+
+
 def retiled(pass_: Pass, spec: PipelineSpec, budget: Budget, tile: tuple[int, ...]) -> Pass:
     """Return *pass_* with tiles of *tile*, which another run chose; PlanError if they do not fit."""
-    option = _option(pass_, spec.run, budget, tile, partial(axis_sums, pass_))
+    option = _option(pass_, spec.run, budget, tile, _sums(pass_))
     if option.fits:
         return _chosen(pass_, option, "the tile that the run began with")
     sides, allowed = json.dumps(dict(zip(pass_.image.axes, tile, strict=True))), budget.allowed
@@ -189,10 +195,12 @@ def _memory(pass_: Pass, tile: Tiling, method: str, workers: int) -> tuple[Bytes
     decoded = max(_bytes(of, of.dtype) if of.compressed else 0 for r in pass_.reads for of in r.source.stored)
     encoding = max(encoding_bytes(w.storage, _bytes(w.info, w.info.dtype)) + _gathered(w) for w in pass_.writes)
     reads = [(read.source, read.block.dtype) for read in pass_.reads]
-    writes = [(write.stage, write.info.dtype, write.info.nodata is not None) for write in pass_.writes]
+    of = pass_.feeder if pass_.folds else pass_
+    writes = [(write.stage, write.info.dtype, write.info.nodata is not None) for write in of.writes]
     levels = [level_bytes(write.levels, TileGrid(pass_.image, tile.tile)) for write in pass_.writes]
     beside, alone = max(of for of, _ in levels), max(of for _, of in levels)
-    parts = tile_bytes(pass_.stages, reads, writes, tile.sizes, decoded, encoding + beside)
+    parts = tile_bytes(of.stages, reads, writes, tile.sizes, decoded, 0 if pass_.folds else encoding + beside)
+    parts = folded_bytes(pass_, parts, tile.tile, encoding + beside) if pass_.folds else parts
     of_level = (Bytes("level and the one below", alone), Bytes("chunks being encoded", encoding))
     parts = max(parts, of_level, key=total) if alone else parts
     if method != "overlap":
@@ -276,6 +284,8 @@ def _method(pass_: Pass, tile: Tiling, run: RunSpec) -> tuple[str, str]:
         return "windows", f"the pass reads {len(pass_.reads)} arrays, and a run by rows exchanges the halos of one"
     if pass_.partial:
         return "windows", "a region is made, and halos are exchanged between chunks of all that is read"
+    if pass_.folds:
+        return "windows", f"{pass_.folds} is read part by part"
     if any(max(stage.stride) > 1 for stage in pass_.stages):
         return "windows", "a stage has a stride, and halos are exchanged between chunks of one grid alone"
     if run.halo_method != "auto":

@@ -29,6 +29,9 @@ def check_region(region: Region, domain: Box, stages: Sequence[Stage]) -> None:
         if "c" in region and stage.operation.makes_channels:
             problem = f"channels of the whole result are not those of the image: stage {stage.name} makes others"
             raise PlanError(problem, where="input.region.c", fix="Say which are read with input.select.")
+        if "t" in region and stage.operation.folds == "t":
+            problem = f"the result has not the time points of the image: stage {stage.name} makes one of all"
+            raise PlanError(problem, where="input.region.t", fix="Say which are read with input.select.")
         for axis, (name, *ends) in enumerate(zip(SPACE, domain.start, domain.stop, strict=True)):
             step, made = stage.grid.step[axis], [stage.domain_out.start[axis], stage.domain_out.stop[axis]]
             if name in region and (step != 1 or made != ends):

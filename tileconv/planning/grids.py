@@ -18,6 +18,7 @@ from tileconv.quick import dataclass
 
 Place = TypeVar("Place")
 SAME_STRIDE = "Give the stages before it the same stride and kernels of the same size."
+SAME_TIMES = "Project all of them over t, or none."
 SAME_EXTENT = "Give the stages before it the same extent, and kernels of odd sizes to those of extent valid."
 
 

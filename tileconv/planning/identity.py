@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FOLLOW = (
     *("domain_in", "domain_out", "values_in", "padded", "values_out", "coverage"),
-    *("channels_in", "channels_out", "stride", "first", "grid", "values_made"),
+    *("channels_in", "channels_out", "stride", "first", "grid", "values_made", "times"),
 )
 """Fields of a stage that follow from the others and from the image that it reads."""
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from tileconv.boxes import AXES, SPACE, Box, TileGrid, space, with_space
+from tileconv.boxes import SPACE, Box, TileGrid, space, with_space
 from tileconv.engines.cost import Costs
 from tileconv.engines.values import EXACT, FLOAT32, FLOAT64, Dtype, Precision, Values, beside, block_dtype
 from tileconv.errors import PlanError
 from tileconv.images import ImageInfo, as_text, exact_number, holds
 from tileconv.operations.steps import steps_of
+from tileconv.planning.channels import with_channels, with_times
 from tileconv.planning.chunks import CHUNK, LAYER_CHUNK, chunks_of, storage_of
 from tileconv.planning.crop import Region, check_region, cut, needed_parts
 from tileconv.planning.grids import USUAL
@@ -52,11 +52,12 @@ def lay_out(
         step.operation.keeps_whole for spec in specs for step in steps_of(spec.operation)
     )
     block = block_values(source, missing, precision, exact=exact)
-    stages = make_stages(specs, domain, block, precision, costs, source.channel_names)
+    frames = dict(zip(source.axes, source.shape, strict=True)).get("t", 1)
+    stages = make_stages(specs, domain, block, precision, costs, source.channel_names, frames)
     filled = missing is not None and missing.rule == "fill"
     if filled and block.dtype == FLOAT32 and any(stage.values_out.dtype == FLOAT64 for stage in stages):
         block = block_values(source, missing, "float64", exact=exact)  # not as float32 rounds the fill value
-        stages = make_stages(specs, domain, block, precision, costs, source.channel_names)
+        stages = make_stages(specs, domain, block, precision, costs, source.channel_names, frames)
     image = Read(source, domain, block, missing=missing, exact=exact)
     places = {number: at for at, number in enumerate(in_order([spec.inputs for spec in specs])[0])}
     graph = tuple(replace(stages[places[number]], inputs=spec.inputs) for number, spec in enumerate(specs))
@@ -147,7 +148,8 @@ class _Layout:
         source, domain, place = self.image.source, self.image.domain, USUAL
         if number != INPUT:
             stage = self.stages[number]
-            domain, place, source = stage.domain_out, stage.grid, _with_channels(source, stage.channels_out)
+            domain, place = stage.domain_out, stage.grid
+            source = with_times(with_channels(source, stage.channels_out), stage.times)
         image = with_space(source.box, part or cut(domain, self.region))
         info = replace(
             source,
@@ -178,30 +180,6 @@ class _Layout:
             grid=TileGrid(image, image.shape),
             strip=image.shape[-2] if len(image.shape) > 1 else 1,
         )
-
-
-def _with_channels(image: ImageInfo, names: tuple[str, ...]) -> ImageInfo:
-    """Return *image* with channels of these *names*; where it has no such axis and there are any, it gets one."""
-    if names == image.channel_names:
-        return image
-    axes = "".join(a for a in AXES if a in image.axes + "c")
-
-    def by_axis(values: Sequence[Any], of_channels: Any) -> tuple[Any, ...]:
-        own = dict(zip(image.axes, values, strict=True)) | {"c": of_channels}
-        return tuple(own[a] for a in axes)
-
-    return replace(
-        image,
-        axes=axes,
-        shape=by_axis(image.shape, len(names)),
-        chunks=by_axis(image.chunks, 1),
-        scale=by_axis(image.scale, 1.0),
-        units=by_axis(image.units, ""),
-        origin=by_axis(image.origin, 0.0),
-        channels=names if any(names) else (),
-        colours=(),
-        alpha="",
-    )
 
 
 def _why_apart(one: _Written, other: _Written) -> str:

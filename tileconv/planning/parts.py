@@ -9,6 +9,7 @@ from functools import cached_property
 from tileconv.boxes import Box, TileGrid, space, with_space
 from tileconv.engines.values import Values
 from tileconv.images import ImageInfo
+from tileconv.planning.folds import feeding, fold_axis
 from tileconv.planning.memory import Bytes, total
 from tileconv.planning.passes import renumbered, within
 from tileconv.planning.regions import Regions
@@ -138,6 +139,21 @@ class Pass:
     cache_bytes: int = 0
     read_amplification: float = 1.0
     ns_per_pixel: float = 0.0
+
+    @cached_property
+    def folds(self) -> str:
+        """The axis that its stages project, of which a tile reads one part after another; empty for most."""
+        return fold_axis(self)
+
+    @cached_property
+    def feeder(self) -> Pass:
+        """The pass that makes the parts, each a tile of its grid, where there is such an axis."""
+        return feeding(self)
+
+    @property
+    def part(self) -> int:
+        """Pixels along that axis that are read at once."""
+        return self.feeder.grid.tile[self.image.axes.index(self.folds)]
 
     @cached_property
     def regions(self) -> Regions:

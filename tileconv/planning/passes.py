@@ -1,7 +1,8 @@
 """Which stages share one read, and why the others do not.
 
-Sharing is exact because the border is re-made between stages. Two things cut a graph:
+Sharing is exact because the border is re-made between stages. Three things cut a graph:
 
+* a projection reads its axis part by part, and what is made of the little that it gives reads that;
 * a ``wrap`` stage needs the far side of its input, which an earlier stage of the same pass can only give if it wraps
   too, keeps the size and makes the same bits wherever a pixel is computed (the FFT's blocks lie on one grid);
 * an FFT stage grows its region to whole blocks, so that the stages before it may cost more than writing its result
@@ -83,6 +84,8 @@ def _cut(stages: Sequence[Stage], number: int, inside: Sequence[int], group: Seq
     """
     stage, kept = stages[number], within(stages, inside, group)
     before, _, ends = renumbered(stages, kept, inside)
+    if folding := next((before[i] for i in ends if before[i].operation.folds), None):
+        return f"{folding.name} reads {folding.operation.folds} part by part, and its result is small"
     for axis, name in enumerate("zyx"):
         reaches = stage.halo.before[axis] + stage.halo.after[axis] > 0
         if reaches and stage.borders[axis].rule == "wrap" and not all(_repeats(b, axis) for b in before):

@@ -19,7 +19,7 @@ from tileconv.errors import PlanError
 from tileconv.operations.operation import Operation
 from tileconv.operations.steps import steps_of
 from tileconv.planning.channels import agreed, passing_on
-from tileconv.planning.grids import SAME_EXTENT, SAME_STRIDE, USUAL, Grid, same_of_all, windows
+from tileconv.planning.grids import SAME_EXTENT, SAME_STRIDE, SAME_TIMES, USUAL, Grid, same_of_all, windows
 from tileconv.quick import dataclass
 from tileconv.spec.graph import in_order
 from tileconv.spec.model import INPUT, MissingSpec, StageSpec
@@ -54,8 +54,8 @@ class Stage:
         What becomes of missing pixels, where that is more than NaN, and there may be any.
     coverage
         Of each kernel that of its weights, where missing pixels are left out.
-    channels_in, channels_out
-        Names of the channels before and after, as ``ImageInfo.channel_names``.
+    channels_in, channels_out, times
+        Names of the channels before and after, as ``ImageInfo.channel_names``; how many time points there are after.
     channels, values_made
         Those that it acts on where it passes others on, and what it makes of them; ``values_out`` is of all then.
     stride, first
@@ -84,6 +84,7 @@ class Stage:
     grid: Grid = USUAL
     channels: tuple[int, ...] | None = None
     values_made: Values | None = None
+    times: int = 1
 
     @property
     def made(self) -> Values:
@@ -177,10 +178,11 @@ def make_stages(
     precision: Precision,
     costs: Costs,
     channels: tuple[str, ...] = (),
+    times: int = 1,
 ) -> tuple[Stage, ...]:
     """Return the stages of a graph on image *domain* (axes z, y, x) with pixels *values*: each after what it reads.
 
-    *channels* are those of the image, by name. Engines are chosen by *costs*.
+    *channels* are those of the image, by name, and *times* its time points. Engines are chosen by *costs*.
 
     Raises
     ------
@@ -200,17 +202,19 @@ def make_stages(
             boxes = [domain if s is None else s.domain_out for s in sources]
             grid = same_of_all(names, grids, "", SAME_STRIDE)
             before = same_of_all(names, boxes, "the pixels ", SAME_EXTENT)
+            frames = same_of_all(names, [times if s is None else s.times for s in sources], "time points ", SAME_TIMES)
             pixels = tuple(values if s is None else s.values_out for s in sources)
             given = agreed([("the input", channels) if s is None else (s.name, s.channels_out) for s in sources])
-            operation = steps_of(spec.operation)[0].operation
-            spec = replace(spec, operation=operation.on(before, max(1, len(given))))
+            operation = steps_of(spec.operation)[0].operation.on(before, max(1, len(given)), frames)
+            spec = replace(spec, operation=operation)
             made_of = operation.channels_out(given)
             stage = replace(_stage(spec, name, (before, grid), pixels, precision, costs), channels_in=given)
             stage = passing_on(stage, spec.channels, given)
         except PlanError as error:
             raise PlanError(error.problem, where=f"stage {name}", why=error.why, fix=error.fix) from error
         inputs = tuple(places[i] for i in spec.inputs)
-        made[number] = replace(stage, inputs=inputs, channels_out=made_of)
+        times_out = 1 if operation.folds == "t" else frames
+        made[number] = replace(stage, inputs=inputs, channels_out=made_of, times=times_out)
         places[number] = len(places) - 1
     return tuple(made.values())
 

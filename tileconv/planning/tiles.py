@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 
 from tileconv.boxes import SPACE, Interval, pieces
 from tileconv.images import ImageInfo
+from tileconv.planning.folds import part_of
 from tileconv.planning.memory import TileSizes
 from tileconv.planning.parts import Pass, Read
 from tileconv.planning.regions import outputs
@@ -180,6 +182,20 @@ def tiling(pass_: Pass, tile: Sequence[int], sums: Sums, workers: int = 1, cache
     count = math.prod(-(-n // t) for n, t in zip(image.shape, tile, strict=True))
     amplification = fetched / max(1, sum(math.prod(_space(read.source)) for read in pass_.reads))
     return Tiling(tuple(tile), strip, sizes, count, sum(shares), amplification, ns)
+
+
+def folding(pass_: Pass, tile: Sequence[int], sums: Sums, workers: int = 1, cache: int = 0) -> Tiling:
+    """Return what ``tiling`` does of a pass that projects an axis; *sums* are those of its feeder.
+
+    The sizes are those of the largest part; the time is that of all of them.
+    """
+    feeder = pass_.feeder
+    part = tiling(feeder, part_of(pass_, tile), sums, workers, cache)
+    whole = feeder.image.shape[feeder.image.axes.index(pass_.folds)]
+    sides = [whole if axis == pass_.folds else side for axis, side in zip(pass_.image.axes, tile, strict=True)]
+    all_ = tiling(feeder, sides, sums, workers, cache)
+    ns = whole * all_.ns_per_pixel + sum(pass_.stages[number].ns_per_pixel for number in pass_.stored)
+    return replace(part, tile=tuple(tile), tiles=all_.tiles, ns_per_pixel=ns)
 
 
 def planes(axes: str, sides: Sequence[int]) -> int:

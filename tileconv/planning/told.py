@@ -21,6 +21,10 @@ def image_json(info: ImageInfo) -> dict[str, Any]:
         "nodata": encoded(info.nodata),
         **({} if info.mask is None else {"mask": {"path": info.mask.where, "inverted": info.mask.inverted}}),
         "bytes": info.nbytes,
+        "scale": info.scale,
+        "origin": info.origin,
+        "units": info.units,
+        **({"transform": info.georeference.transform} if info.georeference.transform else {}),
     }
 
 
@@ -78,6 +82,7 @@ def pass_json(pass_: Pass) -> dict[str, Any]:
         "writes": [{"array": write.array, "stage": names.get(write.stage)} for write in pass_.writes],
         "stages": [stage_json(s) for s in pass_.stages],
         "tile": dict(zip(pass_.image.axes, pass_.grid.tile, strict=True)),
+        **({"parts": {pass_.folds: pass_.part}} if pass_.folds else {}),
         "strip_rows": pass_.strip,
         "why_tile": pass_.why_tile,
         "tiles": len(pass_.grid),

@@ -47,6 +47,7 @@ def _lines(plan: Plan) -> Iterator[RenderableType]:
         write = plan.write_of(number)
         yield Text(f"output   {output.path}" + f", {output.label}" * bool(output.label))
         yield Text(f"         {image_text(write.info)}")
+        yield from (Text(f"         {told}") for told in place_text(write.info))
         writing = plan.file_memory(number)
         yield Text(f"files    {file_text(output, writing) if writing else files_text(write)}")
         for readers in () if writing else shut_out(write.storage):
@@ -158,6 +159,8 @@ def _cluster(plan: Plan) -> str:
 def _pass(plan: Plan, pass_: Pass) -> Iterator[str]:
     tile = " ".join(f"{a}={n}" for a, n in zip(pass_.image.axes, pass_.grid.tile, strict=True))
     yield f"tile     {tile}, {tiles_text(len(pass_.grid))}: {pass_.why_tile}"
+    if pass_.folds:
+        yield f"parts    {pass_.folds}={pass_.part}: read and put together one after another"
     yield f"halos    by {pass_.method}: {pass_.why_method}"
     read = pass_.read_amplification * sum(read.source.nbytes for read in pass_.reads)
     times = f"{pass_.read_amplification:.3f} times the input"
@@ -247,6 +250,19 @@ def image_text(info: ImageInfo) -> str:
     chunks = " x ".join(map(str, info.chunks))
     nodata = "" if info.nodata is None else f", {as_text(info.nodata)} means missing"
     return f"{info}, {size_text(info.nbytes)}, chunks {chunks}{', compressed' * info.compressed}{nodata}"
+
+
+def place_text(info: ImageInfo) -> Iterator[str]:
+    """Yield how large a pixel is, and where the first one lies: in the middle of it, as readers of OME-Zarr have it."""
+    rows = list(zip(info.axes, info.scale, info.origin, info.units, strict=True))
+    told = [(a, f"{size:g}", f"{at:g}", unit) for a, size, at, unit in rows if unit or (size, at) != (1.0, 0.0)]
+    if told:
+        sizes = ", ".join(f"{a} {size} {unit}".strip() for a, size, _, unit in told)
+        first = ", ".join(f"{a} {at}" for a, _, at, _ in told)
+        yield f"pixels of {sizes}; the first at {first}"
+    if info.georeference.transform:
+        _, _, x, _, _, y = info.georeference.transform
+        yield f"its corner at x {x:.12g}, y {y:.12g} {info.georeference.unit}".strip()
 
 
 def levels_text(write: Write, grid: TileGrid) -> str:

@@ -32,7 +32,7 @@ from tileconv.spec.words import (
 from tileconv.storage import USUAL, Checksum, Codec, Format
 from tileconv.stores.location import Access, Location
 
-Over = Literal["yx", "zyx", "x", "y", "z", "zx", "zy", "c"]
+Over = Literal["yx", "zyx", "x", "y", "z", "zx", "zy", "c", "t"]
 Extent = Literal["same", "full", "valid"]
 Engine = Literal["auto", "direct", "separable", "fft"]
 Precision = Literal["auto", "float32", "float64"]

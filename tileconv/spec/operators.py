@@ -18,6 +18,9 @@ from tileconv.operations.steps import Steps
 from tileconv.spec.fields import REQUIRED, Field, arms, describe, parameters_of
 from tileconv.spec.lengths import stood_in
 
+ONE_BY_ONE = {"c": "channels", "t": "time points"}
+"""What lies along the axes that few operators act on."""
+
 
 @cache
 def operator_fields(name: str) -> dict[str, Field]:
@@ -44,9 +47,9 @@ def make_operation(name: str, parameters: Mapping[str, Any], axes: str) -> Opera
     KernelError
         If the parameters make no kernel, or one whose weights overflow or do not fit in memory.
     """
-    if "c" in axes and "c" not in _made_by(OPERATORS[name]).acts_on:
+    if axes in ONE_BY_ONE and axes not in _made_by(OPERATORS[name]).acts_on:
         fix = "Write over: zyx for depth; channels says which of them the stage acts on."
-        raise KernelError(f"{name} acts on axes of z, y and x, and takes channels one by one", fix=fix)
+        raise KernelError(f"{name} acts on axes of z, y and x, and takes {ONE_BY_ONE[axes]} one by one", fix=fix)
     try:
         with np.errstate(divide="raise", over="raise", invalid="raise"):
             return as_operation(OPERATORS[name](**stood_in(name, parameters, axes), axes=axes)).along(axes)

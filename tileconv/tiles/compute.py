@@ -17,6 +17,7 @@ from tileconv.boxes import SPACE, Box, pieces, space
 from tileconv.engines.borders import Border, extend
 from tileconv.engines.cast import cast, exactly, like_nodata, unify_nan
 from tileconv.errors import TileError
+from tileconv.planning.folds import along, extent
 from tileconv.planning.memory import last_reader
 from tileconv.planning.parts import Pass, Write
 from tileconv.planning.regions import Region
@@ -214,17 +215,17 @@ def _store(
             noticed[at], place = Counts(), out.within(steps[write.stage].out)
             stored = results[write.stage][channels] if pass_.all_channels else results[write.stage]
             for result, into in zip(stored, volumes, strict=True):
-                noticed[at] += _stored(result[place], into, write, nan=pass_.values(write.stage).nan)
+                noticed[at] += cast_into(result[place], into, write, nan=pass_.values(write.stage).nan)
     return noticed
 
 
-def _stored(pixels: Array, into: Array, write: Write, *, nan: bool) -> Counts:
+def cast_into(pixels: Array, into: Array, write: Write, *, nan: bool) -> Counts:
     """Write *pixels*, among which there may be *nan*, into the array *into*, and return what was noticed."""
     nodata, like, one = write.info.nodata, 0, one_of(pixels)
     if one is not None and pixels.size > 1:
         stored = np.empty((1, 1, 1), into.dtype)
         with suppress(TileError):  # which all pixels raise together, with their number
-            counts = _stored(one, stored, write, nan=nan)
+            counts = cast_into(one, stored, write, nan=nan)
             into[...] = stored
             return counts.of_each(pixels.size)
     into[...], clipped = cast(pixels, into.dtype, overflow=write.overflow, nodata=nodata)
@@ -237,6 +238,7 @@ def _stored(pixels: Array, into: Array, write: Write, *, nan: bool) -> Counts:
 
 def needed(pass_: Pass, tile: Box) -> tuple[Box, ...]:
     """Return the box that *tile* is made from of every read, all axes; along a ``wrap`` axis it may leave the image."""
+    pass_, tile = (pass_.feeder, along(pass_, tile, extent(pass_))) if pass_.folds else (pass_, tile)
     steps = pass_.regions.of(space(tile))
     return tuple(pass_.block(number, tile, steps[-1 - number].out) for number in range(len(pass_.reads)))
 

@@ -15,7 +15,8 @@ from tileconv.errors import PlanError
 from tileconv.planning.machine import available_bytes, usable_processors
 from tileconv.planning.parts import Pass
 from tileconv.sources.memory import MemorySource
-from tileconv.tiles.compute import Block, compute_tile, needed
+from tileconv.tiles.compute import Block
+from tileconv.tiles.folds import by_parts
 from tileconv.tiles.windows import read
 
 Array = NDArray[Any]
@@ -32,10 +33,13 @@ def in_memory(array: Array, pass_: Pass) -> Array:
     )  # others would be compiled for apart
     out = np.empty(pass_.image.shape, pass_.writes[0].info.dtype)
 
+    def block(_: int, have: Box) -> Block:
+        return Block(read(source, pass_.reads[0].domain, have), have)
+
     def tile(box: Box) -> None:
-        (have,), part = needed(pass_, box), out[box.within(pass_.image)]
+        part = out[box.within(pass_.image)]
         made = part if part.flags.c_contiguous else np.empty(part.shape, part.dtype)
-        compute_tile(pass_, [Block(read(source, pass_.reads[0].domain, have), have)], box, [made])
+        by_parts(pass_, block, box, [made])
         if made is not part:
             part[...] = made
 
@@ -49,7 +53,7 @@ def in_memory(array: Array, pass_: Pass) -> Array:
 
 def _check_memory(pass_: Pass) -> None:
     """Refuse a kernel whose halo around a tile's smallest part does not fit in memory; PlanError."""
-    for stage in pass_.stages:
+    for stage in (pass_.feeder if pass_.folds else pass_).stages:
         halo = stage.halo
         tile = (1,) * (3 - len(pass_.grid.tile)) + pass_.grid.tile[-3:]
         part = (tile[0] if "z" in pass_.image.axes else 1, pass_.strip if "y" in pass_.image.axes else 1, tile[2])

@@ -14,7 +14,8 @@ from tileconv.images import ImageInfo
 from tileconv.planning.parts import Pass
 from tileconv.sources.source import Source
 from tileconv.spec.model import INPUT
-from tileconv.tiles.compute import Block, compute_tile, needed
+from tileconv.tiles.compute import Block, compute_tile
+from tileconv.tiles.folds import by_parts
 from tileconv.tiles.overlap import as_dask, chunks_for, each_write, keys_of, overlap
 from tileconv.tiles.windows import read
 
@@ -44,8 +45,11 @@ class Computed:
 
 def pixels(pass_: Pass, sources: Sequence[Source], box: Box) -> Sequence[NDArray[Any]]:
     """Return the pixels of *box*, in the run's position, of all that *pass_* writes, made from *sources*."""
-    have = zip(sources, pass_.reads, needed(pass_, box), strict=True)
-    return compute_tile(pass_, [Block(read(source, of.domain, part), part) for source, of, part in have], box)[0]
+
+    def block(number: int, part: Box) -> Block:
+        return Block(read(sources[number], pass_.reads[number].domain, part), part)
+
+    return by_parts(pass_, block, box, make=compute_tile)[0]
 
 
 def of_source(source: Source, passes: Sequence[Pass]) -> dict[int, da.Array]:

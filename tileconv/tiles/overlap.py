@@ -19,6 +19,7 @@ from tileconv.planning.parts import Pass
 from tileconv.retry import retrying
 from tileconv.sources.source import Source
 from tileconv.tiles.compute import Block, compute_tile
+from tileconv.tiles.folds import by_parts, within_blocks
 from tileconv.tiles.windows import Job, Receipt
 
 if TYPE_CHECKING:  # imported where it is used: a run by windows does without
@@ -41,10 +42,15 @@ def overlap(arrays: Sequence[da.Array], pass_: Pass) -> list[da.Array]:
     cuts = _cuts_of(arrays[0], pass_)
 
     def tiles(dtype: np.dtype[Any], shown: Callable[[Sequence[Array]], Array]) -> da.Array:
-        return _mapped(arrays, cuts, pass_, lambda blocks, box: shown(compute_tile(pass_, blocks, box)[0]), dtype)
+        return _mapped(arrays, cuts, pass_, lambda blocks, box: shown(_made(pass_, blocks, box)), dtype)
 
     image = zip(pass_.image.start, cuts, pass_.image.stop, strict=True)
     return each_write(tiles, pass_, tuple(_sizes(*along) for along in image))
+
+
+def _made(pass_: Pass, blocks: Sequence[Block], box: Box) -> Sequence[Array]:
+    made = by_parts(pass_, partial(within_blocks, blocks), box) if pass_.folds else compute_tile(pass_, blocks, box)
+    return made[0]
 
 
 def each_write(

@@ -21,6 +21,7 @@ from tileconv.retry import retrying
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.source import Reads, Source
 from tileconv.tiles.compute import Block, Counts, make_tile, needed
+from tileconv.tiles.folds import by_parts
 
 Array = NDArray[Any]
 
@@ -69,9 +70,8 @@ class Job:
         """
         keep_freed_memory()
         began = time.perf_counter()
-        boxes = needed(self.pass_, tile)
         try:
-            made, counts = make_tile(self.pass_, list(map(self._block, range(len(boxes)), boxes)), tile)
+            made, counts = by_parts(self.pass_, self._block, tile, make=make_tile)
         except TileError as error:
             where = f"{self.where}, {error.where}"
             raise TileError(error.problem, where=where, why=error.why, fix=error.fix) from error
@@ -114,6 +114,7 @@ def write_levels(sink: ZarrSink, pixels: Array, place: Box, count: int) -> tuple
 
 def reads_of(pass_: Pass, number: int = 0) -> Reads:
     """Return all the boxes that the tiles of *pass_* read of source *number*, in the source's coordinates."""
+    pass_ = pass_.feeder if pass_.folds else pass_
     grid, along, of = pass_.grid, [], pass_.reads[number]
     lows = with_space(of.source.box, of.domain).start
     for at, low in enumerate(lows):
