@@ -232,3 +232,41 @@ def test_a_run_with_another_scale_is_not_resumed(tmp_path):
     (tmp_path / "p.yaml").write_text(text.replace("x: 0.5", "x: 0.25"))
     with pytest.raises(ResumeError, match=r"pixels of stage 0 gaussian, sigma, x was 2.0 .* is 4.0"):
         tileconv.run(tmp_path / "p.yaml")
+
+
+LINES = {
+    "same": (
+        {"op": "gaussian", "sigma": 1},
+        {},
+        "z 2 micrometer, y 0.5 micrometer, x 0.25 micrometer; the first at z 0, y 0, x 0",
+    ),
+    "valid": ({"op": "box", "size": 5, "extent": "valid"}, {}, "the first at z 0, y 1, x 0.5"),
+    "full": ({"op": "box", "size": {"y": 3, "x": 1}, "extent": "full"}, {}, "the first at z 0, y -0.5, x 0"),
+    "region": ({"op": "box", "size": 5}, {"region": {"z": [3, 5], "x": [8, 9]}}, "the first at z 6, y 0, x 2"),
+    "stride": (
+        {"op": "pool", "size": 2, "method": "mean"},
+        {},
+        "z 2 micrometer, y 1 micrometer, x 0.5 micrometer; the first at z 0, y 0.25, x 0.125",
+    ),
+    "projection": (
+        {"op": "project", "method": "max", "over": "z"},
+        {},
+        "z 40 micrometer, y 0.5 micrometer, x 0.25 micrometer; the first at z 19",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_a_plan_tells_how_large_pixels_are_and_where_the_first_lies(name):
+    stage, asked, line = LINES[name]
+    made = plan([stage], input_=asked)
+    assert line in rich_text(explain(made)).replace("\n", " ")
+    told = made.as_json()["output"]
+    assert (told["scale"], told["origin"], told["units"]) == (made.info.scale, made.info.origin, MICRO)
+    assert json.dumps(told)
+
+
+def test_a_plan_tells_nothing_where_nobody_knows_a_size():
+    unknown = ImageInfo((60, 70), "yx", np.dtype("u1"), (60, 70))
+    assert "pixels of" not in rich_text(explain(plan([], unknown)))
+    assert "pixels of x 1; the first at x 9" in rich_text(explain(plan([], unknown, input_={"region": {"x": [9, 20]}})))

@@ -34,7 +34,8 @@ def passing_on(stage: Stage, asked: Sequence[int | str] | None, names: Sequence[
     if stage.domain_out != stage.domain_in or max(stage.stride) > 1 or stage.operation.folds:
         sizes = "one time point of all" if stage.operation.folds == "t" else f"{stage.domain_out} of {stage.domain_in}"
         problem = f"it makes {sizes}, and passes other channels on as they are"
-        raise PlanError(problem, fix="Remove channels, or the stage's stride or padding.")
+        fix = "Remove channels, or the stage's stride or padding; where alpha is passed on, say input.alpha: filter."
+        raise PlanError(problem, fix=fix)
     (passed, *_), made = stage.values_in, stage.values_out
     return replace(stage, channels=tuple(sorted(numbers)), values_made=made, values_out=both(passed, made))
 

@@ -212,9 +212,8 @@ def make_stages(
             stage = passing_on(stage, spec.channels, given)
         except PlanError as error:
             raise PlanError(error.problem, where=f"stage {name}", why=error.why, fix=error.fix) from error
-        inputs = tuple(places[i] for i in spec.inputs)
-        times_out = 1 if operation.folds == "t" else frames
-        made[number] = replace(stage, inputs=inputs, channels_out=made_of, times=times_out)
+        inputs, left = tuple(places[i] for i in spec.inputs), 1 if operation.folds == "t" else frames
+        made[number] = replace(stage, inputs=inputs, channels_out=made_of, times=left)
         places[number] = len(places) - 1
     return tuple(made.values())
 
