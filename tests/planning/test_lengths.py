@@ -246,7 +246,7 @@ LINES = {
     "stride": (
         {"op": "pool", "size": 2, "method": "mean"},
         {},
-        "z 2 micrometer, y 1 micrometer, x 0.5 micrometer; the first at z 0, y 0.25, x 0.125",
+        "z 2 micrometer, y 1 micrometer, x 0.5 micrometer; the first at z 0, y -0.25, x -0.125",
     ),
     "projection": (
         {"op": "project", "method": "max", "over": "z"},
