@@ -80,13 +80,6 @@ LEVELS = (
         f"{RUNS}::test_a_level_goes_on_above_what_is_whole_of_the_level_below",
     ),
     broken(
-        "what is made with a tile is never made without it",
-        "execute/work.py",
-        "makers = [id(job), *makers[-1:] * one.tiles.within]",
-        "makers = makers if one.tiles.within else [id(job)]",
-        f"{ADDED}::test_stopped_anywhere_the_same_command_goes_on",
-    ),
-    broken(
         "a level is made over a tile that failed",
         "execute/work.py",
         "if any(history.last(TileKey(array, one.number - 1, n)) != DONE for n in under):",
