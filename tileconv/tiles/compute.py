@@ -177,6 +177,7 @@ def _strip(pass_: Pass, blocks: Sequence[Block], out: Box, made: Sequence[Array]
                 volumes = [*map(settled, volumes)]
             fallbacks += fell
         results = {i: pixels for i, pixels in results.items() if last.get(i, -1) > number} | {number: volumes}
+        del volumes  # which the next stage frees once it has read them
         noticed = {at: Counts(n) for at, n in clipped.items()}
         stored |= noticed or _store(pass_, [number], results, steps, out, made, channels)
         number += 1
