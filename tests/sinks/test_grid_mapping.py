@@ -10,10 +10,8 @@ import tifffile
 import xarray
 
 import tileconv
-from tileconv.execute.pyramid import add_levels
 from tileconv.georeference import Georeference
 from tileconv.sources.open import open_source
-from tileconv.spec.pyramid import PyramidSpec
 from tileconv.systems import described
 
 UTM33 = (
@@ -90,12 +88,12 @@ def test_a_place_without_the_conventions_is_read_from_the_variable(raster, tmp_p
 
 def test_levels_that_are_added_have_their_own(raster):
     store = made(raster, pyramid={"levels": 2})
-    add_levels(store, PyramidSpec(levels=3))
+    tileconv.pyramid(store, levels=3)
     assert level_of(store, "2")[1].attrs["GeoTransform"] == "500.0 40.0 0.0 900.0 0.0 -80.0"
     foreign = raster.with_name("foreign.ome.zarr")
     store.rename(foreign)
     store.with_name("out.ome.zarr.tileconv").rename(raster.with_name("elsewhere"))
-    add_levels(foreign, PyramidSpec(levels=4))
+    tileconv.pyramid(foreign, levels=4)
     assert level_of(foreign, "3")[1].attrs["GeoTransform"] == "500.0 80.0 0.0 900.0 0.0 -160.0"
 
 
