@@ -188,6 +188,23 @@ def test_a_short_write_of_the_system_is_made_good(tmp_path, monkeypatch):
     assert len(calls) == len(EVENTS) + 1
 
 
+def test_a_handful_is_one_write_and_a_short_one_repeats_no_whole_line(tmp_path, monkeypatch):
+    real, calls = os.write, []
+
+    def short(descriptor, data):
+        calls.append(data)
+        return real(descriptor, data[: len(data) * 2 // 3] if len(calls) == 1 else data)
+
+    monkeypatch.setattr(os, "write", short)
+    with Journal(here(tmp_path)) as journal:
+        journal.append(*EVENTS)
+        journal.append(EVENTS[0], EVENTS[1])
+    assert len(calls) == 3
+    history = read(tmp_path)
+    assert (history.unreadable, len(history.begun)) == (1, 2)
+    assert [history.attempts(key) for key in KEYS] == [2, 1, 2]  # the first of them was told of twice
+
+
 def test_a_disk_that_is_full_is_named(tmp_path):
     with Journal(here(tmp_path)) as journal:
         os.dup2(os.open("/dev/full", os.O_WRONLY), journal._descriptor)

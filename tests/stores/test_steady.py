@@ -78,6 +78,17 @@ def test_a_file_is_written_whole_by_whatever_call(tmp_path, monkeypatch, pwritev
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["chunk"]
 
 
+def test_small_files_pass_through_the_cache_and_no_two_names_are_alike(tmp_path, monkeypatch):
+    real, flags = os.pwritev, []
+    monkeypatch.setattr(os, "pwritev", lambda *given: flags.append(given[3]) or real(*given[:3]))
+    for size in (steady.SMALL - 1, steady.SMALL):
+        steady.replace(tmp_path / "chunk", [[bytes(size)]], uncached=True)
+    assert [bool(flag) for flag in flags] == [False, True]
+    names = {steady.temporary_name(tmp_path / "chunk").name for _ in range(9)}
+    assert len(names) == 9
+    assert all(steady.TEMPORARY.fullmatch(name) for name in names)
+
+
 def test_a_write_that_ended_in_its_middle_is_repeated_in_its_place(tmp_path, monkeypatch):
     real = os.pwrite
     monkeypatch.setattr(os, "pwritev", _unknown)

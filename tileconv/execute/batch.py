@@ -158,12 +158,12 @@ class Batch:
             if one.error:
                 raise one.error
 
-    def _hear(self, job: Job, outcome: Outcome) -> None:
+    def _hear(self, job: Job, *outcomes: Outcome) -> None:
         one, work = self.jobs[id(job)]
-        one.flying -= 1
+        one.flying -= len(outcomes)
         try:
             if one.error is None:
-                work.hear(job, outcome)
+                work.hear(job, *outcomes)
         except TileconvError as error:
             one.error = error
             one.run.ledger.stop.set()

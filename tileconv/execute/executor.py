@@ -19,8 +19,13 @@ from tileconv.progress import Progress
 from tileconv.tiles.windows import Job
 
 Pair = tuple[Job, Box]
-Heard = Callable[[Job, Outcome], None]
-"""Takes an outcome on the client, in the thread that called the executor; what it raises ends the stream."""
+
+
+class Heard(Protocol):
+    """Takes outcomes of a job on the client, in the thread that called the executor; what it raises ends the stream."""
+
+    def __call__(self, job: Job, /, *outcomes: Outcome) -> None:
+        """Take what became of some tiles of *job*, which one task made."""
 
 
 class Executor(Protocol):

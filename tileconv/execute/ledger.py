@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 
 from tileconv.boxes import number_of, tile_at
 from tileconv.errors import ClusterError, SinkError, TileconvError, TileError, UnfinishedError
@@ -49,8 +51,9 @@ class Ledger:
 
     def begin(self) -> None:
         """Write that a run begins."""
-        for output in self.journals:
-            self._write(output, Event(BEGIN))
+        for output, journal in self.journals.items():
+            journal.append(begin := Event(BEGIN))
+            self.histories[output].add(begin)
 
     def begin_pass(self, number: int, left: Sequence[int]) -> Sequence[int]:
         """Hear of pass *number* from now on; return what of *left* needs no tile that failed or was left out."""
@@ -77,8 +80,27 @@ class Ledger:
             fix = "This is a mistake in tileconv: please report it. The same command makes them."
             raise TileError(problem, where=str(self.plan.spec.output.path), fix=fix)
 
-    def hear(self, outcome: Outcome) -> None:
-        """Take what became of a tile: first into the journal of every output that it was for, then to who watches."""
+    def hear(self, *outcomes: Outcome, level: LevelJob | None = None) -> None:
+        """Take what became of some tiles, of a *level* that is made of what is stored or of the pass.
+
+        First into the journal of every output that they were for, then to who watches.
+        """
+        of = self._of if level is None else partial(self._of_level, level)
+        told = [*chain.from_iterable(map(of, outcomes))]
+        for output, journal in self.journals.items():
+            if events := [event for at, event in told if at == output]:
+                journal.append(*events)
+                for event in events:
+                    self.histories[output].add(event)
+        for outcome in outcomes:
+            if level is None:
+                self._heard[number_of(self.passes[self.number].grid, outcome.tile)] = 1
+            if isinstance(outcome, Receipt):
+                self.tiles_made += 1
+                self.progress.tile(outcome.tile.size)
+
+    def _of(self, outcome: Outcome) -> Iterator[tuple[int, Event]]:
+        """Yield what every output is told of a tile of the pass, with the number of the output."""
         pass_ = self.passes[self.number]
         tile = number_of(pass_.grid, outcome.tile)
         if isinstance(outcome, Failure):
@@ -88,29 +110,24 @@ class Ledger:
             key = TileKey(number, 0, tile)
             attempt = self.histories[output].attempts(key) + 1
             if isinstance(outcome, Failure):
-                event = Event(FAILED, key, attempt=attempt, error=str(outcome.error))
-            else:
-                event = Event(DONE, key, outcome.digests[at], attempt, outcome.seconds, outcome.counts[at])
-                self.pixels += outcome.tile.size * (write.array >= self.plan.between)
-            self._write(output, event)
-            for level, digest in enumerate(outcome.levels[at] if isinstance(outcome, Receipt) else (), start=1):
-                self._write(output, Event(DONE, TileKey(number, level, tile), digest))
-        self._heard[tile] = 1
-        if isinstance(outcome, Receipt):
-            self._count(outcome)
+                yield output, Event(FAILED, key, attempt=attempt, error=str(outcome.error))
+                continue
+            yield output, Event(DONE, key, outcome.digests[at], attempt, outcome.seconds, outcome.counts[at])
+            self.pixels += outcome.tile.size * (write.array >= self.plan.between)
+            for level, digest in enumerate(outcome.levels[at], start=1):
+                yield output, Event(DONE, TileKey(number, level, tile), digest)
 
-    def hear_of_level(self, job: LevelJob, outcome: Outcome) -> None:
-        """Take what became of a tile of a level that was made of what is stored."""
+    def _of_level(self, job: LevelJob, outcome: Outcome) -> Iterator[tuple[int, Event]]:
+        """Yield what the output is told of a tile of the level of *job*."""
         tile = number_of(job.grid, outcome.tile)
         output, number = self.plan.recorded(job.array)
         key = TileKey(number, job.level, tile)
         attempt = self.histories[output].attempts(key) + 1
         if isinstance(outcome, Failure):
             self._fail(TileKey(self.number, job.level, tile), outcome)
-            self._write(output, Event(FAILED, key, attempt=attempt, error=str(outcome.error)))
+            yield output, Event(FAILED, key, attempt=attempt, error=str(outcome.error))
         else:
-            self._write(output, Event(DONE, key, outcome.digests[0], attempt, outcome.seconds))
-            self._count(outcome)
+            yield output, Event(DONE, key, outcome.digests[0], attempt, outcome.seconds)
 
     def _fail(self, key: TileKey, failure: Failure) -> None:
         self.failures[key] = failure
@@ -118,19 +135,11 @@ class Ledger:
         if not self.keep_going or failure.system in HOPELESS:
             self.stop.set()
 
-    def _count(self, receipt: Receipt) -> None:
-        self.tiles_made += 1
-        self.progress.tile(receipt.tile.size)
-
     def note(self, text: str) -> None:
         """Say *text*, once in a run of several passes."""
         if text not in self.notes:
             self.notes.append(text)
             self.progress.note(text)
-
-    def _write(self, output: int, event: Event) -> None:
-        self.journals[output].append(event)
-        self.histories[output].add(event)
 
     def how_far(self, error: TileconvError | None, *, overwrite: bool) -> str:
         """Return how many tiles are done, and when the same command makes the others after *error*, or a signal."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 from itertools import islice, takewhile
@@ -12,13 +12,13 @@ from threading import Event
 from tileconv.boxes import Box
 from tileconv.execute.executor import Heard, Pair
 from tileconv.execute.handfuls import Pace, handfuls
-from tileconv.execute.outcome import Outcome, attempt
+from tileconv.execute.outcome import Outcome, attempts
 from tileconv.execute.rows import compute_row, make_rows
 from tileconv.tiles.windows import Job
 
 AHEAD = 2
 """Tasks per worker that wait in the pool: no worker is ever idle, and a plan of a million tiles stays small."""
-TASK_S, TILES = 0.02, 8
+TASK_S, TILES = 0.02, 64
 """Seconds of work in one task, and the most tiles: handing a task to a thread costs as much as a tiny tile.
 
 A run that is killed makes those in flight again, so they are few.
@@ -30,11 +30,6 @@ Made = tuple[list[Outcome], BaseException | None]
 def threads(workers: int, pairs: Iterable[Pair | None], stop: Event, heard: Heard) -> None:
     """Make tiles on threads: see ``Executor``. Dask has nothing to schedule here."""
     make_tiles(attempts, workers, pairs, stop, heard)
-
-
-def attempts(job: Job, tiles: Iterable[Box]) -> Iterator[Outcome]:
-    """Yield what becomes of each of *tiles*."""
-    return (attempt(job, tile) for tile in tiles)
 
 
 def thread_rows(workers: int, pairs: Iterable[Pair | None], stop: Event, heard: Heard) -> None:
@@ -79,8 +74,8 @@ def make_tiles(
                 wait(pending, return_when=FIRST_COMPLETED)
                 done = [(pending.pop(future), *future.result()) for future in [*pending] if future.done()]
                 for job, made, _ in done:
-                    for outcome in made:
-                        heard(job, outcome)
+                    if made:
+                        heard(job, *made)
                 wrong = [error for *_, error in done if error]
                 if wrong:
                     raise wrong[0]

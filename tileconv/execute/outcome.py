@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tileconv.boxes import Box
@@ -24,6 +25,38 @@ class Failure:
 
 
 Outcome = Receipt | Failure
+
+
+def attempts(job: Job, tiles: Iterable[Box]) -> Iterator[Outcome]:
+    """Make *tiles*, those side by side together where the job says so, and yield what becomes of each."""
+    for some in side_by_side(tiles, job.together):
+        made: list[Receipt] = []
+        if len(some) > 1:
+            with suppress(TileconvError, MemoryError):  # which is told of the tile that it is of
+                made = job.run_together(some)
+        yield from made or (attempt(job, tile) for tile in some)
+
+
+def side_by_side(tiles: Iterable[Box], most: int) -> Iterator[list[Box]]:
+    """Yield *tiles* in their order, as many together, and *most* at the most, as lie side by side along the last axis.
+
+    Examples
+    --------
+    >>> boxes = [Box((0, a), (2, a + 2)) for a in (0, 2, 6, 8)]
+    >>> [len(some) for some in side_by_side(boxes, 9)], [len(some) for some in side_by_side(boxes, 1)]
+    ([2, 2], [1, 1, 1, 1])
+    """
+    some: list[Box] = []
+    for tile in tiles:
+        if some:
+            last = some[-1]
+            beside = tile.start == (*last.start[:-1], last.stop[-1]) and tile.stop[:-1] == last.stop[:-1]
+            if len(some) >= most or not beside:
+                yield some
+                some = []
+        some.append(tile)
+    if some:
+        yield some
 
 
 def attempt(job: Job, tile: Box) -> Outcome:

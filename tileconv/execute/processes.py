@@ -25,13 +25,15 @@ from tileconv.boxes import Box
 from tileconv.engines.loops import tell, telling
 from tileconv.errors import ClusterError, TileconvError
 from tileconv.execute.executor import Heard, Pair
-from tileconv.execute.local import attempts, make_tiles
-from tileconv.execute.outcome import Failure, Outcome
+from tileconv.execute.local import make_tiles
+from tileconv.execute.outcome import Failure, Outcome, attempts
 from tileconv.execute.rows import compute_row, make_rows
 from tileconv.tiles.windows import Job
 
 SERVE = "import sys; sys.path[:] = sys.argv[2:]; from tileconv.execute.processes import serve; serve(int(sys.argv[1]))"
 """What a process begins with: it finds modules where this one does, and never runs the caller's script again."""
+PATIENCE = 8
+"""Of tiles in one task, which are tiny, so many may take as long as a run allows, until each is tried alone."""
 
 
 def processes(
@@ -153,7 +155,7 @@ class _Children:
             if child.job is not job:
                 child.call(_hold, job)
                 child.job = job
-            within_s = self.timeout_s and self.timeout_s * len(tiles)
+            within_s = self.timeout_s and self.timeout_s * min(len(tiles), PATIENCE)
             outcomes: list[Outcome] = child.call(_attempt, tiles, within_s=within_s)
             return outcomes
 

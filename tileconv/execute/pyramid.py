@@ -206,15 +206,16 @@ def _make(todo: Todo, workers: int, stop: Stop, heard: Callable[[LevelJob, Recei
                 flying += 1
                 yield cast("Job", job), tile_at(job.grid, number)
 
-    def hear(job: Any, outcome: Outcome) -> None:
+    def hear(job: Any, *outcomes: Outcome) -> None:
         nonlocal flying
-        flying -= 1
-        if isinstance(outcome, Failure):
-            failures.append(outcome)
-            stop.set()
-        else:
-            heard(job, outcome)
-            progress.tile(outcome.tile.size)
+        flying -= len(outcomes)
+        for outcome in outcomes:
+            if isinstance(outcome, Failure):
+                failures.append(outcome)
+                stop.set()
+            else:
+                heard(job, outcome)
+                progress.tile(outcome.tile.size)
 
     threads(workers, pairs(), stop, hear)
     if failures:

@@ -170,7 +170,7 @@ class Tiles(Flight):
             return next(iter(self.client.sync(ask, callback_timeout=TELL_S).values()), (0, 0.0))
         return 0, 0.0
 
-    def outcomes(self, future: Any, task: Task) -> list[tuple[Job, Outcome]]:
+    def outcomes(self, future: Any, task: Task) -> list[Outcome]:
         """Return what became of the tiles of *task*; a tile failed if it ended its workers alone."""
         if task.over:  # another try was done first
             return []
@@ -184,7 +184,7 @@ class Tiles(Flight):
             error.where = f"{task.job.where}, tile {task.tiles[0]}"
             if self.crew.starved:
                 error.why = "they went over their memory while they ran it"
-            return [(task.job, Failure(task.tiles[0], error))]
+            return [Failure(task.tiles[0], error)]
         except ClusterError:
             shared = self.shared.get(id(task.job))
             if shared and shared.status == "error":
@@ -195,7 +195,7 @@ class Tiles(Flight):
         self._close(task)
         seconds = [outcome.seconds for outcome in outcomes if isinstance(outcome, Receipt)]
         self.pace.took(sum(seconds), len(seconds))
-        return [(task.job, outcome) for outcome in outcomes]
+        return outcomes
 
     def _close(self, task: Task) -> None:
         task.over = True
@@ -212,13 +212,14 @@ def fly_tiles(crew: Crew, pairs: Iterable[Pair | None], heard: Heard) -> None:
             try:
                 landed = flight.landed()
                 outcomes = flight.outcomes(*landed) if landed else []
-                outcomes, flight.failed = [*flight.failed, *outcomes], []
             except ClusterError:
                 if crew.stop.is_set():  # the signal reached the workers as well
                     return
                 raise
-            for job, outcome in outcomes:
-                heard(job, outcome)
+            while flight.failed:
+                heard(*flight.failed.pop(0))
+            if landed and outcomes:
+                heard(landed[1].job, *outcomes)
 
 
 def _itself(job: Job) -> Job:

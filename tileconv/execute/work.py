@@ -94,14 +94,12 @@ class Work:
                     yield cast("Job", job), tile
                 makers = [id(job), *makers[-1:] * one.tiles.within]
 
-    def hear(self, job: Job | LevelJob, outcome: Outcome) -> None:
-        """Take what became of a tile."""
-        if isinstance(job, LevelJob):
-            self.flying.discard((id(job), number_of(job.grid, outcome.tile)))
-            self.ledger.hear_of_level(job, outcome)
-        else:
-            self.flying.discard((id(job), number_of(job.pass_.grid, outcome.tile)))
-            self.ledger.hear(outcome)
+    def hear(self, job: Job | LevelJob, *outcomes: Outcome) -> None:
+        """Take what became of some tiles of *job*."""
+        level = job if isinstance(job, LevelJob) else None
+        grid = job.grid if isinstance(job, LevelJob) else job.pass_.grid
+        self.flying -= {(id(job), number_of(grid, outcome.tile)) for outcome in outcomes}
+        self.ledger.hear(*outcomes, level=level)
 
 
 def job_of(begun: Begun, pass_: Pass, source: Source, sinks: Sequence[ZarrSink]) -> Job:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,8 @@ class Lesson:
     model
         Where *after* is a mask: what the step begins with.
     """
+
+    together: ClassVar[int] = 1
 
     sources: tuple[Source, Source]
     sinks: tuple[Notebook]

@@ -83,7 +83,11 @@ class Passes:
         self.left_out, self.count = 0, self.count + 1
         store, grid, errors = lesson.sinks[0].store, lesson.grid, list[TileconvError]()
 
-        def heard(_: Job, outcome: Outcome) -> None:
+        def heard(_: Job, *outcomes: Outcome) -> None:
+            for outcome in outcomes:
+                hear(outcome)
+
+        def hear(outcome: Outcome) -> None:
             if isinstance(outcome, Failure):
                 errors.append(outcome.error)
                 self.stop.set()

@@ -105,8 +105,8 @@ class Event:
 
 
 def _later(version: int) -> SourceError:
-    fix = "Use the version of tileconv that began this output."
-    return SourceError(f"expected a journal of version {VERSION} or before, found {version}", fix=fix)
+    problem = f"expected a journal of version {VERSION} or before, found {version}"
+    return SourceError(problem, fix="Use the version of tileconv that began this output.")
 
 
 class History:
@@ -271,7 +271,7 @@ def _lines(store: Store) -> Iterator[bytes]:
 
 
 class Journal:
-    """Appends events to the last segment in *place*, each by one write of the system; a context manager."""
+    """Appends events to the last segment in *place*, a handful by one write of the system; a context manager."""
 
     def __init__(self, place: Location) -> None:
         with sink_errors(place):
@@ -287,14 +287,14 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)
 
-    def append(self, event: Event) -> None:
-        """Write one line; SinkError if the file system refuses, and the line then counts as torn."""
+    def append(self, *events: Event) -> None:
+        """Write lines, all at once; SinkError if the file system refuses, and the last of them then counts as torn."""
         with sink_errors(self.path):
-            retrying(lambda: self._write(event.line()))
+            retrying(lambda: self._write(b"".join(map(Event.line, events))))
 
-    def _write(self, line: bytes) -> None:
-        line = b"\n" * self._torn + line  # what a torn line left must not swallow this one
+    def _write(self, lines: bytes) -> None:
+        lines = b"\n" * self._torn + lines  # what a torn line left must not swallow this one
         self._torn = True
-        if os.write(self._descriptor, line) != len(line):
-            self._write(line.lstrip(b"\n"))
+        while (count := os.write(self._descriptor, lines)) != len(lines):
+            lines = b"\n" + lines[lines.rfind(b"\n", 0, count) + 1 :]
         self._torn = False

@@ -39,9 +39,9 @@ class Segments(Journal):
             if raised[0] is None:
                 raise
 
-    def append(self, event: Event) -> None:
-        """Take an event; SinkError if those that were taken cannot be written, or another run has taken over."""
-        self._lines.append(event.line())
+    def append(self, *events: Event) -> None:
+        """Take *events*; SinkError if those that were taken cannot be written, or another run has taken over."""
+        self._lines += [event.line() for event in events]
         if len(self._lines) >= EVENTS or time.monotonic() - self._since >= WITHIN_S:
             self._put()
 

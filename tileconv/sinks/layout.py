@@ -11,6 +11,7 @@ import struct
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ class Layout:
         """Every level alone, the full size first."""
         return [self.at(level) for level in range(len(self.levels) + 1)]
 
-    @property
+    @cached_property
     def units(self) -> TileGrid:
         """What each object of pixels holds: a shard where there are any, else a chunk."""
         return TileGrid(self.info.box, self.storage.unit(self.info.chunks))

@@ -75,11 +75,13 @@ class Writer:
         with sink_errors(self.store.where(self.layout.array_key().rstrip("/"))):
             if self.store.stat(self.layout.metadata_key) is None:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))  # the store is gone
-            digest = Digest()
+            digest, above = Digest(), None
             for unit, key in self._units(box):
+                before, above = above, key.rpartition("/")[0]
                 with sink_errors(self.store.where(key)):
                     parts = self._encoded(unit, array[unit.within(box)], digest)
-                    self.store.write(key, parts, kept=self.layout.plain)  # what the next pass reads soon
+                    # what the next pass reads soon is kept
+                    self.store.write(key, parts, kept=self.layout.plain, checked=above == before)
         return str(digest)
 
     def stored_digest(self, box: Box) -> str:

@@ -45,7 +45,7 @@ class MemoryStore:
         except KeyError:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
 
-    def write(self, key: str, parts: Iterable[Pieces], *, kept: bool = True) -> None:
+    def write(self, key: str, parts: Iterable[Pieces], *, kept: bool = True, checked: bool = False) -> None:
         self._objects[key] = b"".join(piece for pieces in parts for piece in pieces), next(self._versions)
 
     def create(self, key: str, data: bytes) -> bool:

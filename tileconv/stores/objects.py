@@ -95,7 +95,7 @@ class ObjectStore:
     def read_all(self, key: str) -> bytes:
         return bytes(self._ask(lambda store: obstore.get(store, self._path(key)).bytes()))
 
-    def write(self, key: str, parts: Iterable[Pieces], *, kept: bool = True) -> None:
+    def write(self, key: str, parts: Iterable[Pieces], *, kept: bool = True, checked: bool = False) -> None:
         data = b"".join(piece for pieces in parts for piece in pieces)
         if self.fence is None:
             self._put(key, data)

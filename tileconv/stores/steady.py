@@ -11,10 +11,10 @@ import io
 import os
 import re
 import stat
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from tileconv.retry import retrying
@@ -23,8 +23,8 @@ Piece = bytes | bytearray | memoryview
 Pieces = Sequence[Piece]
 PIECE = 2**20
 """Bytes by which a file is read whose size nobody stated."""
-_UNCACHED = 0x80
-"""``RWF_DONTCACHE`` of Linux 6.14, for which Python has no name."""
+_UNCACHED, SMALL = 0x80, 2**16
+"""``RWF_DONTCACHE`` of Linux 6.14, for which Python has no name, and the bytes from which on it pays."""
 _NOTHING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 """What the system says of a path at which nothing lies."""
 _READ = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK"))
@@ -150,18 +150,19 @@ def content(path: Path | str) -> bytes | None:
         return None
 
 
-def make_folder(path: Path) -> None:
+def make_folder(path: Path | str) -> None:
     """Make *path*, and the folders that it lies in; one that is there is no matter."""
     try:
         _make_one(path)
     except FileNotFoundError:
-        if path.parent == path:
+        above = os.path.dirname(path)  # noqa: PTH120  paths of chunks are texts
+        if above == str(path):
             raise
-        make_folder(path.parent)
+        make_folder(above)
         _make_one(path)
 
 
-def _make_one(path: Path) -> None:
+def _make_one(path: Path | str) -> None:
     try:
         retrying(partial(os.mkdir, path))
     except FileNotFoundError:
@@ -171,14 +172,14 @@ def _make_one(path: Path) -> None:
             raise
 
 
-def rename(path: Path, target: Path) -> None:
+def rename(path: Path | str, target: Path | str) -> None:
     """Move *path* to *target*, over what lies there; one that was done before it failed is done."""
     failed = False
 
     def once() -> None:
         nonlocal failed
         try:
-            os.replace(path, target)  # noqa: PTH105  Path.replace makes a path of the answer
+            os.replace(path, target)  # noqa: PTH105  paths of chunks are texts
         except FileNotFoundError:
             if not failed:
                 raise
@@ -189,33 +190,39 @@ def rename(path: Path, target: Path) -> None:
     retrying(once)
 
 
-def unlink(path: Path) -> None:
+def unlink(path: Path | str) -> None:
     """Delete a file or a link; one that is gone is no matter."""
     with suppress(FileNotFoundError):
         retrying(partial(os.unlink, path))
 
 
-def remove(path: Path) -> None:
+def remove(path: Path | str) -> None:
     """Delete a file, a link, or a folder with all that is in it; what is gone already is no matter."""
     if is_link(path) or not is_folder(path):
         unlink(path)
         return
     for entry in entries(path):
-        remove(Path(entry.path))
+        remove(entry.path)
     with suppress(FileNotFoundError):
         retrying(partial(os.rmdir, path))
 
 
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.partial")
 """Names of files that are written before they stand in their place."""
+_PROCESS, _NUMBERS = os.urandom(6).hex(), count()
 
 
 def temporary_name(path: Path) -> Path:
     """Return a name beside *path* that no other file has."""
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    return path.with_name(_temporary(path.name))
 
 
-def replace(path: Path, parts: Iterable[Pieces], *, staging: Path | None = None, uncached: bool = False) -> None:
+def _temporary(name: str) -> str:
+    """Return a name like *name* that no other file has: of this process, of no fork of it, of this call."""
+    return f".{name}.{_PROCESS}{os.getpid():08x}{next(_NUMBERS):012x}.partial"
+
+
+def replace(path: Path | str, parts: Iterable[Pieces], *, staging: Path | None = None, uncached: bool = False) -> None:
     """Put a file of *parts* in the place of *path* in one step, or leave nothing; folders are made as needed.
 
     Parameters
@@ -226,24 +233,25 @@ def replace(path: Path, parts: Iterable[Pieces], *, staging: Path | None = None,
     staging
         A folder on the same disk in which the file is written, else beside *path*; FileNotFoundError once it is gone.
     uncached
-        The system need not keep the bytes in memory once they are on the disk: a result larger than memory then
-        drives nothing else out of it, neither the input nor what other programs read.
+        The system need not keep parts of ``SMALL`` bytes and more once they are on the disk, so that a result larger
+        than memory drives nothing else out of it.
     """
-    temporary = temporary_name((staging or path.parent) / path.name)
+    folder, name = os.path.split(path)
+    temporary = os.path.join(staging or folder, _temporary(name))  # noqa: PTH118  paths of chunks are texts
     try:
         try:
             _write_new(temporary, parts, uncached=uncached)
         except FileNotFoundError:
             if staging is not None:
                 raise
-            make_folder(path.parent)
+            make_folder(folder)
             _write_new(temporary, parts, uncached=uncached)
         try:
             rename(temporary, path)
         except FileNotFoundError:
             if not exists(temporary):
                 raise
-            make_folder(path.parent)
+            make_folder(folder)
             rename(temporary, path)
     except BaseException:
         with suppress(OSError):
@@ -265,7 +273,7 @@ def create(path: Path, data: Piece) -> bool:
         unlink(temporary)
 
 
-def _write_new(path: Path, parts: Iterable[Pieces], *, uncached: bool) -> None:
+def _write_new(path: Path | str, parts: Iterable[Pieces], *, uncached: bool) -> None:
     """Write a file from its start; by place, so that a write that ended in its middle may be repeated."""
     # made anew and not exclusively: an opening that was done before it failed must be repeatable
     descriptor = open_descriptor(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -274,7 +282,7 @@ def _write_new(path: Path, parts: Iterable[Pieces], *, uncached: bool) -> None:
         for pieces in parts:
             size = sum(map(len, pieces))
             with suppress(AttributeError, NotImplementedError, OSError):  # no such call, or flag; or what may pass
-                if os.pwritev(descriptor, pieces, at, _UNCACHED * uncached) == size:
+                if os.pwritev(descriptor, pieces, at, _UNCACHED * (uncached and size >= SMALL)) == size:
                     at += size
                     continue
             for piece in pieces:

@@ -49,7 +49,7 @@ class Store(Protocol):
     def read_all(self, key: str) -> bytes:
         """Return all bytes of an object."""
 
-    def write(self, key: str, parts: Iterable[Pieces], *, kept: bool = True) -> None:
+    def write(self, key: str, parts: Iterable[Pieces], *, kept: bool = True, checked: bool = False) -> None:
         """Put an object of *parts* in the place of what was there in one step, or change nothing.
 
         Parameters
@@ -58,6 +58,8 @@ class Store(Protocol):
             Bytes in pieces, which need not be joined; the next is asked for when the one before has been taken.
         kept
             Whether the bytes are read again soon; else the system's memory is left to others.
+        checked
+            Whether ``check`` was just asked of an object directly beside it, which is not done again.
 
         Raises
         ------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,7 @@ class LevelJob:
     process_bytes: int = 0
     tile_bytes: int = 0
     sources: tuple[Source, ...] = ()
+    together: ClassVar[int] = 1
 
     @property
     def level(self) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ from tileconv.tiles.compute import Block, Counts, make_tile, needed
 from tileconv.tiles.folds import by_parts
 
 Array = NDArray[Any]
+TOGETHER_PX, LEAST = 2**16, 8
+"""The most pixels of tiles that are made as one, and how many such tiles there must be for it to pay."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,37 @@ class Job:
             where = f"{self.where}, {error.where}"
             raise TileError(error.problem, where=where, why=error.why, fix=error.fix) from error
         return self.store(tile, made, counts, began)
+
+    @cached_property
+    def together(self) -> int:
+        """How many tiles side by side are made as one: tiny ones, where no source counts how often a chunk is read.
+
+        Nor where a stage makes whole blocks of a transform, of which many would be held at once.
+        """
+        most = TOGETHER_PX // max(1, prod(self.pass_.grid.tile))
+        alone = most < LEAST or any(self.reads) or any(stage.whole_blocks for stage in self.pass_.stages)
+        return 1 if alone else most
+
+    def run_together(self, tiles: Sequence[Box]) -> list[Receipt]:
+        """Do as ``run`` for *tiles* that lie side by side along x; return none if anything was noticed of any.
+
+        Raises
+        ------
+        TileconvError
+            As ``run`` does; by then some of *tiles* may have been written.
+        """
+        keep_freed_memory()
+        began = time.perf_counter()
+        whole = Box(tiles[0].start, tiles[-1].stop, tiles[0].axes)
+        boxes = needed(self.pass_, whole)
+        made, counts = make_tile(self.pass_, list(map(self._block, range(len(boxes)), boxes)), whole)
+        if any(count != Counts() for count in counts):  # whose, nobody knows
+            return []
+        each_s, receipts = (time.perf_counter() - began) / len(tiles), list[Receipt]()
+        for tile in tiles:
+            parts = [pixels[tile.within(whole)] for pixels in made]
+            receipts.append(self.store(tile, parts, counts, time.perf_counter() - each_s))
+        return receipts
 
     def _block(self, number: int, box: Box) -> Block:
         return Block(read(self.sources[number], self.pass_.reads[number].domain, box, self.reads[number]), box)
