@@ -79,6 +79,22 @@ def test_stopped_anywhere_the_same_command_goes_on(tmp_path, monkeypatch, at):
     assert not tileconv.verify(tmp_path / "o.zarr").damages
 
 
+def test_levels_that_are_made_and_not_named_are_named(tmp_path):
+    """As a call leaves them that died before its last step, after which the run's own command called all done."""
+    spec = made(tmp_path, pyramid="none")
+    spec.write_text(spec.read_text().replace("  pyramid: none\n", ""))
+    told = tmp_path / "o.zarr" / "zarr.json"
+    before = told.read_bytes()
+    tileconv.pyramid(tmp_path / "o.zarr", levels=4, workers=1)
+    whole = told.read_bytes()
+    told.write_bytes(before)
+    RunFolder(here(tmp_path / "o.zarr")).unset_done()
+    tileconv.run(spec)
+    tileconv.pyramid(tmp_path / "o.zarr", levels=4, workers=1)
+    assert json.loads(told.read_bytes())["attributes"]["ome"] == json.loads(whole)["attributes"]["ome"]
+    assert check_levels(tmp_path / "o.zarr") == 3
+
+
 def foreign(path, *, zarr_format, count=2, image=None, chunks=(1, 32, 32)):
     """Write an image as another program does, with *count* levels that are not ours; return the pixels of the last."""
     group = zarr.open_group(path, mode="w", zarr_format=zarr_format)

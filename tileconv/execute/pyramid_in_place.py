@@ -96,7 +96,7 @@ def of_result(folder: RunFolder, asked: PyramidSpec) -> Iterator[Adding]:
 
         def begin() -> None:
             """Write that levels belong to a result, which is not done any more: first their arrays, then the record."""
-            if folder.done() and not any(left):
+            if folder.done() and not any(left) and _named(sink):
                 return
             folder.unset_done()
             folder.tidy()
@@ -135,8 +135,18 @@ def _complete(sink: ZarrSink) -> None:
     told = {key: value for key, value in sink.custody.marker().items() if key != "complete"}
     if isinstance(told.get("spec"), dict):
         told["spec"]["output"]["pyramid"] = words_of(sink.layout.levels)
+    sink.finish(told, name=_image(sink).get("name", ""))
+
+
+def _named(sink: ZarrSink) -> bool:
+    """Return whether the image names all levels of its record: a call may have died just before it was to."""
+    return len(_image(sink).get("datasets", ())) == len(sink.layout.each)
+
+
+def _image(sink: ZarrSink) -> dict[str, Any]:
     said = json_object(sink.store, "zarr.json").get("attributes", {}).get("ome") or json_object(sink.store, ".zattrs")
-    sink.finish(told, name=said.get("multiscales", [{}])[0].get("name", ""))
+    image: dict[str, Any] = said.get("multiscales", [{}])[0]
+    return image
 
 
 @contextmanager
