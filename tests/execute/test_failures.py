@@ -100,6 +100,7 @@ def test_a_tile_that_fails_in_a_pass_of_three(tmp_path, monkeypatch, number):
     out = f", {count - 1} need them" * (number < 2)
     with monkeypatch.context() as patched:
         patched.setattr(Job, "run", run)
+        patched.setattr(Job, "run_together", lambda job, tiles: [run(job, tile) for tile in tiles])
         with pytest.raises(
             UnfinishedError, match=rf"o\.zarr: 1 tile failed{out}: tile y=32:48 x=48:64: fell"
         ) as caught:
@@ -166,13 +167,13 @@ def test_a_damaged_input_fails_its_tiles_alone(tmp_path):
     assert done(tmp_path) == 110 - 16  # four tiles in the segment, twelve around it
 
 
-def errors_of(number, every, real):
-    """Return *real*, but every n-th call raises an error of the system."""
+def errors_of(number, every, real, *, forever=False):
+    """Return *real*, but every n-th call raises an error of the system; or each from that one on."""
     calls = []
 
     def faulty(*words, **options):
         calls.append(words)
-        if len(calls) % every == 0:
+        if len(calls) % every == 0 or (forever and len(calls) > every):
             raise OSError(number, os.strerror(number))
         return real(*words, **options)
 
@@ -197,7 +198,7 @@ def test_errors_that_pass_are_outlived(finished, monkeypatch):
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
 def test_a_full_disk_ends_the_run_though_it_should_keep_going(tmp_path, monkeypatch, number):
     spec = write_spec(tmp_path, ONE)
-    monkeypatch.setattr(os, "replace", errors_of(number, 20, os.replace))
+    monkeypatch.setattr(os, "replace", errors_of(number, 20, os.replace, forever=True))
     with pytest.raises(SinkError, match=os.strerror(number)) as caught:
         tileconv.run(spec, keep_going=True)
     monkeypatch.undo()

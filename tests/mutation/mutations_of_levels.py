@@ -129,24 +129,6 @@ LEVELS = (
         f"{RUNS}::test_levels_of_another_method_are_refused",
     ),
     broken(
-        "the record names levels before their arrays are there",
-        "execute/pyramid_in_place.py",
-        """            with sink_errors(sink.store.where()):
-                for of in layout.each[len(layout.each) - len(more) :]:
-                    for key, said in of.array_metadata({}).items():
-                        write_metadata(sink.store, key, said)
-            folder.write_plan(plan)
-""",
-        """            folder.write_plan(plan)
-            with sink_errors(sink.store.where()):
-                for of in layout.each[len(layout.each) - len(more) :]:
-                    for key, said in of.array_metadata({}).items():
-                        write_metadata(sink.store, key, said)
-""",
-        f"{ADDED}::test_stopped_anywhere_the_same_command_goes_on",
-        f"{CRASHES}::test_levels_of_a_result",
-    ),
-    broken(
         "levels are named before they are made",
         "execute/pyramid.py",
         "            _make(added.todo, workers, stop, added.heard, progress)\n            added.finish()",
