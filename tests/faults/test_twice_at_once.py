@@ -35,6 +35,7 @@ def test_every_tile_twice(tmp_path, monkeypatch, stages):
         return first
 
     monkeypatch.setattr(Job, "run", run)
+    monkeypatch.setattr(Job, "run_together", lambda job, tiles: [run(job, tile) for tile in tiles])
     assert work.Job is Job
     tileconv.run(spec)
     assert len(twice) == 16 * (1 + (stages is TWO))
