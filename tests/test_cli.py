@@ -320,6 +320,12 @@ def test_exit_codes_are_those_of_the_documentation(folder, call, monkeypatch):
         do(command, "o.zarr")
     for image, file in (("o.zarr", "o.ome.tif"), ("absent.zarr", "b.ome.tif"), ("o.zarr", "o.jpg")):
         do("export", image, file)
+    for words in (
+        ("absent.zarr", "--in-place"),
+        ("o.zarr", "--in-place", "-o", "p.ome.zarr"),
+        ("o.zarr", "-o", "p.zarr"),
+    ):
+        do("pyramid", *words)
     do("rerun", "absent.zarr")
     do("rerun", "o.zarr", "-i", "b.tif")
     do("picture", "o.zarr", "-o", "a.png")

@@ -212,16 +212,16 @@ def test_a_run_that_is_killed_between_any_two_lines_is_resumed_to_the_same_files
     """Also between those of two outputs about one tile, which is then made again."""
     run_in(tmp_path / "whole")()
     expected, append, lines = written(tmp_path / "whole"), Journal.append, Counter()
-    monkeypatch.setattr(Journal, "append", lambda journal, event: (lines.update("n"), append(journal, event)))
+    monkeypatch.setattr(Journal, "append", lambda journal, *events: (lines.update("n"), append(journal, *events)))
     run_in(tmp_path / "counted")()
     for last in range(lines["n"]):
         seen = Counter()
 
-        def killing(journal, event, last=last, seen=seen):
+        def killing(journal, *events, last=last, seen=seen):
             if seen["n"] == last:
                 raise Killed
             seen["n"] += 1
-            append(journal, event)
+            append(journal, *events)
 
         folder = tmp_path / f"killed{last}"
         monkeypatch.setattr(Journal, "append", killing)
@@ -246,11 +246,11 @@ def test_any_graph_that_is_killed_is_resumed_to_what_it_gives_at_once(tmp_path_f
     expected, _ = every_array(plan, image)
     append, seen = Journal.append, Counter()
 
-    def killing(journal, event):
+    def killing(journal, *events):
         if seen["n"] == last:
             raise Killed
         seen["n"] += 1
-        append(journal, event)
+        append(journal, *events)
 
     with pytest.MonkeyPatch.context() as patch, suppress(Killed):
         patch.setattr(Journal, "append", killing)

@@ -137,7 +137,7 @@ def test_two_workers_decode_every_chunk_once_where_there_is_room(tmp_path, decod
     job, chunks, _ = job_of(tmp_path, what, "chain")
     job = replace(job, pass_=replace(job.pass_, cache_bytes=2**30))
     heard = []
-    threads(2, ((job, tile) for tile in job.pass_.grid), Event(), lambda _, receipt: heard.append(receipt))
+    threads(2, ((job, tile) for tile in job.pass_.grid), Event(), lambda _, *receipts: heard.extend(receipts))
     assert [receipt.tile for receipt in sorted(heard, key=lambda r: r.tile.start)] == list(job.pass_.grid)
     assert (len(decoded), set(decoded.values())) == (chunks, {1})
     assert CHUNKS._weight == 0

@@ -75,19 +75,8 @@ def of_result(folder: RunFolder, asked: PyramidSpec) -> Iterator[Adding]:
     SinkError
         If it is not complete.
     """
-    plan = recorded_plan(folder)
-    sink, grids = recorded_store(folder, plan)
+    plan, sink, grids, more = _with_levels(folder, asked)
     layout, last = sink.layout, len(plan["grids"]) - 1
-    if not sink.custody.complete() or folder.repairing():
-        fix = "Finish it first: give the command of its run."
-        raise SinkError("is not complete", where=str(folder.output), why="levels are made of complete images", fix=fix)
-    smallest = layout.each[-1]
-    more = wanted(smallest.info, smallest.storage, asked, len(layout.each), folder.output)
-    layout = replace(layout, levels=(*layout.levels, *more))
-    sink = ZarrSink(sink.store, layout)
-    plan["identity"]["output"] |= {"levels": encoded(layout.levels)} if layout.levels else {}
-    tiles = tiles_of_levels(layout.levels, grids[0])
-    plan["grids"][-1]["levels"] = [{"tile": [*of.grid.tile], "tiles": len(of.grid)} for of in tiles]
     history = History.of(folder.store, tiles_of(folder, plan))
     left = levels_left(sink, grids[0], history, last, np.zeros(len(grids[0]), bool))
     each = [*each_level(layout, grids[0])]
@@ -120,6 +109,26 @@ def of_result(folder: RunFolder, asked: PyramidSpec) -> Iterator[Adding]:
 
         todo = [(job, tiles) for job, tiles in zip(jobs, left, strict=True) if tiles]
         yield Adding([of.info.shape for of in layout.each], len(more), todo, 0, begin, heard, finish)
+
+
+def _with_levels(
+    folder: RunFolder, asked: PyramidSpec
+) -> tuple[dict[str, Any], ZarrSink, Sequence[TileGrid], Sequence[Level]]:
+    """Return the record of a complete result, its sink and its grids as they are with the levels that are added."""
+    plan = recorded_plan(folder)
+    sink, grids = recorded_store(folder, plan)
+    layout = sink.layout
+    if not sink.custody.complete() or folder.repairing():
+        fix = "Finish it first: give the command of its run."
+        raise SinkError("is not complete", where=str(folder.output), why="levels are made of complete images", fix=fix)
+    smallest = layout.each[-1]
+    more = wanted(smallest.info, smallest.storage, asked, len(layout.each), folder.output)
+    layout = replace(layout, levels=(*layout.levels, *more))
+    sink = ZarrSink(sink.store, layout)
+    plan["identity"]["output"] |= {"levels": encoded(layout.levels)} if layout.levels else {}
+    tiles = tiles_of_levels(layout.levels, grids[0])
+    plan["grids"][-1]["levels"] = [{"tile": [*of.grid.tile], "tiles": len(of.grid)} for of in tiles]
+    return plan, sink, grids, more
 
 
 def _job(below: Below, level: Level, sink: ZarrSink, grid: TileGrid) -> LevelJob:

@@ -101,8 +101,7 @@ class Job:
         keep_freed_memory()
         began = time.perf_counter()
         whole = Box(tiles[0].start, tiles[-1].stop, tiles[0].axes)
-        boxes = needed(self.pass_, whole)
-        made, counts = make_tile(self.pass_, list(map(self._block, range(len(boxes)), boxes)), whole)
+        made, counts = by_parts(self.pass_, self._block, whole, make=make_tile)
         if any(count != Counts() for count in counts):  # whose, nobody knows
             return []
         each_s, receipts = (time.perf_counter() - began) / len(tiles), list[Receipt]()
