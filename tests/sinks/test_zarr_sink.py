@@ -18,6 +18,7 @@ from tileconv.errors import GeometryError, SinkError
 from tileconv.planning.memory import SHARD_PART_BYTES, encoding_bytes
 from tileconv.sinks.writer import GATHER
 from tileconv.storage import CODECS, OF_KIND, Storage
+from tileconv.stores import steady
 
 
 @given(
