@@ -161,7 +161,7 @@ def _vips_blur(image: Any, sigma: float) -> Any:
     return image.convsep(pyvips.Image.gaussmat(sigma, ampl, separable=True, precision="float"), precision="float")
 
 
-@_job("libvips-float", "chain", "chain, half the side", "deflate")
+@_job("libvips-float", "chain", "half chain", "deflate")
 def _vips_chain(source: Path, output: Path) -> None:
     _vips_edges(_vips_blur(_vips(source).cast("float"), 2), output)
 
@@ -213,7 +213,7 @@ def _vips_dense(source: Path, output: Path) -> None:
     _vips_write(corner.conv(pyvips.Image.new_from_array(psf().tolist()), precision="float"), output)
 
 
-@_job("libvips", "vips-bench", "vips-bench, three times the side")
+@_job("libvips", "vips-bench", "large vips-bench")
 def _vips_sharpen(source: Path, output: Path) -> None:
     import pyvips
 

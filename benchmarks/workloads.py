@@ -65,7 +65,7 @@ WORKLOADS = (
         faster=1 / 0.75,
         leaner=0.78,
     ),
-    Workload("chain, half the side", "gray", (Peer("libvips-float", 1.8, 1e-4),), "float32", CHAIN, share=0.5),
+    Workload("half chain", "gray", (Peer("libvips-float", 1.8, 1e-4),), "float32", CHAIN, share=0.5),
     Workload(
         "small blur",
         "gray",
@@ -95,7 +95,7 @@ WORKLOADS = (
     Workload("headline", "pair", (Peer("scipy", 1.0, 1e-9), Peer("numpy", None, 1e-9))),
     Workload("vips-bench", "rgb", (Peer("libvips", None, 1 / 255, HALVES),), "input", BENCH, faster=1 / 0.7),
     Workload(
-        "vips-bench, three times the side",
+        "large vips-bench",
         "rgb",
         (Peer("libvips", 1.0, 1 / 255, HALVES),),
         "input",
