@@ -58,20 +58,27 @@ def declared(decorator):
 def seen(decorator):
     """Return what can be seen of instances."""
     pair, further, open_, apart, own = declared(decorator)
-    nan = float("nan")
     a, b, c = further(1, second=(2,)), further(1, (2,), [3]), pair(1, (2,))
     made = open_(1.5)
     return [
         *(repr(x).replace("declared.<locals>.", "") for x in (a, b, c, made, apart(), pair(pair(1)))),
-        *(a == b, a == c, hash(a) == hash(b), hash(a) == hash((1, (2,))), pair(1, nan) == pair(1, nan), a != b),
+        *(a == b, a == c, hash(a) == hash(b), hash(a) == hash((1, (2,))), a != b),
         *(pair(1) == 1, made == open_(1.5), open_.__hash__, apart() == apart(), own(1) == own(2), hash(own(1))),
         *(dataclasses.replace(b, first=5).third, dataclasses.asdict(b), [f.name for f in dataclasses.fields(b)]),
-        *(open_(nan) == open_(nan), pair.__match_args__, repr(own(1)).startswith("<"), pair(pair(1, []), 2)),
+        *(pair.__match_args__, repr(own(1)).startswith("<"), pair(pair(1, []), 2)),
     ][:-1]
 
 
 def test_all_that_is_seen_is_alike():
     assert seen(quick.dataclass) == seen(dataclasses.dataclass)
+
+
+def test_one_nan_is_itself():
+    """As in tuples; the standard library's ask ``==`` alone since Python 3.13."""
+    pair, _, open_, *_ = declared(quick.dataclass)
+    nan = float("nan")
+    assert pair(1, nan) == pair(1, nan)
+    assert open_(nan) == open_(nan)
 
 
 def test_frozen_ones_do_not_change():
