@@ -71,7 +71,7 @@ def spec_file(
     """Write a pipeline for tileconv and return its path."""
     path = folder / "pipeline.yaml"
     places = {"input": json.dumps(str(source)), "output": json.dumps(str(output))}
-    chunks = f", chunks: {chunk}" if chunk else ""
+    chunks = f", chunks: {chunk}, shards: none" if chunk else ""
     path.write_text(SPEC.format(stages=stages, dtype=dtype, run=run, chunk=chunks, **places), encoding="utf-8")
     return path
 
