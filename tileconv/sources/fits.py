@@ -18,17 +18,14 @@ from tileconv.sky import Cards
 from tileconv.sources.axes import map_axes
 from tileconv.sources.choices import chosen, size
 from tileconv.sources.foreign import absent, quiet
+from tileconv.sources.one_file import OneFile
 from tileconv.sources.source import (
     Pixels,
     Reads,
     check_as_opened,
     check_decoded,
-    check_same,
-    check_unchanged,
-    fingerprint_of,
     pixel_type,
     reading,
-    stamp_of,
 )
 from tileconv.stores.anywhere import Place, Remote
 
@@ -48,7 +45,7 @@ _PLACED = "rows are taken as stored: the first is the lowest of the sky"
 _NOWHERE = "where the pixels lie is not carried: its coordinates are no sky's, or distorted by tables"
 
 
-class FitsSource:
+class FitsSource(OneFile):
     """An image of a FITS file, its rows as stored, its numbers as BSCALE and BZERO make them.
 
     The world coordinates of its last two axes are carried; NaN and BLANK are missing pixels.
@@ -58,12 +55,9 @@ class FitsSource:
     cache_bytes = 0
 
     def __init__(self, path: Place, *, series: int, level: int, axes: str | None, max_chunk: int) -> None:
-        self._path, self.where = path, str(path)
         if isinstance(path, Remote):
-            raise SourceError("a FITS file is read from a disk", where=self.where, fix="Copy the file here first.")
-        self._stamp = stamp_of(path)
-        self.changed = self._stamp[-1]
-        self.fingerprint = fingerprint_of(path)
+            raise SourceError("a FITS file is read from a disk", where=str(path), fix="Copy the file here first.")
+        super().__init__(path)
         if level:
             problem = f"an image of a FITS file has one level, found level {level}"
             raise SourceError(problem, where=self.where, fix="Remove input.level.")
@@ -108,19 +102,6 @@ class FitsSource:
                 pixels = units[self._unit].section
             part = pixels[self._map.window(box)]
         return np.ascontiguousarray(self._map.canonical(np.asarray(part)), self.info.dtype)
-
-    def check_stored(self) -> None:
-        """See ``Source.check_stored``."""
-        check_unchanged(self._path, self._stamp)
-        check_same(fingerprint_of(self._path), self.fingerprint, self.where)
-
-    def missing_chunks_total(self) -> tuple[int, int]:
-        """Nothing is missing: what is not there is an error."""
-        return 0, 1
-
-    def acquired(self) -> str:
-        """See ``Source.acquired``."""
-        return ""
 
 
 @contextmanager

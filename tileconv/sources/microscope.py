@@ -15,6 +15,7 @@ from tileconv.sources.axes import map_axes
 from tileconv.sources.cache import OPEN_FILES, Cache, decoded
 from tileconv.sources.choices import chosen
 from tileconv.sources.foreign import absent, quiet
+from tileconv.sources.one_file import OneFile
 from tileconv.sources.source import (
     Pixels,
     Reads,
@@ -22,12 +23,8 @@ from tileconv.sources.source import (
     cells,
     check_as_opened,
     check_decoded,
-    check_same,
-    check_unchanged,
-    fingerprint_of,
     pixel_type,
     reading,
-    stamp_of,
 )
 from tileconv.stores.anywhere import Place, Remote
 
@@ -36,7 +33,7 @@ _SPATIAL = "zyx"
 _OPEN: Cache[Any] = Cache(OPEN_FILES)
 
 
-class MicroscopeSource:
+class MicroscopeSource(OneFile):
     """A scene of a file that *reader*, a package of bioio, reads.
 
     Pixel sizes are in micrometres, as bioio has them; axes of length 1 but y and x are left out.
@@ -45,14 +42,12 @@ class MicroscopeSource:
     cache_bytes = 0
 
     def __init__(self, path: Place, *, reader: str, series: int, level: int, axes: str | None, max_chunk: int) -> None:
-        self._path, self.where, self._reader = path, str(path), reader
+        if isinstance(path, Remote):
+            raise SourceError("a microscope's file is read from a disk", where=str(path), fix="Copy the file here.")
+        super().__init__(path)
+        self._reader = reader
         self._series, self._level = series, level
         self.libraries = ("bioio", reader)
-        if isinstance(path, Remote):
-            raise SourceError("a microscope's file is read from a disk", where=self.where, fix="Copy the file here.")
-        self._stamp = stamp_of(path)
-        self.changed = self._stamp[-1]
-        self.fingerprint = fingerprint_of(path)
         with reading(self.where, f"opening by {reader}"):
             image = self._image()
             with quiet():
@@ -127,15 +122,6 @@ class MicroscopeSource:
             raise SourceError(f"expected shape {data.shape}, decoded to {pixels.shape}", fix="Copy the file again.")
         pixels.flags.writeable = False
         return pixels
-
-    def check_stored(self) -> None:
-        """See ``Source.check_stored``."""
-        check_unchanged(self._path, self._stamp)
-        check_same(fingerprint_of(self._path), self.fingerprint, self.where)
-
-    def missing_chunks_total(self) -> tuple[int, int]:
-        """Nothing is missing: what is not there is an error."""
-        return 0, 1
 
     def acquired(self) -> str:
         """See ``Source.acquired``: what bioio translates into OME-XML, of those readers that do."""

@@ -17,16 +17,13 @@ from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.images import ImageInfo
 from tileconv.sources.axes import assumed_axes, map_axes
+from tileconv.sources.one_file import OneFile
 from tileconv.sources.source import (
     Pixels,
     Reads,
     check_as_opened,
-    check_same,
-    check_unchanged,
-    fingerprint_of,
     pixel_type,
     reading,
-    stamp_of,
     version_of,
 )
 from tileconv.stores import anywhere
@@ -41,7 +38,7 @@ HEADER_LIMIT = 10_000
 _OPENING = threading.Lock()
 
 
-class NpySource:
+class NpySource(OneFile):
     """A ``.npy`` file, read run by run; its axes are the last of ``tczyx`` unless *axes* names them.
 
     Never mapped into memory: pages of a map count as memory of the process until the system takes them back.
@@ -50,10 +47,7 @@ class NpySource:
     libraries: tuple[str, ...] = ()
 
     def __init__(self, path: Place, *, axes: str | None = None) -> None:
-        self._path, self.where = path, str(path)
-        self._stamp = stamp_of(path)
-        self.changed = self._stamp[-1]
-        self.fingerprint = fingerprint_of(path)
+        super().__init__(path)
         self.cache_bytes = HELD_BYTES * isinstance(path, Remote)
         with reading(self.where, "opening as .npy"), _OPENING, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # NumPy's advice on files that Python 2 wrote
@@ -122,19 +116,6 @@ class NpySource:
     def _check_whole(self, count: int, run: NDArray[np.uint8]) -> None:
         if count != run.nbytes:
             raise SourceError("the file ends too soon", where=self.where, fix="It was cut off: copy it again.")
-
-    def check_stored(self) -> None:
-        """See ``Source.check_stored``."""
-        check_unchanged(self._path, self._stamp)
-        check_same(fingerprint_of(self._path), self.fingerprint, self.where)
-
-    def missing_chunks_total(self) -> tuple[int, int]:
-        """Nothing is missing: the file is one chunk."""
-        return 0, 1
-
-    def acquired(self) -> str:
-        """See ``Source.acquired``."""
-        return ""
 
 
 def _npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

@@ -21,6 +21,7 @@ from tileconv.images import RGB, ImageInfo
 from tileconv.sources.axes import map_axes
 from tileconv.sources.cache import Cache
 from tileconv.sources.notes import ALPHA, beside_notes
+from tileconv.sources.one_file import OneFile
 from tileconv.sources.picture_notes import jpeg_notes, png_notes
 from tileconv.sources.source import (
     CHUNK_LIMIT_BYTES,
@@ -29,11 +30,7 @@ from tileconv.sources.source import (
     Reads,
     check_as_opened,
     check_decoded,
-    check_same,
-    check_unchanged,
-    fingerprint_of,
     reading,
-    stamp_of,
     version_of,
 )
 from tileconv.sources.tiff_guard import declared
@@ -52,7 +49,7 @@ _DECODED: Cache[Pixels] = Cache(2)
 _DECODING = threading.Lock()
 
 
-class PictureSource:
+class PictureSource(OneFile):
     """A PNG or JPEG file of at most *pixel_limit* pixels: gray or RGB, with alpha or without; decoded whole, once.
 
     A palette is applied; one of grays makes a gray image. PNG of 16 bits keeps them.
@@ -68,10 +65,7 @@ class PictureSource:
         pixel_limit: int = PIXEL_LIMIT,
         max_chunk: int = CHUNK_LIMIT_BYTES,
     ) -> None:
-        self._path, self.where = path, str(path)
-        self._stamp = stamp_of(path)
-        self.changed = self._stamp[-1]
-        self.fingerprint = fingerprint_of(path)
+        super().__init__(path)
         with reading(self.where, "opening as a picture"), _DECODING, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of many pixels, and of damaged EXIF
             with anywhere.opened(path, version_of(self._stamp)) as file:
@@ -140,19 +134,6 @@ class PictureSource:
         check_as_opened(self._path, self._stamp)
         part = self._map.canonical(self._array()[self._map.window(box)])
         return np.array(part, self.info.dtype, order="C")
-
-    def check_stored(self) -> None:
-        """See ``Source.check_stored``."""
-        check_unchanged(self._path, self._stamp)
-        check_same(fingerprint_of(self._path), self.fingerprint, self.where)
-
-    def missing_chunks_total(self) -> tuple[int, int]:
-        """Nothing is missing: the file is one chunk."""
-        return 0, 1
-
-    def acquired(self) -> str:
-        """See ``Source.acquired``."""
-        return ""
 
     def _array(self) -> Pixels:
         key = (self._path, self._stamp)
