@@ -153,3 +153,15 @@ def test_batch_compares_with_a_loop(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert re.search(r"loop .* x\nagain .*\nbytes  alike\nmemory .* MiB, predicted \d+, run.memory auto\n", printed)
     assert re.search(r"plan +\d+ MiB for 3 images\n$", printed)
+
+
+@seldom
+def test_roofline_prints_every_step_and_the_floor(tmp_path, capsys):
+    from benchmarks import roofline
+
+    assert roofline.main(["--folder", str(tmp_path), "--side", "512", "--rounds", "1"]) == 0
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    steps = {name.strip("| "): tuple(map(float, (one, two.strip(" |")))) for name, one, two in rows[2:]}
+    assert {*roofline.LEAST, "read", "all, as a run does"} < set(steps)
+    assert list(steps)[-1] == ", ".join(roofline.LEAST)
+    assert steps[list(steps)[-1]] == pytest.approx([sum(steps[s][k] for s in roofline.LEAST) for k in (0, 1)], abs=0.03)
