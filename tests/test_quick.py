@@ -1,8 +1,12 @@
 """Dataclasses that are quick to declare are those of the standard library in all that is used of them."""
 
+import copy
 import dataclasses
+import inspect
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, field
+from threading import Barrier
 
 import pytest
 
@@ -52,12 +56,19 @@ def declared(decorator):
         def __hash__(self):
             return 7
 
-    return Pair, Further, Open, Apart, Own
+    @decorator(frozen=True, slots=True)
+    class Slots:
+        """Without a dictionary."""
+
+        first: int
+        second: tuple[int, ...] = field(default=(), compare=False)
+
+    return Pair, Further, Open, Apart, Own, Slots
 
 
 def seen(decorator):
     """Return what can be seen of instances."""
-    pair, further, open_, apart, own = declared(decorator)
+    pair, further, open_, apart, own, slots = declared(decorator)
     a, b, c = further(1, second=(2,)), further(1, (2,), [3]), pair(1, (2,))
     made = open_(1.5)
     return [
@@ -65,8 +76,14 @@ def seen(decorator):
         *(a == b, a == c, hash(a) == hash(b), hash(a) == hash((1, (2,))), a != b),
         *(pair(1) == 1, made == open_(1.5), open_.__hash__, apart() == apart(), own(1) == own(2), hash(own(1))),
         *(dataclasses.replace(b, first=5).third, dataclasses.asdict(b), [f.name for f in dataclasses.fields(b)]),
-        *(pair.__match_args__, repr(own(1)).startswith("<"), pair(pair(1, []), 2)),
-    ][:-1]
+        *(
+            pair.__match_args__,
+            repr(own(1)).startswith("<"),
+            str(inspect.signature(pair)),
+        ),
+        *(slots(1, (2,)) == slots(1), hash(slots(1)), hasattr(slots(1), "__dict__"), slots(1).second),
+        *(copy.copy(slots(1, (2,))).second, dataclasses.replace(slots(1, (2,)), first=3).second),
+    ]
 
 
 def test_all_that_is_seen_is_alike():
@@ -80,9 +97,9 @@ def test_one_nan_is_itself():
     assert pair(1, nan) == pair(1, nan)
 
 
-def test_frozen_ones_do_not_change():
-    pair, *_ = declared(quick.dataclass)
-    made = pair(1)
+@pytest.mark.parametrize("number", [0, -1])
+def test_frozen_ones_do_not_change(number):
+    made = declared(quick.dataclass)[number](1)
     for change in (lambda: setattr(made, "first", 2), lambda: delattr(made, "first"), lambda: setattr(made, "new", 2)):
         with pytest.raises(FrozenInstanceError):
             change()
@@ -102,5 +119,36 @@ class Sent:
     value: tuple[int, ...]
 
 
-def test_they_cross_to_other_processes():
-    assert pickle.loads(pickle.dumps(Sent((1, 2)))) == Sent((1, 2))  # noqa: S301 ours
+@quick.dataclass(frozen=True, slots=True)
+class SentWithoutDictionary:
+    """The same with slots."""
+
+    value: tuple[int, ...]
+
+
+@pytest.mark.parametrize("kind", [Sent, SentWithoutDictionary])
+def test_they_cross_to_other_processes(kind):
+    assert pickle.loads(pickle.dumps(kind((1, 2)))) == kind((1, 2))  # noqa: S301 ours
+
+
+def test_threads_that_use_a_class_first_all_find_it_whole():
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(20):
+            kind, start = declared(quick.dataclass)[1], Barrier(4)
+            uses = (
+                lambda kind: kind(1) == kind(1, third=[2]),
+                lambda kind: hash(kind(1)) == hash(kind(1)),
+                lambda kind: kind(1).third == [],
+                lambda kind: [f.name for f in dataclasses.fields(kind)] == ["first", "second", "third"],
+            )
+            assert all(pool.map(lambda use, kind=kind, start=start: start.wait() >= 0 and use(kind), uses))
+
+
+def test_what_a_base_begins_with_is_its_own():
+    pair, *_ = declared(quick.dataclass)
+
+    class Below(pair):
+        def __init__(self, first):
+            super().__init__(first, "second")
+
+    assert (Below(1).first, Below(1).second, pair(2).first) == (1, "second", 2)

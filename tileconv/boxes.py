@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import product
 from operator import add, floordiv, ge, le, lt, mul, sub
 
 from tileconv.errors import GeometryError
+from tileconv.quick import dataclass
 
 AXES = "tczyx"
 """Every axis name that tileconv knows, in the order in which images hold them."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from tileconv import sky
+from tileconv.quick import dataclass
 
 _URL = "http://www.opengis.net/def/crs/EPSG/0/"
 _PROJ = {

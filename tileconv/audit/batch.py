@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from tileconv.audit.verify import verify as verify_one
 from tileconv.errors import TileconvError
 from tileconv.execute.images import each_image
 from tileconv.progress import Progress
+from tileconv.quick import dataclass
 from tileconv.record.batch import SUFFIX, BatchList, Entry, place_of
 from tileconv.record.compare import EXIT_DIFFERENT, Verification
 from tileconv.record.folder import RunFolder

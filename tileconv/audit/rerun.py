@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from tileconv.execute.report import Report
 from tileconv.execute.run import run_plan
 from tileconv.planning.model import Plan
 from tileconv.progress import Progress
+from tileconv.quick import dataclass
 from tileconv.record.identity import first_difference
 from tileconv.record.provenance import identity_of, read_provenance
 from tileconv.sinks.files import sink_errors

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tileconv.errors import SourceError
+from tileconv.quick import dataclass
 from tileconv.record.done import check_not_replaced, known_by, recorded_store, tiles_of
 from tileconv.record.filed import exported
 from tileconv.record.folder import RunFolder

@@ -12,7 +12,6 @@ The maps are periodic, so an image smaller than the halo is no special case.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal, get_args
 
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from tileconv.boxes import Box
 from tileconv.errors import GeometryError
+from tileconv.quick import dataclass
 
 Rule = Literal["reflect", "mirror", "nearest", "wrap", "constant"]
 RULES: tuple[Rule, ...] = get_args(Rule)

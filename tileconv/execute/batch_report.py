@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, overload
 
 from tileconv.errors import PlanError, TileconvError, UnfinishedError
 from tileconv.execute.report import Report
+from tileconv.quick import dataclass
 from tileconv.shown import Shown, duration_text, size_text, tiles_text
 
 MADE, KEPT, FAILED, WAITING = "made", "already there", "failed", "not begun"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from tileconv.errors import ResumeError, SinkError
@@ -11,6 +11,7 @@ from tileconv.execute.places import read_by
 from tileconv.planning.encoding import decoded
 from tileconv.planning.model import Plan
 from tileconv.planning.parts import Pass, only
+from tileconv.quick import dataclass
 from tileconv.record.done import check_file, check_not_replaced, known_by
 from tileconv.record.filed import exported
 from tileconv.record.folder import RunFolder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import chain
 from math import inf
 from threading import Event
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tileconv.errors import ClusterError
 from tileconv.execute.connect import WORKERS_WITHIN_S, lost
 from tileconv.execute.trust import Trust, host_of
+from tileconv.quick import dataclass
 from tileconv.tiles.windows import Job
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
 from functools import partial
 from threading import Event
 from typing import Any, Protocol
@@ -16,6 +15,7 @@ from typing import Any, Protocol
 from tileconv.boxes import Box
 from tileconv.execute.outcome import Outcome
 from tileconv.progress import Progress
+from tileconv.quick import dataclass
 from tileconv.tiles.windows import Job
 
 Pair = tuple[Job, Box]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from tileconv.execute.executor import Pair
+from tileconv.quick import dataclass
 
 
 @dataclass

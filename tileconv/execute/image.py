@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tileconv.errors import TileconvError
 from tileconv.execute.executor import Pair
 from tileconv.execute.run import Run
 from tileconv.planning.model import Plan
 from tileconv.progress import Progress
+from tileconv.quick import dataclass
 from tileconv.sources.source import Source
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 from tileconv.errors import PlanError, SourceError, TileconvError
+from tileconv.quick import dataclass
 from tileconv.record.folder import RunFolder
 from tileconv.sinks.custody import read_attributes
 from tileconv.sinks.files import ignores_case, sink_errors

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from itertools import chain
 
@@ -14,6 +14,7 @@ from tileconv.execute.stop import Stop
 from tileconv.planning.model import Plan
 from tileconv.planning.parts import Pass
 from tileconv.progress import Progress
+from tileconv.quick import dataclass
 from tileconv.record.journal import BEGIN, DONE, FAILED, Event, History, Journal, TileKey
 from tileconv.record.todo import reads, tiles_done
 from tileconv.retry import HOPELESS, TRANSIENT, system_error

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
 from tileconv.boxes import Box
 from tileconv.errors import TileconvError, TileError
+from tileconv.quick import dataclass
 from tileconv.retry import system_error
 from tileconv.tiles.windows import Job, Receipt
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from tileconv.errors import TileconvError
@@ -11,6 +11,7 @@ from tileconv.execute.images import Images
 from tileconv.execute.places import looked
 from tileconv.execute.prepare import planned
 from tileconv.planning.model import START_S, Plan
+from tileconv.quick import dataclass
 
 Planned = tuple[str, Plan | TileconvError | None]
 """The name of an image beside its plan, or why it would be refused; None where only that was looked at."""

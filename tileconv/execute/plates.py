@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from tileconv.execute.images import Images
+from tileconv.quick import dataclass
 from tileconv.record.batch import EVERY_S
 from tileconv.sinks.files import sink_errors
 from tileconv.sinks.plates import check_plate_free, write_plate, write_well

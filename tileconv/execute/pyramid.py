@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -24,6 +24,7 @@ from tileconv.planning.machine import usable_processors
 from tileconv.planning.memory import BASE_BYTES
 from tileconv.planning.memory import peak_bytes as predicted_bytes
 from tileconv.progress import Progress, watching
+from tileconv.quick import dataclass
 from tileconv.record.folder import RunFolder
 from tileconv.shown import Shown, size_text, tiles_text
 from tileconv.sources.open import open_source

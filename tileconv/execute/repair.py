@@ -7,13 +7,14 @@ begins with a verification of its own, so that a repair may be killed anywhere, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from tileconv.boxes import TileGrid, tile_at
 from tileconv.execute.stop import Stop
 from tileconv.planning.model import Plan
 from tileconv.progress import Progress
+from tileconv.quick import dataclass
 from tileconv.record.compare import Damage, Verification, check_going, examine
 from tileconv.record.done import recorded_plan, tiles_of
 from tileconv.record.folder import RunFolder

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import resource
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from tileconv.quick import dataclass
 from tileconv.shown import Shown, rate_text, size_text, tiles_text
 from tileconv.tiles.compute import Counts
 

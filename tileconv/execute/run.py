@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from itertools import chain
 from pathlib import Path
@@ -24,6 +24,7 @@ from tileconv.execute.stop import Stop, on_signals
 from tileconv.execute.work import Levels, Work, job_of, target
 from tileconv.planning.model import Plan
 from tileconv.progress import Progress, watching
+from tileconv.quick import dataclass
 from tileconv.record.done import facts_of
 from tileconv.record.filed import exported
 from tileconv.record.folder import RunFolder

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import count
 from math import inf
 from typing import Any
@@ -22,6 +21,7 @@ from tileconv.execute.executor import Heard, Pair
 from tileconv.execute.flight import HALTED, TELL_S, Flight
 from tileconv.execute.handfuls import Pace, handfuls
 from tileconv.execute.outcome import Failure, Outcome, attempt
+from tileconv.quick import dataclass
 from tileconv.tiles.windows import Job, Receipt
 
 WINDOW = 4

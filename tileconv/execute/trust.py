@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from pickle import dumps
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from tileconv.errors import ClusterError, TileconvError
 from tileconv.execute import look as looking
 from tileconv.execute.connect import WORKERS_WITHIN_S, result_of
 from tileconv.planning.machine import Allowance, ended_for_memory, memory_limits, processors, text_of
+from tileconv.quick import dataclass
 from tileconv.shown import size_text
 from tileconv.sinks.files import sink_errors
 from tileconv.sinks.zarr import ZarrSink

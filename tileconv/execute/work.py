@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import product
 from pathlib import Path
 from typing import cast
@@ -14,6 +14,7 @@ from tileconv.execute.executor import Pair
 from tileconv.execute.ledger import Ledger
 from tileconv.execute.outcome import Outcome
 from tileconv.planning.parts import Pass, Write
+from tileconv.quick import dataclass
 from tileconv.record.journal import DONE, TileKey
 from tileconv.record.levels import OneLevel, each_level
 from tileconv.record.todo import touched

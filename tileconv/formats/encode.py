@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, cast
 
 import imagecodecs
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from tileconv.errors import PlanError
 from tileconv.formats.front import Value, shorts
+from tileconv.quick import dataclass
 from tileconv.storage import CODECS, LEVELS, TILED
 
 _TAGS = {"none": 1, "lzw": 5, "jpeg": 7, "deflate": 8, "zstd": 50000}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -26,6 +26,7 @@ from tileconv.images import ImageInfo
 from tileconv.planning.files import TILE, check_file, file_memory, samples_in, samples_of
 from tileconv.planning.machine import Allowance
 from tileconv.progress import Progress
+from tileconv.quick import dataclass
 from tileconv.record.provenance import version
 from tileconv.shown import Shown, size_text
 from tileconv.sinks.files import replacing

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from tileconv.quick import dataclass
 
 _BYTES = {2: 1, 3: 2, 4: 4, 5: 8, 12: 8, 13: 4, 16: 8, 18: 8}
 ASCII, SHORT, LONG, RATIONAL, DOUBLE, IFD, LONG8, IFD8 = _BYTES

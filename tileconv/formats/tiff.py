@@ -6,7 +6,6 @@ Tiles of small levels lie before those of large ones, and all of them behind the
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Event
@@ -23,6 +22,7 @@ from tileconv.formats.tiled import Tiled, written
 from tileconv.images import ImageInfo
 from tileconv.planning.files import block_of
 from tileconv.progress import Progress
+from tileconv.quick import dataclass
 from tileconv.sources.source import Source
 
 _METERS = {"micrometer": 1e-6, "nanometer": 1e-9, "millimeter": 1e-3, "centimeter": 1e-2, "meter": 1.0}

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.lessons.sums import Shape, add_columns, add_cross, add_lags, add_weighted, scores
+from tileconv.quick import dataclass
 
 Array = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ import hashlib
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from typing import ClassVar
 
@@ -22,6 +22,7 @@ from tileconv.lessons.block import Model, block_sums, entries, footprints, held_
 from tileconv.lessons.exact import ExactSums, packed
 from tileconv.lessons.sums import Shape
 from tileconv.planning.memory import BASE_BYTES
+from tileconv.quick import dataclass
 from tileconv.sinks.files import sink_errors
 from tileconv.sources.source import Source
 from tileconv.stores.store import Store

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from tileconv.boxes import SPACE, Box, TileGrid
@@ -15,6 +15,7 @@ from tileconv.lessons.exact import LIMBS
 from tileconv.lessons.sums import Shape
 from tileconv.planning.machine import Allowance, Machine
 from tileconv.planning.memory import BASE_BYTES, Bytes, peak_bytes, total
+from tileconv.quick import dataclass
 from tileconv.shown import size_text
 from tileconv.sources.source import Source
 

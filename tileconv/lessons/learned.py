@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tileconv.quick import dataclass
 from tileconv.shown import Shown, rate_text, size_text, tiles_text
 
 FIRST = "# Learned by tileconv"

@@ -10,7 +10,7 @@ import hashlib
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -37,6 +37,7 @@ from tileconv.lessons.sums import Shape
 from tileconv.lessons.totals import Totals, log_loss
 from tileconv.lessons.wishes import Wishes, best
 from tileconv.progress import Progress
+from tileconv.quick import dataclass
 from tileconv.record.folder import RunFolder
 from tileconv.sinks.files import sink_errors
 from tileconv.sources.source import Source

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from tileconv.lessons.block import HEAD
 from tileconv.lessons.exact import ExactSums
+from tileconv.quick import dataclass
 
 Array = NDArray[np.float64]
 Whole = NDArray[np.object_]

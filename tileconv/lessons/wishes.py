@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.errors import KernelError, PlanError
 from tileconv.lessons.sums import Shape
+from tileconv.quick import dataclass
 
 Array = NDArray[np.float64]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from tileconv.errors import PlanError
 from tileconv.images import DECODED_CACHE_BYTES, RGB, ImageInfo
 from tileconv.planning.machine import Allowance
 from tileconv.planning.memory import BASE_BYTES, Bytes, total
+from tileconv.quick import dataclass
 from tileconv.shown import size_text
 from tileconv.storage import NPY, OME_TIFF, OME_TYPES, PNG, TIFF
 

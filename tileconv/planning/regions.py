@@ -10,7 +10,6 @@ Axes are independent, so the largest region and all sums over tiles come from a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from tileconv.boxes import SPACE, Box
 from tileconv.engines.borders import source_interval
 from tileconv.engines.sums import reach
 from tileconv.planning.stages import Stage
+from tileconv.quick import dataclass
 
 Interval = tuple[int, int]
 

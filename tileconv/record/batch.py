@@ -11,13 +11,14 @@ import json
 import re
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError
 from itertools import takewhile
 from typing import Any
 
 from tileconv.errors import TileconvError
 from tileconv.planning.encoding import encoded
+from tileconv.quick import dataclass
 from tileconv.record.done import METADATA, facts_read, known_by, recorded_store
 from tileconv.record.folder import RunFolder
 from tileconv.record.provenance import version_of

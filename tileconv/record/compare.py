@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from itertools import zip_longest
 from threading import Event
@@ -19,6 +19,7 @@ from tileconv.boxes import TileGrid, tile_at
 from tileconv.errors import Interrupted, TileconvError
 from tileconv.planning.machine import usable_processors
 from tileconv.progress import Progress
+from tileconv.quick import dataclass
 from tileconv.record.done import METADATA, PARTS, facts_read, recorded_store
 from tileconv.record.filed import PART_BYTES, checksums
 from tileconv.record.folder import RunFolder

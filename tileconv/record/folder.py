@@ -13,12 +13,12 @@ import re
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tileconv.errors import SinkError, SourceError
+from tileconv.quick import dataclass
 from tileconv.record.lock import acquire, taken
 from tileconv.record.marks import GONE, delete_mark, json_of, mark_of, signed, write_mark
 from tileconv.retry import retrying

@@ -12,13 +12,14 @@ import os
 import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.errors import SourceError
+from tileconv.quick import dataclass
 from tileconv.record.folder import JOURNAL, segments
 from tileconv.retry import retrying
 from tileconv.sinks.files import sink_errors
@@ -262,8 +263,7 @@ def _lines(store: Store) -> Iterator[bytes]:
             rest, at, length = b"", 0, PIECE
             while length == PIECE:
                 piece = store.read(segment, at, at + PIECE)
-                length = len(piece)
-                at += length
+                at += (length := len(piece))
                 *lines, rest = (rest + piece).split(b"\n")
                 yield from (line + b"\n" for line in lines)
             if rest:

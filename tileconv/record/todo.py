@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from tileconv.boxes import Box, TileGrid, numbered, tile_at
 from tileconv.planning.model import Plan
 from tileconv.planning.parts import Pass, Write
+from tileconv.quick import dataclass
 from tileconv.record.folder import RunFolder
 from tileconv.record.journal import DAMAGED, DONE, FAILED, History
 from tileconv.record.levels import levels_left

@@ -8,11 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from tileconv.boxes import Box
 from tileconv.errors import SinkError
+from tileconv.quick import dataclass
 from tileconv.sinks.files import sink_errors
 from tileconv.sinks.layout import GRID_MAPPING, MARKER, METADATA, Layout
 from tileconv.storage import Format

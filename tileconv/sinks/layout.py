@@ -10,7 +10,6 @@ from __future__ import annotations
 import struct
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from tileconv.boxes import Box, TileGrid
 from tileconv.images import ImageInfo
+from tileconv.quick import dataclass
 from tileconv.sinks.levels import Level
 from tileconv.storage import CODECS, USUAL, Codec, Format, Storage
 

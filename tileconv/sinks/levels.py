@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tileconv.images import ImageInfo
 from tileconv.operations.shrink import Shrink
+from tileconv.quick import dataclass
 from tileconv.storage import Storage
 
 

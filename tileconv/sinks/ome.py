@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
 
 from tileconv.errors import SinkError
 from tileconv.images import RGB, ImageInfo
+from tileconv.quick import dataclass
 from tileconv.sinks.levels import Level
 from tileconv.storage import Format
 

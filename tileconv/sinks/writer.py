@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import imagecodecs
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from tileconv.alike import one_of, repeated
 from tileconv.boxes import Box, TileGrid
 from tileconv.errors import GeometryError, SinkError
+from tileconv.quick import dataclass
 from tileconv.sinks.encoding import ABSENT, decode, encode, encode_alike, index_bytes, intact, pack_index, unpack_index
 from tileconv.sinks.files import check_tile, sink_errors
 from tileconv.sinks.layout import Layout

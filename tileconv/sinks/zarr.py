@@ -7,12 +7,12 @@ missing was lost. What says that it is an image comes last: a store without it i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
 from tileconv.errors import SinkError
 from tileconv.images import alpha_of
+from tileconv.quick import dataclass
 from tileconv.sinks.acquired import write_acquisition
 from tileconv.sinks.contrast import windows
 from tileconv.sinks.custody import Custody, write_grid_mappings, write_metadata

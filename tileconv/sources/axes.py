@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
 from tileconv.boxes import AXES, Box, default_axes
 from tileconv.errors import SourceError
+from tileconv.quick import dataclass
 from tileconv.sources.source import AXIS_LIMIT, Pixels, Window
 
 Item = TypeVar("Item")

@@ -6,11 +6,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from tileconv.alike import one_of, repeated
 from tileconv.images import DECODED_CACHE_BYTES
+from tileconv.quick import dataclass
 from tileconv.sources.source import Pixels, Reads, Window
 
 Value = TypeVar("Value")

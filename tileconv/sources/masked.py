@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tileconv.boxes import Box, Interval
 from tileconv.errors import SourceError
 from tileconv.images import ImageInfo, Mask, as_text
+from tileconv.quick import dataclass
 from tileconv.sources.source import Fingerprint, Pixels, Reads, Source
 
 SHIFT = 1e-3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.images import RGB, ImageInfo
+from tileconv.quick import dataclass
 from tileconv.sources.source import Pixels, Reads
 
 Items = TypeVar("Items", str, tuple[int, ...], tuple[tuple[int, ...], ...])

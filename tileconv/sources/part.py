@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise, product
 
@@ -12,6 +12,7 @@ import numpy as np
 from tileconv.boxes import SPACE, Box, Interval
 from tileconv.errors import PlanError
 from tileconv.images import ImageInfo
+from tileconv.quick import dataclass
 from tileconv.sources.choices import listed
 from tileconv.sources.source import Fingerprint, Pixels, Reads, Source
 from tileconv.spec.model import InputSpec

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from tileconv.errors import SourceError
+from tileconv.quick import dataclass
 from tileconv.sources.folders import attributes_of, below, is_store, shape_text
 from tileconv.sources.open import FITS_MAGIC, TIFF_MAGIC
 from tileconv.sources.patterns import natural

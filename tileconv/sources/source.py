@@ -7,7 +7,6 @@ import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import Protocol, runtime_checkable
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.images import ImageInfo
+from tileconv.quick import dataclass
 from tileconv.retry import fix_for, retrying
 from tileconv.stores import anywhere, steady
 from tileconv.stores.anywhere import Place, Remote

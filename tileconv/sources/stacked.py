@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from tileconv.boxes import AXES, Box
 from tileconv.errors import SourceError
 from tileconv.images import ImageInfo
+from tileconv.quick import dataclass
 from tileconv.sources.masked import Masked
 from tileconv.sources.source import Fingerprint, Pixels, Reads, Source
 from tileconv.spec.model import StackAxis as Axis

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
 from math import prod
 from typing import Any, Literal
@@ -17,6 +16,7 @@ from tileconv.boxes import Box
 from tileconv.errors import SourceError
 from tileconv.georeference import Georeference
 from tileconv.images import ImageInfo, as_text
+from tileconv.quick import dataclass
 from tileconv.shown import size_text
 from tileconv.sources.axes import map_axes
 from tileconv.sources.cache import CHUNKS, OPEN_FILES, SPARE_BYTES, Cache, decoded, sparing

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 
+from tileconv.quick import dataclass
 from tileconv.sources.tiff_metadata import parsed
 from tileconv.units import unit_of
 

@@ -6,7 +6,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from math import prod
 from typing import Any
@@ -16,6 +15,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from tileconv.errors import SourceError
+from tileconv.quick import dataclass
 from tileconv.sources.source import check_decoded
 from tileconv.sources.tiff_choices import own_images
 from tileconv.sources.tiff_decode import numbers, whole

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 
 from tileconv.errors import SourceError
 from tileconv.images import RGB
+from tileconv.quick import dataclass
 from tileconv.sources.notes import ALPHA, TURNED, beside_notes, scale_note
 from tileconv.sources.palette import Palette
 from tileconv.sources.source import pixel_type

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tileconv.quick import dataclass
 from tileconv.sources.cache import Cache, alike
 from tileconv.sources.source import Pixels
 from tileconv.sources.zarr_files import ChunkFiles

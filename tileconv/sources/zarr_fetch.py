@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from tileconv.errors import SourceError
+from tileconv.quick import dataclass
 from tileconv.sources.cache import Cache
 from tileconv.sources.zarr_files import ChunkFiles
 from tileconv.sources.zarr_guard import check_bytes, most_of

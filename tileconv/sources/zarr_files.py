@@ -6,13 +6,13 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from heapq import heappush, heappushpop
 from math import prod
 
 import numpy as np
 
+from tileconv.quick import dataclass
 from tileconv.retry import retrying
 from tileconv.sources.source import BLOCK_BYTES, BLOCKS, Fingerprint, Stamp, fingerprint_of, reading
 from tileconv.sources.zarr_metadata import Keys

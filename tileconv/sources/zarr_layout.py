@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from tileconv.errors import SourceError
+from tileconv.quick import dataclass
 from tileconv.sources.source import check_decoded, pixel_type
 from tileconv.sources.zarr_files import ChunkFiles
 from tileconv.sources.zarr_guard import CHUNK_FILES_LIMIT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import prod
 from string import hexdigits
 from typing import Any
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tileconv.errors import SourceError
 from tileconv.georeference import NOWHERE, Georeference
 from tileconv.images import alpha_of
+from tileconv.quick import dataclass
 from tileconv.sources.axes import assumed_axes
 from tileconv.sources.notes import ALPHA
 from tileconv.sources.zarr_node import ArrayNode

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
+from tileconv.quick import dataclass
 from tileconv.stores import anywhere
 from tileconv.stores.anywhere import Place
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NoReturn
 
 import yaml
 
 from tileconv.errors import Problem, SpecError
+from tileconv.quick import dataclass
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32

@@ -10,11 +10,11 @@ import io
 import os
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
 from typing import BinaryIO
 
+from tileconv.quick import dataclass
 from tileconv.stores import steady
 from tileconv.stores.location import Location
 from tileconv.stores.store import Facts, Store

@@ -6,8 +6,7 @@ what it puts in the place of something else, it puts there by the version that i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from tileconv.quick import dataclass
 from tileconv.stores.location import Access
 
 

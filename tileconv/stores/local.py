@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from stat import S_ISREG
 
 from tileconv.errors import SinkError
+from tileconv.quick import dataclass
 from tileconv.retry import retrying
 from tileconv.stores import steady
 from tileconv.stores.steady import Pieces

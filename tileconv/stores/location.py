@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
 
 from tileconv.errors import PlanError
+from tileconv.quick import dataclass
 from tileconv.stores import steady
 from tileconv.stores.local import LocalStore
 from tileconv.stores.store import Store

@@ -12,13 +12,13 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from hashlib import md5
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import unquote
 
 from tileconv.errors import PlanError, SinkError
+from tileconv.quick import dataclass
 from tileconv.retry import TRIES, retrying
 from tileconv.stores import aws
 from tileconv.stores.answers import of_expiry, system_error_of

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import product
 from operator import add
 from typing import Any
@@ -22,6 +21,7 @@ from tileconv.planning.memory import last_reader
 from tileconv.planning.parts import Pass, Write
 from tileconv.planning.regions import Region
 from tileconv.planning.stages import Stage
+from tileconv.quick import dataclass
 from tileconv.tiles.idle import of_one, of_one_value, parted_along_x
 from tileconv.tiles.missing import followed, gathered, held, marked, settled, stage_sums
 from tileconv.tiles.rows import by_rows

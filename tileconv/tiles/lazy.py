@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from tileconv.boxes import Box, TileGrid
 from tileconv.images import ImageInfo
 from tileconv.planning.parts import Pass
+from tileconv.quick import dataclass
 from tileconv.sources.source import Source
 from tileconv.spec.model import INPUT
 from tileconv.tiles.compute import Block, compute_tile

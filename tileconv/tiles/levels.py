@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -13,6 +12,7 @@ from tileconv.allocator import keep_freed_memory
 from tileconv.boxes import Box, TileGrid
 from tileconv.images import ImageInfo
 from tileconv.operations.shrink import Shrink
+from tileconv.quick import dataclass
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.source import Source
 from tileconv.tiles.compute import Counts

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, pairwise, product
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from tileconv.allocator import keep_freed_memory
 from tileconv.boxes import SPACE, Box, Interval, TileGrid
 from tileconv.errors import PlanError
 from tileconv.planning.parts import Pass
+from tileconv.quick import dataclass
 from tileconv.retry import retrying
 from tileconv.sources.source import Source
 from tileconv.tiles.compute import Block, compute_tile

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import product
 from math import prod
@@ -18,6 +17,7 @@ from tileconv.boxes import SPACE, Box, space, with_space
 from tileconv.errors import TileError
 from tileconv.planning.parts import Pass
 from tileconv.planning.pyramid import tiles_of_levels
+from tileconv.quick import dataclass
 from tileconv.retry import retrying
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.source import Reads, Source
