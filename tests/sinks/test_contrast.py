@@ -1,19 +1,25 @@
 """What viewers show of a result at first: no image opens black, or as noise, whatever its values."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tileconv.boxes import TileGrid
+from tileconv.boxes import Box, TileGrid
 from tileconv.images import ImageInfo
-from tileconv.sinks.contrast import CHUNKS, chunks_of, window_of, windows
+from tileconv.sinks.contrast import CHUNKS, Samples, chunks_of, window_of
+from tileconv.sinks.layout import Layout
+from tileconv.sinks.zarr import ZarrSink
+from tileconv.storage import Storage
+from tileconv.stores.memory import MemoryStore
 
 
 def shown(image, axes="yx", chunks=None, channels=()):
     """Return the windows of an image that is stored in *chunks*, read by *2* threads."""
     info = ImageInfo(image.shape, axes, image.dtype, chunks or image.shape, channels=channels)
-    return windows(info, lambda box: image[box.within(info.box)], 2)
+    return Samples(info).windows(lambda box: image[box.within(info.box)], 2)
 
 
 def noise(shape, dtype="f4", seed=0):
@@ -105,7 +111,33 @@ def test_chosen_chunks_are_spread_over_rows_and_columns():
 
 def test_at_most_so_many_chunks_are_read_and_one_of_each_channel():
     for channels, most in ((1, 64), (5, 60), (100, 100)):
-        image, read = np.zeros((channels, 20, 20), "u1"), []
-        info = ImageInfo(image.shape, "cyx", image.dtype, (1, 1, 1))
-        windows(info, lambda box, read=read, image=image, info=info: read.append(box) or image[box.within(info.box)], 1)
+        read, info = [], ImageInfo((channels, 20, 20), "cyx", np.dtype("u1"), (1, 1, 1))
+        Samples(info).windows(lambda box, read=read: read.append(box) or np.zeros(box.shape, "u1"), 1)
         assert 0.5 * most <= len(read) <= most
+
+
+@pytest.mark.parametrize("shards", [(), (1, 4, 4)])
+@pytest.mark.parametrize("channels", [2, CHUNKS + 1])
+def test_what_is_written_is_not_read_again(tmp_path, shards, channels):
+    image = noise((channels, 9, 10))
+    info = ImageInfo(image.shape, "cyx", image.dtype, (1, 2, 2), nodata=float(image[1, 8, 9]))
+    sink = ZarrSink(MemoryStore(), Layout(info, storage=Storage(shards=shards)), Samples(info))
+    sink.create()
+    for box in TileGrid(info.box, (2, 4, 8)):
+        sink.writer.write(box, image[box.within(info.box)])
+    sink.writer.write(box, image[box.within(info.box)])  # again, as a late worker may
+    read = []
+    made = sink.shown.windows(lambda box: read.append(box) or sink.writer.read(box), 2)
+    assert made == Samples(info).windows(sink.writer.read, 2)
+    assert len(read) == (0 if channels == 2 else channels)  # more pixels than are kept
+
+
+def test_what_another_process_wrote_is_read():
+    image = noise((8, 8))
+    info = ImageInfo(image.shape, "yx", image.dtype, (4, 4))
+    samples = Samples(info)
+    samples.keep(Box((0, 4), (4, 8), "yx"), image[:4, 4:])
+    for of, expected in ((samples, 3), (pickle.loads(pickle.dumps(samples)), 4)):  # noqa: S301 our own
+        read = []
+        (window,) = of.windows(lambda box, read=read: read.append(box) or image[box.within(info.box)], 1)
+        assert (window, len(read)) == (window_of(image.ravel()), expected)

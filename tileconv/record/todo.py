@@ -22,6 +22,7 @@ from tileconv.record.folder import RunFolder
 from tileconv.record.journal import DAMAGED, DONE, FAILED, History
 from tileconv.record.levels import levels_left
 from tileconv.record.numbers import Numbers
+from tileconv.sinks.contrast import Samples
 from tileconv.sinks.layout import Layout
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.spec.model import INPUT
@@ -190,7 +191,9 @@ def sinks_of(plan: Plan) -> list[ZarrSink]:
     """Return where each array of *plan* is written, by number: bare arrays beside the first output, and the outputs."""
     places = places_of(plan)
     writes = [plan.made_by(array)[1] for array in range(len(places))]
-    return [
-        ZarrSink(place.store(), Layout(write.info, write.array < plan.between, write.storage, write.levels))
-        for place, write in zip(places, writes, strict=True)
-    ]
+    sinks = []
+    for place, write in zip(places, writes, strict=True):
+        plain = write.array < plan.between
+        layout, shown = Layout(write.info, plain, write.storage, write.levels), None if plain else Samples(write.info)
+        sinks.append(ZarrSink(place.store(), layout, shown))
+    return sinks

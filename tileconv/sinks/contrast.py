@@ -1,6 +1,7 @@
-"""What viewers show of a result at first: windows from percentiles of some of its chunks, read when it is finished.
+"""What viewers show of a result at first: windows from percentiles of some pixels of some of its chunks.
 
-Chunks and pixels are chosen by number alone, so that the same result has the same windows however it was made.
+Chunks and pixels are chosen by number alone, so that the same result has the same windows however it was made. Who
+writes a chunk keeps those of its pixels that count; the chunks that others wrote are read when the result is finished.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,22 +29,68 @@ _GOLDEN = 0x9E3779B97F4A7C15
 """2**64 over the golden ratio: multiples of it, modulo 2**64, are spread evenly, however many they are."""
 
 
-def windows(info: ImageInfo, read: Callable[[Box], NDArray[Any]], workers: int) -> list[Window]:
-    """Return the window of each channel of *info*; *read* gives the pixels of a chunk that lie in the image.
+class Samples:
+    """The pixels of an image that its windows come from: 2**20, more where it has more than 64 channels.
 
-    Red, green and blue share one: with three the colours would shift.
+    Those of chunks that this process writes are kept, unless they are more; another process has none.
     """
-    count = info.shape[info.axes.index("c")] if "c" in info.axes else 1
-    together = RGB[:3] == tuple(name.lower() for name in info.channels[:3])
-    picked = [(channel, box) for channel in range(count) for box in chunks_of(info, channel, max(1, CHUNKS // count))]
-    quota = max(PIXELS // len(picked), LEAST)
-    parts: dict[int, list[NDArray[Any]]] = {}
-    with ThreadPoolExecutor(workers) as pool:
-        samples = pool.map(lambda pick: _sample(info, read(pick[1]), pick[1], pick[0], quota), picked)
-        for (channel, _), sample in zip(picked, samples, strict=True):
-            parts.setdefault(0 if together and channel < 3 else channel, []).append(sample)
-    made = {channel: window_of(np.concatenate(samples)) for channel, samples in parts.items()}
-    return [made[channel] if channel in made else made[0] for channel in range(count)]
+
+    def __init__(self, info: ImageInfo) -> None:
+        self._info, self._kept = info, dict[tuple[int, Box], NDArray[Any]]()
+
+    def __reduce__(self) -> tuple[type[Samples], tuple[ImageInfo]]:
+        return Samples, (self._info,)
+
+    @property
+    def _channels(self) -> int:
+        info = self._info
+        return info.shape[info.axes.index("c")] if "c" in info.axes else 1
+
+    @cached_property
+    def _picked(self) -> list[tuple[int, Box]]:
+        """The channels and the chunks of them that count."""
+        count = self._channels
+        return [(c, box) for c in range(count) for box in chunks_of(self._info, c, max(1, CHUNKS // count))]
+
+    @cached_property
+    def _starts(self) -> set[tuple[int, ...]]:
+        return {box.start for _, box in self._picked} if len(self._picked) <= CHUNKS else set()
+
+    def keep(self, chunk: Box, pixels: NDArray[Any]) -> None:
+        """Take what counts of the *pixels* of a *chunk*, which are written."""
+        if chunk.start in self._starts:
+            for channel, box in self._picked:
+                if box == chunk:
+                    self._kept[channel, box] = self._sample(pixels, box, channel)
+
+    def windows(self, read: Callable[[Box], NDArray[Any]], workers: int) -> list[Window]:
+        """Return the window of each channel; *read* gives the pixels of a chunk that lie in the image.
+
+        Red, green and blue share one: with three the colours would shift.
+        """
+        together = RGB[:3] == tuple(name.lower() for name in self._info.channels[:3])
+
+        def sample(pick: tuple[int, Box]) -> NDArray[Any]:
+            channel, box = pick
+            return self._kept[pick] if pick in self._kept else self._sample(read(box), box, channel)
+
+        parts: dict[int, list[NDArray[Any]]] = {}
+        with ThreadPoolExecutor(workers) as pool:
+            for (channel, _), pixels in zip(self._picked, pool.map(sample, self._picked), strict=True):
+                parts.setdefault(0 if together and channel < 3 else channel, []).append(pixels)
+        made = {channel: window_of(np.concatenate(samples)) for channel, samples in parts.items()}
+        return [made[channel] if channel in made else made[0] for channel in range(self._channels)]
+
+    def _sample(self, pixels: NDArray[Any], box: Box, channel: int) -> NDArray[Any]:
+        """Return some valid, finite pixels of *channel* out of the chunk of *box*, evenly spaced."""
+        if "c" in box.axes:
+            at = box.axes.index("c")
+            pixels = pixels[(slice(None),) * at + (channel - box.start[at],)]
+        step = -(-pixels.size // max(PIXELS // len(self._picked), LEAST))
+        some = pixels.flat[:: step + (step % 2 == 0)]  # an odd step meets all columns
+        if self._info.nodata is not None:
+            some = some[~equal(some, self._info.nodata)]
+        return some[np.isfinite(some)] if some.dtype.kind == "f" else some
 
 
 def chunks_of(info: ImageInfo, channel: int, count: int) -> Iterator[Box]:
@@ -57,18 +105,6 @@ def chunks_of(info: ImageInfo, channel: int, count: int) -> Iterator[Box]:
             at = info.axes.index("c")
             index[at] = channel // info.chunks[at]
         yield grid.box(index)
-
-
-def _sample(info: ImageInfo, pixels: NDArray[Any], box: Box, channel: int, most: int) -> NDArray[Any]:
-    """Return at most *most* valid, finite pixels of *channel* out of the chunk of *box*, evenly spaced."""
-    if "c" in box.axes:
-        at = box.axes.index("c")
-        pixels = pixels.take(channel - box.start[at], at)
-    step = -(-pixels.size // most)
-    some = pixels.reshape(-1)[:: step + (step % 2 == 0)].copy()  # an odd step meets all columns
-    if info.nodata is not None:
-        some = some[~equal(some, info.nodata)]
-    return some[np.isfinite(some)] if some.dtype.kind == "f" else some
 
 
 def window_of(sample: NDArray[Any]) -> Window:

@@ -15,6 +15,7 @@ from tileconv.alike import one_of, repeated
 from tileconv.boxes import Box, TileGrid
 from tileconv.errors import GeometryError, SinkError
 from tileconv.quick import dataclass
+from tileconv.sinks.contrast import Samples
 from tileconv.sinks.encoding import ABSENT, decode, encode, encode_alike, index_bytes, intact, pack_index, unpack_index
 from tileconv.sinks.files import check_tile, sink_errors
 from tileconv.sinks.layout import Layout
@@ -51,11 +52,13 @@ class Digest:
 class Writer:
     """Writes tiles of *layout* to *store*, and reads them as they were stored.
 
-    Writing takes memory for a few chunks beyond the tile, whatever the size of the tile and of shards.
+    Writing takes memory for a few chunks beyond the tile, whatever the size of the tile and of shards. *shown* is told
+    the pixels of every chunk.
     """
 
     store: Store
     layout: Layout
+    shown: Samples | None = None
 
     def write(self, box: Box, array: NDArray[np.generic]) -> str:
         """Write the pixels of *box* and return the digest of what is stored for them.
@@ -138,13 +141,15 @@ class Writer:
 
     def _encoded(self, unit: Box, pixels: NDArray[Any], digest: Digest) -> Iterator[Pieces]:
         """Yield the bytes of the object that holds *unit*, part by part, and tell them to *digest*."""
-        parts = self._shard(unit, pixels) if self.layout.storage.shards else iter([self._chunk(pixels)])
+        parts = self._shard(unit, pixels) if self.layout.storage.shards else iter([self._chunk(unit, pixels)])
         for part in parts:
             digest.add(*part)
             yield part
 
-    def _chunk(self, pixels: NDArray[Any]) -> Pieces:
+    def _chunk(self, chunk: Box, pixels: NDArray[Any]) -> Pieces:
         """Encode one chunk; what of it lies beyond the image is zero."""
+        if self.shown:
+            self.shown.keep(chunk, pixels)
         if pixels.shape != self.layout.info.chunks:
             whole = np.zeros(self.layout.info.chunks, pixels.dtype)
             whole[tuple(map(slice, pixels.shape))] = pixels
@@ -160,7 +165,7 @@ class Writer:
         index = np.full((*self._inner_counts, 2), ABSENT, np.uint64)
         gathered, at = bytearray(), 0
         for chunk in TileGrid(unit, self.layout.info.chunks):
-            pieces = self._chunk(pixels[chunk.within(unit)])
+            pieces = self._chunk(chunk, pixels[chunk.within(unit)])
             length = sum(map(len, pieces))
             index[self._inner(chunk)] = at, length
             at += length

@@ -7,6 +7,7 @@ missing was lost. What says that it is an image comes last: a store without it i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -14,7 +15,7 @@ from tileconv.errors import SinkError
 from tileconv.images import alpha_of
 from tileconv.quick import dataclass
 from tileconv.sinks.acquired import write_acquisition
-from tileconv.sinks.contrast import windows
+from tileconv.sinks.contrast import Samples
 from tileconv.sinks.custody import Custody, write_grid_mappings, write_metadata
 from tileconv.sinks.files import sink_errors
 from tileconv.sinks.layout import MARKER, Layout
@@ -29,15 +30,19 @@ and a tile took more than six of them."""
 
 @dataclass(frozen=True)
 class ZarrSink:
-    """The recipe of an output: where it lies and how. It holds no open file, so it crosses to other processes."""
+    """The recipe of an output: where it lies and how. It holds no open file, so it crosses to other processes.
+
+    *shown* takes what is written of the pixels that viewers' windows come from, and saves reading them.
+    """
 
     store: Store
     layout: Layout
+    shown: Samples | None = field(default=None, compare=False)
 
     @property
     def writer(self) -> Writer:
         """Who writes its tiles."""
-        return Writer(self.store, self.layout)
+        return Writer(self.store, self.layout, self.shown)
 
     @property
     def custody(self) -> Custody:
@@ -46,7 +51,9 @@ class ZarrSink:
 
     def at(self, level: int) -> ZarrSink:
         """Return the recipe of a level alone; 0 is the full size."""
-        return ZarrSink(self.store, self.layout.at(level)) if level or self.layout.levels else self
+        if not level:
+            return replace(self, layout=self.layout.at(0)) if self.layout.levels else self
+        return ZarrSink(self.store, self.layout.at(level))
 
     @property
     def name(self) -> str:
@@ -86,8 +93,8 @@ class ZarrSink:
     def finish(self, provenance: Mapping[str, object], *, name: str = "", workers: int = 1, acquired: str = "") -> None:
         """Make the store a complete image: say so, and write *provenance* (JSON) under ``tileconv``.
 
-        Some chunks are read by *workers* threads for what viewers show at first. *name* is for these, by default that
-        of the store. *acquired* is OME-XML, as ``Source.acquired`` returns it.
+        Some chunks that are not known yet are read by *workers* threads for what viewers show at first. *name* is for
+        these, by default that of the store. *acquired* is OME-XML, as ``Source.acquired`` returns it.
 
         Raises
         ------
@@ -105,7 +112,7 @@ class ZarrSink:
                 attributes[MARKER] |= {"labels": True} if info.labels else {}
                 name = name or self.name.removesuffix(".zarr").removesuffix(".ome")
                 threads = FETCHING * workers if "://" in self.store.where() else workers
-                shown = windows(info, self.writer.read, threads)
+                shown = (self.shown or Samples(info)).windows(self.writer.read, threads)
                 levels = self.layout.levels
                 attributes |= ome_attributes(info, levels, name=name, windows=shown, version=version)
                 write_acquisition(self.store, self.layout, acquired)
