@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from functools import cached_property, lru_cache, update_wrapper
 from hashlib import sha256
 from pathlib import Path
-from threading import RLock
+from threading import Event, RLock
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -27,6 +27,8 @@ _listeners: list[Callable[[], None]] = []
 """Who hears that a loop is compiled."""
 _LOCK = RLock()
 """Held while a loop is loaded or compiled."""
+RUNNING = Event()
+"""Set once a loop runs in this process: one more may then be compiled beside it, though it only saves time."""
 _CONTIGUOUS, _BY_COLUMNS = 1, 2
 _FLAGS = _CONTIGUOUS | _BY_COLUMNS | 0x100 | 0x400
 """What Numba asks of an array beside its type and axes: how it lies, whether it is aligned and may be written."""
@@ -93,6 +95,7 @@ class Loop:
         with _LOCK:
             if kinds not in self._made:
                 self._made[kinds] = self._read(kinds) or self._compiled(kinds, args)
+                RUNNING.set()
         return self._made[kinds]
 
     def _read(self, kinds: Any) -> Callable[..., Any] | None:

@@ -20,6 +20,7 @@ from tileconv.quick import dataclass
 from tileconv.shown import size_text
 from tileconv.sources.axes import map_axes
 from tileconv.sources.cache import CHUNKS, OPEN_FILES, SPARE_BYTES, Cache, decoded, sparing
+from tileconv.sources.colours import place
 from tileconv.sources.source import (
     CHUNK_LIMIT_BYTES,
     Pixels,
@@ -244,7 +245,8 @@ class TiffSource:
             segment = self._segment(opened, page, index, whole, reads)
             if any(s.stop > n for s, n in zip(part, segment.shape, strict=True)):
                 raise opened.damaged(page, index, f"expected {layout.segment}, decoded to {segment.shape}")
-            piece.out[...] = segment[part]
+            for plane, out in zip(segment[part[0]], piece.out, strict=True):
+                place(plane, part[1:], out)
 
     def _fill(self, page: int, index: int) -> float:
         if self._missing == "error":

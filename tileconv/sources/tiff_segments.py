@@ -14,6 +14,7 @@ import numpy as np
 from tileconv.errors import SourceError
 from tileconv.retry import retrying
 from tileconv.sources.cache import alike
+from tileconv.sources.colours import place
 from tileconv.sources.source import Pixels, Window, reading
 from tileconv.sources.tiff_guard import check_segment
 from tileconv.sources.tiff_layout import Layout
@@ -58,8 +59,8 @@ class Segments:
                 pixels = imagecodecs.packints_decode(data, dtype, layout.bits, runlen=runlen)
             else:
                 pixels = np.frombuffer(data, dtype)
-            pixels = pixels.reshape(count, -1, layout.segment[3])
-            out[row - rows.start :][:count] = pixels[:, first : first + columns.stop - columns.start, samples]
+            inside = slice(0, count), slice(first, first + columns.stop - columns.start), samples
+            place(pixels.reshape(count, -1, layout.segment[3]), inside, out[row - rows.start :][:count])
 
     def decode(self, page: int, index: int) -> Pixels:
         """Return one segment, decoded; SourceError if it is damaged."""
