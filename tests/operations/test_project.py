@@ -21,7 +21,8 @@ from tileconv.planning import folds
 from tileconv.planning.model import Plan
 from tileconv.sources.memory import MemorySource
 from tileconv.spec import parse_spec
-from tileconv.tiles.compute import Block, compute_tile, needed
+from tileconv.tiles.blocks import Block
+from tileconv.tiles.compute import compute_tile, needed
 from tileconv.tiles.lazy import pixels
 from tileconv.tiles.windows import read
 

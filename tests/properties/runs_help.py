@@ -14,7 +14,8 @@ from tileconv.planning.machine import Allowance, Machine, Memory
 from tileconv.planning.model import Plan
 from tileconv.sources.memory import MemorySource
 from tileconv.spec import spec_from_mapping
-from tileconv.tiles.compute import Block, Counts, make_tile
+from tileconv.tiles.blocks import Block
+from tileconv.tiles.compute import Counts, make_tile
 from tileconv.tiles.folds import by_parts
 from tileconv.tiles.overlap import overlap
 from tileconv.tiles.windows import read

@@ -17,7 +17,8 @@ import tileconv
 from tileconv.boxes import Box
 from tileconv.errors import PlanError, ResumeError, SinkError, SourceError, TileError
 from tileconv.sources.open import open_source
-from tileconv.tiles.compute import Block, compute_tile
+from tileconv.tiles.blocks import Block
+from tileconv.tiles.compute import compute_tile
 
 BOX = {"op": "box", "size": 3}
 BAD = {"op": "correlate", "kernel": [[1, -3, 1]]}

@@ -5,7 +5,7 @@ import pytest
 import strategies
 from hypothesis import given
 from hypothesis import strategies as st
-from properties.runs_help import tiled, windows
+from properties.runs_help import plan_of, tiled, windows
 
 from tileconv.engines.row_table import RowTable
 from tileconv.tiles import compute
@@ -101,3 +101,28 @@ def test_squares_that_leave_the_range_are_left_to_the_stages(scale):
     (fast, _), (slow, _) = both(tiled([{"op": "sobel"}], None), image)
     assert fast.tobytes() == slow.tobytes()
     assert np.isfinite(fast).all()
+
+
+def test_strips_are_made_at_once_but_for_those_that_rest(monkeypatch):
+    """Glass in the middle stands apart; where one number leaves the range the strips are made one by one."""
+    made, real = [], RowTable.make
+
+    def make(table, places, plane, out):
+        made.append(out.shape[0])
+        return real(table, places, plane, out)
+
+    monkeypatch.setattr(RowTable, "make", make)
+    image = strategies.pixels((4000, 600), "uint16", 0)
+    mapping = tiled([{"op": "gaussian", "sigma": 1}], None)
+    rows = plan_of(mapping, image).passes[0].strip
+    windows(mapping, image)
+    image[2 * rows - 5 : 3 * rows + 50] = 7
+    _, counts = windows(mapping, image)
+    assert made == [4000, 2 * rows, 4000 - 3 * rows]
+    assert counts.idle == rows * 600
+    odd = image.astype(np.float32)
+    odd[-1, 0] = np.nan
+    made.clear()
+    (fast, counts), (slow, as_before) = both(mapping, odd)
+    assert (fast.tobytes(), counts) == (slow.tobytes(), as_before)
+    assert made

@@ -7,7 +7,8 @@ import pytest
 from properties.runs_help import plan_of, tiled
 
 from tileconv.sources.memory import MemorySource
-from tileconv.tiles.compute import Block, compute_tile, needed
+from tileconv.tiles.blocks import Block
+from tileconv.tiles.compute import compute_tile, needed
 from tileconv.tiles.windows import read
 
 

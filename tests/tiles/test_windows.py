@@ -16,7 +16,8 @@ from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.memory import MemorySource
 from tileconv.sources.open import open_source
 from tileconv.stores.local import LocalStore
-from tileconv.tiles.compute import Block, Counts, compute_tile, needed
+from tileconv.tiles.blocks import Block
+from tileconv.tiles.compute import Counts, compute_tile, needed
 from tileconv.tiles.windows import Job, Receipt, read
 
 CHAIN = [{"op": "gaussian", "sigma": 1}, {"op": "sobel"}]

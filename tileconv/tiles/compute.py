@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import product
 from operator import add
 from typing import Any
 
@@ -12,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.alike import one_of, whole
-from tileconv.boxes import SPACE, Box, pieces, space
-from tileconv.engines.borders import Border, extend
+from tileconv.boxes import SPACE, Box, space
+from tileconv.engines.borders import extend
 from tileconv.engines.cast import cast, exactly, like_nodata, unify_nan
 from tileconv.errors import TileError
 from tileconv.planning.folds import along, extent
@@ -22,14 +21,13 @@ from tileconv.planning.parts import Pass, Write
 from tileconv.planning.regions import Region
 from tileconv.planning.stages import Stage
 from tileconv.quick import dataclass
-from tileconv.tiles.idle import of_one, of_one_value, parted_along_x
+from tileconv.tiles.blocks import REPEATED, Block, cut, leads
+from tileconv.tiles.idle import of_one, of_one_value
 from tileconv.tiles.missing import followed, gathered, held, marked, settled, stage_sums
 from tileconv.tiles.rows import by_rows
+from tileconv.tiles.strips import strips
 
 Array = NDArray[Any]
-
-REPEATED = (Border("wrap"),) * 3
-"""How a strip is cut from a block: positions beyond the image occur for ``wrap`` alone, as its repetition."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +54,6 @@ class Counts:
     def as_json(self) -> dict[str, int]:
         """Return the counts by name; what few outputs have is told where there is any."""
         return {name: count for name, count in vars(self).items() if count or name not in ("like_nodata", "idle")}
-
-
-@dataclass(frozen=True)
-class Block:
-    """The *pixels* of *box*, all axes of the image: what a tile is made from, of one array."""
-
-    pixels: Array
-    box: Box
 
 
 def compute_tile(
@@ -93,13 +83,12 @@ def compute_tile(
     made = made or [np.empty(tile.shape, write.info.dtype) for write in pass_.writes]
     counts, out = [Counts() for _ in pass_.writes], space(tile)
     with np.errstate(all="ignore"):  # NaN and infinity are values here, and pass
-        for read, into, channels in _leads(pass_, blocks, tile, made):
-            for strip in _strips(pass_, out, read[0]):
-                try:
-                    noticed = _strip(pass_, read, strip, [volumes[:, *strip.within(out)] for volumes in into], channels)
-                except TileError as error:
-                    raise TileError(error.problem, where=f"tile {tile}", why=error.why, fix=error.fix) from error
-                counts = [one + more for one, more in zip(counts, noticed, strict=True)]
+        for read, into, channels in leads(pass_, blocks, tile, made):
+            try:
+                noticed = [*_volume(pass_, read, out, into, channels)]
+            except TileError as error:
+                raise TileError(error.problem, where=f"tile {tile}", why=error.why, fix=error.fix) from error
+            counts = [sum(each, one) for one, *each in zip(counts, *noticed, strict=True)]
     return made, tuple(counts)
 
 
@@ -110,8 +99,8 @@ def make_tile(pass_: Pass, blocks: Sequence[Block], tile: Box) -> tuple[Sequence
     counts, out = [Counts() for _ in pass_.writes], space(tile)
     steps = pass_.regions.of(out)
     with np.errstate(all="ignore"), suppress(TileError):  # which ``compute_tile`` raises
-        for lead, into, channels in _leads(pass_, blocks, tile, made):
-            read = _cut(pass_, lead, steps)
+        for lead, into, channels in leads(pass_, blocks, tile, made):
+            read = cut(pass_, lead, steps)
             if any(one_of(volume) is None for volumes in read.values() for volume in volumes):
                 break
             results, missing = marked(pass_, read, steps, out)
@@ -123,39 +112,24 @@ def make_tile(pass_: Pass, blocks: Sequence[Block], tile: Box) -> tuple[Sequence
     return compute_tile(pass_, blocks, tile)
 
 
-def _leads(
-    pass_: Pass, blocks: Sequence[Block], tile: Box, made: Sequence[Array]
-) -> Iterator[tuple[list[Block], list[Array], slice]]:
-    """Yield what of *tile* is made one after the other: volumes of *blocks*, and those of *made* for its channels."""
-    together = pass_.all_channels
-    shown = _channels(tile, 0, together=together)
-    sides = (space(Box.of_shape(array.shape, tile.axes)).shape for array in made)
-    volumes = [a.reshape(-1, shown.stop - shown.start, *side) for a, side in zip(made, sides, strict=True)]
-    boxes = [space(block.box) for block in blocks]
-    for number, pixels in enumerate(zip(*(_volumes(block, tile, together=together) for block in blocks), strict=True)):
-        channels = _channels(tile, number, together=together)
-        yield list(map(Block, pixels, boxes)), [volume[number] for volume in volumes], channels
-
-
-def _strips(pass_: Pass, out: Box, block: Block) -> Iterator[Box]:
-    """Yield the parts of *out* that are made one after another: strips of rows, and of these what looks idle apart."""
-    for top, end in pieces(out.start[1], out.stop[1], pass_.strip):
-        strip = Box((out.start[0], top, out.start[2]), (out.stop[0], end, out.stop[2]), SPACE)
-        yield from parted_along_x(pass_, block.pixels, block.box, strip)
-
-
-def _channels(tile: Box, number: int, *, together: bool) -> slice:
-    """Return which channels are in volume *number* of *tile*: one, or all where they are made *together*."""
-    if (at := tile.axes.find("c")) < 0:
-        return slice(0, 1)
-    first = tile.start[at] + (0 if together else number % tile.shape[at])
-    return slice(first, tile.stop[at] if together else first + 1)
+def _volume(
+    pass_: Pass, blocks: Sequence[Block], out: Box, made: Sequence[Array], channels: slice
+) -> Iterator[list[Counts]]:
+    """Write the pixels of *out* and its *channels* into *made*, part by part, and yield what was noticed of each."""
+    for group in strips(pass_, out, blocks):
+        joined = Box(group[0].start, group[-1].stop, SPACE)
+        steps, into = pass_.regions.of(joined), [volumes[:, *joined.within(out)] for volumes in made]
+        if len(group) > 1 and (rows := by_rows(pass_, 0, steps, cut(pass_, blocks, steps), joined, into)):
+            yield [Counts(rows[2][0])]
+            continue
+        for part in group:
+            yield _strip(pass_, blocks, part, [volumes[:, *part.within(joined)] for volumes in into], channels)
 
 
 def _strip(pass_: Pass, blocks: Sequence[Block], out: Box, made: Sequence[Array], channels: slice) -> list[Counts]:
     """Write the pixels of *out*, part of a tile, and its *channels* into *made*; results are freed once read."""
     steps = pass_.regions.of(out)
-    results, missing = marked(pass_, _cut(pass_, blocks, steps), steps, out)
+    results, missing = marked(pass_, cut(pass_, blocks, steps), steps, out)
     if idle := _idle(pass_, results, steps, out, made, channels):
         return [noticed + Counts(missing=missing) for noticed in idle]
     fallbacks, first = 0, 0 if pass_.all_channels else channels.start
@@ -182,14 +156,6 @@ def _strip(pass_: Pass, blocks: Sequence[Block], out: Box, made: Sequence[Array]
         stored |= noticed or _store(pass_, [number], results, steps, out, made, channels)
         number += 1
     return [stored[n] + Counts(missing=missing, fallbacks=fallbacks) for n in range(len(made))]
-
-
-def _cut(pass_: Pass, blocks: Sequence[Block], steps: Mapping[int, Region]) -> dict[int, list[Array]]:
-    """Return the volumes that each read of *pass_* has in *steps*, by its number; of one value where they are."""
-    return {
-        -1 - n: [settled(extend(v, block.box, steps[-1 - n].out, read.domain, REPEATED)) for v in block.pixels]
-        for n, (read, block) in enumerate(zip(pass_.reads, blocks, strict=True))
-    }
 
 
 def _idle(
@@ -242,17 +208,6 @@ def needed(pass_: Pass, tile: Box) -> tuple[Box, ...]:
     pass_, tile = (pass_.feeder, along(pass_, tile, extent(pass_))) if pass_.folds else (pass_, tile)
     steps = pass_.regions.of(space(tile))
     return tuple(pass_.block(number, tile, steps[-1 - number].out) for number in range(len(pass_.reads)))
-
-
-def _volumes(block: Block, tile: Box, *, together: bool) -> Iterator[Array]:
-    """Yield the volumes (n, z, y, x) of every index along the lead axes of *tile*; of all channels *together*."""
-    have, shape = block.box, space(block.box).shape
-    count = dict(zip(have.axes, have.shape, strict=True)).get("c", 1) if together else 1
-    lead = {a: range(tile.start[i], tile.stop[i]) for i, a in enumerate(tile.axes) if a not in SPACE + "c" * together}
-    for index in product(*lead.values()):
-        at = dict(zip(lead, index, strict=True))
-        place = (at[a] - have.start[i] if a in at else slice(None) for i, a in enumerate(have.axes) if a not in SPACE)
-        yield block.pixels[tuple(place)].reshape(count, *shape)
 
 
 def _run(pass_: Pass, number: int, inputs: list[list[Array]], step: Region, first: int) -> tuple[Sequence[Array], int]:

@@ -15,7 +15,8 @@ from tileconv.operations.project import parts_of
 from tileconv.planning.folds import fed, parts
 from tileconv.planning.parts import Pass
 from tileconv.planning.stages import Stage
-from tileconv.tiles.compute import Block, Counts, cast_into, compute_tile, needed
+from tileconv.tiles.blocks import Block
+from tileconv.tiles.compute import Counts, cast_into, compute_tile, needed
 from tileconv.tiles.missing import followed, held
 
 Array = NDArray[Any]

@@ -148,6 +148,8 @@ def parted_along_x(pass_: Pass, block: Array, have: Box, strip: Box) -> list[Box
     seen = pass_.regions.of(strip)[-1].out
     row = block[0, 0, (seen.start[1] + seen.stop[1]) // 2 - have.start[1]]
     bits = row["valid"] if row.dtype.names else row.view(f"u{row.itemsize}")
+    if not may_rest(bits):
+        return [strip]
     edges = np.concatenate(([0], np.flatnonzero(bits[1:] != bits[:-1]) + 1, [bits.size]))
     ends = [strip.start[2]]
     for at in np.flatnonzero(np.diff(edges) > WIDE):
@@ -158,6 +160,12 @@ def parted_along_x(pass_: Pass, block: Array, have: Box, strip: Box) -> list[Box
                 ends += [start, stop]
     bounds = pairwise(dict.fromkeys([*ends, strip.stop[2]]))
     return [Box((*strip.start[:2], a), (*strip.stop[:2], b), SPACE) for a, b in bounds]
+
+
+def may_rest(bits: Array) -> bool:
+    """Return whether *bits* may have more than ``WIDE`` alike side by side: two of them would be looked at."""
+    some = bits[..., :: WIDE // 2]
+    return bool((some[..., 1:] == some[..., :-1]).any())
 
 
 def _within(pass_: Pass, low: int, high: int, strip: Box) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from tileconv.errors import PlanError
 from tileconv.planning.machine import available_bytes, usable_processors
 from tileconv.planning.parts import Pass
 from tileconv.sources.memory import MemorySource
-from tileconv.tiles.compute import Block
+from tileconv.tiles.blocks import Block
 from tileconv.tiles.folds import by_parts
 from tileconv.tiles.windows import read
 

@@ -14,7 +14,8 @@ from tileconv.planning.parts import Pass
 from tileconv.quick import dataclass
 from tileconv.sources.source import Source
 from tileconv.spec.model import INPUT
-from tileconv.tiles.compute import Block, compute_tile
+from tileconv.tiles.blocks import Block
+from tileconv.tiles.compute import compute_tile
 from tileconv.tiles.folds import by_parts
 from tileconv.tiles.overlap import as_dask, chunks_for, each_write, keys_of, overlap
 from tileconv.tiles.windows import read

@@ -18,7 +18,8 @@ from tileconv.planning.parts import Pass
 from tileconv.quick import dataclass
 from tileconv.retry import retrying
 from tileconv.sources.source import Source
-from tileconv.tiles.compute import Block, compute_tile
+from tileconv.tiles.blocks import Block
+from tileconv.tiles.compute import compute_tile
 from tileconv.tiles.folds import by_parts, within_blocks
 from tileconv.tiles.windows import Job, Receipt
 

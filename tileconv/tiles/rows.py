@@ -90,6 +90,13 @@ def by_rows(
     return run.last, [volume for volume, _ in whole], {} if at is None else {at: clipped}
 
 
+def alone(pass_: Pass) -> bool:
+    """Return whether the machine makes all of *pass_* from pixels as they are read, and writes it, in one run."""
+    last, whole = len(pass_.stages) - 1, runs(pass_).get(0)
+    made = whole is not None and whole.last == last and len(pass_.writes) == 1 and _straight(pass_, last) is not None
+    return made and len(pass_.reads) == 1 and pass_.reads[0].missing is None
+
+
 def _straight(pass_: Pass, number: int) -> int | None:
     """Return the one write that takes what stage *number* makes, if nobody else does and the machine can store it."""
     takers = [at for at, write in enumerate(pass_.writes) if write.stage == number]

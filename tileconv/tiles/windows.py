@@ -21,7 +21,8 @@ from tileconv.quick import dataclass
 from tileconv.retry import retrying
 from tileconv.sinks.zarr import ZarrSink
 from tileconv.sources.source import Reads, Source
-from tileconv.tiles.compute import Block, Counts, make_tile, needed
+from tileconv.tiles.blocks import Block
+from tileconv.tiles.compute import Counts, make_tile, needed
 from tileconv.tiles.folds import by_parts
 
 Array = NDArray[Any]
