@@ -6,8 +6,7 @@ import errno
 import time
 from collections.abc import Callable
 from threading import Thread
-from traceback import walk_tb
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Made = TypeVar("Made")
 
@@ -101,8 +100,10 @@ def system_error(error: BaseException | None) -> int:
 
 def of_lack(error: BaseException) -> bool:
     """Return whether *error* says that the system gives no more memory or threads."""
-    *_, (innermost, _line) = walk_tb(error.__traceback__)
-    thread = isinstance(error, RuntimeError) and innermost.f_code is Thread.start.__code__
+    innermost: Any = error.__traceback__
+    while innermost.tb_next:
+        innermost = innermost.tb_next
+    thread = isinstance(error, RuntimeError) and innermost.tb_frame.f_code is Thread.start.__code__
     return thread or isinstance(error, MemoryError) or getattr(error, "errno", 0) in {errno.ENOMEM, errno.EAGAIN}
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 _PREFIXES = {
     **{"yotta": "Y", "zetta": "Z", "exa": "E", "peta": "P", "tera": "T", "giga": "G", "mega": "M", "kilo": "k"},
@@ -25,20 +28,20 @@ _NAMES = {
 }
 _POWERS = (24, 21, 18, 15, 12, 9, 6, 3, 2, 0, -1, -2, -3, -6, -9, -12, -15, -18, -21, -24)
 _METRES = {
-    **{f"{prefix}meter": Fraction(10) ** power for prefix, power in zip(_PREFIXES, _POWERS, strict=True)},
-    **{"angstrom": Fraction(1, 10**10), "inch": Fraction(254, 10**4), "foot": Fraction(3048, 10**4)},
-    **{"yard": Fraction(9144, 10**4), "mile": Fraction(1_609_344, 1000)},
+    **{f"{prefix}meter": f"1e{power}" for prefix, power in zip(_PREFIXES, _POWERS, strict=True)},
+    **{"angstrom": "1e-10", "inch": "0.0254", "foot": "0.3048", "yard": "0.9144", "mile": "1609.344"},
 }
+"""Exact, as ``Fraction`` reads them."""
 _SPELLINGS = {"micron": "micrometer", "feet": "foot", "inches": "inch"}
 SYMBOLS = {name: symbol for symbol, name in reversed(_SYMBOLS.items())}
 """What OME-XML calls the units, the first of several symbols, by their names here."""
 _CONVERTED = {
-    "dam": (Fraction(10), "meter"),
-    "thou": (Fraction(1, 1000), "inch"),
-    "li": (Fraction(1, 12), "inch"),
-    "pt": (Fraction(1, 72), "inch"),
-    "ua": (Fraction(149_597_870_700), "meter"),
-    "ly": (Fraction(9_460_730_472_580_800), "meter"),
+    "dam": ("10", "meter"),
+    "thou": ("1/1000", "inch"),
+    "li": ("1/12", "inch"),
+    "pt": ("1/72", "inch"),
+    "ua": ("149597870700", "meter"),
+    "ly": ("9460730472580800", "meter"),
 }
 """Units of OME-XML that OME-Zarr lacks, in units that it has: exact by definition."""
 
@@ -67,18 +70,27 @@ def metres(text: str) -> Fraction | None:
     """
     known = _known(text)
     unit = known and _METRES.get(known[1])
-    return known[0] * unit if known and unit else None
+    return known[0] * type(known[0])(unit) if known and unit else None
 
 
 def _known(text: str) -> tuple[Fraction, str] | None:
+    named = _named(text)
+    if named is None:
+        return None
+    from fractions import Fraction
+
+    return Fraction(named[0]), named[1]
+
+
+def _named(text: str) -> tuple[str, str] | None:
     text = text.strip().replace("\\u00B5", "µ").replace("μ", "µ").replace("\u212b", "Å")
     if text in _CONVERTED:
         return _CONVERTED[text]
     if text in _SYMBOLS:
-        return Fraction(1), _SYMBOLS[text]
+        return "1", _SYMBOLS[text]
     name = text.lower()
     for spelling in (name, name.removesuffix("s"), name.removesuffix("s").replace("metre", "meter")):
         spelling = _SPELLINGS.get(spelling, spelling)
         if spelling in _NAMES:
-            return Fraction(1), spelling
+            return "1", spelling
     return None

@@ -12,7 +12,6 @@ import errno
 import json
 import math
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
@@ -81,7 +80,9 @@ def check_writable(path: Path) -> None:
     """Make the folder of *path*, and refuse with PlanError where nothing can be written to it."""
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
+        from tempfile import TemporaryFile
+
+        with TemporaryFile(dir=path.parent):
             pass
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -64,6 +63,8 @@ class Coverage:
         """
         rounded = whole_weights(kernel)
         whole = math.prod(int(part.sum()) for part in rounded.parts)
+        from fractions import Fraction
+
         least = max(1, math.ceil(Fraction(repr(min_coverage)) * whole))
         return cls(choose(rounded, MASK, "auto", "auto", image, costs, zeros_around), whole, least)
 

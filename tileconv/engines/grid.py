@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import product
+from operator import itemgetter
 
 import numpy as np
 
@@ -112,24 +113,26 @@ def blocks(
     """
     transformed = tuple(axis for axis, k in enumerate(kernel) if k > 1) or (2,)
     batch = tuple(min(BATCH, n) for n in image)
+    rows = math.prod(n for axis, n in enumerate(batch) if axis not in transformed)
     tile = TYPICAL_TILE if len(transformed) > 1 else TYPICAL_LINE
-    grids = []
-    for sizes in product(*(_sizes(kernel[axis], image[axis], tile) for axis in transformed)):
-        length = _replaced(batch, transformed, [n for n, _ in sizes])
-        step = _replaced(batch, transformed, [s for _, s in sizes])
-        waste = math.prod(_waste(step[axis], image[axis], tile) for axis in transformed)
-        grids.append((Blocks(length, step, transformed, origin, None, narrow), waste))
+    kinds = {False: [_sizes(kernel[axis], image[axis], tile) for axis in transformed]}
     if narrow and transformed == (1, 2):
-        for y, x in product(*(_paired_sizes(kernel[axis], image[axis], 3 - axis) for axis in transformed)):
-            step = (batch[0], 2 * y[1], x[1])
-            waste = math.prod(_waste(step[axis], image[axis], tile) for axis in transformed)
-            grids.append((Blocks((batch[0], y[0], x[0]), step, transformed, origin, None, narrow, paired=True), waste))
+        kinds[True] = [_paired_sizes(kernel[axis], image[axis], 3 - axis) for axis in transformed]
+    weighed: list[tuple[float, tuple[int, ...], tuple[int, ...], bool, Box | None]] = []
+    for paired, sizes in kinds.items():
+        axes = zip(transformed, sizes, strict=True)
+        wasted = [[(n, s, _waste(s, image[axis], tile)) for n, s in choices] for axis, choices in axes]
+        for lengths, steps, wastes in (zip(*chosen, strict=True) for chosen in product(*wasted)):
+            cost = _cost(lengths, steps, rows, narrow=narrow, paired=paired) * math.prod(wastes)
+            weighed.append((cost, lengths, steps, paired, None))
     if zeros_around is not None:
-        whole = [fast_length(zeros_around.shape[axis] + kernel[axis] - 1) for axis in transformed]
-        step = _replaced(batch, transformed, [image[axis] for axis in transformed])
-        length = _replaced(batch, transformed, whole)
-        grids.append((Blocks(length, step, transformed, origin, zeros_around, narrow), 1.0))
-    return min(grids, key=lambda grid: (block_cost(grid[0]) * grid[1], grid[0].length, grid[0].step))[0]
+        lengths = tuple(fast_length(zeros_around.shape[axis] + kernel[axis] - 1) for axis in transformed)
+        steps = tuple(image[axis] for axis in transformed)
+        cost = _cost(lengths, steps, rows, narrow=narrow, paired=False)
+        weighed.append((cost, lengths, steps, False, zeros_around))
+    _, lengths, steps, paired, around = min(weighed, key=itemgetter(0, 1, 2))
+    length, step = (_replaced(batch, transformed, values) for values in (lengths, steps))
+    return Blocks(length, step, transformed, origin, around, narrow, paired)
 
 
 def _sizes(kernel: int, image: int, tile: int) -> list[tuple[int, int]]:
@@ -143,11 +146,11 @@ def _sizes(kernel: int, image: int, tile: int) -> list[tuple[int, int]]:
 
 
 def _paired_sizes(kernel: int, image: int, count: int) -> list[tuple[int, int]]:
-    """Return lengths of a paired transform and their steps, *count* of which make a block along one axis."""
+    """Return lengths of a paired transform along one axis, and steps of a block, which *count* of them make."""
     half = -(-image // count)
     steps = {s for s in (1 << b for b in range(5, TYPICAL_TILE.bit_length())) if s < half and s * count <= TYPICAL_TILE}
     steps |= {half} if half * count <= TYPICAL_TILE else set()
-    return [(paired_length(s + kernel - 1), s) for s in sorted(steps)]
+    return [(paired_length(s + kernel - 1), s * count) for s in sorted(steps)]
 
 
 def _waste(step: int, image: int, tile: int) -> float:
@@ -189,14 +192,18 @@ def block_cost(grid: Blocks) -> float:
 
     ``N log2 N``, a part for every point, more beyond the L2 cache, and a fixed part for all rows of a batch.
     """
-    bits = math.log2(grid.points)
-    each = BEYOND_PAIRED if grid.paired else BEYOND_CACHE[grid.narrow]
-    beyond = 1 + each * max(0.0, bits - CACHE_BITS)
-    batch = math.prod(grid.step) // grid.area
-    points = float(grid.points)
-    if grid.paired:  # strips are made whole
-        points *= sum(strips(n) * LANES / n for n in grid.length[1:]) / 2
-    return (points * (bits + 8) * beyond + PER_BLOCK / batch) / grid.area
+    lengths, steps = ([sizes[axis] for axis in grid.transformed] for sizes in (grid.length, grid.step))
+    return _cost(lengths, steps, math.prod(grid.step) // grid.area, narrow=grid.narrow, paired=grid.paired)
+
+
+def _cost(lengths: Sequence[int], steps: Sequence[int], rows: int, *, narrow: bool, paired: bool) -> float:
+    points, area = math.prod(lengths), math.prod(steps)
+    bits = math.log2(points)
+    beyond = 1 + (BEYOND_PAIRED if paired else BEYOND_CACHE[narrow]) * max(0.0, bits - CACHE_BITS)
+    made = float(points)
+    if paired:  # strips are made whole
+        made *= sum(strips(n) * LANES / n for n in lengths) / 2
+    return (made * (bits + 8) * beyond + PER_BLOCK / rows) / area
 
 
 def error_bound(points: int, image_norm: float, kernel_norm: float, *, narrow: bool = False) -> float:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property, lru_cache, update_wrapper
@@ -235,8 +234,10 @@ def own_folder(temporary: Path, user: int) -> str:
 
 @lru_cache(maxsize=1)
 def _temporary() -> Path | None:
+    from tempfile import gettempdir
+
     with suppress(FileNotFoundError):  # no folder for temporary files can be written
-        if folder := own_folder(Path(tempfile.gettempdir()), os.getuid()):
+        if folder := own_folder(Path(gettempdir()), os.getuid()):
             return Path(folder)
     return None
 

@@ -4,9 +4,9 @@ So it runs there whatever version of tileconv they have, or none (decision 015).
 """
 
 import hashlib
+import os
 import pickle
 import platform
-import socket
 import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -52,11 +52,11 @@ def accept(expected: Mapping[str, str], call: bytes) -> tuple[str, str]:
     differ = [f"{name} {found[name]}, here {value}" for name, value in expected.items() if found[name] != value]
     changed = [name for name, value in found.items() if first.setdefault(name, value) != value]
     if differ:
-        return socket.gethostname(), f"it has {'; '.join(differ)}"
+        return os.uname().nodename, f"it has {'; '.join(differ)}"
     if changed:
-        return socket.gethostname(), f"{' and '.join(changed)} changed after it began; start it again"
+        return os.uname().nodename, f"{' and '.join(changed)} changed after it began; start it again"
     try:
         function, args = pickle.loads(call)  # noqa: S301  of the client, who may run anything here
     except (ImportError, AttributeError) as error:
-        return socket.gethostname(), f"it lacks what the client has: {error.name or 'a part of tileconv'}"
-    return socket.gethostname(), function(*args)
+        return os.uname().nodename, f"it lacks what the client has: {error.name or 'a part of tileconv'}"
+    return os.uname().nodename, function(*args)

@@ -10,7 +10,6 @@ import fcntl
 import json
 import os
 import re
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
@@ -227,7 +226,7 @@ class RunFolder:
         try:
             with sink_errors(self.place):
                 if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_RDWR:
-                    holder = json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
+                    holder = json.dumps({"pid": os.getpid(), "host": os.uname().nodename})
                     retrying(partial(os.ftruncate, descriptor, 0))
                     steady.write_at(descriptor, holder.encode(), 0)
             yield

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -116,7 +115,7 @@ def leased(folder: RunFolder, heard: Callable[[str], object]) -> Iterator[None]:
     """
     output = folder.output
     store = ObjectStore(folder.place.text, folder.place.access)
-    told: dict[str, Any] = {"pid": os.getpid(), "host": socket.gethostname(), "process": _process(os.getpid())}
+    told: dict[str, Any] = {"pid": os.getpid(), "host": os.uname().nodename, "process": _process(os.getpid())}
     told |= {"token": uuid4().hex, "held": True, "beat": 0, "expires": EXPIRES_S}
     with sink_errors(folder.place):
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -124,7 +123,8 @@ def free_bytes(output: Location) -> int:
         place = steady.resolve(output.local)
         while not steady.exists(place):
             place = place.parent
-        return retrying(partial(shutil.disk_usage, place)).free
+        disk = retrying(partial(os.statvfs, place))
+        return disk.f_bavail * disk.f_frsize
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-from difflib import get_close_matches
-
 from tileconv.errors import SourceError
 from tileconv.sources.choices import listed
 from tileconv.sources.folders import MOST_ENTRIES, ZARR_FILES, images_below, is_store
@@ -105,6 +102,8 @@ def not_read(path: Place, head: bytes) -> SourceError:
 
 
 def _kind(path: Place, head: bytes) -> tuple[str, str]:
+    from shlex import quote
+
     if not head:
         return "an empty file", "It was never written to its end: make it again."
     if head.startswith(b"PK"):
@@ -115,24 +114,26 @@ def _kind(path: Place, head: bytes) -> tuple[str, str]:
         return "the OME metadata of an image that lies elsewhere", "Give the TIFF file that holds the pixels."
     if unusual_jpeg(head) and (frame := jpeg_frame(head)):
         jpeg = "a JPEG-LS file" if frame[0] == JPEG_LS else f"a JPEG file of {frame[1]} bits per sample"
-        return jpeg, _GDAL.format(name=shlex.quote(path.name))
+        return jpeg, _GDAL.format(name=quote(path.name))
     for at, magic, kind, fix in _KINDS:
         if head[at:].startswith(magic):
-            return kind, fix.format(name=shlex.quote(path.name), text=repr(path.name))
+            return kind, fix.format(name=quote(path.name), text=repr(path.name))
     return f"a file that begins with {head[:8]!r}", "Convert it to TIFF, as bfconvert, gdal_translate or vips do."
 
 
 def _archive(path: Place, head: bytes) -> tuple[str, str]:
     """Tell what a ZIP archive holds by what it begins with; its table of contents may be of any length."""
+    from shlex import quote
+
     first = head[30 : 30 + int.from_bytes(head[26:28], "little")]
     if first.endswith(b".npy"):
         name = first.removesuffix(b".npy").decode("utf-8", "replace")
         load = f"numpy.load({path.name!r})[{name!r}]"
         return "a ZIP archive of NumPy arrays (.npz)", f"Save one of them: numpy.save('image.npy', {load})."
     if path.suffix == ".ozx" or ".zarr" in path.suffixes or any(name.encode() in head[:4096] for name in ZARR_FILES):
-        fix = f"Unpack it, unzip {shlex.quote(path.name)} -d image.ome.zarr, and give image.ome.zarr."
+        fix = f"Unpack it, unzip {quote(path.name)} -d image.ome.zarr, and give image.ome.zarr."
         return "a Zarr store in a ZIP archive", fix
-    return "a ZIP archive", f"Unpack it: unzip {shlex.quote(path.name)}."
+    return "a ZIP archive", f"Unpack it: unzip {quote(path.name)}."
 
 
 def no_store(path: Place) -> SourceError:
@@ -159,6 +160,8 @@ def nothing(path: Place, given: str) -> SourceError:
     folder = path.parent
     fix = f"Check the path {given!r}."
     if anywhere.is_folder(folder):
+        from difflib import get_close_matches
+
         close = get_close_matches(path.name, anywhere.names(folder)[:MOST_ENTRIES])
         fix += f" Its folder holds {listed(sorted(close))}." if close else ""
     elif isinstance(path, Remote):

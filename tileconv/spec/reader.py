@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import is_dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -197,6 +196,8 @@ def join(key: str, name: str) -> str:
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """Return a hint that names the choice most like *word*, first one of the same letters, or nothing."""
+    from difflib import get_close_matches
+
     letters, known = word[:100].lower(), list(choices)
     turned = [choice for choice in known if sorted(choice) == sorted(letters)]
     close = turned or get_close_matches(letters, known, 1)
@@ -218,6 +219,8 @@ def spaced(text: str, names: Iterable[str]) -> str:
 
 def _as_first(text: str, shape: Mapping[str, Field]) -> str:
     """Return how *text* is written under the first key of *shape*, as the choice most like it where there are some."""
+    from difflib import get_close_matches
+
     name, field = next(iter(shape.items()))
     choices = [word for arm in arms(field.form) if arm.origin is Literal for word in get_args(arm.type)]
     meant = get_close_matches(text[:100].lower(), choices, 1) if choices else [text]
