@@ -1,10 +1,14 @@
 """The float32 transform of two blocks at once is held against SciPy's of each."""
 
+import sys
+
 import numpy as np
 import pytest
 import scipy.fft
 
-from tileconv.engines.grid import ERROR_CONSTANT, error_bound
+from tileconv.boxes import Halo
+from tileconv.engines.fft_factors import Factor
+from tileconv.engines.grid import ERROR_CONSTANT, blocks, error_bound
 from tileconv.engines.transform import LANES, convolve, spectrum, stages
 
 LENGTHS = [(16, 16), (48, 32), (96, 144), (64, LANES), (LANES, 64), (32, 576), (576, 48), (128, 384)]
@@ -36,3 +40,10 @@ def test_two_blocks_at_once_are_what_scipy_makes_of_each(length, kernel):
     rounding = np.finfo(np.float32).eps * (np.abs(expected).max() + 0.5)  # where the base is added
     assert np.abs(written - 0.5 - expected).max() <= 0.25 * unit / ERROR_CONSTANT + rounding
     assert np.isnan(out).sum() == out.size - written.size
+
+
+def test_paired_blocks_do_without_scipy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy.fft", None)
+    weights, grid = np.ones((1, 9, 31)), blocks((1, 9, 31), (1, 4096, 4096), narrow=True)
+    assert grid.paired
+    assert Factor(weights, Halo((0, 4, 15), (0, 4, 15)), grid, exact=False).spectrum.dtype == np.float32

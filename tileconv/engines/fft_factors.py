@@ -100,11 +100,11 @@ def _spectrum(
     paired: bool,
 ) -> Array:
     """Return the transform of the weights, turned round because a transform convolves."""
-    import scipy.fft  # plans weigh this engine always, and use it seldom
-
     kernel = np.frombuffer(weights, np.float64).reshape(shape)
     if paired:
         return spectrum(kernel[0], (length[1], length[2]))
+    import scipy.fft  # which takes long, and which paired blocks do without
+
     turned = kernel[::-1, ::-1, ::-1]
     made = scipy.fft.rfftn(turned, s=[length[axis] for axis in axes], axes=axes, workers=1)
     return made.astype(np.result_type(real, np.complex64), copy=False)

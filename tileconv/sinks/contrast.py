@@ -87,7 +87,7 @@ class Samples:
             at = box.axes.index("c")
             pixels = pixels[(slice(None),) * at + (channel - box.start[at],)]
         step = -(-pixels.size // max(PIXELS // len(self._picked), LEAST))
-        some = pixels.flat[:: step + (step % 2 == 0)]  # an odd step meets all columns
+        some = pixels.reshape(-1)[:: step + (step % 2 == 0)].copy()  # an odd step meets all columns
         if self._info.nodata is not None:
             some = some[~equal(some, self._info.nodata)]
         return some[np.isfinite(some)] if some.dtype.kind == "f" else some
