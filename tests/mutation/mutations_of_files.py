@@ -69,8 +69,8 @@ INPUT = (
     broken(
         "decoded segments are kept by the name of their file alone",
         "sources/tiff.py",
-        "self._key = (self._recipe, *self._stamp, *self.fingerprint.values())",
-        "self._key = (self._recipe,)",
+        "self._key = repr((self._recipe, *self._stamp, *self.fingerprint.values()))",
+        "self._key = repr((self._recipe,))",
         f"{REWRITTEN}::test_decoded_pixels_are_those_of_the_file_as_it_is_now",
     ),
     broken(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -61,12 +61,12 @@ class Meeting:
         self.inside, self.waited = threading.Event(), threading.Event()
         waited = self.waited
 
-        class Told(Future):
-            def result(self, timeout=None):
+        class Told(module._Making):
+            def wait(self):
                 waited.set()
-                return super().result(timeout)
+                return super().wait()
 
-        monkeypatch.setattr(module, "Future", Told)
+        monkeypatch.setattr(module, "_Making", Told)
 
     def make(self, value):
         self.inside.set()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
@@ -25,6 +24,25 @@ class _Kept(Generic[Value]):
     """How often it will still be asked for, or None where nobody knows."""
 
 
+class _Making(Generic[Value]):
+    """A value that one thread makes, and others wait for; less than a ``Future``, of which each segment needs one."""
+
+    def __init__(self) -> None:
+        self.value: tuple[Value] | None = None
+        self._made = threading.Lock()
+        self._made.acquire()
+
+    def wait(self) -> tuple[Value] | None:
+        """Return the value, or None where making it failed."""
+        with self._made:
+            return self.value
+
+    def done(self, value: tuple[Value] | None) -> None:
+        """Let those go on who wait."""
+        self.value = value
+        self._made.release()
+
+
 class Cache(Generic[Value]):
     """The values used last, whose weights sum to at most *limit*; a heavier value is handed out and not kept.
 
@@ -36,7 +54,7 @@ class Cache(Generic[Value]):
         self._weigh = weigh
         self._weight = 0
         self._kept: OrderedDict[Hashable, _Kept[Value]] = OrderedDict()
-        self._making: dict[Hashable, Future[tuple[Value] | None]] = {}
+        self._making: dict[Hashable, _Making[Value]] = {}
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], Value], uses: int | None = None, limit: int | None = None) -> Value:
@@ -57,9 +75,9 @@ class Cache(Generic[Value]):
                 return self._use(key)
             other = self._making.get(key)
             if other is None:
-                mine = self._making[key] = Future()
+                mine = self._making[key] = _Making()
         if other is not None:
-            result = other.result()
+            result = other.wait()
             if result is None:
                 return self.get(key, make, uses, limit)
             with self._lock:
@@ -72,7 +90,7 @@ class Cache(Generic[Value]):
             with self._lock:
                 del self._making[key]
                 self._keep(key, value, uses, self.limit if limit is None else limit)
-            mine.set_result(value)
+            mine.done(value)
 
     def has(self, key: Hashable) -> bool:
         """Return whether the value of *key* is kept, or being made."""

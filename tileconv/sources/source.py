@@ -270,14 +270,14 @@ def cells(window: Window, chunk: Sequence[int]) -> Iterator[tuple[tuple[int, ...
     >>> list(cells((slice(3, 9),), (4,)))[1]
     ((1,), (slice(0, 4, None),), (slice(1, 5, None),))
     """
-    ranges = (range(s.start // n, -(-s.stop // n)) for s, n in zip(window, chunk, strict=True))
-    for index in product(*ranges):
-        bounds = [
-            (max(s.start, i * n), min(s.stop, (i + 1) * n), i * n, s.start)
-            for s, i, n in zip(window, index, chunk, strict=True)
-        ]
-        yield (
-            index,
-            tuple(slice(a - origin, b - origin) for a, b, origin, _ in bounds),
-            tuple(slice(a - start, b - start) for a, b, _, start in bounds),
-        )
+    along = [[_cell(s, i, n) for i in range(s.start // n, -(-s.stop // n))] for s, n in zip(window, chunk, strict=True)]
+    for cell in product(*along):
+        index, part, place = zip(*cell, strict=True)
+        yield index, part, place
+
+
+def _cell(along: slice, index: int, chunk: int) -> tuple[int, slice, slice]:
+    """Return what ``cells`` says of one axis."""
+    origin = index * chunk
+    start, stop = max(along.start, origin), min(along.stop, origin + chunk)
+    return index, slice(start - origin, stop - origin), slice(start - along.start, stop - along.start)

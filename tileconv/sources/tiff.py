@@ -135,7 +135,7 @@ class TiffSource:
         self.fingerprint = fingerprint_of(path)
         self.cache_bytes = (HELD_BYTES + SPARE_BYTES) * isinstance(path, Remote)
         self._recipe = _Recipe(path, series, level, max_chunk, mask)
-        self._key = (self._recipe, *self._stamp, *self.fingerprint.values())
+        self._key = repr((self._recipe, *self._stamp, *self.fingerprint.values()))  # texts keep their hash
         self._missing = missing_chunks
         with reading(self.where, "opening as TIFF"), self._parsed() as (file, said, masked):
             base, chosen, others = self._recipe.chosen(file)

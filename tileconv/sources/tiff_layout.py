@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from math import prod
 from typing import Any
 
@@ -83,7 +83,7 @@ class Layout:
         missing: NDArray[np.bool_] = (self.offsets == 0) & (self.counts == 0)
         return missing
 
-    @property
+    @cached_property
     def row_bytes(self) -> int:
         """Bytes of one row of a plain segment; rows start at whole bytes."""
         return -(-self.segment[2] * self.segment[3] * self.bits // 8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from contextlib import suppress
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -36,31 +37,30 @@ class Segments:
     def __init__(self, path: Path, layout: Layout) -> None:
         self.layout, self.where = layout, str(path)
         self.token: object = object()
+        self._packed, self._stored = layout.bits not in (8, 16, 32, 64), np.dtype(layout.byteorder + layout.dtype.char)
         self.descriptor = steady.open_to_read(path)
         weakref.finalize(self, os.close, self.descriptor)
 
     def read_rows(self, page: int, index: int, part: Window, out: Pixels) -> None:
         """Fill *out* with a part of a plain segment; only the bytes of its rows are read, and of its columns if few."""
-        layout, (rows, columns, samples) = self.layout, part
-        per_pixel = layout.bits * layout.segment[3]
-        start, stop = columns.start * per_pixel // 8, columns.stop * per_pixel // 8
-        packed = layout.bits not in (8, 16, 32, 64)
-        if packed or layout.row_bytes - (stop - start) < CALL_BYTES:
-            start, stop = 0, layout.row_bytes
-        first = columns.start - start * 8 // per_pixel
-        dtype = np.dtype(layout.byteorder + layout.dtype.char)
-        band = max(1, BAND_BYTES // layout.row_bytes) if stop - start == layout.row_bytes else 1
+        layout, (rows, columns, samples), row_bytes = self.layout, part, self.layout.row_bytes
+        start, length, band, inside = 0, row_bytes, max(1, BAND_BYTES // row_bytes), columns
+        if not self._packed and row_bytes > CALL_BYTES:
+            per_pixel, wide = layout.bits // 8 * layout.segment[3], columns.stop - columns.start
+            if row_bytes - wide * per_pixel >= CALL_BYTES:
+                start, length, band, inside = columns.start * per_pixel, wide * per_pixel, 1, slice(0, wide)
+        begin = int(layout.offsets[page, index]) + start
         for row in range(rows.start, rows.stop, band):
             count = min(band, rows.stop - row)
-            offset = int(layout.offsets[page, index]) + row * layout.row_bytes + start
-            data = self._bytes(count * (stop - start), offset, page, index)
-            if packed:
+            data = self._bytes(count * length, begin + row * row_bytes, page, index)
+            if self._packed:
                 runlen = layout.segment[2] * layout.segment[3]
-                pixels = imagecodecs.packints_decode(data, dtype, layout.bits, runlen=runlen)
+                pixels = imagecodecs.packints_decode(data, self._stored, layout.bits, runlen=runlen)
             else:
-                pixels = np.frombuffer(data, dtype)
-            inside = slice(0, count), slice(first, first + columns.stop - columns.start), samples
-            place(pixels.reshape(count, -1, layout.segment[3]), inside, out[row - rows.start :][:count])
+                pixels = np.frombuffer(data, self._stored)
+            done = row - rows.start
+            pixels = pixels.reshape(count, -1, layout.segment[3])
+            place(pixels, (slice(0, count), inside, samples), out[done : done + count])
 
     def decode(self, page: int, index: int) -> Pixels:
         """Return one segment, decoded; SourceError if it is damaged."""
@@ -112,6 +112,9 @@ class Segments:
 
     def _bytes(self, count: int, offset: int, page: int, index: int) -> bytes:
         """Return exactly *count* bytes; one call of the system may return fewer."""
+        with suppress(OSError):  # what may pass, and is tried again
+            if len(data := os.pread(self.descriptor, count, offset)) == count:
+                return data
         parts: list[bytes] = []
         while count:
             with reading(self.where, f"reading page {page}, segment {index},"):
