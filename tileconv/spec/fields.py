@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import inspect
 import math
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cached_property
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from tileconv.bounds import Ge, Gt
@@ -67,6 +69,29 @@ class Field:
     summary: str = ""
 
 
+class Declared(Field):
+    """A field whose annotation is read when it is first asked for: a file has few of all keys that it may have.
+
+    *names* are those of the module that it stands in.
+    """
+
+    def __init__(self, annotation: Any, names: dict[str, Any], default: Any) -> None:
+        vars(self).update(default=default, _annotation=annotation, _names=names)
+
+    @cached_property
+    def _read(self) -> Field:
+        one = types.SimpleNamespace(__annotations__={"it": vars(self)["_annotation"]})
+        return _field(typing.get_type_hints(one, vars(self)["_names"], include_extras=True)["it"], self.default)
+
+    @property
+    def form(self) -> Any:  # noqa: D102 as of any field
+        return self._read.form
+
+    @property
+    def summary(self) -> str:  # noqa: D102
+        return self._read.summary
+
+
 @dataclass(frozen=True)
 class Arm:
     """One alternative of an annotation: a plain type and what bounds it."""
@@ -89,19 +114,18 @@ def fields_of(cls: type) -> dict[str, Field]:
     >>> fields_of(Border)["value"].default
     0.0
     """
-    hints = typing.get_type_hints(cls, include_extras=True)
-    keys = {}
+    names = vars(sys.modules[cls.__module__])
+    keys: dict[str, Field] = {}
     for f in fields(cls):
         default = f.default if f.default_factory is MISSING else f.default_factory()
-        keys[f.name] = _field(hints[f.name], REQUIRED if default is MISSING else default)
+        keys[f.name] = Declared(f.type, names, REQUIRED if default is MISSING else default)
     return keys
 
 
 def parameters_of(operator: Callable[..., Any]) -> dict[str, Field]:
     """Return the parameters of an operator, without ``axes``, which is the stage's ``over``."""
-    hints = typing.get_type_hints(operator, include_extras=True)
     return {
-        name: _field(hints[name], REQUIRED if p.default is inspect.Parameter.empty else p.default)
+        name: Declared(p.annotation, operator.__globals__, REQUIRED if p.default is p.empty else p.default)
         for name, p in inspect.signature(operator).parameters.items()
         if name != "axes"
     }
