@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from properties.runs_help import pipeline, plan_of
+from properties.runs_help import MACHINE, pipeline, plan_of
 
 from tileconv.boxes import pieces
 from tileconv.errors import PlanError
+from tileconv.planning.build import make_plan
 from tileconv.planning.regions import spans
 from tileconv.planning.tiles import axis_sums, candidates, strip_rows
+from tileconv.sources.memory import MemorySource
+from tileconv.spec import spec_from_mapping
 
 CHAIN = [{"op": "gaussian", "sigma": 2}, {"op": "sobel"}, {"op": "unsharp", "sigma": 1}]
 
@@ -103,3 +106,12 @@ def test_a_tile_that_cuts_chunks_is_refused_with_one_that_does_not():
     with pytest.raises(PlanError, match="250 pixels along x is not a whole number of chunks of 100") as caught:
         plan_of(spec, np.zeros((900, 900), np.uint8))
     assert "Use 300, or set output.chunks to 250" in caught.value.fix
+
+
+@pytest.mark.parametrize(("chunk", "tile"), [(64, (512, 256)), (512, (256, 512))])
+def test_of_tiles_that_cost_alike_the_narrow_one_is_taken(chunk, tile, monkeypatch):
+    """Unless its rows lie in stored chunks that reach further."""
+    monkeypatch.setattr("tileconv.planning.budget.candidates", lambda _: [(256, 512), (512, 256)])
+    source = replace(MemorySource(np.zeros((2048, 2048), np.uint8)).info, chunks=(chunk, chunk))
+    spec = spec_from_mapping(pipeline([], output={"chunks": 256}))
+    assert make_plan(spec, source, MACHINE).passes[0].grid.tile == tile

@@ -17,7 +17,7 @@ from tileconv.sources.memory import MemorySource
 from tileconv.sources.open import open_source
 from tileconv.stores.local import LocalStore
 from tileconv.tiles.blocks import Block
-from tileconv.tiles.compute import Counts, compute_tile, needed
+from tileconv.tiles.compute import Counts, compute_tile, make_tile, needed
 from tileconv.tiles.windows import Job, Receipt, read
 
 CHAIN = [{"op": "gaussian", "sigma": 1}, {"op": "sobel"}]
@@ -50,6 +50,24 @@ def test_wrap_reads_the_far_side_in_a_box_of_its_own(tmp_path):
     Job(job, (source,), (sink,)).run(job.grid.box((0, 0)))
     assert len(source.boxes) == 4
     assert source.pixels == needed(job, job.grid.box((0, 0)))[0].size
+
+
+@pytest.mark.parametrize(
+    ("dtype", "words", "same"),
+    [
+        ("uint16", {}, True),
+        ("uint16", {"dtype": "float32"}, False),
+        ("uint16", {"nodata": 3}, False),
+        ("float32", {}, False),
+    ],
+)
+def test_a_copy_is_what_is_read(dtype, words, same):
+    image = strategies.pixels((8, 9), dtype, 0)
+    (job,) = plan_of(tiled([], None, output=words), image).passes
+    block = Block(image, Box.of_shape(image.shape))
+    (made,), _ = make_tile(job, [block], block.box)
+    assert np.shares_memory(made, image) == same
+    np.testing.assert_array_equal(made, image)
 
 
 def test_receipts_are_small_and_hold_no_pixels(tmp_path):

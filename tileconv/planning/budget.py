@@ -144,7 +144,7 @@ def tiled(pass_: Pass, run: RunSpec, budget: Budget) -> Pass:
         why = "run.tile"
     elif fitting:
         least = min(o.ns for o in fitting)
-        option = min((o for o in fitting if o.ns <= NEAR * least), key=lambda o: o.peak)
+        option = min((o for o in fitting if o.ns <= NEAR * least), key=lambda o: (o.peak, *o.tile.width))
         ns = option.tile.ns_per_pixel
         chosen = f"of {len(fitting)} tile sizes that fit, the smallest whose cost is near the least"
         why = f"{chosen if len(fitting) > 1 else 'the only one of the tile sizes that fits'}, {ns:.1f} ns per pixel"

@@ -50,7 +50,11 @@ class AxisSums:
 
 @dataclass(frozen=True)
 class Tiling:
-    """One tile size with what follows from it; ``shared_bytes`` of decoded chunks wait for other tiles at most."""
+    """One tile size with what follows from it.
+
+    ``shared_bytes`` of decoded chunks wait for other tiles at most. ``width`` is how far rows of stored chunks reach
+    beyond a tile, and how wide it is: of less, less is read in vain, and less is cut into rows.
+    """
 
     tile: tuple[int, ...]
     strip: int
@@ -59,6 +63,7 @@ class Tiling:
     shared_bytes: int
     read_amplification: float
     ns_per_pixel: float
+    width: tuple[int, int]
 
 
 def axis_sums(pass_: Pass, axis: int, tile: int, strip: int) -> AxisSums:
@@ -181,7 +186,8 @@ def tiling(pass_: Pass, tile: Sequence[int], sums: Sums, workers: int = 1, cache
     )
     count = math.prod(-(-n // t) for n, t in zip(image.shape, tile, strict=True))
     amplification = fetched / max(1, sum(math.prod(_space(read.source)) for read in pass_.reads))
-    return Tiling(tuple(tile), strip, sizes, count, sum(shares), amplification, ns)
+    width = max(max(0, read.source.chunks[-1] - tile[-1]) for read in pass_.reads), tile[-1]
+    return Tiling(tuple(tile), strip, sizes, count, sum(shares), amplification, ns, width)
 
 
 def folding(pass_: Pass, tile: Sequence[int], sums: Sums, workers: int = 1, cache: int = 0) -> Tiling:

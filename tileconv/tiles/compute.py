@@ -94,6 +94,8 @@ def compute_tile(
 
 def make_tile(pass_: Pass, blocks: Sequence[Block], tile: Box) -> tuple[Sequence[Array], tuple[Counts, ...]]:
     """Return what ``compute_tile`` does, perhaps as views: where all is one value a pixel is made, and repeated."""
+    if _as_read(pass_, blocks, tile):
+        return [blocks[0].pixels] * len(pass_.writes), tuple(Counts() for _ in pass_.writes)
     sides = [1 if axis in SPACE else n for axis, n in zip(tile.axes, tile.shape, strict=True)]
     made = [np.empty(sides, write.info.dtype) for write in pass_.writes]
     counts, out = [Counts() for _ in pass_.writes], space(tile)
@@ -110,6 +112,13 @@ def make_tile(pass_: Pass, blocks: Sequence[Block], tile: Box) -> tuple[Sequence
         else:
             return [np.broadcast_to(array, tile.shape) for array in made], tuple(counts)
     return compute_tile(pass_, blocks, tile)
+
+
+def _as_read(pass_: Pass, blocks: Sequence[Block], tile: Box) -> bool:
+    """Return whether all writes of *tile* are what is read, bit for bit: NaN may be another."""
+    stored = {write.info.dtype for write in pass_.writes if write.info.nodata is None}
+    still = not pass_.stages and len(blocks) == 1 and pass_.reads[0].missing is None and blocks[0].box == tile
+    return still and len(stored) == 1 and stored == {blocks[0].pixels.dtype} and blocks[0].pixels.dtype.kind in "iu"
 
 
 def _volume(
@@ -195,7 +204,8 @@ def cast_into(pixels: Array, into: Array, write: Write, *, nan: bool) -> Counts:
             counts = cast_into(one, stored, write, nan=nan)
             into[...] = stored
             return counts.of_each(pixels.size)
-    into[...], clipped = cast(pixels, into.dtype, overflow=write.overflow, nodata=nodata)
+    exact = nodata is None and np.can_cast(pixels.dtype, into.dtype)
+    into[...], clipped = (pixels, 0) if exact else cast(pixels, into.dtype, overflow=write.overflow, nodata=nodata)
     if nodata is not None:
         like = like_nodata(pixels, into, nodata, overflow=write.overflow)
     elif into.dtype.kind == "f" and nan:
