@@ -8,7 +8,7 @@ import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles.counting import CountingSource
-from properties.runs_help import plan_of, tiled, windows, write_tiff
+from properties.runs_help import pipeline, plan_of, tiled, windows, write_tiff
 
 from tileconv.boxes import Box, space, with_space
 from tileconv.sinks.layout import Layout
@@ -68,6 +68,19 @@ def test_a_copy_is_what_is_read(dtype, words, same):
     (made,), _ = make_tile(job, [block], block.box)
     assert np.shares_memory(made, image) == same
     np.testing.assert_array_equal(made, image)
+
+
+def test_copies_of_unlike_outputs_are_each_their_own():
+    image = strategies.pixels((8, 9), "uint16", 0)
+    asked = pipeline([]) | {
+        "outputs": {"a": {"path": "a.zarr"}, "b": {"path": "b.zarr", "dtype": "float32", "nodata": 5}}
+    }
+    asked.pop("output")
+    (job,) = plan_of(asked, image).passes
+    block = Block(image, Box.of_shape(image.shape))
+    made, counts = make_tile(job, [block], block.box)
+    assert [array.dtype for array in made] == ["uint16", "float32"]
+    assert counts[1].like_nodata == (image == 5).sum()
 
 
 def test_receipts_are_small_and_hold_no_pixels(tmp_path):

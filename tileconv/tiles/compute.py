@@ -116,9 +116,10 @@ def make_tile(pass_: Pass, blocks: Sequence[Block], tile: Box) -> tuple[Sequence
 
 def _as_read(pass_: Pass, blocks: Sequence[Block], tile: Box) -> bool:
     """Return whether all writes of *tile* are what is read, bit for bit: NaN may be another."""
-    stored = {write.info.dtype for write in pass_.writes if write.info.nodata is None}
-    still = not pass_.stages and len(blocks) == 1 and pass_.reads[0].missing is None and blocks[0].box == tile
-    return still and len(stored) == 1 and stored == {blocks[0].pixels.dtype} and blocks[0].pixels.dtype.kind in "iu"
+    if pass_.stages or len(blocks) > 1 or pass_.reads[0].missing is not None or blocks[0].box != tile:
+        return False
+    dtype = blocks[0].pixels.dtype
+    return dtype.kind in "iu" and all(w.info.nodata is None and w.info.dtype == dtype for w in pass_.writes)
 
 
 def _volume(
