@@ -87,7 +87,7 @@ class Loop:
     def digest(self) -> str:
         """A digest of all that the compiled code follows from, but for types, libraries and the processor."""
         taken = [(name, _told(of)) for name, of in sorted(self._globals.items())]
-        facts = sorted(self._options.items()), _instructions(self._function.__code__), taken
+        facts = sorted(self._options.items()), instructions(self._function.__code__), taken
         return sha256(repr(facts).encode()).hexdigest()
 
     def _find(self, kinds: Any, args: tuple[Any, ...]) -> Callable[..., Any]:
@@ -152,8 +152,9 @@ def _names(code: CodeType) -> set[str]:
     return {*code.co_names}.union(*(_names(part) for part in code.co_consts if isinstance(part, CodeType)))
 
 
-def _instructions(code: CodeType) -> list[Any]:
-    parts = [_instructions(part) if isinstance(part, CodeType) else repr(part) for part in code.co_consts]
+def instructions(code: CodeType) -> list[Any]:
+    """Return what a function does, as one that reads the same wherever its text lies."""
+    parts = [instructions(part) if isinstance(part, CodeType) else repr(part) for part in code.co_consts]
     return [code.co_code, code.co_names, code.co_varnames, *parts]  # no lines, no paths
 
 

@@ -1,215 +1,215 @@
-"""The loops of the row machine: what it does to rows of pixels.
+"""The loops of the row machine: what it does to rows of pixels, of which it is told the addresses.
 
-All pixels lie in one array *m*, and places in it are unsigned: Numba would spend most of its time on slices, and on
-places that may be negative. What is being made lies first in it, in rows of ``WIDE``: four of each component. A call
-costs as much as some hundred pixels, because each array is counted, so that most loops do some rows at once.
+What is being made lies in rows of ``WIDE`` pixels, four of each component. Sums are made for four rows at once, because
+a pixel that is loaded counts in up to four of them, and they stay in registers until they are whole.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from tileconv.engines.row_table import GROUP, GUARDED, NARROW_SQUARES, WIDE, WIDE_SQUARES
+from tileconv.engines.vectors import Code, Value, written
 
-from tileconv.engines.loops import njit
-from tileconv.engines.row_table import GROUP, GUARDED, WIDE, WIDE_SQUARES
-
-Array = NDArray[Any]
+ALONG, BESIDE = 8, 2
+"""Vectors that are summed at once: of a row along x, and of each of four rows along y."""
 
 
-@njit(nogil=True, cache=True)
-def load(
-    u1: Array, u2: Array, i2: Array, f4: Array, f8: Array, at: int, m: Array, row: int, width: int
-) -> None:  # pragma: no cover - compiled
-    """Copy *width* pixels, from *at* on, of the one array that has any."""
-    real = m.dtype.type
-    if u1.size:
-        for x in range(width):
-            m[row + x] = real(u1[at + x])
-    elif u2.size:
-        for x in range(width):
-            m[row + x] = real(u2[at + x])
-    elif i2.size:
-        for x in range(width):
-            m[row + x] = real(i2[at + x])
-    elif f4.size:
-        for x in range(width):
-            m[row + x] = real(f4[at + x])
-    else:
-        for x in range(width):
-            m[row + x] = real(f8[at + x])
+@written()
+def load(code: Code, _: Value, kind: Value, source: Value, into: Value, width: Value) -> None:
+    """Copy *width* pixels of ``KINDS[kind]``."""
+    kinds = [(code.byte, False), (code.short, False), (code.short, True), (code.float, True), (code.double, True)]
+    for number, (of, signed) in enumerate(kinds):
+        if of == code.double != code.real:
+            continue  # sums in float32 are never made of float64
+
+        def cast(start: Value, end: Value, x: Value, _: Value, of: Any = of, signed: bool = signed) -> None:
+            pixels = code.load(code.at(start, x, of=of), code.lanes, of)
+            code.store(code.cast(pixels, code.real, signed=signed), code.at(end, x))
+
+        with code.where(kind, "==", number):
+            code.exactly(width, source, of, into, code.real, cast)
 
 
-@njit(nogil=True, cache=True)
-def store(
-    m: Array, rows: int, width: int, u1: Array, u2: Array, own: Array, into: Array
-) -> int:  # pragma: no cover - compiled
-    """Write the first *rows* to the one array that has any, from places *into* on; return how many were clipped."""
-    real, clipped = m.dtype.type, 0
-    low, high = real(0), real(255) if u1.size else real(65535)
-    for i in range(rows):
-        row, at, outside = np.uint64(i * WIDE), into[i], False
-        if own.size:
-            for x in range(width):
-                own[at + x] = m[row + x]
-        elif u1.size:
-            for x in range(width):
-                value = np.rint(m[row + x])
-                inside = min(max(value, low), high)
-                outside |= inside != value
-                u1[at + x] = np.uint8(np.int32(inside))
-        else:
-            for x in range(width):
-                value = np.rint(m[row + x])
-                inside = min(max(value, low), high)
-                outside |= inside != value
-                u2[at + x] = np.uint16(np.int32(inside))
-        if outside:  # counted apart, because it is slow
-            for x in range(width):
-                value = np.rint(m[row + x])
-                clipped += (value < low) | (value > high)
-    return clipped
+@written()
+def copy(code: Code, _: Value, source: Value, into: Value) -> None:
+    """Copy one pixel."""
+    code.store(code.load(source, 1), into)
 
 
-@njit(nogil=True, cache=True)
-def move(m: Array, rows: int, width: int, into: Array) -> None:  # pragma: no cover - compiled
-    """Write the first *rows* to places *into*."""
-    for i in range(rows):
-        row, at = np.uint64(i * WIDE), into[i]
-        for x in range(width):
-            m[at + x] = m[row + x]
+@written()
+def add(code: Code, weights: Value, first: Value, taps: Value, row: Value, into: Value, width: Value) -> None:
+    """Write to *into* the sums of ``weights[first + k]`` times pixel x + k of *row*, k ascending below *taps*.
+
+    Some are written beyond *width*.
+    """
+    with code.counting(0, width, ALONG * code.lanes) as x:
+        sums = [code.variable(code.fill(0.0)) for _ in range(ALONG)]
+        with code.counting(0, taps) as k:
+            weight = code.fill(code.load(code.at(weights, first, k), 1))
+            for n, total in enumerate(sums):
+                _plus(code, total, weight, code.load(code.at(row, x, k, n * code.lanes)))
+        for n, total in enumerate(sums):
+            code.store(code.builder.load(total), code.at(into, x, n * code.lanes))
 
 
-@njit(nogil=True, cache=True, inline="always")
-def _begin(
-    m: Array, weights: Array, w: int, count: int, at: Array, row: int, width: int
-) -> int:  # pragma: no cover - compiled
-    """Write what ``add`` adds to nothing of the first weights, and return how many these are."""
-    zero = m.dtype.type(0)
-    if count < 3:
-        for x in range(width):
-            m[row + x] = zero
-        return 0
-    a, b, c, p, q, r = weights[w], weights[w + 1], weights[w + 2], at[0], at[1], at[2]
-    if count != 9:
-        for x in range(width):
-            m[row + x] = ((zero + a * m[p + x]) + b * m[q + x]) + c * m[r + x]
-        return 3
-    d, e, f, g, h, i = weights[w + 3], weights[w + 4], weights[w + 5], weights[w + 6], weights[w + 7], weights[w + 8]
-    s, t, u, v, y, z = at[3], at[4], at[5], at[6], at[7], at[8]
-    for x in range(width):
-        one = ((zero + a * m[p + x]) + b * m[q + x]) + c * m[r + x]
-        two = ((one + d * m[s + x]) + e * m[t + x]) + f * m[u + x]
-        m[row + x] = ((two + g * m[v + x]) + h * m[y + x]) + i * m[z + x]
-    return 9
+def _plus(code: Code, total: Value, weight: Value, pixels: Value) -> None:
+    b = code.builder
+    b.store(b.fadd(b.load(total), b.fmul(weight, pixels)), total)
 
 
-@njit(nogil=True, cache=True)
-def add(
-    m: Array, weights: Array, w: int, count: int, at: Array, row: int, width: int
-) -> None:  # pragma: no cover - compiled
-    """Write the sum of all ``weights[w + k] * m[at[k] + x]``, k ascending below *count*, to ``m[row + x]``."""
-    k = _begin(m, weights, w, count, at, row, width)
-    while k + 4 <= count:
-        a, b, c, d = weights[w + k], weights[w + k + 1], weights[w + k + 2], weights[w + k + 3]
-        p, q, r, s = at[k], at[k + 1], at[k + 2], at[k + 3]
-        for x in range(width):
-            m[row + x] = (((m[row + x] + a * m[p + x]) + b * m[q + x]) + c * m[r + x]) + d * m[s + x]
-        k += 4
-    while k < count:
-        a, p = weights[w + k], at[k]
-        for x in range(width):
-            m[row + x] += a * m[p + x]
-        k += 1
-
-
-@njit(nogil=True, cache=True)
+@written()
 def add_four(
-    m: Array, weights: Array, w: int, count: int, at: Array, row: int, width: int, new: bool
-) -> None:  # pragma: no cover - compiled
-    """Do what ``_add`` does for four rows ``WIDE`` apart, of which each has the places from one further in *at* on."""
-    one, two, three = row + np.uint64(WIDE), row + np.uint64(2 * WIDE), row + np.uint64(3 * WIDE)
-    zero, k = m.dtype.type(0), 0
-    if new:
-        for x in range(width):
-            m[row + x], m[one + x], m[two + x], m[three + x] = zero, zero, zero, zero
-    while k + 3 <= count:
-        a, b, c = weights[w + k], weights[w + k + 1], weights[w + k + 2]
-        p, q, r, s, t, u = at[k], at[k + 1], at[k + 2], at[k + 3], at[k + 4], at[k + 5]
-        for x in range(width):
-            e = ((m[row + x] + a * m[p + x]) + b * m[q + x]) + c * m[r + x]
-            f = ((m[one + x] + a * m[q + x]) + b * m[r + x]) + c * m[s + x]
-            g = ((m[two + x] + a * m[r + x]) + b * m[s + x]) + c * m[t + x]
-            h = ((m[three + x] + a * m[s + x]) + b * m[t + x]) + c * m[u + x]
-            m[row + x], m[one + x], m[two + x], m[three + x] = e, f, g, h
-        k += 3
-    while k < count:
-        a, p, q, r, s = weights[w + k], at[k], at[k + 1], at[k + 2], at[k + 3]
-        for x in range(width):
-            e, f = m[row + x] + a * m[p + x], m[one + x] + a * m[q + x]
-            g, h = m[two + x] + a * m[r + x], m[three + x] + a * m[s + x]
-            m[row + x], m[one + x], m[two + x], m[three + x] = e, f, g, h
-        k += 1
+    code: Code, weights: Value, first: Value, tall: Value, taps: Value, rows: Value, left: Value, into: Value,
+    width: Value, new: Value,
+) -> None:  # fmt: skip
+    """Write to four rows, or add to them unless *new*, the sums of a grid of weights times pixels, row after row.
+
+    Parameters
+    ----------
+    first
+        The number of the first of *tall* times *taps* weights.
+    rows, into
+        Where the addresses of *tall* + 3 rows lie, to which *left* bytes are added; and those of the four.
+    """
+
+    def row(r: Value, low: int, high: int, x: Value, side: Value, sums: list[list[Value]]) -> None:
+        """Add row number *r*, of *side* weights, to the sums from *low* to *high*."""
+        begin = code.at(code.sum(_address(code, rows, r), left), x)
+        lines = [(i, code.at(weights, first, code.product(side, code.sum(r, -i)))) for i in range(low, high + 1)]
+        with code.counting(0, side) as k:
+            pixels = [code.load(code.at(begin, k, n * code.lanes)) for n in range(BESIDE)]
+            for i, line in lines:
+                weight = code.fill(code.load(code.at(line, k), 1))
+                for total, some in zip(sums[i], pixels, strict=True):
+                    _plus(code, total, weight, some)
+
+    def grid(x: Value, side: Value, sums: list[list[Value]]) -> None:
+        """Add rows of *side* weights, each to all the sums that it counts in."""
+        with code.where(tall, "<", GROUP - 1):
+            for i in range(GROUP):
+                with code.counting(i, code.sum(tall, i)) as r:
+                    row(r, i, i, x, side, sums)
+        with code.where(tall, ">=", GROUP - 1):
+            for r in range(GROUP - 1):
+                row(code.number(r), 0, r, x, side, sums)
+            with code.counting(GROUP - 1, tall) as r:
+                row(r, 0, GROUP - 1, x, side, sums)
+            for r in range(GROUP - 1):
+                row(code.sum(tall, r), r + 1, GROUP - 1, x, side, sums)
+
+    with code.across(width, BESIDE * code.lanes) as (x, _):
+        sums = [[code.variable(code.fill(0.0)) for _ in range(BESIDE)] for _ in range(GROUP)]
+        places = [[code.at(_address(code, into, i), x, n * code.lanes) for n in range(BESIDE)] for i in range(GROUP)]
+        every = [(total, place) for pair in zip(sums, places, strict=True) for total, place in zip(*pair, strict=True)]
+        with code.where(new, "==", 0):
+            for total, place in every:
+                code.builder.store(code.load(place), total)
+        with code.where(taps, "==", 1):  # LLVM then leaves out the loop
+            grid(x, code.number(1), sums)
+        with code.where(taps, "!=", 1):
+            grid(x, taps, sums)
+        for total, place in every:
+            code.store(code.builder.load(total), place)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def shift(
-    m: Array, first: int, rows: int, width: int, divisor: Any, offset: Any
-) -> bool:  # pragma: no cover - compiled
-    """Divide sums and add to them; return whether they are finite."""
-    odd = False
-    for i in range(rows):
-        row = np.uint64((first + i) * WIDE)
-        if divisor != 1:
-            for x in range(width):
-                m[row + x] /= divisor
-        if offset != 0:
-            for x in range(width):
-                m[row + x] += offset
-        for x in range(width):
-            odd |= m[row + x] - m[row + x] != 0
-    return not odd
+@written()
+def shift(code: Code, _: Value, first: Value, width: Value, divisor: Value, offset: Value) -> None:
+    """Divide the sums of four rows from address *first* on, and add to them, some beyond *width* too."""
+    b = code.builder
+
+    def every(change: Any) -> None:
+        with code.counting(0, GROUP) as i, code.counting(0, width, code.lanes) as x:
+            place = code.at(first, code.product(i, WIDE), x)
+            code.store(change(code.load(place)), place)
+
+    with b.if_then(b.fcmp_unordered("!=", divisor, code.fill(1.0, 1))):
+        every(lambda pixels: b.fdiv(pixels, code.fill(divisor)))
+    with b.if_then(b.fcmp_unordered("!=", offset, code.fill(0.0, 1))):
+        every(lambda pixels: b.fadd(pixels, code.fill(offset)))
 
 
-@njit(nogil=True, cache=True)
-def length(m: Array, rows: int, width: int, how: int) -> bool:  # pragma: no cover - compiled
-    """Write the lengths of vectors into the first of their components; return whether squares stay in the range."""
-    odd = False
-    for i in range(rows):
-        row, other = np.uint64(i * WIDE), np.uint64((i + GROUP) * WIDE)
-        if how == WIDE_SQUARES:
-            for x in range(width):
-                a, b = np.float64(m[row + x]), np.float64(m[other + x])
-                size = m.dtype.type(math.sqrt(a * a + b * b))
-                odd |= size - size != 0
-                m[row + x] = size
-        elif how == GUARDED:
-            for x in range(width):
-                a, b = m[row + x], m[other + x]
-                size = math.sqrt(a * a + b * b)
-                odd |= (size >= 1e150) | ((size <= 1e-138) & ((a != 0) | (b != 0)))
-                m[row + x] = size
-        else:
-            for x in range(width):
-                a, b = m[row + x], m[other + x]
-                m[row + x] = math.sqrt(a * a + b * b)
-    return not odd
+@written("int64")
+def odd(code: Code, _: Value, first: Value, rows: Value, width: Value) -> Value:
+    """Return how many sums of *rows* are not finite, of the first component, from address *first* on."""
+    found = code.variable(code.number(0))
+    with code.counting(0, rows) as i, code.across(width, code.lanes) as (x, _):
+        _count_odd(code, found, code.load(code.at(first, code.product(i, WIDE), x)), x, width)
+    return code.builder.load(found)
 
 
-@njit(nogil=True, cache=True)
+def _count_odd(code: Code, found: Value, pixels: Value, x: Value, width: Value, also: Value = None) -> None:
+    """Count pixels, from place *x* of a row of *width* on, that are not finite, or something else *also*."""
+    b = code.builder
+    condition = b.fcmp_unordered("!=", b.fsub(pixels, pixels), code.fill(0.0))
+    code.count(found, b.or_(condition, also) if also else condition, 0, b.sub(width, x))
+
+
+@written("int64")
+def length(code: Code, _: Value, first: Value, rows: Value, width: Value, into: Value, how: Value) -> Value:
+    """Write the lengths of vectors to rows whose addresses lie at *into*; return how many are odd.
+
+    Those are not finite, or in float64 where squares may have left the range.
+    """
+    b, found = code.builder, code.variable(code.number(0))
+    for which in (NARROW_SQUARES, GUARDED if code.real == code.double else WIDE_SQUARES):
+        with code.where(how, "==", which), code.counting(0, rows) as i, code.across(width, code.lanes) as (x, _):
+            of = code.double if which == WIDE_SQUARES else code.real
+            starts = (code.at(first, code.product(code.sum(i, n * GROUP), WIDE), x) for n in range(2))
+            vectors = [code.cast(code.load(start), of) for start in starts]
+            squares = (b.fmul(vector, vector) for vector in vectors)
+            made = code.call("sqrt", b.fadd(*squares))
+            beyond = None
+            if which == GUARDED:
+                none = (b.fcmp_unordered("!=", vector, code.fill(0.0)) for vector in vectors)
+                small = b.and_(b.fcmp_ordered("<=", made, code.fill(1e-138)), b.or_(*none))
+                beyond = b.or_(b.fcmp_ordered(">=", made, code.fill(1e150)), small)
+            made = code.cast(made, code.real)
+            _count_odd(code, found, made, x, width, beyond)
+            code.store(made, code.at(_address(code, into, i), x))
+    return b.load(found)
+
+
+@written("int64")
 def unsharp(
-    m: Array, rows: int, width: int, pixels: Array, amount: Any, threshold: Any
-) -> bool:  # pragma: no cover - compiled
-    """Write what unsharp makes of *pixels*, and of the blurred first rows; return whether it is finite."""
-    odd = False
-    for i in range(rows):
-        row, at = np.uint64(i * WIDE), pixels[i]
-        for x in range(width):
-            pixel = m[at + x]
-            difference = pixel - m[row + x]
-            made = pixel if abs(difference) < threshold else pixel + amount * difference
-            odd |= made - made != 0
-            m[row + x] = made
-    return not odd
+    code: Code, _: Value, first: Value, rows: Value, width: Value, into: Value, pixels: Value, left: Value,
+    amount: Value, threshold: Value,
+) -> Value:  # fmt: skip
+    """Write what unsharp makes of blurred rows, and of *pixels*, as ``length`` does."""
+    b, found = code.builder, code.variable(code.number(0))
+    with code.counting(0, rows) as i, code.across(width, code.lanes) as (x, _):
+        pixel = code.load(code.at(code.sum(_address(code, pixels, i), left), x))
+        difference = b.fsub(pixel, code.load(code.at(first, code.product(i, WIDE), x)))
+        small = b.fcmp_ordered("<", code.call("fabs", difference), code.fill(threshold))
+        made = b.select(small, pixel, b.fadd(pixel, b.fmul(code.fill(amount), difference)))
+        _count_odd(code, found, made, x, width)
+        code.store(made, code.at(_address(code, into, i), x))
+    return b.load(found)
+
+
+@written("int64")
+def store(code: Code, _: Value, kind: Value, first: Value, rows: Value, width: Value, into: Value) -> Value:
+    """Write rows in a type of ``ROUNDED``, or as they are, where *into* says; return how many pixels were clipped."""
+    b, clipped = code.builder, code.variable(code.number(0))
+    for number, (of, highest) in enumerate([(code.byte, 255.0), (code.short, 65535.0), (code.real, 0.0)]):
+        with code.where(kind, "==", number), code.counting(0, rows) as i:
+
+            def write(start: Value, end: Value, x: Value, old: Value, of: Any = of, highest: float = highest) -> None:
+                pixels = code.load(code.at(start, x))
+                if of != code.real:
+                    value = code.call("rint", pixels)
+                    low, high = code.fill(0.0), code.fill(highest)
+                    pixels = b.select(b.fcmp_ordered(">", value, low), value, low)
+                    pixels = b.select(b.fcmp_ordered("<", pixels, high), pixels, high)
+                    code.count(clipped, b.fcmp_unordered("!=", pixels, value), old, b.sub(width, x))
+                    whole = b.fptosi(pixels, code.beside(code.int, code.lanes))
+                    pixels = b.trunc(whole, code.beside(of, code.lanes))
+                code.store(pixels, code.at(end, x, of=of))
+
+            row = code.at(first, code.product(i, WIDE))
+            code.exactly(width, row, code.real, _address(code, into, i), of, write)
+    return b.load(clipped)
+
+
+def _address(code: Code, addresses: Value, number: int | Value) -> Value:
+    return code.load(code.at(addresses, number, of=code.whole), 1, code.whole)

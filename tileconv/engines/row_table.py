@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided, sliding_window_view
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from tileconv.boxes import Box
@@ -35,8 +34,8 @@ ROUNDED = KINDS[:2]
 GROUP, WIDE = 4, 256
 """Rows that a stage makes at once, and pixels of each: with the rows of a ring below them they fit the L1 cache."""
 NO_RING = -(2**31)
-LANES = 16
-"""Pixels in a line of the cache, at 4 bytes each."""
+LANES = 64
+"""Pixels that are summed at once along a row, at 4 bytes each: rows are a whole number of them."""
 MOST_KNOWN = 64
 """Places of strips whose tables are kept: all inside of an image have the same."""
 
@@ -77,6 +76,7 @@ class RowTable:
             for component, choice in enumerate(step.choices):
                 terms += self._terms(component, choice, stage, weights)
             stage[STOP] = len(terms)
+            stage[LONGEST] = sum(term[TALL] + GROUP - 1 for term in terms[stage[FIRST] :])
         self._terms_of = np.array(terms)
         self._numbers = np.array(weights, dtype), np.array(numbers, dtype)
         self._known: dict[Any, _Places | None] = {}
@@ -90,7 +90,6 @@ class RowTable:
         stage[ROWS] = stage[HEIGHT] + 2 * (GROUP - 1)  # of the last group before not all may be needed yet
         stage[KEPT] = stage[ROWS] if keeps else GROUP
         stage[PADDED] = self._take(stage[KEPT] + 1)
-        stage[LONGEST] = max(stage[HEIGHT] + GROUP, *(math.prod(choice.shape) for choice in step.choices))
         stage[COMPONENTS] = len(step.choices)
         plain = all(shift == (1.0, 0.0) for shift in step.formula.shifts)
         stage[SHIFTED] = not plain or any(choice.watched for choice in step.choices)
@@ -127,16 +126,16 @@ class RowTable:
             The pixels inside of the image that these are made from, axes (y, x), as ``readable`` wants them; *out* is
             in the type of the sums or in one of ``ROUNDED``.
         """
-        from tileconv.engines.rows import GAVE_UP, run
+        from tileconv.engines.rows import GAVE_UP, UNDER, run
 
         at = self._placed(places)
         if at is None or at.reads != plane.shape:
             return None
-        source, target = _as_types(plane, KINDS), _as_types(out, (*ROUNDED, self.dtype))
-        came, goes = plane.strides[0] // plane.itemsize, out.strides[0] // out.itemsize
-        clipped: int = run(
-            at.stages, at.terms, *self._numbers, *at.maps, self._memory(at), at.wide, *source, came, *target, goes
-        )
+        kinds = KINDS.index(plane.dtype), (*ROUNDED, self.dtype).index(out.dtype)
+        source, target = ((array.ctypes.data, array.strides[0]) for array in (plane, out))
+        rows = np.zeros(UNDER + at.stages[0, LONGEST] + len(self._steps) + 1, np.int64)
+        maps = (at.stages, at.terms, *self._numbers, *at.maps, rows)
+        clipped: int = run(*maps, self._memory(at), at.wide, kinds[0], *source, kinds[1], *target)
         return None if clipped == GAVE_UP else clipped
 
     def _placed(self, places: Sequence[tuple[Box, Box]]) -> _Places | None:
@@ -175,7 +174,7 @@ class RowTable:
             pads += [(x, low + columns[x] - columns[low]) for x in outer if columns[x] >= 0]
             stage[PADS_STOP] = len(pads)
         wide = max(want.shape[2] for want, _ in places) // LANES * LANES + LANES
-        first = -(-2 * GROUP * WIDE // wide)  # rows in which sums are made
+        first = -(-3 * GROUP * WIDE // wide)  # rows in which sums are made
         terms = self._terms_of.copy()
         stages[:, PADDED] += first
         stages[:, LONGEST] = stages[:, LONGEST].max()
@@ -186,7 +185,7 @@ class RowTable:
 
     def _memory(self, at: _Places) -> Array:
         """Return rows to work in, with the constants of borders in them."""
-        scratch = np.empty(at.size + LANES, self.dtype)
+        scratch = np.empty(at.size + 2 * LANES, self.dtype)  # some are read beyond the last row
         scratch = scratch[-scratch.ctypes.data % 64 // scratch.itemsize :]  # vectors in one line of the cache load fast
         memory = scratch[: at.size]
         every = memory.reshape(-1, at.wide)
@@ -235,13 +234,3 @@ def readable(block: Array) -> bool:
     """Return whether the machine reads the pixels of *block* (z, y, x) as they lie."""
     rows = block.strides[-1] == block.itemsize and block.strides[-2] % block.itemsize == 0 and block.strides[-2] >= 0
     return rows and block.flags.aligned and block.flags.writeable and block.dtype in KINDS
-
-
-def _as_types(plane: Array, types: Sequence[np.dtype[Any]]) -> tuple[Array, ...]:
-    """Return the pixels of *plane* from the first to the last, with what lies between rows, as an array of its type.
-
-    It stands among empty ones of the other *types*.
-    """
-    rows, columns = plane.shape
-    flat = as_strided(plane, ((rows - 1) * (plane.strides[0] // plane.itemsize) + columns,), (plane.itemsize,))
-    return tuple(flat if plane.dtype == dtype else np.empty(0, dtype) for dtype in types)

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from tileconv.engines.loops import njit
-from tileconv.engines.row_loops import add, add_four, length, load, move, shift, store, unsharp
+from tileconv.engines.row_loops import BESIDE, add, add_four, copy, length, load, odd, shift, store, unsharp
 from tileconv.engines.row_table import (
     BEFORE_X,
     BEFORE_Y,
@@ -41,6 +40,7 @@ from tileconv.engines.row_table import (
     PADS_STOP,
     RIGHT,
     RING,
+    ROUNDED,
     ROWS,
     SHIFTED,
     SLOTS,
@@ -51,85 +51,131 @@ from tileconv.engines.row_table import (
     WIDE,
     WIDTH,
 )  # fmt: skip
+from tileconv.engines.vectors import BYTES, address, least
 
 Array = NDArray[Any]
 
 GAVE_UP = -1
 """What ``run`` returns where the stages must be made one by one."""
+OWN = len(ROUNDED)
+"""The number of the type of the sums among those that are made."""
+SUMS, MADE, PIXELS, UNDER = GROUP, 3 * GROUP, 4 * GROUP, 5 * GROUP
+"""Where, after those to write, the addresses are of sums of two components, what is made of them, pixels, and rings."""
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _place(
-    stage: Array, terms: Array, weights: Array, pads: Array, m: Array, wide: int, y: int, under: Array
+def _ready(
+    stage: Array, terms: Array, weights: Array, pads: Array, m: Array, base: int, line: int, first: int, rows: int
 ) -> None:  # pragma: no cover - compiled
-    """Make the border along x of row *y* of what *stage* reads, whose own pixels are there, and its sums along x."""
-    row = (stage[PADDED] + y % stage[KEPT]) * wide
-    for k in range(stage[PADS], stage[PADS_STOP]):
-        m[row + pads[k, 0]] = m[row + pads[k, 1]]
+    """Make the borders along x of *rows* that *stage* reads, whose own pixels are there, and their sums along x."""
+    size = m.itemsize
+    for y in range(first, first + rows):
+        row = base + (stage[PADDED] + y % stage[KEPT]) * line
+        for k in range(stage[PADS], stage[PADS_STOP]):
+            copy(m, row + pads[k, 1] * size, row + pads[k, 0] * size)
+        for t in range(stage[FIRST], stage[STOP]):
+            if terms[t, RING] >= 0:
+                sums = base + (terms[t, RING] + y % stage[ROWS]) * line
+                add(weights, terms[t, LINE], terms[t, TAPS], row + terms[t, RIGHT] * size, sums, stage[WIDTH])
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _under(
+    stage: Array, terms: Array, slots: Array, places: Array, base: int, line: int, size: int, y: int
+) -> None:  # pragma: no cover - compiled
+    """Write where the rows are that *stage* reads for row *y* and below."""
+    n, first = UNDER, stage[SLOTS] + y
     for t in range(stage[FIRST], stage[STOP]):
-        term = terms[t]
-        if term[RING] >= 0:
-            for k in range(term[TAPS]):
-                under[k] = row + term[RIGHT] + k
-            sums, width = np.uint64((term[RING] + y % stage[ROWS]) * wide), np.uint64(stage[WIDTH])
-            add(m, weights, term[LINE], term[TAPS], under, sums, width)
+        ring = terms[t, RING]
+        start = base + ring * line if ring >= 0 else base + stage[PADDED] * line + terms[t, RIGHT] * size
+        for k in range(terms[t, TALL] + GROUP - 1):
+            places[n] = start + slots[first + terms[t, DOWN] + k] * line
+            n += 1
+    for i in range(GROUP):  # of which unsharp wants the pixels themselves
+        row = stage[PADDED] + slots[first + stage[BEFORE_Y] + i]
+        places[PIXELS + i] = base + row * line + stage[BEFORE_X] * size
 
 
 @njit(nogil=True, cache=True, inline="always")
 def _sum(
-    stage: Array, terms: Array, weights: Array, slots: Array, m: Array, wide: int, y: int, x: int, rows: int,
-    width: int, under: Array,
-) -> None:  # pragma: no cover - compiled  # fmt: skip
-    """Make the sums of *stage* at row *y* and below, from *x* on, in the first rows of *m*."""
+    stage: Array, terms: Array, weights: Array, at: int, left: int, into: int, width: int
+) -> None:  # pragma: no cover - compiled
+    """Make the sums of *stage*, of rows whose addresses lie from *at* on, *left* bytes further."""
     for t in range(stage[FIRST], stage[STOP]):
-        term = terms[t]
-        row, tall, taps, first = term[COMPONENT] * GROUP * WIDE, term[TALL], term[TAPS], stage[SLOTS] + y + term[DOWN]
-        if term[RING] >= 0:
-            for k in range(tall + GROUP - 1):
-                under[k] = (term[RING] + slots[first + k]) * wide + x
-            add_four(m, weights, term[COLUMN], tall, under, np.uint64(row), width, term[NEW] > 0)
-            continue
-        for i in range(rows):
-            for k in range(tall * taps):
-                under[k] = (stage[PADDED] + slots[first + i + k // taps]) * wide + x + term[RIGHT] + k % taps
-            add(m, weights, term[LINE], tall * taps, under, np.uint64(row + i * WIDE), width)
+        tall, grid = terms[t, TALL], terms[t, RING] < 0
+        which, taps = (terms[t, LINE], terms[t, TAPS]) if grid else (terms[t, COLUMN], 1)
+        to = into + 8 * GROUP * terms[t, COMPONENT]
+        add_four(weights, which, tall, taps, at, left, to, width, terms[t, NEW])
+        at += 8 * (tall + GROUP - 1)
 
 
 @njit(nogil=True, cache=True, inline="always")
 def _finish(
-    stage: Array, numbers: Array, slots: Array, m: Array, wide: int, y: int, x: int, rows: int, width: int,
-    under: Array,
-) -> bool:  # pragma: no cover - compiled  # fmt: skip
-    """Make pixels of the sums, in the first of them; return whether they are as the stage by itself makes them."""
-    good, own, which = True, stage[NUMBERS], stage[FORMULA]
+    stage: Array, numbers: Array, m: Array, places: Array, left: int, rows: int, width: int, some: int, into: int
+) -> int:  # pragma: no cover - compiled
+    """Make pixels of sums where *into* says; return how many are not as the stage by itself makes them."""
+    own, which, first = stage[NUMBERS], stage[FORMULA], places[SUMS]
     if stage[SHIFTED]:
         for c in range(stage[COMPONENTS]):
-            good &= shift(m, c * GROUP, rows, width, numbers[own + 2 * c], numbers[own + 2 * c + 1])
-    if which == UNSHARP:
-        for i in range(rows):
-            line = stage[PADDED] + slots[stage[SLOTS] + y + stage[BEFORE_Y] + i]
-            under[i] = line * wide + x + stage[BEFORE_X]
-        good &= unsharp(m, rows, width, under, numbers[own + 2], numbers[own + 3])
+            shift(m, places[SUMS + c * GROUP], some, numbers[own + 2 * c], numbers[own + 2 * c + 1])
+    bad = 0
+    if which == LINEAR and stage[SHIFTED]:
+        bad = odd(m, first, rows, width)
+    elif which == UNSHARP:
+        pixels, amount, threshold = address(places) + 8 * PIXELS, numbers[own + 2], numbers[own + 3]
+        bad = unsharp(m, first, rows, width, into, pixels, left, amount, threshold)
     elif which != LINEAR:
-        good &= length(m, rows, width, which)
-    return good
+        bad = length(m, first, rows, width, into, which)
+    return bad
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _hand_on(
-    after: Array, m: Array, wide: int, y: int, x: int, rows: int, width: int, under: Array
-) -> None:  # pragma: no cover - compiled
-    """Write the first *rows* of *m* where the stage *after* this reads row *y* and below, from *x* on."""
-    for i in range(rows):
-        under[i] = (after[PADDED] + (y + i) % after[KEPT]) * wide + after[INNER] + x
-    move(m, rows, width, under)
+def _aim(
+    table: Array, places: Array, base: int, line: int, size: int, s: int, first: int, rows: int, x: int,
+    target: int, goes: int,
+) -> None:  # pragma: no cover - compiled  # fmt: skip
+    """Write where four rows of stage *s* go, from place *x* on; one that is not wanted goes where nobody reads it."""
+    for i in range(GROUP):
+        if i >= rows:
+            places[i] = base
+        elif s == table.shape[0] - 1:
+            places[i] = target + (first + i) * goes
+        else:
+            row = table[s + 1, PADDED] + (first + i) % table[s + 1, KEPT]
+            places[i] = base + row * line + (table[s + 1, INNER] + x) * size
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, inline="always")
+def _make(
+    table: Array, terms: Array, weights: Array, numbers: Array, places: Array, m: Array, base: int, line: int, s: int,
+    first: int, rows: int, goes_as: int, target: int, goes: int,
+) -> int:  # pragma: no cover - compiled  # fmt: skip
+    """Make *rows* of stage *s*, whose number is *first*; return how many pixels were clipped, or ``GAVE_UP``."""
+    stage, size, into, clipped = table[s], m.itemsize, address(places), 0
+    width, ends, unit = stage[WIDTH], s == table.shape[0] - 1 and goes_as < OWN, BESIDE * BYTES // size
+    plain = stage[STOP] - stage[FIRST] == 1 and stage[FORMULA] == LINEAR and not stage[SHIFTED]
+    plain = plain and not ends and width >= unit  # its sums are its pixels
+    wider = goes_as + 1 if ends else size
+    for x in range(0, width, width if plain else WIDE):
+        part = width if plain else least(WIDE, width - x)
+        some, at_once = (part + unit - 1) // unit * unit, not ends and part >= unit
+        _aim(table, places, base, line, size, s, first, rows, x, target + x * wider, goes)
+        sums, made = into + 8 * SUMS * (not plain), into + 8 * MADE * (not at_once)
+        _sum(stage, terms, weights, into + 8 * UNDER, x * size, sums, part if plain else some)
+        if plain:
+            continue
+        if _finish(stage, numbers, m, places, x * size, rows, part, some, made):
+            return GAVE_UP
+        if stage[FORMULA] == LINEAR or not at_once:
+            source = places[SUMS] if stage[FORMULA] == LINEAR else places[MADE]
+            clipped += store(m, goes_as if ends else OWN, source, rows, part, into)
+    return clipped
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def run(
     table: Array, terms: Array, weights: Array, numbers: Array, slots: Array, needs: Array, pads: Array,
-    m: Array, wide: int, u1: Array, u2: Array, i2: Array, f4: Array, f8: Array, came: int,
-    u1_out: Array, u2_out: Array, own_out: Array, goes: int,
+    places: Array, m: Array, wide: int, kind: int, source: int, came: int, goes_as: int, target: int, goes: int,
 ) -> int:  # pragma: no cover - compiled  # fmt: skip
     """Make all rows of the last stage of *table*, and return how many pixels were clipped, or ``GAVE_UP``.
 
@@ -137,41 +183,41 @@ def run(
     ----------
     table, terms, weights, numbers, slots, needs, pads
         What ``row_table`` makes of stages.
+    places
+        Zeros, for addresses of rows, and then for how many rows are there for each stage and of what is made.
     m
-        Rows of *wide* pixels in the type of the sums: first those that are being made, then all that is kept.
-    u1, u2, i2, f4, f8, u1_out, u2_out, own_out
-        What is read, in one of several types, and what is made; the others are empty.
-    came, goes
-        Pixels from one row of them to the next.
+        Pixels in the type of the sums, in rows of *wide*: first those that are being made, then all that is kept.
+    kind, source, came
+        What is read: the number of its type, its address, and the bytes from one row to the next.
+    goes_as, target, goes
+        The same of what is made, of a type in ``ROUNDED`` or ``OWN``.
     """
-    last, longest = table.shape[0] - 1, table[0, LONGEST]
-    ready = np.zeros(last + 2, np.int64)  # rows that are there for a stage; the last is what is made
-    under, clipped, s = np.empty(longest, np.uint64), 0, last
-    while ready[last + 1] < table[last, COUNT]:
-        stage, first, reader = table[s], ready[s + 1], s + 1
-        rows = min(GROUP, stage[COUNT] - first)
+    size, base, last = m.itemsize, address(m), table.shape[0] - 1
+    line, ready, clipped, s = wide * size, UNDER + table[0, LONGEST], 0, last
+    for i in range(PIXELS - SUMS):
+        places[SUMS + i] = base + i * WIDE * size
+    while places[ready + last + 1] < table[last, COUNT]:
+        stage, first, reader = table[s], places[ready + s + 1], s + 1
+        rows = least(GROUP, stage[COUNT] - first)
         need = needs[stage[NEEDS] + first + rows - 1]
-        if need > ready[s]:
+        if need > places[ready + s]:
             s -= 1
             if s >= 0:
                 continue
-            reader, first, rows = 0, ready[0], need - ready[0]
-        for x in range(0, stage[WIDTH] if reader else 0, WIDE):
-            width = np.uint64(min(WIDE, stage[WIDTH] - x))
-            _sum(stage, terms, weights, slots, m, wide, first, x, rows, width, under)
-            if not _finish(stage, numbers, slots, m, wide, first, x, rows, width, under):
+            reader, first = 0, places[ready]
+            rows = least(GROUP, need - first)
+            for y in range(first, first + rows):
+                row = base + (table[0, PADDED] + y % table[0, KEPT]) * line + table[0, INNER] * size
+                load(m, kind, source + y * came, row, table[0, INNER_WIDTH])
+        else:
+            _under(stage, terms, slots, places, base, line, size, first)
+            more = _make(
+                table, terms, weights, numbers, places, m, base, line, s, first, rows, goes_as, target, goes
+            )  # fmt: skip
+            if more < 0:
                 return GAVE_UP
-            if s == last:
-                for i in range(rows):
-                    under[i] = (first + i) * goes + x
-                clipped += store(m, rows, width, u1_out, u2_out, own_out, under)
-            else:
-                _hand_on(table[s + 1], m, wide, first, x, rows, width, under)
-        ready[reader], s = first + rows, last
-        for y in range(first, first + rows if reader <= last else first):
-            stage = table[reader]
-            if reader == 0:
-                row = np.uint64((stage[PADDED] + y % stage[KEPT]) * wide + stage[INNER])
-                load(u1, u2, i2, f4, f8, np.uint64(y * came), m, row, np.uint64(stage[INNER_WIDTH]))
-            _place(stage, terms, weights, pads, m, wide, y, under)
+            clipped += more
+        places[ready + reader], s = first + rows, last
+        if reader <= last:
+            _ready(table[reader], terms, weights, pads, m, base, line, first, rows)
     return clipped
