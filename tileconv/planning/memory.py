@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from heapq import nlargest
 
+from numpy import can_cast
+
 from tileconv.engines.values import Dtype
 from tileconv.images import ImageInfo
 from tileconv.planning.stages import Stage
@@ -94,7 +96,7 @@ def tile_bytes(
         given, volumes = sum(own[i] for i in set(stage.inputs)), px.volumes.get(number, 1)
         moments.append((read, tile, *_stage_bytes(stage, given, want, px.out[number], volumes), *kept(number)))
     for number, dtype, marked in writes:
-        cast = px.strip * (dtype.itemsize * (marked or dtype != types[number]) + 2 * marked)  # two masks
+        cast = px.strip * (dtype.itemsize * (marked or not can_cast(types[number], dtype)) + 2 * marked)  # two masks
         moments.append(
             (read, tile, Bytes("last stage's output", size[number] + cast), *(kept(number) if number >= 0 else ()))
         )

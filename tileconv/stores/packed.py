@@ -35,7 +35,7 @@ def checksum(data: Any) -> bytes:
     if size < LARGE or extend is None:
         value: int = google_crc32c.value(data)
     else:
-        value = extend(0, np.frombuffer(data, np.uint8).ctypes.data, size)
+        value = extend(0, np.frombuffer(data, np.uint8).__array_interface__["data"][0], size)
     return value.to_bytes(CHECKSUM_BYTES, "little")
 
 
