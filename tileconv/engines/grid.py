@@ -32,8 +32,10 @@ CACHE_BITS = 18
 """log2 of the points that fit the L2 cache."""
 BEYOND_CACHE = {True: 0.13, False: 0.25}
 """What each doubling beyond it costs more, by ``Blocks.narrow``."""
-LANES = 288
-"""Lines that are transformed side by side: enough to hide what a loop costs, few enough for the L2 cache."""
+LANES = 48
+"""Lines that are transformed side by side: enough to hide what a loop costs, few enough for the caches."""
+WEIGHED = 288
+"""Lines of a strip as the cost has them: grids follow from it, and bytes from grids, so that it stays what it was."""
 BEYOND_PAIRED = 0.05
 """The same of paired blocks, which are transformed in strips."""
 PER_BLOCK = 350_000
@@ -202,7 +204,7 @@ def _cost(lengths: Sequence[int], steps: Sequence[int], rows: int, *, narrow: bo
     beyond = 1 + (BEYOND_PAIRED if paired else BEYOND_CACHE[narrow]) * max(0.0, bits - CACHE_BITS)
     made = float(points)
     if paired:  # strips are made whole
-        made *= sum(strips(n) * LANES / n for n in lengths) / 2
+        made *= sum(-(-n // WEIGHED) * WEIGHED / n for n in lengths) / 2
     return (made * (bits + 8) * beyond + PER_BLOCK / rows) / area
 
 
