@@ -61,17 +61,17 @@ class Written(Loop):
     @cached_property
     def digest(self) -> str:
         """A digest of all that the code follows from."""
-        name: str = self._function.__module__
-        return sha256(repr((self._options, _text(name), _text(__name__))).encode()).hexdigest()
+        return f"{sorted(self._options.items())} {_digest(self._function.__module__)} {_digest(__name__)}"
 
 
 @cache
-def _text(name: str) -> str:
-    """Return what a module says, but for lines and paths."""
+def _digest(name: str) -> str:
+    """Return a digest of what a module says, but for lines and paths."""
     own = {**vars(modules[name]), **vars(Code)}
     functions = {key: getattr(of, "__wrapped__", of) for key, of in own.items()}
     said = {key: instructions(of.__code__) for key, of in functions.items() if isinstance(of, FunctionType)}
-    return repr((sorted(said.items()), [(key, of) for key, of in own.items() if isinstance(of, int)]))
+    numbers = [(key, of) for key, of in own.items() if isinstance(of, int)]
+    return sha256(repr((sorted(said.items()), numbers)).encode()).hexdigest()
 
 
 class Code:
