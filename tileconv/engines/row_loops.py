@@ -6,6 +6,7 @@ a pixel that is loaded counts in up to four of them, and they stay in registers 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tileconv.engines.row_table import GROUP, GUARDED, NARROW_SQUARES, WIDE, WIDE_SQUARES
@@ -24,7 +25,7 @@ def load(code: Code, _: Value, kind: Value, source: Value, into: Value, width: V
             continue  # sums in float32 are never made of float64
 
         def cast(start: Value, end: Value, x: Value, _: Value, of: Any = of, signed: bool = signed) -> None:
-            pixels = code.load(code.at(start, x, of=of), code.lanes, of)
+            pixels = code.load(code.at(start, x, of=of), 2 * code.lanes, of)
             code.store(code.cast(pixels, code.real, signed=signed), code.at(end, x))
 
         with code.where(kind, "==", number):
@@ -73,7 +74,7 @@ def add_four(
         Where the addresses of *tall* + 3 rows lie, to which *left* bytes are added; and those of the four.
     """
 
-    def row(r: Value, low: int, high: int, x: Value, side: Value, sums: list[list[Value]]) -> None:
+    def row(r: Value, low: int, high: int, side: Value) -> None:
         """Add row number *r*, of *side* weights, to the sums from *low* to *high*."""
         begin = code.at(code.sum(_address(code, rows, r), left), x)
         lines = [(i, code.at(weights, first, code.product(side, code.sum(r, -i)))) for i in range(low, high + 1)]
@@ -84,20 +85,6 @@ def add_four(
                 for total, some in zip(sums[i], pixels, strict=True):
                     _plus(code, total, weight, some)
 
-    def grid(x: Value, side: Value, sums: list[list[Value]]) -> None:
-        """Add rows of *side* weights, each to all the sums that it counts in."""
-        with code.where(tall, "<", GROUP - 1):
-            for i in range(GROUP):
-                with code.counting(i, code.sum(tall, i)) as r:
-                    row(r, i, i, x, side, sums)
-        with code.where(tall, ">=", GROUP - 1):
-            for r in range(GROUP - 1):
-                row(code.number(r), 0, r, x, side, sums)
-            with code.counting(GROUP - 1, tall) as r:
-                row(r, 0, GROUP - 1, x, side, sums)
-            for r in range(GROUP - 1):
-                row(code.sum(tall, r), r + 1, GROUP - 1, x, side, sums)
-
     with code.across(width, BESIDE * code.lanes) as (x, _):
         sums = [[code.variable(code.fill(0.0)) for _ in range(BESIDE)] for _ in range(GROUP)]
         places = [[code.at(_address(code, into, i), x, n * code.lanes) for n in range(BESIDE)] for i in range(GROUP)]
@@ -105,12 +92,28 @@ def add_four(
         with code.where(new, "==", 0):
             for total, place in every:
                 code.builder.store(code.load(place), total)
-        with code.where(taps, "==", 1):  # LLVM then leaves out the loop
-            grid(x, code.number(1), sums)
-        with code.where(taps, "!=", 1):
-            grid(x, taps, sums)
+        for side in (1, 3):  # of which LLVM makes no loop
+            with code.where(taps, "==", side):
+                _grid(code, tall, code.number(side), row)
+        with code.where(code.builder.and_(taps, code.number(~2)), "!=", 1):
+            _grid(code, tall, taps, row)
         for total, place in every:
             code.store(code.builder.load(total), place)
+
+
+def _grid(code: Code, tall: Value, side: Value, row: Callable[[Value, int, int, Value], None]) -> None:
+    """Add *tall* rows of *side* weights to sums of four rows, each *row* to all the sums that it counts in."""
+    with code.where(tall, "<", GROUP - 1):
+        for i in range(GROUP):
+            with code.counting(i, code.sum(tall, i)) as r:
+                row(r, i, i, side)
+    with code.where(tall, ">=", GROUP - 1):
+        for r in range(GROUP - 1):
+            row(code.number(r), 0, r, side)
+        with code.counting(GROUP - 1, tall) as r:
+            row(r, 0, GROUP - 1, side)
+        for r in range(GROUP - 1):
+            row(code.sum(tall, r), r + 1, GROUP - 1, side)
 
 
 @written()
@@ -195,15 +198,14 @@ def store(code: Code, _: Value, kind: Value, first: Value, rows: Value, width: V
         with code.where(kind, "==", number), code.counting(0, rows) as i:
 
             def write(start: Value, end: Value, x: Value, old: Value, of: Any = of, highest: float = highest) -> None:
-                pixels = code.load(code.at(start, x))
+                pixels, lanes = code.load(code.at(start, x), 2 * code.lanes), 2 * code.lanes
                 if of != code.real:
                     value = code.call("rint", pixels)
-                    low, high = code.fill(0.0), code.fill(highest)
+                    low, high = code.fill(0.0, lanes), code.fill(highest, lanes)
                     pixels = b.select(b.fcmp_ordered(">", value, low), value, low)
                     pixels = b.select(b.fcmp_ordered("<", pixels, high), pixels, high)
                     code.count(clipped, b.fcmp_unordered("!=", pixels, value), old, b.sub(width, x))
-                    whole = b.fptosi(pixels, code.beside(code.int, code.lanes))
-                    pixels = b.trunc(whole, code.beside(of, code.lanes))
+                    pixels = b.trunc(b.fptosi(pixels, code.beside(code.int, lanes)), code.beside(of, lanes))
                 code.store(pixels, code.at(end, x, of=of))
 
             row = code.at(first, code.product(i, WIDE))

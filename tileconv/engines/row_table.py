@@ -22,8 +22,8 @@ LINEAR, NARROW_SQUARES, WIDE_SQUARES, GUARDED, UNSHARP = range(5)
 """Formulas: the sums; lengths of two, squared in their type, in float64, or there and looked at; unsharp masks."""
 (
     HEIGHT, BEFORE_Y, BEFORE_X, ROWS, KEPT, PADDED, LONGEST, FIRST, STOP, COMPONENTS, FORMULA, NUMBERS, SHIFTED,
-    COUNT, WIDTH, INNER, INNER_WIDTH, SLOTS, NEEDS, PADS, PADS_STOP, STAGE_FIELDS,
-) = range(22)  # fmt: skip
+    WATCHED, COUNT, WIDTH, INNER, INNER_WIDTH, SLOTS, NEEDS, PADS, PADS_STOP, STAGE_FIELDS,
+) = range(23)  # fmt: skip
 """Columns of the table of stages; those from ``COUNT`` on depend on the place of a strip."""
 COMPONENT, DOWN, RIGHT, TALL, TAPS, NEW, COLUMN, LINE, RING = range(9)
 """Columns of the table of terms: outer products, or grids of weights, which have no ring."""
@@ -92,7 +92,7 @@ class RowTable:
         stage[PADDED] = self._take(stage[KEPT] + 1)
         stage[COMPONENTS] = len(step.choices)
         plain = all(shift == (1.0, 0.0) for shift in step.formula.shifts)
-        stage[SHIFTED] = not plain or any(choice.watched for choice in step.choices)
+        stage[SHIFTED], stage[WATCHED] = not plain, any(choice.watched for choice in step.choices)
 
     def _terms(self, component: int, choice: Choice, stage: Array, weights: list[float]) -> list[list[int]]:
         """Return the rows of *choice* in the table of terms, whose *weights* are added."""

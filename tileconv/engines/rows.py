@@ -48,6 +48,7 @@ from tileconv.engines.row_table import (
     TALL,
     TAPS,
     UNSHARP,
+    WATCHED,
     WIDE,
     WIDTH,
 )  # fmt: skip
@@ -119,7 +120,7 @@ def _finish(
         for c in range(stage[COMPONENTS]):
             shift(m, places[SUMS + c * GROUP], some, numbers[own + 2 * c], numbers[own + 2 * c + 1])
     bad = 0
-    if which == LINEAR and stage[SHIFTED]:
+    if which == LINEAR and stage[WATCHED]:
         bad = odd(m, first, rows, width)
     elif which == UNSHARP:
         pixels, amount, threshold = address(places) + 8 * PIXELS, numbers[own + 2], numbers[own + 3]
@@ -153,7 +154,7 @@ def _make(
     """Make *rows* of stage *s*, whose number is *first*; return how many pixels were clipped, or ``GAVE_UP``."""
     stage, size, into, clipped = table[s], m.itemsize, address(places), 0
     width, ends, unit = stage[WIDTH], s == table.shape[0] - 1 and goes_as < OWN, BESIDE * BYTES // size
-    plain = stage[STOP] - stage[FIRST] == 1 and stage[FORMULA] == LINEAR and not stage[SHIFTED]
+    plain = stage[STOP] - stage[FIRST] == 1 and stage[FORMULA] == LINEAR and not stage[SHIFTED] + stage[WATCHED]
     plain = plain and not ends and width >= unit  # its sums are its pixels
     wider = goes_as + 1 if ends else size
     for x in range(0, width, width if plain else WIDE):

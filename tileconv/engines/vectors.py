@@ -174,11 +174,11 @@ class Code:
         """Add to a variable how many numbers from place *start* on, and before *stop*, have a *condition*."""
         b, lanes, every = self.builder, self.lanes_of(condition), self.ir.Constant(self.whole, -1)
         bits = b.zext(b.bitcast(condition, self.ir.IntType(lanes)), self.whole)
-        if start != 0:
-            bits = b.and_(bits, b.shl(every, start))
-        if stop != lanes:
+        with self.where(bits, "!=", 0):
+            if start != 0:
+                bits = b.and_(bits, b.shl(every, start))
             bits = b.and_(bits, b.not_(b.shl(every, self.less(stop, 63))))
-        b.store(b.add(b.load(variable), b.ctpop(bits)), variable)
+            b.store(b.add(b.load(variable), b.ctpop(bits)), variable)
 
     @contextmanager
     def where(self, a: Value, sign: str, b: int | Value) -> Iterator[None]:
@@ -214,14 +214,15 @@ class Code:
     ) -> None:
         """Read and write *width* numbers and none beside them: do, with where they are, what is done ``across`` them.
 
-        Fewer than a vector are read from a copy of it, and written to one.
+        It is done to two vectors at once. Fewer numbers are read from a copy of them, and written to one.
         """
-        b, few = self.builder, self.builder.icmp_signed("<", width, self.number(self.lanes))
-        held = [self.tools.alloca_once(b, self.ir.ArrayType(self.whole, self.lanes)) for _ in range(2)]
+        b, step = self.builder, 2 * self.lanes
+        few = b.icmp_signed("<", width, self.number(step))
+        held = [self.tools.alloca_once(b, self.ir.ArrayType(self.whole, step)) for _ in range(2)]
         copies = [b.ptrtoint(one, self.whole) for one in held]
         with b.if_then(few):
             self._copy(copies[0], source, width, of)
-        with self.across(width, self.lanes) as (x, old):
+        with self.across(width, step) as (x, old):
             do(b.select(few, copies[0], source), b.select(few, copies[1], into), x, old)
         with b.if_then(few):
             self._copy(into, copies[1], width, to)
