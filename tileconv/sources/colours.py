@@ -18,10 +18,10 @@ LEAST = 2**14
 def place(segment: Pixels, part: Window, out: Pixels) -> None:
     """Copy a *part* of *segment* into *out*, both rows by columns by samples."""
     rows, columns, _ = part
-    colours, whole = out.shape[2], segment.shape[2]
-    suits = colours == whole and colours in (3, 4) and segment.dtype == out.dtype == np.uint8
-    if suits and out.size >= LEAST and out.shape[0] > 1 and segment.flags.c_contiguous and RUNNING.is_set():
-        _part(segment.reshape(len(segment), -1), rows.start, columns.start, out)
+    high, _, colours = segment.shape
+    suits = colours in (3, 4) and out.size >= LEAST and segment.dtype == out.dtype == np.uint8
+    if suits and out.shape[2] == colours and len(out) > 1 and segment.flags.c_contiguous and RUNNING.is_set():
+        _part(segment.reshape(high, -1), rows.start, columns.start, out)
     else:
         out[...] = segment[part]
 

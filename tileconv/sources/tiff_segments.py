@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import weakref
-from contextlib import suppress
 from functools import partial
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -44,23 +44,21 @@ class Segments:
     def read_rows(self, page: int, index: int, part: Window, out: Pixels) -> None:
         """Fill *out* with a part of a plain segment; only the bytes of its rows are read, and of its columns if few."""
         layout, (rows, columns, samples), row_bytes = self.layout, part, self.layout.row_bytes
-        start, length, band, inside = 0, row_bytes, max(1, BAND_BYTES // row_bytes), columns
-        if not self._packed and row_bytes > CALL_BYTES:
-            per_pixel, wide = layout.bits // 8 * layout.segment[3], columns.stop - columns.start
+        _, _, across, colours = layout.segment
+        start, length, band = 0, row_bytes, BAND_BYTES // row_bytes or 1
+        if row_bytes > CALL_BYTES and not self._packed:
+            per_pixel, wide = layout.bits // 8 * colours, columns.stop - columns.start
             if row_bytes - wide * per_pixel >= CALL_BYTES:
-                start, length, band, inside = columns.start * per_pixel, wide * per_pixel, 1, slice(0, wide)
+                start, length, band, across = columns.start * per_pixel, wide * per_pixel, 1, wide
+                columns = slice(0, wide)
         begin = int(layout.offsets[page, index]) + start
         for row in range(rows.start, rows.stop, band):
-            count = min(band, rows.stop - row)
-            data = self._bytes(count * length, begin + row * row_bytes, page, index)
+            count, done = min(band, rows.stop - row), row - rows.start
+            data: Any = self._bytes(count * length, begin + row * row_bytes, page, index)
             if self._packed:
-                runlen = layout.segment[2] * layout.segment[3]
-                pixels = imagecodecs.packints_decode(data, self._stored, layout.bits, runlen=runlen)
-            else:
-                pixels = np.frombuffer(data, self._stored)
-            done = row - rows.start
-            pixels = pixels.reshape(count, -1, layout.segment[3])
-            place(pixels, (slice(0, count), inside, samples), out[done : done + count])
+                data = imagecodecs.packints_decode(data, self._stored, layout.bits, runlen=across * colours)
+            pixels: Pixels = np.ndarray((count, across, colours), self._stored, data)
+            place(pixels, (slice(0, count), columns, samples), out[done : done + count])
 
     def decode(self, page: int, index: int) -> Pixels:
         """Return one segment, decoded; SourceError if it is damaged."""
@@ -112,9 +110,12 @@ class Segments:
 
     def _bytes(self, count: int, offset: int, page: int, index: int) -> bytes:
         """Return exactly *count* bytes; one call of the system may return fewer."""
-        with suppress(OSError):  # what may pass, and is tried again
-            if len(data := os.pread(self.descriptor, count, offset)) == count:
-                return data
+        try:
+            data = os.pread(self.descriptor, count, offset)
+        except OSError:  # it may pass, and is tried again
+            data = b""
+        if len(data) == count:
+            return data
         parts: list[bytes] = []
         while count:
             with reading(self.where, f"reading page {page}, segment {index},"):
