@@ -78,15 +78,15 @@ def test_a_file_that_is_a_link_is_replaced_and_not_what_it_leads_to(made, name, 
 def test_a_link_made_while_the_run_writes(made, monkeypatch):
     from tileconv.sinks.writer import Writer
 
-    write = Writer.write
+    write = Writer.write_each
 
-    def linked(sink, box, array):
+    def linked(sink, tiles):
         folder = sink.store.root / "0" / "c" / "5"
         if not sink.layout.plain and folder.is_dir() and not folder.is_symlink():
             moved_behind_a_link(folder, made / "other")
-        return write(sink, box, array)
+        return write(sink, tiles)
 
-    monkeypatch.setattr(Writer, "write", linked)
+    monkeypatch.setattr(Writer, "write_each", linked)
     with pytest.raises(SinkError, match=r"c/5: is a link to"):
         tileconv.run(made / "p.yaml", overwrite=True)
 

@@ -11,6 +11,7 @@ import struct
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from operator import le
 from typing import Any
 
 import numpy as np
@@ -132,9 +133,14 @@ class Layout:
 
     def chunk_keys(self, box: Box) -> Iterator[str]:
         """Yield the keys of what holds the pixels of *box*, a whole number of objects, last axis fastest."""
+        return (key for _, key in self.objects(box))
+
+    def objects(self, box: Box) -> Iterator[tuple[Box, str]]:
+        """Yield what of *box*, a whole number of objects, each of them holds, with its key; last axis fastest."""
         unit, start = self.units.tile, self.chunks_key()
-        for part in TileGrid(box, unit):
-            yield start + "/".join(str(a // n) for a, n in zip(part.start, unit, strict=True))
+        one = all(map(le, box.shape, unit))  # as tiny tiles are
+        for part in (box,) if one else TileGrid(box, unit):
+            yield part, start + "/".join([str(a // n) for a, n in zip(part.start, unit, strict=True)])
 
     def is_chunk(self, key: str) -> bool:
         """Return whether *key* is one of the pixels of the array."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import imagecodecs
@@ -74,18 +74,35 @@ class Writer:
         SinkError
             If the file system refuses.
         """
-        self._check(box, array)
+        return self.write_each([(box, array)])[0]
+
+    def write_each(self, tiles: Sequence[tuple[Box, NDArray[np.generic]]]) -> list[str]:
+        """Write *tiles* as ``write`` does each, one after another, and return their digests.
+
+        That the store is there, and that no link leads elsewhere, is looked at for all those in one folder at once.
+        """
+        digests: list[str] = []
+        above = None
+        for box, array in tiles:
+            self._check(box, array)
         with sink_errors(self.store.where(self.layout.array_key().rstrip("/"))):
-            if self.store.stat(self.layout.metadata_key) is None:
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))  # the store is gone
-            digest, above = Digest(), None
-            for unit, key in self._units(box):
-                before, above = above, key.rpartition("/")[0]
-                with sink_errors(self.store.where(key)):
-                    parts = self._encoded(unit, array[unit.within(box)], digest)
-                    # what the next pass reads soon is kept
-                    self.store.write(key, parts, kept=self.layout.plain, checked=above == before)
-        return str(digest)
+            self._check_there()
+            for box, array in tiles:
+                digest = Digest()
+                for unit, key in self.layout.objects(box):
+                    before, above = above, key.rpartition("/")[0]
+                    with sink_errors(self.store.where(key)):
+                        parts = self._encoded(unit, array[unit.within(box)], digest)
+                        # what the next pass reads soon is kept
+                        self.store.write(key, parts, kept=self.layout.plain, checked=above == before)
+                digests.append(str(digest))
+            if len(tiles) > 1:  # else what was written meanwhile may have made its folders anew
+                self._check_there()
+        return digests
+
+    def _check_there(self) -> None:
+        if self.store.stat(self.layout.metadata_key) is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))  # the store is gone
 
     def stored_digest(self, box: Box) -> str:
         """Return the digest of what is stored for *box*, as ``write`` returned it if nothing has changed since.
@@ -112,7 +129,7 @@ class Writer:
     def damaged_chunks(self, box: Box) -> dict[str, str]:
         """Return what is wrong with files of *box* that are missing or lack checksums of their own, by name."""
         damages = {}
-        for unit, key in self._units(box):
+        for unit, key in self.layout.objects(box):
             try:
                 if not all(intact(stored, self.layout.storage) for stored in self._stored(key, unit)):
                     damages[key] = "is not what was written"
@@ -199,10 +216,6 @@ class Writer:
         """Return which of the chunks of its shard *chunk* is."""
         sides = zip(chunk.start, self.layout.storage.shards, self.layout.info.chunks, strict=True)
         return tuple(a % s // c for a, s, c in sides)
-
-    def _units(self, box: Box) -> Iterator[tuple[Box, str]]:
-        """Yield what of *box* each object holds, with its key."""
-        return zip(TileGrid(box, self.layout.units.tile), self.layout.chunk_keys(box), strict=True)
 
     def _check(self, box: Box, array: NDArray[np.generic]) -> None:
         if not self.layout.info.box.contains(box):

@@ -101,7 +101,7 @@ class LocalStore:
             steady.unlink(self.root / key)
 
     def stat(self, key: str) -> Facts | None:
-        found = steady.stat_of(self.root / key)
+        found = steady.stat_of(f"{self.root}/{key}")
         return _facts(found) if found is not None and S_ISREG(found.st_mode) else None
 
     def check(self, key: str) -> None:

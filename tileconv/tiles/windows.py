@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
 from itertools import product
 from math import prod
@@ -26,6 +26,8 @@ from tileconv.tiles.compute import Counts, make_tile, needed
 from tileconv.tiles.folds import by_parts
 
 Array = NDArray[Any]
+Stored = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
+"""The digests of a tile in every array, and those of the levels over it."""
 TOGETHER_PX, LEAST = 2**16, 8
 """The most pixels of tiles that are made as one, and how many such tiles there must be for it to pay."""
 
@@ -105,11 +107,10 @@ class Job:
         made, counts = by_parts(self.pass_, self._block, whole, make=make_tile)
         if any(count != Counts() for count in counts):  # whose, nobody knows
             return []
-        each_s, receipts = (time.perf_counter() - began) / len(tiles), list[Receipt]()
-        for tile in tiles:
-            parts = [pixels[tile.within(whole)] for pixels in made]
-            receipts.append(self.store(tile, parts, counts, time.perf_counter() - each_s))
-        return receipts
+        parts = [[pixels[tile.within(whole)] for tile in tiles] for pixels in made]
+        stored = self._store(tiles, parts)
+        each_s = (time.perf_counter() - began) / len(tiles)
+        return [Receipt(tile, each_s, counts, *written) for tile, written in zip(tiles, stored, strict=True)]
 
     def _block(self, number: int, box: Box) -> Block:
         return Block(read(self.sources[number], self.pass_.reads[number].domain, box, self.reads[number]), box)
@@ -120,12 +121,19 @@ class Job:
 
     def store(self, tile: Box, tiles: Sequence[Array], counts: tuple[Counts, ...], began: float) -> Receipt:
         """Write a finished tile and return its receipt."""
-        place = tile.shift([-a for a in self.pass_.image.start])
-        stored, levels = [], []
-        for sink, pixels, count in zip(self.sinks, tiles, self._levels, strict=True):
-            stored.append(sink.at(0).writer.write(place, pixels))
-            levels.append(write_levels(sink, pixels, place, count))
-        return Receipt(tile, time.perf_counter() - began, counts, tuple(stored), tuple(levels))
+        ((digests, levels),) = self._store([tile], [[pixels] for pixels in tiles])
+        return Receipt(tile, time.perf_counter() - began, counts, digests, levels)
+
+    def _store(self, tiles: Sequence[Box], pixels: Sequence[Sequence[Array]]) -> Iterator[Stored]:
+        """Write *pixels*, of every array those of all *tiles*, and return what a receipt says of each tile."""
+        shift = [-a for a in self.pass_.image.start]
+        places = [tile.shift(shift) for tile in tiles] if any(shift) else tiles
+        digests, levels = [], []
+        for sink, parts, count in zip(self.sinks, pixels, self._levels, strict=True):
+            placed = [*zip(places, parts, strict=True)]
+            digests.append(sink.at(0).writer.write_each(placed))
+            levels.append([write_levels(sink, part, place, count) for place, part in placed])
+        return zip(zip(*digests, strict=True), zip(*levels, strict=True), strict=True)
 
     @cached_property
     def _levels(self) -> list[int]:
