@@ -43,6 +43,13 @@ GRAPH = (
         "properties/test_rows.py::test_chains_are_made_by_rows",
     ),
     broken(
+        "pixels at the end of a row that are made twice are counted twice",
+        "engines/vectors.py",
+        "b.shl(every, start)",
+        "every",
+        "properties/test_rows.py::test_chains_are_made_by_rows",
+    ),
+    broken(
         "a constant beyond a border is made before the pixels, and not of its own value",
         "engines/row_table.py",
         "rows[-1] = y\n",
