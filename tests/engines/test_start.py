@@ -1,5 +1,6 @@
 """Loops that were compiled before run from files, without Numba; where anything is another, they are compiled."""
 
+import os
 import shutil
 import zlib
 
@@ -125,6 +126,23 @@ def test_a_file_that_is_damaged_is_not_used(folder, at):
     assert fresh()._read(tuple(map(loops._kind, arguments()))) is None
     kept.write_bytes(data[:-20])
     assert fresh()._read(tuple(map(loops._kind, arguments()))) is None
+
+
+def test_files_of_older_code_go_once_nobody_reads_them(folder):
+    (kept,) = folder.glob("*.loop")
+    loop, tag, python, code, facts = kept.name.split("-")
+    names = {
+        "other code": f"{loop}-{tag}-{python}-{code[::-1]}-{facts}",
+        "just read": f"{loop}-{tag}-{python}-00000000-{facts}",
+        "other types": f"{loop}-{tag}-{python}-{code}-{facts[::-1]}",
+        "other Python": f"{loop}-{tag}-399-{code[::-1]}-{facts}",
+        "other loop": f"{loop}r-{tag}-{python}-{code[::-1]}-{facts}",
+    }
+    for what, name in names.items():
+        (folder / name).write_bytes(b"")
+        os.utime(folder / name, (0, 0) if what != "just read" else None)
+    start.remove_older(kept)
+    assert {path.name for path in folder.iterdir()} == {kept.name, *names.values()} - {names["other code"]}
 
 
 def test_what_is_not_there_is_not_called(folder):

@@ -119,6 +119,7 @@ class Loop:
                 partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
                 partial.write_bytes(data)
                 partial.replace(path)
+                start.remove_older(path)
         loop: Callable[..., Any] = compiler
         return loop
 

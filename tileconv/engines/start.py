@@ -14,8 +14,10 @@ import mmap
 import os
 import struct
 import sys
+import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder
@@ -44,6 +46,10 @@ _READ_AND_RUN = 5
 """What ``mprotect`` then allows."""
 
 
+UNREAD_S = 7 * 86400
+"""After which a file of other code is removed: until then another checkout, or version, may still use it."""
+
+
 def possible() -> bool:
     """Return whether loops may run without Numba: code is of the kind known here, and nothing says how to compile."""
     said = {name for name in os.environ if name.startswith("NUMBA_")} - _HARMLESS
@@ -51,9 +57,22 @@ def possible() -> bool:
     return known and not said and not Path(".numba_config.yaml").exists()
 
 
-def name_of(loop: str, *facts: object) -> str:
-    """Return the name of the file of *loop*, of which *facts* are known beside what is known of this machine."""
-    return f"{loop}-{sha256(repr((_machine(), *facts)).encode()).hexdigest()[:32]}.loop"
+def name_of(loop: str, code: str, kinds: object) -> str:
+    """Return the name of the file of *loop*, whose code has the digest *code*, for *kinds* of arguments here."""
+    facts = sha256(repr((_machine(), code, kinds)).encode()).hexdigest()
+    return f"{loop}-{sys.implementation.cache_tag}-{code[:8]}-{facts[:24]}.loop"
+
+
+def remove_older(kept: Path) -> None:
+    """Remove files of the same loop as *kept*, and the same Python, of other code that nobody has read for a week.
+
+    A process that finds one gone compiles its loop.
+    """
+    loop, code, _ = kept.name.rsplit("-", 2)
+    for other in kept.parent.glob(f"{loop}-*.loop"):
+        with suppress(OSError):
+            if not other.name.startswith(f"{loop}-{code}-") and time.time() - other.stat().st_atime > UNREAD_S:
+                other.unlink()
 
 
 @cache

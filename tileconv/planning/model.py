@@ -25,7 +25,7 @@ from tileconv.shown import Shown, duration_text, size_text, tiles_text
 from tileconv.spec.model import IMAGE, INPUT, MaskSpec, PipelineSpec
 from tileconv.storage import file_kind
 
-START_S, SHARE = 0.7, 0.5
+START_S, SHARE = 0.3, 0.5
 """What a run takes before its first tile, and what a worker adds to the first, because all wait for one memory and one
 interpreter. Measured: docs/performance.md."""
 
