@@ -25,8 +25,8 @@ from tileconv.quick import dataclass
 
 Array = NDArray[Any]
 
-TALLEST = 64
-"""Weights along y: rings of more rows of a tile leave the L2 cache, for which the separable engine parts rows."""
+TALLEST = 256
+"""Weights along y: rings of more rows of a tile take more than is saved; the separable engine parts rows for them."""
 
 
 @dataclass(frozen=True)
