@@ -31,8 +31,8 @@ GRAPH = (
     broken(
         "rows that are not finite are stored as they are",
         "engines/rows.py",
-        "some, made):\n            return GAVE_UP",
-        "some, made):\n            clipped += 0",
+        "some, made):\n                return GAVE_UP",
+        "some, made):\n                clipped += 0",
         "properties/test_rows.py::test_strange_pixels_are_left_to_the_stages",
     ),
     broken(

@@ -65,6 +65,16 @@ SUMS, MADE, PIXELS, UNDER = GROUP, 3 * GROUP, 4 * GROUP, 5 * GROUP
 
 
 @njit(nogil=True, cache=True, inline="always")
+def _read(
+    stage: Array, m: Array, base: int, line: int, first: int, rows: int, kind: int, source: int, came: int
+) -> None:  # pragma: no cover - compiled
+    """Read *rows*, from number *first* on, that *stage* reads of the image."""
+    for y in range(first, first + rows):
+        row = base + (stage[PADDED] + y % stage[KEPT]) * line + stage[INNER] * m.itemsize
+        load(m, kind, source + y * came, row, stage[INNER_WIDTH])
+
+
+@njit(nogil=True, cache=True, inline="always")
 def _ready(
     stage: Array, terms: Array, weights: Array, pads: Array, m: Array, base: int, line: int, first: int, rows: int
 ) -> None:  # pragma: no cover - compiled
@@ -146,33 +156,6 @@ def _aim(
             places[i] = base + row * line + (table[s + 1, INNER] + x) * size
 
 
-@njit(nogil=True, cache=True, inline="always")
-def _make(
-    table: Array, terms: Array, weights: Array, numbers: Array, places: Array, m: Array, base: int, line: int, s: int,
-    first: int, rows: int, goes_as: int, target: int, goes: int,
-) -> int:  # pragma: no cover - compiled  # fmt: skip
-    """Make *rows* of stage *s*, whose number is *first*; return how many pixels were clipped, or ``GAVE_UP``."""
-    stage, size, into, clipped = table[s], m.itemsize, address(places), 0
-    width, ends, unit = stage[WIDTH], s == table.shape[0] - 1 and goes_as < OWN, BESIDE * BYTES // size
-    plain = stage[STOP] - stage[FIRST] == 1 and stage[FORMULA] == LINEAR and not stage[SHIFTED] + stage[WATCHED]
-    plain = plain and not ends and width >= unit  # its sums are its pixels
-    wider = goes_as + 1 if ends else size
-    for x in range(0, width, width if plain else WIDE):
-        part = width if plain else least(WIDE, width - x)
-        some, at_once = (part + unit - 1) // unit * unit, not ends and part >= unit
-        _aim(table, places, base, line, size, s, first, rows, x, target + x * wider, goes)
-        sums, made = into + 8 * SUMS * (not plain), into + 8 * MADE * (not at_once)
-        _sum(stage, terms, weights, into + 8 * UNDER, x * size, sums, part if plain else some)
-        if plain:
-            continue
-        if _finish(stage, numbers, m, places, x * size, rows, part, some, made):
-            return GAVE_UP
-        if stage[FORMULA] == LINEAR or not at_once:
-            source = places[SUMS] if stage[FORMULA] == LINEAR else places[MADE]
-            clipped += store(m, goes_as if ends else OWN, source, rows, part, into)
-    return clipped
-
-
 @njit(nogil=True, cache=True, error_model="numpy")
 def run(
     table: Array, terms: Array, weights: Array, numbers: Array, slots: Array, needs: Array, pads: Array,
@@ -194,30 +177,39 @@ def run(
         The same of what is made, of a type in ``ROUNDED`` or ``OWN``.
     """
     size, base, last = m.itemsize, address(m), table.shape[0] - 1
-    line, ready, clipped, s = wide * size, UNDER + table[0, LONGEST], 0, last
+    line, unit, wider = wide * size, BESIDE * BYTES // size, goes_as + 1 if goes_as < OWN else size
+    ready, into, clipped, s = UNDER + table[0, LONGEST], address(places), 0, last
     for i in range(PIXELS - SUMS):
         places[SUMS + i] = base + i * WIDE * size
     while places[ready + last + 1] < table[last, COUNT]:
-        stage, first, reader = table[s], places[ready + s + 1], s + 1
+        stage, first = table[s], places[ready + s + 1]
         rows = least(GROUP, stage[COUNT] - first)
         need = needs[stage[NEEDS] + first + rows - 1]
-        if need > places[ready + s]:
+        if need > places[ready + s] and s > 0:
             s -= 1
-            if s >= 0:
-                continue
-            reader, first = 0, places[ready]
+            continue
+        reader, width = s + 1, stage[WIDTH]
+        if need > places[ready + s]:
+            reader, width, first = 0, 0, places[ready]
             rows = least(GROUP, need - first)
-            for y in range(first, first + rows):
-                row = base + (table[0, PADDED] + y % table[0, KEPT]) * line + table[0, INNER] * size
-                load(m, kind, source + y * came, row, table[0, INNER_WIDTH])
+            _read(table[0], m, base, line, first, rows, kind, source, came)
         else:
             _under(stage, terms, slots, places, base, line, size, first)
-            more = _make(
-                table, terms, weights, numbers, places, m, base, line, s, first, rows, goes_as, target, goes
-            )  # fmt: skip
-            if more < 0:
+        ends, linear = s == last and goes_as < OWN, stage[FORMULA] == LINEAR
+        plain = stage[STOP] - stage[FIRST] == 1 and linear and not stage[SHIFTED] + stage[WATCHED]
+        plain = plain and not ends and width >= unit  # its sums are its pixels
+        for x in range(0, width, width if plain else WIDE):
+            part = width if plain else least(WIDE, width - x)
+            some, at_once = (part + unit - 1) // unit * unit, not ends and part >= unit
+            _aim(table, places, base, line, size, s, first, rows, x, target + x * wider, goes)
+            sums, made = into + 8 * SUMS * (not plain), into + 8 * MADE * (not at_once)
+            _sum(stage, terms, weights, into + 8 * UNDER, x * size, sums, part if plain else some)
+            if plain:
+                continue
+            if _finish(stage, numbers, m, places, x * size, rows, part, some, made):
                 return GAVE_UP
-            clipped += more
+            if linear or not at_once:
+                clipped += store(m, goes_as if ends else OWN, places[SUMS if linear else MADE], rows, part, into)
         places[ready + reader], s = first + rows, last
         if reader <= last:
             _ready(table[reader], terms, weights, pads, m, base, line, first, rows)
