@@ -24,7 +24,7 @@ def stages(draw):
     odd = st.integers(1, 9)
     words = draw(
         st.one_of(
-            st.builds(lambda s: {"op": "gaussian", "sigma": s}, st.sampled_from([0.4, 1, 2.5])),
+            st.builds(lambda s: {"op": "gaussian", "sigma": s}, st.sampled_from([0.4, 1, 2.5, 9])),
             st.builds(lambda y, x: {"op": "box", "size": {"y": y, "x": x}}, odd, odd),
             st.sampled_from([{"op": "sobel"}, {"op": "scharr", "component": "x"}, {"op": "sharpen"}, {"op": "abs"}]),
             st.sampled_from([{"op": "laplacian_of_gaussian", "sigma": 0.8}, {"op": "edge", "component": "magnitude"}]),
