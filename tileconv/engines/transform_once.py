@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from tileconv.engines.butterflies import forward, inverse
 from tileconv.engines.grid import LANES
 from tileconv.engines.loops import njit
-from tileconv.engines.transform import Array, _forward, _inverse, _load, _store, _turn, _turn_back
+from tileconv.engines.transform import Array, _load, _store, _turn, _turn_back
 
 
 @njit(nogil=True, cache=True)
@@ -21,11 +22,11 @@ def transformed(
         strip[:] = 0
     for x in range(0, pixels.shape[1], LANES):
         _load(strip, pixels, rows, x)
-        _forward(strip, y_stages)
+        forward(strip, y_stages)
         _turn(strip, into, x, min(LANES, pixels.shape[1] - x))
     for s in range(into.shape[0]):
         into[s, pixels.shape[1] :] = 0
-        _forward(into[s], x_stages)
+        forward(into[s], x_stages)
 
 
 @njit(nogil=True, cache=True)
@@ -44,10 +45,10 @@ def convolve_transformed(
     strip = np.empty((y_stages[1].shape[1], 2 * LANES), np.float32)
     for s in range(given.shape[0]):
         _product(given[s], kernel[s], product[s])
-        _inverse(product[s], x_stages)
+        inverse(product[s], x_stages)
     for x in range(0, box[5], LANES):
         _turn_back(strip, product, box[3] + x, min(LANES, box[5] - x))
-        _inverse(strip, y_stages)
+        inverse(strip, y_stages)
         _store(strip, rows, base, out, box, x)
 
 
