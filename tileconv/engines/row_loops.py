@@ -136,15 +136,15 @@ def shift(code: Code, _: Value, first: Value, width: Value, divisor: Value, offs
 def odd(code: Code, _: Value, first: Value, rows: Value, width: Value) -> Value:
     """Return how many sums of *rows* are not finite, of the first component, from address *first* on."""
     found = code.variable(code.number(0))
-    with code.counting(0, rows) as i, code.across(width, code.lanes) as (x, _):
-        _count_odd(code, found, code.load(code.at(first, code.product(i, WIDE), x)), x, width)
+    with code.counting(0, rows) as i, code.across(width, 2 * code.lanes) as (x, _):
+        _count_odd(code, found, code.load(code.at(first, code.product(i, WIDE), x), 2 * code.lanes), x, width)
     return code.builder.load(found)
 
 
 def _count_odd(code: Code, found: Value, pixels: Value, x: Value, width: Value, also: Value = None) -> None:
     """Count pixels, from place *x* of a row of *width* on, that are not finite, or something else *also*."""
     b = code.builder
-    condition = b.fcmp_unordered("!=", b.fsub(pixels, pixels), code.fill(0.0))
+    condition = b.fcmp_unordered("!=", b.fsub(pixels, pixels), code.fill(0.0, 2 * code.lanes))
     code.count(found, b.or_(condition, also) if also else condition, 0, b.sub(width, x))
 
 
@@ -156,17 +156,17 @@ def length(code: Code, _: Value, first: Value, rows: Value, width: Value, into: 
     """
     b, found = code.builder, code.variable(code.number(0))
     for which in (NARROW_SQUARES, GUARDED if code.real == code.double else WIDE_SQUARES):
-        with code.where(how, "==", which), code.counting(0, rows) as i, code.across(width, code.lanes) as (x, _):
+        with code.where(how, "==", which), code.counting(0, rows) as i, code.across(width, 2 * code.lanes) as (x, _):
             of = code.double if which == WIDE_SQUARES else code.real
             starts = (code.at(first, code.product(code.sum(i, n * GROUP), WIDE), x) for n in range(2))
-            vectors = [code.cast(code.load(start), of) for start in starts]
+            vectors = [code.cast(code.load(start, 2 * code.lanes), of) for start in starts]
             squares = (b.fmul(vector, vector) for vector in vectors)
             made = code.call("sqrt", b.fadd(*squares))
             beyond = None
             if which == GUARDED:
-                none = (b.fcmp_unordered("!=", vector, code.fill(0.0)) for vector in vectors)
-                small = b.and_(b.fcmp_ordered("<=", made, code.fill(1e-138)), b.or_(*none))
-                beyond = b.or_(b.fcmp_ordered(">=", made, code.fill(1e150)), small)
+                none = (b.fcmp_unordered("!=", vector, code.fill(0.0, 2 * code.lanes)) for vector in vectors)
+                small = b.and_(b.fcmp_ordered("<=", made, code.fill(1e-138, 2 * code.lanes)), b.or_(*none))
+                beyond = b.or_(b.fcmp_ordered(">=", made, code.fill(1e150, 2 * code.lanes)), small)
             made = code.cast(made, code.real)
             _count_odd(code, found, made, x, width, beyond)
             code.store(made, code.at(_address(code, into, i), x))
@@ -180,11 +180,11 @@ def unsharp(
 ) -> Value:  # fmt: skip
     """Write what unsharp makes of blurred rows, and of *pixels*, as ``length`` does."""
     b, found = code.builder, code.variable(code.number(0))
-    with code.counting(0, rows) as i, code.across(width, code.lanes) as (x, _):
-        pixel = code.load(code.at(code.sum(_address(code, pixels, i), left), x))
-        difference = b.fsub(pixel, code.load(code.at(first, code.product(i, WIDE), x)))
-        small = b.fcmp_ordered("<", code.call("fabs", difference), code.fill(threshold))
-        made = b.select(small, pixel, b.fadd(pixel, b.fmul(code.fill(amount), difference)))
+    with code.counting(0, rows) as i, code.across(width, 2 * code.lanes) as (x, _):
+        pixel = code.load(code.at(code.sum(_address(code, pixels, i), left), x), 2 * code.lanes)
+        difference = b.fsub(pixel, code.load(code.at(first, code.product(i, WIDE), x), 2 * code.lanes))
+        small = b.fcmp_ordered("<", code.call("fabs", difference), code.fill(threshold, 2 * code.lanes))
+        made = b.select(small, pixel, b.fadd(pixel, b.fmul(code.fill(amount, 2 * code.lanes), difference)))
         _count_odd(code, found, made, x, width)
         code.store(made, code.at(_address(code, into, i), x))
     return b.load(found)
