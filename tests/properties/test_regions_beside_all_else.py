@@ -167,16 +167,16 @@ def test_a_region_that_was_killed_is_resumed_verified_and_repaired(tmp_path, sou
     mapping = tiled([BLUR, WRAP], 16, input_={"region": REGION, "path": str(source)})
     mapping["output"]["path"] = str(tmp_path / "o.zarr")
     expected = windows(tiled([BLUR, WRAP], None), IMAGE)[0][CROP]
-    write, calls = Writer.write, []
+    write, written = Writer.write_each, []
 
-    def failing(self, box, pixels):
-        calls.append(box)
-        if len(calls) > 9:
+    def failing(self, tiles):
+        if len(written) > 9:
             raise KeyboardInterrupt
-        return write(self, box, pixels)
+        written.extend(tiles)
+        return write(self, tiles)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Writer, "write", failing)
+        patched.setattr(Writer, "write_each", failing)
         with pytest.raises((KeyboardInterrupt, tileconv.errors.TileconvError)):
             tileconv.run(mapping | {"run": mapping["run"] | {"workers": 1}})
     report = tileconv.run(mapping)
