@@ -39,30 +39,29 @@ Step = Callable[[int], Any]
 
 
 def steps_of(job: Job, source: Path, folder: Path, tiles: Sequence[Box]) -> Iterator[tuple[str, Step]]:
-    """Yield the steps of *tiles* by name: functions of a tile's number, of which each needs those before it."""
+    """Yield the steps of *tiles* by name, functions of a tile's number: what they read is ready.
+
+    What they make is dropped, as in a run, so that the next tile finds the memory of the one before.
+    """
     pass_, (sink,) = job.pass_, job.sinks
     storage, chunks = sink.layout.storage, sink.layout.info.chunks
-    segment = TILE * TILE * 2
-    descriptor = os.open(source, os.O_RDONLY)
-    blocks: dict[int, list[Block]] = {}
-    made: dict[int, Any] = {}
-    pieces: dict[int, list[tuple[memoryview, bytes]]] = {}
+    descriptor, segment = os.open(source, os.O_RDONLY), TILE * TILE * 2
 
     def bare(number: int) -> None:
         size = tiles[number].size * 2
         for at in range(number * size, (number + 1) * size, segment):
             os.pread(descriptor, segment, at)
 
-    def reading(number: int) -> None:
+    def reading(number: int) -> list[Block]:
         box = needed(pass_, tiles[number])[0]
-        blocks[number] = [Block(read(job.sources[0], pass_.reads[0].domain, box), box)]
+        return [Block(read(job.sources[0], pass_.reads[0].domain, box), box)]
 
-    def computing(number: int) -> None:
-        made[number] = make_tile(pass_, blocks[number], tiles[number])[0][0]
+    def computing(number: int) -> Any:
+        return make_tile(pass_, blocks[number], tiles[number])[0][0]
 
-    def encoding(number: int) -> None:
+    def encoding(number: int) -> list[tuple[memoryview, bytes]]:
         parts = (chunk.within(tiles[number]) for chunk in TileGrid(tiles[number], chunks))
-        pieces[number] = [encode(made[number][part], storage) for part in parts]
+        return [encode(made[number][part], storage) for part in parts]
 
     def digesting(number: int) -> None:
         for parts in pieces[number]:
@@ -72,6 +71,10 @@ def steps_of(job: Job, source: Path, folder: Path, tiles: Sequence[Box]) -> Iter
         for k, parts in enumerate(pieces[number]):
             steady.replace(folder / f"{number}-{k}", [parts], uncached=True)
 
+    numbers = range(len(tiles))
+    blocks = [reading(number) for number in numbers]
+    made = [computing(number) for number in numbers]
+    pieces = [encoding(number) for number in numbers]
     yield "bare pread", bare
     yield "read", reading
     yield "compute", computing
@@ -83,9 +86,13 @@ def steps_of(job: Job, source: Path, folder: Path, tiles: Sequence[Box]) -> Iter
 
 def each_ns(step: Step, count: int, pixels: int, threads: int) -> float:
     """Return the nanoseconds of a thread that *step* takes per pixel, of *count* tiles of so many *pixels* each."""
+
+    def made_and_dropped(number: int) -> None:
+        step(number)
+
     with ThreadPoolExecutor(threads) as pool:
         began = time.perf_counter()
-        list(pool.map(step, range(count)))
+        list(pool.map(made_and_dropped, range(count)))
         return (time.perf_counter() - began) * threads / (count * pixels) * 1e9
 
 
