@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties.runs_help import plan_of, tiled, windows
 
+from tileconv.boxes import Box
 from tileconv.engines.row_table import RowTable
 from tileconv.tiles import compute
+from tileconv.tiles.blocks import Block
 
 PEAKS = {"uint8": None, "uint16": None, "int16": 300, "float32": None, "float64": None, "int8": None, "uint32": None}
 OUTPUTS = ("auto", "auto", "float32", "uint8", "uint16", "int16", "float64")
@@ -127,3 +129,20 @@ def test_strips_are_made_at_once_but_for_those_that_rest(monkeypatch):
     (fast, counts), (slow, as_before) = both(mapping, odd)
     assert (fast.tobytes(), counts) == (slow.tobytes(), as_before)
     assert made
+
+
+def test_pixels_that_nobody_may_write_are_read_as_they_lie(monkeypatch):
+    """Blocks that come from another process may be such."""
+    read, real = [], RowTable.make
+
+    def make(table, places, plane, out):
+        read.append(plane)
+        return real(table, places, plane, out)
+
+    monkeypatch.setattr(RowTable, "make", make)
+    image = strategies.pixels((40, 50), "uint16", 0)
+    image.flags.writeable = False
+    box = Box.of_shape(image.shape)
+    compute.compute_tile(plan_of(tiled(CHAIN, None), image).passes[0], [Block(image, box)], box)
+    assert read
+    assert all(np.shares_memory(plane, image) for plane in read)
