@@ -63,9 +63,16 @@ class Squares:
             values = values.repeat(counts, axis)
         return values
 
+    def check_stored(self) -> None:
+        """Nothing is stored."""
+
     def missing_chunks_total(self) -> tuple[int, int]:
         """Nothing is missing."""
         return 0, 1
+
+    def acquired(self) -> str:
+        """Nobody took it."""
+        return ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -109,6 +109,14 @@ def test_gigapixel_agrees_and_sees_a_wrong_pixel(tmp_path, capsys):
     assert all(spot.difference > gigapixel.AGREES for spot in spots)
 
 
+def test_flat_runs_an_image_that_nothing_holds(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(FOLDER.parent)
+    load("flat").main(["--folder", str(tmp_path), "--sides", "300"])
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()]
+    assert len(rows) == 3
+    assert rows[-1][1] == "1"
+
+
 def test_million_runs_tiles_of_which_nothing_is_kept(tmp_path):
     made = load("million").one(tmp_path, 30, 1, "threads")
     assert made["tiles"] == 30
